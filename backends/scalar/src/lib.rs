@@ -1,0 +1,159 @@
+//! The portable backend: one thread, the caller's memory, no allocator, safe Rust. Every operation is a loop over
+//! rows around the function of the same name in [`kernel::ring::limb`], so this backend is the specification at
+//! work, and the one for microcontrollers.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::cell::{RefCell, RefMut};
+use kernel::{
+    Error, Result,
+    backend::{Backend, Limbs, Op, Shape},
+    modular::Modulus,
+    ring::{Basis, Lift, Ring, convert::Conversion, limb},
+};
+
+/// A block of the caller's memory.
+pub type Block<'m> = RefCell<&'m mut [u32]>;
+/// A borrowed part of a block; dropping it frees the block.
+pub type Words<'p> = RefMut<'p, [u32]>;
+
+/// Serves buffers out of the caller's blocks: each buffer takes the smallest free block that holds it.
+#[derive(Debug)]
+pub struct Scalar<'p, 'm> {
+    ring: Ring<'p>,
+    pool: &'p [Block<'m>],
+}
+
+impl<'p, 'm> Scalar<'p, 'm> {
+    /// A backend over `pool`.
+    pub fn new(ring: Ring<'p>, pool: &'p [Block<'m>]) -> Self {
+        Self { ring, pool }
+    }
+}
+
+type Buf<'p> = Limbs<Words<'p>>;
+
+fn row<'a>(x: &'a Buf<'_>, item: usize, m: usize) -> &'a [u32] {
+    &x.buf[x.shape.range(item, m)]
+}
+
+fn row_mut<'a>(x: &'a mut Buf<'_>, item: usize, m: usize) -> &'a mut [u32] {
+    &mut x.buf[x.shape.range(item, m)]
+}
+
+/// `f(item, line index, modulus)` for every row of `over` in every item.
+fn rows(ring: &Ring<'_>, over: Basis, count: u16, mut f: impl FnMut(usize, usize, Modulus)) {
+    for item in 0..count as usize {
+        for m in over.iter() {
+            f(item, m, ring.modulus(m));
+        }
+    }
+}
+
+fn same_length(expected: usize, actual: usize) -> Result<()> {
+    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
+}
+
+impl<'p> Backend for Scalar<'p, '_> {
+    type Buf = Words<'p>;
+
+    fn ring(&self) -> Ring<'_> {
+        self.ring
+    }
+
+    fn alloc(&mut self, shape: Shape) -> Result<Buf<'p>> {
+        let words = shape.words();
+        let free = self.pool.iter().filter_map(|b| b.try_borrow_mut().ok()).filter(|b| b.len() >= words);
+        let buf = free.min_by_key(|b| b.len()).ok_or(Error::OutOfMemory { words })?;
+        Ok(Limbs { buf: RefMut::map(buf, |b| &mut b[..words]), shape })
+    }
+
+    fn upload(&mut self, dst: &mut Buf<'p>, src: &[u32]) -> Result<()> {
+        same_length(dst.buf.len(), src.len())?;
+        dst.buf.copy_from_slice(src);
+        Ok(())
+    }
+
+    fn upload_signed(&mut self, dst: &mut Buf<'p>, coeffs: &[i64]) -> Result<()> {
+        let Shape { count, basis, cols } = dst.shape;
+        let cols = cols as usize;
+        same_length(count as usize * cols, coeffs.len())?;
+        rows(&self.ring, basis, count, |item, m, q| {
+            limb::residues(q, row_mut(dst, item, m), &coeffs[item * cols..][..cols]);
+        });
+        Ok(())
+    }
+
+    fn download(&mut self, src: &Buf<'p>, dst: &mut [u32]) -> Result<()> {
+        same_length(src.buf.len(), dst.len())?;
+        dst.copy_from_slice(&src.buf);
+        Ok(())
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn copy(&mut self, over: Basis, out: &mut Buf<'p>, a: &Buf<'p>) {
+        rows(&self.ring, over, out.shape.count, |i, m, _| row_mut(out, i, m).copy_from_slice(row(a, i, m)));
+    }
+
+    fn zip(&mut self, op: Op, over: Basis, out: &mut Buf<'p>, a: &Buf<'p>, b: &Buf<'p>) {
+        rows(&self.ring, over, out.shape.count, |i, m, q| {
+            limb::zip(q, op, row_mut(out, i, m), row(a, i, m), row(b, i, m));
+        });
+    }
+
+    fn zip_assign(&mut self, op: Op, over: Basis, acc: &mut Buf<'p>, b: &Buf<'p>) {
+        rows(&self.ring, over, acc.shape.count, |i, m, q| limb::zip_assign(q, op, row_mut(acc, i, m), row(b, i, m)));
+    }
+
+    fn mul_add(&mut self, over: Basis, acc: &mut Buf<'p>, a: &Buf<'p>, b: &Buf<'p>) {
+        rows(&self.ring, over, acc.shape.count, |i, m, q| {
+            limb::mul_add(q, row_mut(acc, i, m), row(a, i, m), row(b, i, m));
+        });
+    }
+
+    fn scalar(&mut self, op: Op, over: Basis, out: &mut Buf<'p>, a: &Buf<'p>, c: &[u32]) {
+        rows(&self.ring, over, out.shape.count, |i, m, q| {
+            limb::scalar(q, op, row_mut(out, i, m), row(a, i, m), c[over.row(m)]);
+        });
+    }
+
+    fn scalar_assign(&mut self, op: Op, over: Basis, acc: &mut Buf<'p>, c: &[u32]) {
+        rows(&self.ring, over, acc.shape.count, |i, m, q| {
+            limb::zip_assign(q, op, row_mut(acc, i, m), &[c[over.row(m)]]);
+        });
+    }
+
+    fn ntt(&mut self, over: Basis, a: &mut Buf<'p>) {
+        let ring = self.ring;
+        rows(&ring, over, a.shape.count, |i, m, q| limb::ntt(q, ring.twiddles(m), row_mut(a, i, m)));
+    }
+
+    fn intt(&mut self, over: Basis, a: &mut Buf<'p>) {
+        let ring = self.ring;
+        rows(&ring, over, a.shape.count, |i, m, q| limb::intt(q, ring.inv_twiddles(m), row_mut(a, i, m)));
+    }
+
+    fn permute(&mut self, over: Basis, out: &mut Buf<'p>, a: &Buf<'p>, galois: u32) {
+        rows(&self.ring, over, out.shape.count, |i, m, _| limb::permute(galois, row_mut(out, i, m), row(a, i, m)));
+    }
+
+    fn convert(&mut self, lift: Lift, from: Basis, to: Basis, out: &mut Buf<'p>, a: &Buf<'p>) {
+        let c = Conversion::new(&self.ring, from, to);
+        let (from_at, to_at) = (|item, i| a.shape.at(item, row_index(from, i)), out.shape);
+        for item in 0..out.shape.count as usize {
+            for x in 0..out.shape.cols as usize {
+                let y = |i| a.buf[from_at(item, i) + x];
+                limb::convert(&c, lift, y, |t, word| out.buf[to_at.at(item, row_index(to, t)) + x] = word);
+            }
+        }
+    }
+}
+
+/// Line index of row `i` of `basis`.
+fn row_index(basis: Basis, i: usize) -> usize {
+    let k = basis.specials as usize;
+    if i < k { i } else { basis.start as usize + i - k }
+}

@@ -1,0 +1,259 @@
+//! The hardware contract. A backend owns memory and does arithmetic; it decides nothing.
+
+use crate::{
+    error::Result,
+    ring::{Basis, Lift, Ring},
+};
+use heapless::Vec;
+
+/// `count` x `basis.len()` x `cols` words, row-major, rows in the order of `basis.iter()`.
+///
+/// The second operand of an element-wise operation broadcasts in two dimensions: a `count` of 1 serves every item
+/// of a batch (keys, weights), and `cols` below n is constant on contiguous blocks of n / `cols` words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Polynomials in the batch.
+    pub count: u16,
+    /// The moduli of the rows.
+    pub basis: Basis,
+    /// Words a row: n, or a smaller power of two.
+    pub cols: u32,
+}
+
+impl Shape {
+    /// Total words.
+    pub const fn words(self) -> usize {
+        self.count as usize * self.basis.len() * self.cols as usize
+    }
+
+    /// Offset of the row of line index `m` in `item`; every item of a count of 1 is the first.
+    pub const fn at(self, item: usize, m: usize) -> usize {
+        let item = if self.count == 1 { 0 } else { item };
+        (item * self.basis.len() + self.basis.row(m)) * self.cols as usize
+    }
+
+    /// The range of words of that row.
+    pub const fn range(self, item: usize, m: usize) -> core::ops::Range<usize> {
+        let at = self.at(item, m);
+        at..at + self.cols as usize
+    }
+}
+
+/// Residues of a batch of polynomials.
+#[derive(Debug)]
+pub struct Limbs<Buf> {
+    /// Where the words live; opaque above the backend.
+    pub buf: Buf,
+    /// How they are laid out.
+    pub shape: Shape,
+}
+
+/// The element-wise vocabulary, as a value, so that a backend can map it to a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// ab/R, the Montgomery product
+    Mul,
+}
+
+/// The most digits of a key switch.
+pub const MAX_DIGITS: usize = 32;
+
+/// A pair (b, a) of polynomials: a ciphertext, or one digit of a key.
+pub type Pair<Buf> = [Limbs<Buf>; 2];
+
+/// The two factors of one term of a sum of products.
+pub type Term<'a, Buf> = (&'a Limbs<Buf>, &'a Limbs<Buf>);
+
+/// Temporaries of [`Backend::key_switch`] and [`Backend::mod_switch`], allocated once.
+#[derive(Debug)]
+pub struct Workspace<Buf> {
+    /// (P and line) each digit, extended; empty where a backend's own `key_switch` does without.
+    pub ext: Vec<Limbs<Buf>, MAX_DIGITS>,
+    /// (line) the operand in Coeff.
+    pub coeff: Limbs<Buf>,
+    /// (line) the converted part of a mod_switch.
+    pub tmp: Limbs<Buf>,
+}
+
+/// The required methods are the vocabulary; the provided ones are compositions that a backend overrides to fuse.
+///
+/// Contract:
+/// 1. Every word in a buffer is canonical, in [0, q), between calls.
+/// 2. Results are bit-identical on every backend, and provided bodies are the definition of their overrides.
+/// 3. Methods that return `()` *record* work in order and cannot fail; a lost device shows at `submit` or `download`.
+/// 4. `download` alone waits.
+/// 5. Operands were checked by the caller: shapes cover `over`, buffers belong to this backend.
+///
+/// `over` says which rows are touched: the rows of those moduli in every operand. What [`crate::ring::limb`]
+/// says of one limb holds for each of them.
+pub trait Backend {
+    /// Backend memory that holds words: a borrowed block, a vector, a range of a GPU buffer.
+    type Buf;
+
+    /// The constants that this backend was built from.
+    fn ring(&self) -> Ring<'_>;
+
+    // -- memory
+
+    /// Storage; its contents are unspecified. Dropping it gives it back.
+    fn alloc(&mut self, shape: Shape) -> Result<Limbs<Self::Buf>>;
+    /// Host to backend; `src` is `shape.words()` long.
+    fn upload(&mut self, dst: &mut Limbs<Self::Buf>, src: &[u32]) -> Result<()>;
+    /// Signed integers to residues (Coeff): `coeffs` is count x cols long, every modulus gets the same integers.
+    fn upload_signed(&mut self, dst: &mut Limbs<Self::Buf>, coeffs: &[i64]) -> Result<()>;
+    /// Backend to host; `dst` is `shape.words()` long. Submits and waits.
+    fn download(&mut self, src: &Limbs<Self::Buf>, dst: &mut [u32]) -> Result<()>;
+    /// Start everything recorded so far. Nothing to do on a synchronous backend.
+    fn submit(&mut self) -> Result<()>;
+
+    // -- element-wise
+
+    /// out = a
+    fn copy(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>);
+    /// out = a op b
+    fn zip(&mut self, op: Op, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, b: &Limbs<Self::Buf>);
+    /// acc = acc op b
+    fn zip_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<Self::Buf>, b: &Limbs<Self::Buf>);
+    /// acc = acc + a b
+    fn mul_add(&mut self, over: Basis, acc: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, b: &Limbs<Self::Buf>);
+    /// out = a op c, one constant a modulus of `over`, recorded by value
+    fn scalar(&mut self, op: Op, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, c: &[u32]);
+    /// acc = acc op c
+    fn scalar_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<Self::Buf>, c: &[u32]);
+
+    // -- transforms
+
+    /// Coeff to Eval in place; the length is `shape.cols`.
+    fn ntt(&mut self, over: Basis, a: &mut Limbs<Self::Buf>);
+    /// Eval to Coeff in place; the length is `shape.cols`.
+    fn intt(&mut self, over: Basis, a: &mut Limbs<Self::Buf>);
+    /// out = a(X^galois), Eval.
+    fn permute(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, galois: u32);
+    /// Rows `to` of out = the value whose residues are rows `from` of `a` (Coeff).
+    fn convert(&mut self, lift: Lift, from: Basis, to: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>);
+
+    // -- provided: override to fuse
+
+    /// out = sum of a b over `terms`, of which there is at least one.
+    fn dot(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, terms: &[Term<'_, Self::Buf>]) {
+        for (i, (a, b)) in terms.iter().enumerate() {
+            if i == 0 { self.zip(Op::Mul, over, out, a, b) } else { self.mul_add(over, out, a, b) }
+        }
+    }
+
+    /// (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1)
+    fn tensor(
+        &mut self,
+        over: Basis,
+        [d0, d1, d2]: [&mut Limbs<Self::Buf>; 3],
+        a: [&Limbs<Self::Buf>; 2],
+        b: [&Limbs<Self::Buf>; 2],
+    ) {
+        self.zip(Op::Mul, over, d0, a[0], b[0]);
+        self.dot(over, d1, &[(a[0], b[1]), (a[1], b[0])]);
+        self.zip(Op::Mul, over, d2, a[1], b[1]);
+    }
+
+    /// Extends the Eval rows `digit` of `a` to all rows `over` of `out`; `coeff` holds `a` in Coeff.
+    fn mod_up(
+        &mut self,
+        digit: Basis,
+        over: Basis,
+        out: &mut Limbs<Self::Buf>,
+        a: &Limbs<Self::Buf>,
+        coeff: &Limbs<Self::Buf>,
+    ) {
+        let below = Basis { end: digit.start, ..over };
+        let above = Basis { specials: 0, start: digit.end, end: over.end };
+        for to in [below, above] {
+            if !to.is_empty() {
+                self.convert(Lift::Fast, digit, to, out, coeff);
+                self.ntt(to, out);
+            }
+        }
+        self.copy(digit, out, a);
+    }
+
+    /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from): the one way moduli change. Dividing
+    /// by P after a key switch, rescaling, rescaling by a rational and all of these at once are choices of the
+    /// two bases (MATH §5). Clobbers rows `from \ to` of `a`; `tmp` covers `to`. All Eval.
+    fn mod_switch(
+        &mut self,
+        from: Basis,
+        to: Basis,
+        out: &mut Limbs<Self::Buf>,
+        a: &mut Limbs<Self::Buf>,
+        tmp: &mut Limbs<Self::Buf>,
+    ) {
+        let (drop, restore, keep) = (from.minus(to), to.minus(from), from.and(to));
+        let restored = |ring: &Ring<'_>, over| ring.constants(over, |q| ring.product(restore, q));
+        self.intt(drop, a);
+        let r = restored(&self.ring(), drop);
+        self.scalar_assign(Op::Mul, drop, a, &r);
+        self.convert(Lift::Centered, drop, to, tmp, a);
+        self.ntt(to, tmp);
+        let r = restored(&self.ring(), keep);
+        self.scalar(Op::Mul, keep, out, a, &r);
+        self.zip_assign(Op::Sub, keep, out, tmp);
+        let minus_one = self.ring().constants(restore, |q| q.q() - 1);
+        self.scalar(Op::Mul, restore, out, tmp, &minus_one);
+        let ring = self.ring();
+        let d_inv = ring.constants(to, |q| q.inv(ring.product(drop, q)));
+        self.scalar_assign(Op::Mul, to, out, &d_inv);
+    }
+
+    /// The temporaries that this backend needs for operands of `count` items over `line`, `digits` digits a key.
+    fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Self::Buf>> {
+        let ring = self.ring();
+        let (cols, basis, specials) = (ring.n() as u32, ring.line(), ring.specials());
+        let mut ext = Vec::new();
+        for _ in 0..digits {
+            let limbs = self.alloc(Shape { count, basis: basis.with(specials), cols })?;
+            ext.push(limbs).map_err(|_| crate::Error::TooMany { asked: digits, limit: MAX_DIGITS })?;
+        }
+        let shape = Shape { count, basis, cols };
+        Ok(Workspace { ext, coeff: self.alloc(shape)?, tmp: self.alloc(shape)? })
+    }
+
+    /// accs[k] = sum_j digit_j(d) keys[k][j] over P and `q`: the gadget products of hybrid key switching, before
+    /// their mod_switch. Digit j of `d` (Eval, over `q`) is its part in the j-th run of `alpha` q primes of the
+    /// line. Several keys share one mod_up: that is hoisting.
+    fn key_switch(
+        &mut self,
+        q: Basis,
+        alpha: u16,
+        d: &Limbs<Self::Buf>,
+        keys: &[&[Pair<Self::Buf>]],
+        accs: &mut [Pair<Self::Buf>],
+        ws: &mut Workspace<Self::Buf>,
+    ) {
+        let specials = self.ring().specials();
+        let full = q.with(specials);
+        self.copy(q, &mut ws.coeff, d);
+        self.intt(q, &mut ws.coeff);
+        let mut used: Vec<usize, MAX_DIGITS> = Vec::new();
+        for (j, ext) in ws.ext.iter_mut().enumerate() {
+            let digit = digit(q, specials, alpha, j);
+            if !digit.is_empty() {
+                self.mod_up(digit, full, ext, d, &ws.coeff);
+                let _ = used.push(j); // cannot overflow: one a digit
+            }
+        }
+        for (key, acc) in keys.iter().zip(accs) {
+            for (half, acc) in acc.iter_mut().enumerate() {
+                let terms: Vec<_, MAX_DIGITS> = used.iter().map(|j| (&ws.ext[*j], &key[*j][half])).collect();
+                self.dot(full, acc, &terms);
+            }
+        }
+    }
+}
+
+/// The part of `q` in the j-th run of `alpha` q primes of the line.
+pub fn digit(q: Basis, specials: u16, alpha: u16, j: usize) -> Basis {
+    let start = specials + j as u16 * alpha;
+    q.and(Basis { specials: 0, start, end: start + alpha })
+}

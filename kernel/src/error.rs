@@ -1,0 +1,130 @@
+//! The one error type: `Copy`, no strings, every variant carries the numbers that disagree.
+
+use core::fmt;
+
+/// What a caller can get wrong, or a device can refuse.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two operands sit at different levels; align them with `level_down`.
+    LevelMismatch {
+        /// Level of the left operand.
+        left: u8,
+        /// Level of the right operand.
+        right: u8,
+    },
+    /// The operation needs more levels than the operand has left.
+    LevelExhausted {
+        /// Levels (or the level) that the operation needs.
+        need: u8,
+        /// Levels left.
+        have: u8,
+    },
+    /// No Galois key for this automorphism.
+    MissingGaloisKey {
+        /// Galois element g of X -> X^g.
+        galois: u32,
+    },
+    /// No relinearisation key.
+    MissingRelinKey,
+    /// A buffer or memory pool is too small.
+    OutOfMemory {
+        /// Words asked for.
+        words: usize,
+    },
+    /// A slice is not as long as the shape that it fills.
+    Length {
+        /// Elements expected.
+        expected: usize,
+        /// Elements given.
+        actual: usize,
+    },
+    /// More slots were given than the ring has, or their number does not divide it.
+    Slots {
+        /// Slots given.
+        given: usize,
+        /// Slots of the ring.
+        slots: usize,
+    },
+    /// A value is NaN or infinite.
+    NotFinite {
+        /// Slot of the first such value.
+        slot: usize,
+    },
+    /// A value times its scale does not fit the modulus.
+    TooLarge {
+        /// log2 of the largest coefficient.
+        bits: f64,
+        /// log2 of the largest coefficient that fits.
+        limit: f64,
+    },
+    /// log2(QP) is over the bound of the ring degree at the security asked for.
+    Insecure {
+        /// log2(QP) of the parameters.
+        log_qp: f64,
+        /// The largest log2(QP) allowed.
+        bound: f64,
+    },
+    /// No security bound is tabulated for this ring degree.
+    NoBound {
+        /// log2 of the ring degree.
+        log_n: u8,
+    },
+    /// A modulus is not a prime below 2^30 that is 1 modulo 2n, or it appears twice.
+    BadModulus {
+        /// The modulus.
+        modulus: u32,
+        /// Twice the ring degree.
+        two_n: u32,
+    },
+    /// More moduli, levels, digits or primes a digit than the library is built for.
+    TooMany {
+        /// How many were asked for.
+        asked: usize,
+        /// The most that are supported.
+        limit: usize,
+    },
+    /// A level's primes are not a span of the modulus line, or the levels do not descend.
+    BadLevel {
+        /// The level.
+        level: u8,
+    },
+    /// The evaluator has no bootstrapping keys.
+    NoBootstrap,
+    /// The device went away; nothing recorded since the last `submit` ran.
+    DeviceLost,
+}
+
+/// Result with the kernel error.
+pub type Result<T> = core::result::Result<T, Error>;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::LevelMismatch { left, right } => write!(f, "operands at levels {left} and {right}"),
+            Error::LevelExhausted { need, have } => write!(f, "level {need} needed, {have} left"),
+            Error::MissingGaloisKey { galois } => write!(f, "no key for the automorphism X -> X^{galois}"),
+            Error::MissingRelinKey => write!(f, "no relinearisation key"),
+            Error::OutOfMemory { words } => write!(f, "no room for {words} words"),
+            Error::Length { expected, actual } => write!(f, "{expected} elements expected, {actual} given"),
+            Error::Slots { given, slots } => write!(f, "{given} values do not divide {slots} slots"),
+            Error::NotFinite { slot } => write!(f, "the value in slot {slot} is not finite"),
+            Error::TooLarge { bits, limit } => {
+                write!(f, "a coefficient of {bits:.1} bits where at most {limit:.1} fit")
+            }
+            Error::Insecure { log_qp, bound } => {
+                write!(f, "log2(QP) is {log_qp:.1}, over the security bound of {bound:.1}")
+            }
+            Error::NoBound { log_n } => write!(f, "no security bound is known for ring degree 2^{log_n}"),
+            Error::BadModulus { modulus, two_n } => {
+                write!(f, "{modulus} is not a fresh prime below 2^30 that is 1 modulo {two_n}")
+            }
+            Error::TooMany { asked, limit } => write!(f, "{asked} asked for, at most {limit} supported"),
+            Error::BadLevel { level } => write!(f, "level {level} is not a span of the modulus line"),
+            Error::NoBootstrap => write!(f, "no bootstrapping keys"),
+            Error::DeviceLost => write!(f, "the device went away"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,20 @@
+//! RNS-CKKS on 32-bit words, generic over [`backend::Backend`]s, for microcontrollers, CPUs and GPUs.
+//!
+//! Read upwards: [`modular`] words, [`ring`] limbs, [`backend`] the hardware contract, [`poly`] typed polynomials,
+//! [`params`] checked parameters, [`ckks`] the encryption scheme. [`arith`] is the language of circuits, of which
+//! ciphertexts are one meaning.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod backend;
+pub mod error;
+pub mod modular;
+pub mod poly;
+pub mod ring;
+
+pub use error::{Error, Result};

@@ -1,0 +1,201 @@
+//! R_q = Z_q[X]/(X^n + 1) over a line of word-size primes.
+//!
+//! The line is the special primes p_0 .. p_{k-1} followed by the q primes. Every residue basis of the library is
+//! the first few specials followed by one span of q primes ([`Basis`]), so a row of a buffer is found by
+//! arithmetic, never through an index map. [`limb`] says what every operation means, one limb at a time.
+
+use crate::modular::Modulus;
+
+pub mod convert;
+pub mod limb;
+pub mod rom;
+pub mod sample;
+
+/// The modulus line is at most this long.
+pub const MAX_MODULI: usize = 64;
+
+/// A set of moduli: the first `specials` of the line, then the span `[start, end)` of the line, at or after the specials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// Special primes: 0, or a prefix of P.
+    pub specials: u16,
+    /// Line index of the first q prime.
+    pub start: u16,
+    /// One past the last q prime.
+    pub end: u16,
+}
+
+impl Basis {
+    /// `[start, end)` without specials.
+    pub const fn span(start: usize, end: usize) -> Self {
+        Self { specials: 0, start: start as u16, end: end as u16 }
+    }
+
+    /// The same span with `k` specials in front.
+    pub const fn with(self, k: u16) -> Self {
+        Self { specials: k, ..self }
+    }
+
+    /// Number of limbs.
+    pub const fn len(self) -> usize {
+        (self.specials + self.end - self.start) as usize
+    }
+
+    /// Whether there is no limb.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Line indices in row order.
+    pub fn iter(self) -> impl Iterator<Item = usize> + Clone {
+        (0..self.specials as usize).chain(self.start as usize..self.end as usize)
+    }
+
+    /// Row of line index `m`, which must be in the basis.
+    pub const fn row(self, m: usize) -> usize {
+        if m < self.specials as usize { m } else { self.specials as usize + m - self.start as usize }
+    }
+
+    /// Moduli in both.
+    pub fn and(self, other: Basis) -> Basis {
+        let start = self.start.max(other.start);
+        let end = self.end.min(other.end).max(start);
+        Basis { specials: self.specials.min(other.specials), start, end }
+    }
+
+    /// Moduli in `self` only. The difference must again be a basis: all specials or none are dropped, and the
+    /// spans differ at one end.
+    pub fn minus(self, other: Basis) -> Basis {
+        let both = self.and(other);
+        debug_assert!(both.specials == 0 || both.specials == self.specials);
+        let specials = if both.specials == 0 { self.specials } else { 0 };
+        let (start, end) = if both.start == both.end {
+            (self.start, self.end)
+        } else if both.end == self.end {
+            (self.start, both.start)
+        } else {
+            debug_assert!(both.start == self.start);
+            (both.end, self.end)
+        };
+        Basis { specials, start, end }
+    }
+
+    /// Whether every modulus of `other` is in `self`.
+    pub const fn covers(self, other: Basis) -> bool {
+        other.specials <= self.specials
+            && (other.start == other.end || (self.start <= other.start && other.end <= self.end))
+    }
+}
+
+/// How a basis conversion treats the multiple of the source modulus that residues leave open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lift {
+    /// x + uF with 0 <= u < number of sources: the cheap one, for digits of a key switch.
+    Fast,
+    /// The representative nearest to 0, by the rounded quotient of [`limb::quotient`].
+    Centered,
+}
+
+/// Everything constant about the ring: degree, moduli, twiddles. Flash on a device, one upload on a GPU.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring<'r> {
+    n: usize,
+    specials: u16,
+    moduli: &'r [Modulus],
+    twiddles: &'r [u32],
+}
+
+impl<'r> Ring<'r> {
+    /// `twiddles` as [`rom::fill`] makes them; the first `specials` of `moduli` are P.
+    pub fn new(n: usize, specials: u16, moduli: &'r [Modulus], twiddles: &'r [u32]) -> crate::Result<Self> {
+        let expected = rom::words(n, moduli.len());
+        if twiddles.len() != expected {
+            return Err(crate::Error::Length { expected, actual: twiddles.len() });
+        }
+        Ok(Self { n, specials, moduli, twiddles })
+    }
+
+    /// Ring degree, a power of two.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of special primes.
+    pub fn specials(&self) -> u16 {
+        self.specials
+    }
+
+    /// The modulus line.
+    pub fn moduli(&self) -> &'r [Modulus] {
+        self.moduli
+    }
+
+    /// Modulus at line index `m`.
+    pub fn modulus(&self, m: usize) -> Modulus {
+        self.moduli[m]
+    }
+
+    /// Every q prime, no specials.
+    pub fn line(&self) -> Basis {
+        Basis::span(self.specials as usize, self.moduli.len())
+    }
+
+    /// Forward twiddles of line index `m`: entry i is psi^brv(i), Montgomery form. The first `c` entries serve
+    /// a transform of length `c`.
+    pub fn twiddles(&self, m: usize) -> &'r [u32] {
+        &self.twiddles[2 * m * self.n..][..self.n]
+    }
+
+    /// Inverse twiddles of line index `m`: entry i is psi^-brv(i), Montgomery form.
+    pub fn inv_twiddles(&self, m: usize) -> &'r [u32] {
+        &self.twiddles[(2 * m + 1) * self.n..][..self.n]
+    }
+
+    /// Product of the moduli of `basis` modulo `q`, plain.
+    pub fn product(&self, basis: Basis, q: Modulus) -> u32 {
+        basis.iter().fold(1, |acc, m| q.mul(acc, q.to_mont(self.moduli[m].q())))
+    }
+
+    /// One Montgomery constant per modulus of `over`: `f` of the modulus, in plain form.
+    pub fn constants(&self, over: Basis, f: impl Fn(Modulus) -> u32) -> Constants {
+        let mut c = Constants { words: [0; MAX_MODULI], len: over.len() };
+        for (c, m) in c.words.iter_mut().zip(over.iter()) {
+            let q = self.moduli[m];
+            *c = q.to_mont(f(q));
+        }
+        c
+    }
+}
+
+/// One word per modulus of a basis, in row order.
+#[derive(Clone, Copy, Debug)]
+pub struct Constants {
+    words: [u32; MAX_MODULI],
+    len: usize,
+}
+
+impl core::ops::Deref for Constants {
+    type Target = [u32];
+    fn deref(&self) -> &[u32] {
+        &self.words[..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Basis;
+
+    #[test]
+    fn set_operations_follow_the_line() {
+        let pq = Basis::span(4, 20).with(2);
+        assert_eq!(pq.len(), 18);
+        assert_eq!(pq.iter().map(|m| pq.row(m)).collect::<std::vec::Vec<_>>(), (0..18).collect::<std::vec::Vec<_>>());
+        assert_eq!(pq.minus(Basis::span(4, 20)), Basis { specials: 2, start: 4, end: 20 }.minus(Basis::span(4, 20)));
+        assert_eq!(pq.minus(Basis::span(4, 20)).len(), 2);
+        assert_eq!(pq.minus(Basis::span(4, 18)).len(), 4);
+        assert_eq!(Basis::span(6, 20).minus(Basis::span(5, 18)), Basis::span(18, 20));
+        assert_eq!(Basis::span(5, 18).minus(Basis::span(6, 20)), Basis::span(5, 6));
+        assert!(pq.covers(Basis::span(4, 9)) && !Basis::span(4, 9).covers(pq));
+        assert!(Basis::span(4, 9).and(Basis::span(10, 12)).is_empty());
+    }
+}

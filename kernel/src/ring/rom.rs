@@ -1,0 +1,37 @@
+//! Twiddle factors, written into the caller's memory: flash, a vector, or a static.
+
+use super::limb::brv;
+use crate::modular::Modulus;
+
+/// Words that [`fill`] writes for `moduli` primes at ring degree n.
+pub const fn words(n: usize, moduli: usize) -> usize {
+    2 * n * moduli
+}
+
+/// For each modulus n forward twiddles psi^brv(i), then n inverse twiddles psi^-brv(i), in Montgomery form.
+/// `out` is [`words`] long.
+pub fn fill(n: usize, moduli: &[Modulus], out: &mut [u32]) {
+    for (q, out) in moduli.iter().zip(out.chunks_exact_mut(2 * n)) {
+        fill_one(n, *q, out);
+    }
+}
+
+/// The part of [`fill`] that belongs to one modulus; `out` is 2n long.
+pub fn fill_one(n: usize, q: Modulus, out: &mut [u32]) {
+    let psi = root(n, q);
+    let (forward, inverse) = out.split_at_mut(n);
+    for (table, base) in [(forward, psi), (inverse, q.inv(psi))] {
+        let (base, mut power) = (q.to_mont(base), q.one());
+        for i in 0..n {
+            table[brv(i, n.trailing_zeros())] = power;
+            power = q.mul(power, base);
+        }
+    }
+}
+
+/// psi, a primitive 2n-th root of unity modulo q: the first g^((q-1)/2n), g = 2, 3, ..., whose n-th power is -1.
+/// For a q that is not 1 modulo 2n there is none; the search then ends at 0.
+pub fn root(n: usize, q: Modulus) -> u32 {
+    let exponent = (q.q() as u64 - 1) / (2 * n as u64);
+    (2..q.q()).map(|g| q.pow_vartime(g, exponent)).find(|psi| q.pow_vartime(*psi, n as u64) == q.q() - 1).unwrap_or(0)
+}

@@ -1,0 +1,59 @@
+//! Random polynomials: uniform words from a public seed, ternary secrets and centred binomial errors from the
+//! caller's generator.
+
+use crate::modular::Modulus;
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+/// A public 32-byte seed, from which the uniform half of a key or ciphertext is expanded.
+pub type Seed = [u8; 32];
+
+/// Standard deviation of [`error`]: sqrt(42/4), just above the 3.19 of the security tables.
+pub const ERROR_STD: f64 = 3.24037034920393;
+/// Largest absolute value of [`error`].
+pub const ERROR_MAX: i64 = 21;
+
+/// Uniform residues modulo q: ChaCha20 under `seed`, stream `stream`, 30-bit (or shorter) candidates rejected
+/// when they are not below q. One stream a (digit, modulus), so that any row can be made by itself.
+/// The words are uniform in whatever form they are read: as Eval limbs they are taken as they are.
+pub fn uniform(q: Modulus, seed: &Seed, stream: u64, out: &mut [u32]) {
+    const BUFFER: usize = 64;
+    let mut rng = ChaCha20Rng::from_seed(*seed);
+    rng.set_stream(stream);
+    let mask = u32::MAX >> q.q().leading_zeros();
+    let mut bytes = [0u8; 4 * BUFFER];
+    let mut filled = 0;
+    while filled < out.len() {
+        rng.fill_bytes(&mut bytes);
+        for b in bytes.chunks_exact(4) {
+            let x = u32::from_le_bytes([b[0], b[1], b[2], b[3]]) & mask;
+            if x < q.q() && filled < out.len() {
+                out[filled] = x;
+                filled += 1;
+            }
+        }
+    }
+}
+
+/// Uniform in {-1, 0, 1}, constant time: floor(3u / 2^64) - 1 for a random u, off by less than 2^-62.
+pub fn ternary(rng: &mut impl rand_core::CryptoRng, out: &mut [i8]) {
+    for x in out {
+        *x = ((rng.next_u64() as u128 * 3) >> 64) as i8 - 1;
+    }
+}
+
+/// Adds centred binomial noise, 42 coin flips a coefficient: standard deviation [`ERROR_STD`], constant time.
+pub fn error(rng: &mut impl rand_core::CryptoRng, acc: &mut [i64]) {
+    for x in acc {
+        *x += binomial(rng);
+    }
+}
+
+/// One centred binomial sample.
+pub fn binomial(rng: &mut impl rand_core::CryptoRng) -> i64 {
+    const HALF: u64 = (1 << ERROR_MAX) - 1;
+    let bits = rng.next_u64();
+    (bits & HALF).count_ones() as i64 - ((bits >> ERROR_MAX) & HALF).count_ones() as i64
+}
