@@ -11,9 +11,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod arith;
 pub mod backend;
 pub mod error;
 pub mod modular;
+pub mod params;
 pub mod poly;
 pub mod ring;
 

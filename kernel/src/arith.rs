@@ -1,0 +1,104 @@
+//! Arithmetic on vectors of slots: the language that circuits are written in.
+
+use crate::error::Result;
+
+/// A circuit is a function over `A: Arithmetic`. It is written once, and runs on plain floats, on intervals, on a
+/// cost tracer, and on ciphertexts over any backend.
+///
+/// A product is a [`Wide`](Arithmetic::Wide) value, at squared scale and perhaps quadratic in the secret. It can be
+/// accumulated or rescaled, nothing else: forgetting to rescale does not compile, and a sum of products is
+/// relinearised once.
+///
+/// Values sit at a level. Operands of one operation sit at the same level ([`crate::Error::LevelMismatch`]
+/// otherwise), and each rescale goes one level down ([`crate::Error::LevelExhausted`] at level 0).
+pub trait Arithmetic {
+    /// A vector of `slots()` numbers.
+    type Slots;
+    /// An un-rescaled product.
+    type Wide;
+    /// A public vector, encoded for one level.
+    type Plain;
+    /// Several rotations of one vector.
+    type Hoisted;
+
+    /// Slots of a vector.
+    fn slots(&self) -> usize;
+    /// Levels left before a `refresh` is needed.
+    fn level(&self, x: &Self::Slots) -> u8;
+    /// Encodes a public vector for operands at `level`. Its length divides `slots()`; it is repeated.
+    fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plain>;
+    /// Encodes a public vector for [`Arithmetic::transform`] of operands at `level`.
+    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plain>;
+
+    /// A second, independent copy.
+    fn copy(&mut self, x: &Self::Slots) -> Result<Self::Slots>;
+    /// x += y
+    fn add(&mut self, x: &mut Self::Slots, y: &Self::Slots) -> Result<()>;
+    /// x -= y
+    fn sub(&mut self, x: &mut Self::Slots, y: &Self::Slots) -> Result<()>;
+    /// x += p
+    fn add_plain(&mut self, x: &mut Self::Slots, p: &Self::Plain) -> Result<()>;
+    /// x = -x
+    fn neg(&mut self, x: &mut Self::Slots) -> Result<()>;
+    /// x += c in every slot
+    fn add_const(&mut self, x: &mut Self::Slots, c: f64) -> Result<()>;
+    /// x = kx for a small integer, exactly and without a level. Costs log2|k| bits of headroom.
+    fn mul_int(&mut self, x: &mut Self::Slots, k: i32) -> Result<()>;
+
+    /// xy slot by slot
+    fn mul(&mut self, x: &Self::Slots, y: &Self::Slots) -> Result<Self::Wide>;
+    /// xp slot by slot
+    fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plain) -> Result<Self::Wide>;
+    /// cx in every slot
+    fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide>;
+    /// w += v
+    fn accumulate(&mut self, w: &mut Self::Wide, v: Self::Wide) -> Result<()>;
+    /// Relinearises if quadratic, divides by the level's primes: one level down, nominal scale.
+    fn rescale(&mut self, w: Self::Wide) -> Result<Self::Slots>;
+
+    /// Slot i of the result is slot i + k of x, cyclically.
+    fn rotate(&mut self, x: &Self::Slots, k: i32) -> Result<Self::Slots>;
+    /// The rotations of x by each of `steps`, made together: ciphertexts share one mod_up among them.
+    fn hoist(&mut self, x: &Self::Slots, steps: &[i32]) -> Result<Self::Hoisted>;
+    /// The rotation by `k`, one of the steps that were hoisted.
+    fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots>;
+    /// A linear map of the vector whose rotations by `map.babies` were hoisted. Ciphertexts hoist twice: a giant
+    /// step costs one key switch, the whole map one division by P.
+    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plain>) -> Result<Self::Wide>;
+    /// The same values at a lower level.
+    fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
+    /// Ensures at least `depth` levels: bootstraps if there are fewer.
+    fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots>;
+
+    /// `rescale(mul(x, y))`
+    fn product(&mut self, x: &Self::Slots, y: &Self::Slots) -> Result<Self::Slots> {
+        let w = self.mul(x, y)?;
+        self.rescale(w)
+    }
+    /// `rescale(mul_const(x, c))`
+    fn scaled(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Slots> {
+        let w = self.mul_const(x, c)?;
+        self.rescale(w)
+    }
+}
+
+/// A linear map by baby steps and giant steps: the sum over g, b of rot_g(plain[g][b] * rot_b(x)). `plain` holds `giants.len()` rows of
+/// `babies.len()` entries, `None` for a zero diagonal; the vector of (g, b) is the diagonal g + b rotated by -g.
+/// Some entry is not `None`.
+#[derive(Debug)]
+pub struct Transform<'a, P> {
+    /// Rotations of the input.
+    pub babies: &'a [i32],
+    /// Rotations of the inner sums.
+    pub giants: &'a [i32],
+    /// The diagonals, encoded by [`Arithmetic::encode_diagonal`].
+    pub plain: &'a [Option<P>],
+}
+
+impl<P> Transform<'_, P> {
+    /// The (baby index, diagonal) pairs of giant step `g`.
+    pub fn row(&self, g: usize) -> impl Iterator<Item = (usize, &P)> {
+        let row = &self.plain[g * self.babies.len()..][..self.babies.len()];
+        row.iter().enumerate().filter_map(|(b, p)| p.as_ref().map(|p| (b, p)))
+    }
+}

@@ -1,0 +1,365 @@
+//! Parameters: an open [`Spec`] is checked once into closed [`Params`], whose accessors cannot fail.
+//!
+//! The modulus line is `[P | terminals | base | mains | EvalMod | CoeffsToSlots]`. A level is a span of it, and
+//! its scale follows from the level (MATH §5): scale_{l-1} = scale_l^2 / ratio_l, ratio_l being the product of the
+//! primes that the rescale drops over the product of those that it restores.
+
+use crate::{
+    error::{Error, Result},
+    modular::Modulus,
+    ring::{Basis, MAX_MODULI, Ring, convert::MAX_SOURCES},
+};
+use heapless::Vec;
+
+pub mod presets;
+pub mod security;
+
+pub use security::Security;
+
+/// The most levels of a chain.
+pub const MAX_LEVELS: usize = 48;
+
+/// A parameter set as its author writes it. Primes are listed in the order of the line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spec<'a> {
+    /// log2 of the ring degree.
+    pub log_n: u8,
+    /// P, the special primes of key switching; empty where nothing is evaluated.
+    pub specials: &'a [u32],
+    /// `[terminals | base | mains | EvalMod | CoeffsToSlots]`.
+    pub line: &'a [u32],
+    /// Terminals: small primes at the front of the line, restored by rational rescales.
+    pub terminals: u8,
+    /// Base primes: what is left at level 0.
+    pub base: u8,
+    /// Primes of one key-switching digit.
+    pub alpha: u8,
+    /// Each level's primes, from level 0 up: how many terminals (the last ones), how many primes after them.
+    pub levels: &'a [(u8, u8)],
+    /// log2 of the scale at level 0.
+    pub scale_bits: f64,
+    /// What the topmost levels are reserved for, if ciphertexts can be bootstrapped.
+    pub bootstrap: Option<Bootstrap>,
+    /// The security level that the chain must meet.
+    pub security: Security,
+}
+
+/// Levels that bootstrapping takes for itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bootstrap {
+    /// Levels of CoeffsToSlots, the topmost.
+    pub coeffs_to_slots: u8,
+    /// Levels of EvalMod, below them.
+    pub eval_mod: u8,
+    /// Message levels that SlotsToCoeffs takes.
+    pub slots_to_coeffs: u8,
+    /// log2 of the scale during EvalMod.
+    pub eval_mod_scale_bits: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    basis: Basis,
+    scale: f64,
+}
+
+/// A checked parameter set: chain, exact scale table, digits, specials, security bound.
+#[derive(Clone, Debug)]
+pub struct Params {
+    log_n: u8,
+    specials: u16,
+    alpha: u16,
+    base: Basis,
+    moduli: Vec<Modulus, MAX_MODULI>,
+    levels: Vec<Level, MAX_LEVELS>,
+    bootstrap: Option<Bootstrap>,
+    security: Security,
+    log_qp: f64,
+}
+
+impl Params {
+    /// Checks everything: primes, spans, digit sizes, scales, security. Each failure names what disagrees.
+    pub fn new(spec: &Spec<'_>) -> Result<Self> {
+        let moduli = moduli(spec)?;
+        let specials = spec.specials.len() as u16;
+        let log_qp = moduli.iter().map(|m| libm::log2(m.q() as f64)).sum();
+        spec.security.check(spec.log_n, log_qp)?;
+        let base_start = specials as usize + spec.terminals as usize;
+        let base = Basis::span(base_start, base_start + spec.base as usize);
+        let mut params = Self {
+            log_n: spec.log_n,
+            specials,
+            alpha: spec.alpha as u16,
+            base,
+            moduli,
+            levels: Vec::new(),
+            bootstrap: spec.bootstrap,
+            security: spec.security,
+            log_qp,
+        };
+        params.set_levels(spec)?;
+        params.check_digits()?;
+        Ok(params)
+    }
+
+    fn set_levels(&mut self, spec: &Spec<'_>) -> Result<()> {
+        let reserved = spec.bootstrap.map_or(0, |b| (b.coeffs_to_slots + b.eval_mod) as usize);
+        if spec.levels.len() > MAX_LEVELS {
+            return Err(Error::TooMany { asked: spec.levels.len(), limit: MAX_LEVELS });
+        }
+        let top = spec.levels.len().checked_sub(reserved + 1).ok_or(Error::BadLevel { level: 0 })?;
+        let mut scale = libm::exp2(spec.scale_bits);
+        for (level, (terminals, limbs)) in spec.levels.iter().enumerate() {
+            let bad = Error::BadLevel { level: level as u8 };
+            let front = self.specials as usize + spec.terminals as usize;
+            let start = front.checked_sub(*terminals as usize).ok_or(bad)?;
+            let basis = Basis::span(start, front + *limbs as usize);
+            if *terminals > spec.terminals || !self.line().covers(basis) || !basis.covers(self.base) {
+                return Err(bad);
+            }
+            if let Some(below) = self.levels.last() {
+                let dropped = basis.minus(below.basis).len();
+                let drops = dropped + self.specials as usize;
+                if dropped == 0 || self.ratio(basis, below.basis) <= 1.0 {
+                    return Err(bad);
+                }
+                if drops > MAX_SOURCES {
+                    return Err(Error::TooMany { asked: drops, limit: MAX_SOURCES });
+                }
+                if level == top + 1 {
+                    scale = libm::exp2(spec.bootstrap.map_or(spec.scale_bits, |b| b.eval_mod_scale_bits));
+                }
+                let eval_mod_top = top + spec.bootstrap.map_or(0, |b| b.eval_mod as usize);
+                if level <= eval_mod_top {
+                    scale = libm::sqrt(scale * self.ratio(basis, below.basis)); // a contraction: no drift
+                }
+            }
+            let _ = self.levels.push(Level { basis, scale }); // cannot overflow: length checked
+        }
+        Ok(())
+    }
+
+    fn check_digits(&self) -> Result<()> {
+        if self.specials == 0 {
+            return Ok(());
+        }
+        let (alpha, digits) = (self.alpha as usize, self.digits());
+        if alpha == 0 || alpha > MAX_SOURCES || digits > crate::backend::MAX_DIGITS {
+            return Err(Error::TooMany { asked: alpha.max(digits), limit: MAX_SOURCES });
+        }
+        let p = self.log_product(Basis::span(0, 0).with(self.specials));
+        for j in 0..digits {
+            let digit = self.log_product(crate::backend::digit(self.line(), self.specials, self.alpha, j));
+            if digit > p {
+                return Err(Error::TooLarge { bits: digit, limit: p });
+            }
+        }
+        Ok(())
+    }
+
+    /// The ring over these moduli; `twiddles` as [`crate::ring::rom::fill`] makes them for [`Params::moduli`].
+    pub fn ring<'r>(&'r self, twiddles: &'r [u32]) -> Result<Ring<'r>> {
+        Ring::new(self.n(), self.specials, &self.moduli, twiddles)
+    }
+
+    /// Ring degree.
+    pub fn n(&self) -> usize {
+        1 << self.log_n
+    }
+
+    /// log2 of the ring degree.
+    pub fn log_n(&self) -> u8 {
+        self.log_n
+    }
+
+    /// Slots of a ciphertext.
+    pub fn slots(&self) -> usize {
+        self.n() / 2
+    }
+
+    /// The modulus line, specials first.
+    pub fn moduli(&self) -> &[Modulus] {
+        &self.moduli
+    }
+
+    /// Number of special primes.
+    pub fn specials(&self) -> u16 {
+        self.specials
+    }
+
+    /// Primes of one key-switching digit.
+    pub fn alpha(&self) -> u16 {
+        self.alpha
+    }
+
+    /// Digits of a key: the q primes in runs of [`Params::alpha`].
+    pub fn digits(&self) -> usize {
+        if self.alpha == 0 { 0 } else { self.line().len().div_ceil(self.alpha as usize) }
+    }
+
+    /// Every q prime.
+    pub fn line(&self) -> Basis {
+        Basis::span(self.specials as usize, self.moduli.len())
+    }
+
+    /// The base primes, which every level has: enough to decrypt.
+    pub fn base(&self) -> Basis {
+        self.base
+    }
+
+    /// Q of a level.
+    pub fn q(&self, level: u8) -> Basis {
+        self.levels[level as usize].basis
+    }
+
+    /// P and Q of a level.
+    pub fn pq(&self, level: u8) -> Basis {
+        self.q(level).with(self.specials)
+    }
+
+    /// Scale of a value at `level`.
+    pub fn scale(&self, level: u8) -> f64 {
+        self.levels[level as usize].scale
+    }
+
+    /// The highest level of a message.
+    pub fn top(&self) -> u8 {
+        let reserved = self.bootstrap.map_or(0, |b| b.coeffs_to_slots + b.eval_mod);
+        self.levels.len() as u8 - 1 - reserved
+    }
+
+    /// The highest level of all, bootstrapping's included.
+    pub fn highest(&self) -> u8 {
+        self.levels.len() as u8 - 1
+    }
+
+    /// What bootstrapping takes, if there is bootstrapping.
+    pub fn bootstrap(&self) -> Option<Bootstrap> {
+        self.bootstrap
+    }
+
+    /// The level of a freshly bootstrapped ciphertext.
+    pub fn refreshed(&self) -> Option<u8> {
+        self.bootstrap.map(|b| self.top() - b.slots_to_coeffs)
+    }
+
+    /// log2 of the product of every modulus: what the security bound limits.
+    pub fn log_qp(&self) -> f64 {
+        self.log_qp
+    }
+
+    /// The security that was checked.
+    pub fn security(&self) -> Security {
+        self.security
+    }
+
+    /// prod(from \ to) / prod(to \ from).
+    pub fn ratio(&self, from: Basis, to: Basis) -> f64 {
+        let product = |b: Basis| b.iter().map(|m| self.moduli[m].q() as f64).product::<f64>();
+        product(from.minus(to)) / product(to.minus(from))
+    }
+
+    /// log2 of the product of a basis.
+    pub fn log_product(&self, basis: Basis) -> f64 {
+        basis.iter().map(|m| libm::log2(self.moduli[m].q() as f64)).sum()
+    }
+
+    /// Galois element of the rotation by `k` slots to the left: 5^k mod 2n.
+    pub fn galois(&self, k: i32) -> u32 {
+        let two_n = 2 * self.n() as u64;
+        let (mut e, mut base, mut g) = (k.rem_euclid(self.slots() as i32) as u32, 5u64, 1u64);
+        while e > 0 {
+            if e & 1 == 1 {
+                g = g * base % two_n;
+            }
+            base = base * base % two_n;
+            e >>= 1;
+        }
+        g as u32
+    }
+
+    /// Galois element of complex conjugation: 2n - 1.
+    pub fn galois_conjugate(&self) -> u32 {
+        2 * self.n() as u32 - 1
+    }
+}
+
+/// The line with its specials in front, every prime checked.
+fn moduli(spec: &Spec<'_>) -> Result<Vec<Modulus, MAX_MODULI>> {
+    let asked = spec.specials.len() + spec.line.len();
+    if asked > MAX_MODULI {
+        return Err(Error::TooMany { asked, limit: MAX_MODULI });
+    }
+    if spec.log_n < 3 || spec.log_n > 17 {
+        return Err(Error::NoBound { log_n: spec.log_n });
+    }
+    let two_n = 2u32 << spec.log_n;
+    let mut out: Vec<Modulus, MAX_MODULI> = Vec::new();
+    for &modulus in spec.specials.iter().chain(spec.line) {
+        let bad = Error::BadModulus { modulus, two_n };
+        let in_range = (1 << 19..1 << 30).contains(&modulus) && modulus % two_n == 1;
+        if !in_range || !Modulus::new(modulus).is_prime() || out.iter().any(|m| m.q() == modulus) {
+            return Err(bad);
+        }
+        let _ = out.push(Modulus::new(modulus)); // cannot overflow: length checked
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Params, presets};
+    use crate::Error;
+
+    #[test]
+    fn every_preset_meets_its_bound() {
+        for (name, spec) in presets::ALL {
+            let p = Params::new(&spec).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert!(p.log_qp() <= p.security().bound(p.log_n()).unwrap());
+            for level in 1..=p.top() {
+                let (above, below) = (p.scale(level), p.scale(level - 1));
+                let ratio = p.ratio(p.q(level), p.q(level - 1));
+                assert!((above * above / ratio / below - 1.0).abs() < 1e-15, "{name} level {level}");
+                assert!((above.log2() - 39.5).abs() < 0.2, "{name} level {level}: 2^{}", above.log2());
+            }
+        }
+        let b16 = Params::new(&presets::B16).unwrap();
+        assert_eq!((b16.top(), b16.refreshed(), b16.highest(), b16.digits()), (16, Some(13), 28, 4));
+        assert!((b16.log_qp() - 1740.7).abs() < 0.05);
+        for level in 17..=24 {
+            assert!((b16.scale(level).log2() - 58.0).abs() < 0.01, "level {level}: 2^{}", b16.scale(level).log2());
+        }
+        assert_eq!(b16.q(28), b16.line());
+    }
+
+    #[test]
+    fn one_bit_over_the_bound_is_an_error_with_both_numbers() {
+        let mut spec = presets::L13;
+        spec.log_n = 12;
+        let error = Params::new(&spec).err();
+        assert!(
+            matches!(error, Some(Error::Insecure { log_qp, bound: 106.0 }) if (log_qp - 188.7).abs() < 0.1),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn a_bad_prime_is_named() {
+        for bad in [1 << 20, 1179649, 0, u32::MAX] {
+            let mut line: std::vec::Vec<u32> = presets::L13.line.to_vec();
+            line[0] = bad;
+            let spec = super::Spec { line: &line, ..presets::L13 };
+            assert!(
+                matches!(Params::new(&spec), Err(Error::BadModulus { modulus, .. }) if modulus == bad || bad == 1179649)
+            );
+        }
+    }
+
+    #[test]
+    fn galois_elements_are_powers_of_five() {
+        let p = Params::new(&presets::C12).unwrap();
+        assert_eq!((p.galois(0), p.galois(1), p.galois(2)), (1, 5, 25));
+        assert_eq!(p.galois(-1) as u64 * 5 % 8192, 1);
+        assert_eq!(p.galois(2048), 1);
+    }
+}

@@ -1,0 +1,160 @@
+//! The parameter sets that have a name. `polyformer params` derives each of these chains; a test holds the two equal.
+
+use super::{Bootstrap, Security, Spec};
+
+/// Every preset and its name.
+pub const ALL: [(&str, Spec<'static>); 6] =
+    [("B16", B16), ("L13", L13), ("L14", L14), ("L15", L15), ("C12", C12), ("C13", C13)];
+
+/// The preset of that name.
+pub fn find(name: &str) -> Option<&'static Spec<'static>> {
+    ALL.iter().find(|(n, _)| *n == name).map(|(_, spec)| spec)
+}
+
+/// Bootstrappable, N = 2^16: 17 message levels at scale 2^39.5 (13 left after bootstrapping), EvalMod at 2^58.
+pub const B16: Spec<'static> = Spec {
+    log_n: 16,
+    specials: &[
+        1073479681, 1071513601, 1070727169, 1068236801, 1065484289, 1064697857, 1062862849, 1062469633, 1060765697,
+        1056440321, 1056178177, 1055260673,
+    ],
+    line: &[
+        786433, 1179649, 1054212097, 1053818881, 790364161, 708182017, 969146369, 946339841, 771096577, 725876737,
+        992083969, 924450817, 740294657, 756154369, 996278273, 920518657, 721551361, 775815169, 943718401, 971898881,
+        780009473, 717488129, 940572673, 975175681, 488243201, 590479361, 464781313, 620101633, 409993217, 703070209,
+        459931649, 626655233, 487456769, 591265793, 521011201, 553254913, 471072769, 611844097, 536608769, 537133057,
+        268042241, 269221889, 270532609, 270794753, 265420801, 264634369, 272760833, 263454721,
+    ],
+    terminals: 2,
+    base: 2,
+    alpha: 12,
+    levels: &[
+        (0, 2),
+        (2, 2),
+        (1, 4),
+        (0, 6),
+        (2, 6),
+        (1, 8),
+        (0, 10),
+        (2, 10),
+        (1, 12),
+        (0, 14),
+        (2, 14),
+        (1, 16),
+        (0, 18),
+        (2, 18),
+        (1, 20),
+        (0, 22),
+        (2, 22),
+        (2, 24),
+        (2, 26),
+        (2, 28),
+        (2, 30),
+        (2, 32),
+        (2, 34),
+        (2, 36),
+        (2, 38),
+        (2, 40),
+        (2, 42),
+        (2, 44),
+        (2, 46),
+    ],
+    scale_bits: 39.5,
+    bootstrap: Some(Bootstrap { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0 }),
+    security: Security::Bits128,
+};
+
+/// Leveled, N = 2^13: 2 levels at scale 2^39.5.
+pub const L13: Spec<'static> = Spec {
+    log_n: 13,
+    specials: &[1073479681],
+    line: &[786433, 1179649, 1071513601, 1070727169, 790364161, 708182017],
+    terminals: 2,
+    base: 2,
+    alpha: 1,
+    levels: &[(0, 2), (2, 2), (1, 4)],
+    scale_bits: 39.5,
+    bootstrap: None,
+    security: Security::Bits128,
+};
+
+/// Leveled, N = 2^14: 7 levels at scale 2^39.5.
+pub const L14: Spec<'static> = Spec {
+    log_n: 14,
+    specials: &[1073479681, 1071513601, 1070727169],
+    line: &[
+        786433, 1179649, 1068236801, 1065484289, 790364161, 708182017, 969146369, 946339841, 771096577, 725876737,
+        992083969, 924450817,
+    ],
+    terminals: 2,
+    base: 2,
+    alpha: 3,
+    levels: &[(0, 2), (2, 2), (1, 4), (0, 6), (2, 6), (1, 8), (0, 10), (2, 10)],
+    scale_bits: 39.5,
+    bootstrap: None,
+    security: Security::Bits128,
+};
+
+/// Leveled, N = 2^15: 16 levels at scale 2^39.5.
+pub const L15: Spec<'static> = Spec {
+    log_n: 15,
+    specials: &[1073479681, 1071513601, 1070727169, 1068236801, 1065484289],
+    line: &[
+        786433, 1179649, 1064697857, 1062862849, 790364161, 708182017, 969146369, 946339841, 771096577, 725876737,
+        992083969, 924450817, 740294657, 756154369, 996278273, 920518657, 721551361, 775815169, 943718401, 971898881,
+        780009473, 717488129, 940572673, 975175681,
+    ],
+    terminals: 2,
+    base: 2,
+    alpha: 5,
+    levels: &[
+        (0, 2),
+        (2, 2),
+        (1, 4),
+        (0, 6),
+        (2, 6),
+        (1, 8),
+        (0, 10),
+        (2, 10),
+        (1, 12),
+        (0, 14),
+        (2, 14),
+        (1, 16),
+        (0, 18),
+        (2, 18),
+        (1, 20),
+        (0, 22),
+        (2, 22),
+    ],
+    scale_bits: 39.5,
+    bootstrap: None,
+    security: Security::Bits128,
+};
+
+/// Client of a small device, N = 2^12: the base primes of B16, encryption and decryption only.
+pub const C12: Spec<'static> = Spec {
+    log_n: 12,
+    specials: &[],
+    line: &[1054212097, 1053818881],
+    terminals: 0,
+    base: 2,
+    alpha: 0,
+    levels: &[(0, 2)],
+    scale_bits: 39.5,
+    bootstrap: None,
+    security: Security::Bits128,
+};
+
+/// Client of a small device, N = 2^13: the base primes of B16, encryption and decryption only.
+pub const C13: Spec<'static> = Spec {
+    log_n: 13,
+    specials: &[],
+    line: &[1054212097, 1053818881],
+    terminals: 0,
+    base: 2,
+    alpha: 0,
+    levels: &[(0, 2)],
+    scale_bits: 39.5,
+    bootstrap: None,
+    security: Security::Bits128,
+};
