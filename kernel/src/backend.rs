@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    ring::{Basis, Lift, Ring},
+    ring::{Basis, Lift, Ring, sample::Seed},
 };
 use heapless::Vec;
 
@@ -73,7 +73,7 @@ pub type Term<'a, Buf> = (&'a Limbs<Buf>, &'a Limbs<Buf>);
 pub struct Workspace<Buf> {
     /// (P and line) each digit, extended; empty where a backend's own `key_switch` does without.
     pub ext: Vec<Limbs<Buf>, MAX_DIGITS>,
-    /// (line) the operand in Coeff.
+    /// (P and line) the operand, or the part of it that is dropped, in Coeff.
     pub coeff: Limbs<Buf>,
     /// (line) the converted part of a mod_switch.
     pub tmp: Limbs<Buf>,
@@ -105,6 +105,9 @@ pub trait Backend {
     fn upload(&mut self, dst: &mut Limbs<Self::Buf>, src: &[u32]) -> Result<()>;
     /// Signed integers to residues (Coeff): `coeffs` is count x cols long, every modulus gets the same integers.
     fn upload_signed(&mut self, dst: &mut Limbs<Self::Buf>, coeffs: &[i64]) -> Result<()>;
+    /// Uniform words (they read as Eval): the row of line index m in item i is
+    /// [`crate::ring::sample::uniform`] under `seed`, stream ([`crate::ring::MAX_MODULI`] (`stream` + i) + m).
+    fn upload_uniform(&mut self, dst: &mut Limbs<Self::Buf>, seed: &Seed, stream: u64) -> Result<()>;
     /// Backend to host; `dst` is `shape.words()` long. Submits and waits.
     fn download(&mut self, src: &Limbs<Self::Buf>, dst: &mut [u32]) -> Result<()>;
     /// Start everything recorded so far. Nothing to do on a synchronous backend.
@@ -180,27 +183,28 @@ pub trait Backend {
 
     /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from): the one way moduli change. Dividing
     /// by P after a key switch, rescaling, rescaling by a rational and all of these at once are choices of the
-    /// two bases (MATH §5). Clobbers rows `from \ to` of `a`; `tmp` covers `to`. All Eval.
+    /// two bases (MATH §5). All Eval.
     fn mod_switch(
         &mut self,
         from: Basis,
         to: Basis,
         out: &mut Limbs<Self::Buf>,
-        a: &mut Limbs<Self::Buf>,
-        tmp: &mut Limbs<Self::Buf>,
+        a: &Limbs<Self::Buf>,
+        ws: &mut Workspace<Self::Buf>,
     ) {
         let (drop, restore, keep) = (from.minus(to), to.minus(from), from.and(to));
         let restored = |ring: &Ring<'_>, over| ring.constants(over, |q| ring.product(restore, q));
-        self.intt(drop, a);
+        self.copy(drop, &mut ws.coeff, a);
+        self.intt(drop, &mut ws.coeff);
         let r = restored(&self.ring(), drop);
-        self.scalar_assign(Op::Mul, drop, a, &r);
-        self.convert(Lift::Centered, drop, to, tmp, a);
-        self.ntt(to, tmp);
+        self.scalar_assign(Op::Mul, drop, &mut ws.coeff, &r);
+        self.convert(Lift::Centered, drop, to, &mut ws.tmp, &ws.coeff);
+        self.ntt(to, &mut ws.tmp);
         let r = restored(&self.ring(), keep);
         self.scalar(Op::Mul, keep, out, a, &r);
-        self.zip_assign(Op::Sub, keep, out, tmp);
+        self.zip_assign(Op::Sub, keep, out, &ws.tmp);
         let minus_one = self.ring().constants(restore, |q| q.q() - 1);
-        self.scalar(Op::Mul, restore, out, tmp, &minus_one);
+        self.scalar(Op::Mul, restore, out, &ws.tmp, &minus_one);
         let ring = self.ring();
         let d_inv = ring.constants(to, |q| q.inv(ring.product(drop, q)));
         self.scalar_assign(Op::Mul, to, out, &d_inv);
@@ -209,14 +213,14 @@ pub trait Backend {
     /// The temporaries that this backend needs for operands of `count` items over `line`, `digits` digits a key.
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Self::Buf>> {
         let ring = self.ring();
-        let (cols, basis, specials) = (ring.n() as u32, ring.line(), ring.specials());
+        let line = Shape { count, basis: ring.line(), cols: ring.n() as u32 };
+        let full = Shape { basis: line.basis.with(ring.specials()), ..line };
         let mut ext = Vec::new();
         for _ in 0..digits {
-            let limbs = self.alloc(Shape { count, basis: basis.with(specials), cols })?;
+            let limbs = self.alloc(full)?;
             ext.push(limbs).map_err(|_| crate::Error::TooMany { asked: digits, limit: MAX_DIGITS })?;
         }
-        let shape = Shape { count, basis, cols };
-        Ok(Workspace { ext, coeff: self.alloc(shape)?, tmp: self.alloc(shape)? })
+        Ok(Workspace { ext, coeff: self.alloc(full)?, tmp: self.alloc(line)? })
     }
 
     /// accs[k] = sum_j digit_j(d) keys[k][j] over P and `q`: the gadget products of hybrid key switching, before

@@ -9,7 +9,12 @@ use kernel::{
     Error, Result,
     backend::{Backend, Limbs, Op, Shape},
     modular::Modulus,
-    ring::{Basis, Lift, Ring, convert::Conversion, limb},
+    ring::{
+        Basis, Lift, MAX_MODULI, Ring,
+        convert::Conversion,
+        limb,
+        sample::{self, Seed},
+    },
 };
 
 /// A block of the caller's memory.
@@ -80,6 +85,14 @@ impl<'p> Backend for Scalar<'p, '_> {
         same_length(count as usize * cols, coeffs.len())?;
         rows(&self.ring, basis, count, |item, m, q| {
             limb::residues(q, row_mut(dst, item, m), &coeffs[item * cols..][..cols]);
+        });
+        Ok(())
+    }
+
+    fn upload_uniform(&mut self, dst: &mut Buf<'p>, seed: &Seed, stream: u64) -> Result<()> {
+        rows(&self.ring, dst.shape.basis, dst.shape.count, |item, m, q| {
+            let stream = MAX_MODULI as u64 * (stream + item as u64) + m as u64;
+            sample::uniform(q, seed, stream, row_mut(dst, item, m));
         });
         Ok(())
     }
