@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    ring::{Basis, Lift, Ring, sample::Seed},
+    ring::{Basis, Ring, sample::Seed},
 };
 use heapless::Vec;
 
@@ -136,8 +136,8 @@ pub trait Backend {
     fn intt(&mut self, over: Basis, a: &mut Limbs<Self::Buf>);
     /// out = a(X^galois), Eval.
     fn permute(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, galois: u32);
-    /// Rows `to` of out = the value whose residues are rows `from` of `a` (Coeff).
-    fn convert(&mut self, lift: Lift, from: Basis, to: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>);
+    /// Rows `to` of out = the value nearest to 0 whose residues are rows `from` of `a` (Coeff).
+    fn convert(&mut self, from: Basis, to: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>);
 
     // -- provided: override to fuse
 
@@ -174,7 +174,7 @@ pub trait Backend {
         let above = Basis { specials: 0, start: digit.end, end: over.end };
         for to in [below, above] {
             if !to.is_empty() {
-                self.convert(Lift::Fast, digit, to, out, coeff);
+                self.convert(digit, to, out, coeff);
                 self.ntt(to, out);
             }
         }
@@ -198,7 +198,7 @@ pub trait Backend {
         self.intt(drop, &mut ws.coeff);
         let r = restored(&self.ring(), drop);
         self.scalar_assign(Op::Mul, drop, &mut ws.coeff, &r);
-        self.convert(Lift::Centered, drop, to, &mut ws.tmp, &ws.coeff);
+        self.convert(drop, to, &mut ws.tmp, &ws.coeff);
         self.ntt(to, &mut ws.tmp);
         let r = restored(&self.ring(), keep);
         self.scalar(Op::Mul, keep, out, a, &r);

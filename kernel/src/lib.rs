@@ -13,6 +13,7 @@ extern crate std;
 
 pub mod arith;
 pub mod backend;
+pub mod ckks;
 pub mod error;
 pub mod modular;
 pub mod params;

@@ -87,15 +87,6 @@ impl Basis {
     }
 }
 
-/// How a basis conversion treats the multiple of the source modulus that residues leave open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lift {
-    /// x + uF with 0 <= u < number of sources: the cheap one, for digits of a key switch.
-    Fast,
-    /// The representative nearest to 0, by the rounded quotient of [`limb::quotient`].
-    Centered,
-}
-
 /// Everything constant about the ring: degree, moduli, twiddles. Flash on a device, one upload on a GPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring<'r> {

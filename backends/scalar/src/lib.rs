@@ -10,7 +10,7 @@ use kernel::{
     backend::{Backend, Limbs, Op, Shape},
     modular::Modulus,
     ring::{
-        Basis, Lift, MAX_MODULI, Ring,
+        Basis, MAX_MODULI, Ring,
         convert::Conversion,
         limb,
         sample::{self, Seed},
@@ -153,13 +153,13 @@ impl<'p> Backend for Scalar<'p, '_> {
         rows(&self.ring, over, out.shape.count, |i, m, _| limb::permute(galois, row_mut(out, i, m), row(a, i, m)));
     }
 
-    fn convert(&mut self, lift: Lift, from: Basis, to: Basis, out: &mut Buf<'p>, a: &Buf<'p>) {
+    fn convert(&mut self, from: Basis, to: Basis, out: &mut Buf<'p>, a: &Buf<'p>) {
         let c = Conversion::new(&self.ring, from, to);
         let (from_at, to_at) = (|item, i| a.shape.at(item, row_index(from, i)), out.shape);
         for item in 0..out.shape.count as usize {
-            for x in 0..out.shape.cols as usize {
-                let y = |i| a.buf[from_at(item, i) + x];
-                limb::convert(&c, lift, y, |t, word| out.buf[to_at.at(item, row_index(to, t)) + x] = word);
+            for col in 0..out.shape.cols as usize {
+                let x = |i| a.buf[from_at(item, i) + col];
+                limb::convert(&c, x, |t, word| out.buf[to_at.at(item, row_index(to, t)) + col] = word);
             }
         }
     }

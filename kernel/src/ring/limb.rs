@@ -6,11 +6,7 @@
 //! limb that is constant on contiguous blocks ("block-constant": a polynomial in X^(n/c)).
 
 use super::convert::Conversion;
-use crate::{
-    backend::Op,
-    modular::Modulus,
-    ring::{Lift, MAX_MODULI},
-};
+use crate::{backend::Op, modular::Modulus, ring::MAX_MODULI};
 
 /// i with its lowest `bits` bits reversed.
 pub fn brv(i: usize, bits: u32) -> usize {
@@ -139,18 +135,17 @@ pub fn quotient_term(y: u32, (shift, inv): (u32, u64)) -> u64 {
     (((y as u64) << shift) * inv) >> 32
 }
 
-/// Basis conversion of one coefficient: `y(i)` is residue i of the source times (F/f_i)^-1, `to(t, word)`
-/// receives the residue modulo target t.
-pub fn convert(c: &Conversion, lift: Lift, y: impl Fn(usize) -> u32, mut to: impl FnMut(usize, u32)) {
+/// Basis conversion of one coefficient: `x(i)` is its residue modulo source i, `to(t, word)` receives the residue
+/// modulo target t of the representative nearest to 0. That is sum_i y_i F/f_i - vF with y_i = x_i (F/f_i)^-1
+/// and v the [`quotient`]. Without v the value would be off by up to (number of sources) F, with a mean that
+/// one slot collects: seven bits of precision there, at n = 2^16.
+pub fn convert(c: &Conversion, x: impl Fn(usize) -> u32, mut to: impl FnMut(usize, u32)) {
     let mut digits = [0; MAX_MODULI];
     for (i, d) in digits[..c.sources().len()].iter_mut().enumerate() {
-        *d = c.sources()[i].mul(y(i), c.hat_inv(i));
+        *d = c.sources()[i].mul(x(i), c.hat_inv(i));
     }
     let digits = &digits[..c.sources().len()];
-    let v = match lift {
-        Lift::Fast => 0,
-        Lift::Centered => quotient(digits.iter().zip(c.sources()).map(|(y, f)| (*y, f.q()))),
-    };
+    let v = quotient(digits.iter().zip(c.sources()).map(|(y, f)| (*y, f.q())));
     for (t, q) in c.targets().iter().enumerate() {
         let sum = digits.iter().zip(c.hats(t)).fold(0, |s, (y, hat)| q.add(s, q.mul(*y, *hat)));
         to(t, q.sub(sum, q.mul(v, c.modulus(t))));

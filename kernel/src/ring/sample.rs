@@ -38,9 +38,9 @@ pub fn uniform(q: Modulus, seed: &Seed, stream: u64, out: &mut [u32]) {
 }
 
 /// Uniform in {-1, 0, 1}, constant time: floor(3u / 2^64) - 1 for a random u, off by less than 2^-62.
-pub fn ternary(rng: &mut impl rand_core::CryptoRng, out: &mut [i8]) {
+pub fn ternary(rng: &mut impl rand_core::CryptoRng, out: &mut [i64]) {
     for x in out {
-        *x = ((rng.next_u64() as u128 * 3) >> 64) as i8 - 1;
+        *x = ((rng.next_u64() as u128 * 3) >> 64) as i64 - 1;
     }
 }
 

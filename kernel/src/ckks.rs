@@ -1,0 +1,23 @@
+//! RNS-CKKS: approximate arithmetic on encrypted vectors, over any backend.
+//!
+//! A ciphertext (c0, c1) decrypts to c0 + c1 s = scale(level) m + e modulo Q_level. Its scale is a function of its
+//! level ([`crate::params`]), so nothing here stores one. Read [`encode`], [`keys`], [`encrypt`], then the
+//! evaluator; [`noise`] predicts the error of each operation.
+
+pub mod encode;
+pub mod encrypt;
+pub mod keys;
+pub mod noise;
+
+use crate::{
+    backend::Backend,
+    poly::{Eval, Poly},
+};
+
+/// (c0, c1) with c0 + c1 s = scale(level) m + e, both over Q of the level; perhaps a batch of them.
+pub struct Ciphertext<B: Backend> {
+    /// The two polynomials.
+    pub c: [Poly<Eval, B>; 2],
+    /// The level.
+    pub level: u8,
+}

@@ -1,0 +1,247 @@
+//! Encoding: vectors of complex slots to integer polynomials and back, by the canonical embedding.
+//!
+//! Slot j of m(X) is z_j = m(zeta^(5^j)), zeta = exp(i pi/n). With w_k = m_k + i m_{k+n/2} this is
+//! z_j = sum_k w_k zeta^(5^j k) over half the length, evaluated in O(n log n) butterflies. Everything is f64 in a
+//! fixed order of operations, roots from libm, no contraction: the same bits on every platform (DESIGN §2.10).
+//!
+//! A vector of period s is encoded at length s: its polynomial lies in Z[X^(n/2s)], 2s coefficients.
+
+use crate::error::{Error, Result};
+use core::ops::{Add, Mul, Sub};
+
+/// A complex number.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Complex {
+    /// Real part.
+    pub re: f64,
+    /// Imaginary part.
+    pub im: f64,
+}
+
+impl Complex {
+    /// exp(i `angle`), by libm on every platform.
+    pub fn cis(angle: f64) -> Self {
+        let (im, re) = libm::sincos(angle);
+        Self { re, im }
+    }
+
+    /// Complex conjugate.
+    pub fn conj(self) -> Self {
+        Self { im: -self.im, ..self }
+    }
+}
+
+impl From<f64> for Complex {
+    fn from(re: f64) -> Self {
+        Self { re, im: 0.0 }
+    }
+}
+
+impl Add for Complex {
+    type Output = Self;
+    fn add(self, b: Self) -> Self {
+        Self { re: self.re + b.re, im: self.im + b.im }
+    }
+}
+
+impl Sub for Complex {
+    type Output = Self;
+    fn sub(self, b: Self) -> Self {
+        Self { re: self.re - b.re, im: self.im - b.im }
+    }
+}
+
+impl Mul for Complex {
+    type Output = Self;
+    fn mul(self, b: Self) -> Self {
+        Self { re: self.re * b.re - self.im * b.im, im: self.re * b.im + self.im * b.re }
+    }
+}
+
+/// Writes the roots for transforms of up to `out.len()` slots, a power of two: the stage that joins halves of
+/// length h uses entries h .. 2h, entry h + j being exp(2 pi i 5^j / 8h). Entry 0 is unused.
+pub fn fill_roots(out: &mut [Complex]) {
+    let mut half = 1;
+    while half < out.len() {
+        let order = 8 * half;
+        let mut power = 1;
+        for root in &mut out[half..2 * half] {
+            *root = Complex::cis(2.0 * core::f64::consts::PI * power as f64 / order as f64);
+            power = power * 5 % order;
+        }
+        half *= 2;
+    }
+}
+
+/// In place, w_k to z_j = sum_k w_k zeta^(5^j k); a power-of-two length up to that of `roots`.
+pub fn embed(roots: &[Complex], w: &mut [Complex]) {
+    bit_reverse(w);
+    let mut half = 1;
+    while half < w.len() {
+        for block in w.chunks_exact_mut(2 * half) {
+            let (lo, hi) = block.split_at_mut(half);
+            for ((x, y), root) in lo.iter_mut().zip(hi).zip(&roots[half..]) {
+                let (u, v) = (*x, *y * *root);
+                (*x, *y) = (u + v, u - v);
+            }
+        }
+        half *= 2;
+    }
+}
+
+/// In place, the inverse of [`embed`] times the length.
+pub fn embed_inverse(roots: &[Complex], z: &mut [Complex]) {
+    let mut half = z.len() / 2;
+    while half > 0 {
+        for block in z.chunks_exact_mut(2 * half) {
+            let (lo, hi) = block.split_at_mut(half);
+            for ((x, y), root) in lo.iter_mut().zip(hi).zip(&roots[half..]) {
+                let (u, v) = (*x, *y);
+                (*x, *y) = (u + v, (u - v) * root.conj());
+            }
+        }
+        half /= 2;
+    }
+    bit_reverse(z);
+}
+
+fn bit_reverse(z: &mut [Complex]) {
+    let bits = z.len().trailing_zeros();
+    for i in 0..z.len() {
+        let j = crate::ring::limb::brv(i, bits);
+        if i < j {
+            z.swap(i, j);
+        }
+    }
+}
+
+/// The largest log2 of a coefficient that [`encode`] accepts.
+pub const MAX_BITS: f64 = 61.0;
+
+/// Slots to coefficients: round(scale m_k), ties away from zero. `slots` holds the values and is overwritten;
+/// `coeffs` is twice as long. `limit_bits`: the largest log2 of a coefficient that fits where the result goes,
+/// [`MAX_BITS`] at most.
+///
+/// Error: each coefficient is off by at most 1/2 (rounding) + |scale m| 2^-52 log2(2s) (arithmetic).
+/// Fails on values that are not finite, and on coefficients over the limit.
+pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: f64, coeffs: &mut [i64]) -> Result<()> {
+    let s = slots.len();
+    if coeffs.len() != 2 * s {
+        return Err(Error::Length { expected: 2 * s, actual: coeffs.len() });
+    }
+    if !s.is_power_of_two() || s > roots.len() {
+        return Err(Error::Slots { given: s, slots: roots.len() });
+    }
+    if let Some(slot) = slots.iter().position(|z| !(z.re.is_finite() && z.im.is_finite())) {
+        return Err(Error::NotFinite { slot });
+    }
+    embed_inverse(roots, slots);
+    let factor = scale / s as f64;
+    let limit = libm::exp2(limit_bits.min(MAX_BITS));
+    let (mut largest, mut fits) = (0.0f64, true);
+    let (re, im) = coeffs.split_at_mut(s);
+    for ((re, im), z) in re.iter_mut().zip(im).zip(slots) {
+        let (x, y) = (z.re * factor, z.im * factor);
+        let size = x.abs().max(y.abs());
+        largest = largest.max(size);
+        fits &= x.abs() <= limit && y.abs() <= limit; // false for infinity and NaN, too
+        (*re, *im) = (round(x), round(y));
+    }
+    if fits { Ok(()) } else { Err(Error::TooLarge { bits: libm::log2(largest), limit: limit_bits.min(MAX_BITS) }) }
+}
+
+/// Nearest integer, ties away from zero, for |x| below 2^62; saturates beyond.
+pub fn round(x: f64) -> i64 {
+    (x + 0.5f64.copysign(x)) as i64
+}
+
+/// Coefficients to slots: the inverse of [`encode`]; `slots` is half as long as `coeffs`.
+pub fn decode(roots: &[Complex], coeffs: &[i64], scale: f64, slots: &mut [Complex]) -> Result<()> {
+    let s = slots.len();
+    if coeffs.len() != 2 * s {
+        return Err(Error::Length { expected: 2 * s, actual: coeffs.len() });
+    }
+    if !s.is_power_of_two() || s > roots.len() {
+        return Err(Error::Slots { given: s, slots: roots.len() });
+    }
+    let (re, im) = coeffs.split_at(s);
+    for ((z, re), im) in slots.iter_mut().zip(re).zip(im) {
+        *z = Complex { re: *re as f64 / scale, im: *im as f64 / scale };
+    }
+    embed(roots, slots);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{vec, vec::Vec};
+
+    fn roots(s: usize) -> Vec<Complex> {
+        let mut out = vec![Complex::default(); s];
+        fill_roots(&mut out);
+        out
+    }
+
+    fn values(s: usize) -> Vec<Complex> {
+        let wave = |j: usize, a: usize| ((j * a + 3) % 101) as f64 / 50.0 - 1.0;
+        (0..s).map(|j| Complex { re: wave(j, 37), im: wave(j, 71) }).collect()
+    }
+
+    #[test]
+    fn slots_are_values_at_powers_of_five() {
+        let (s, scale) = (16, 2f64.powi(40));
+        let mut coeffs = vec![0; 2 * s];
+        encode(&roots(s), &mut values(s), scale, MAX_BITS, &mut coeffs).unwrap();
+        let n = 2 * s;
+        for (j, want) in values(s).into_iter().enumerate() {
+            let power = (0..j).fold(1, |p, _| p * 5 % (2 * n));
+            let z = coeffs.iter().enumerate().fold(Complex::default(), |z, (k, c)| {
+                let root = Complex::cis(core::f64::consts::PI * (power * k % (2 * n)) as f64 / n as f64);
+                z + root * Complex::from(*c as f64 / scale)
+            });
+            assert!((z.re - want.re).abs() < 1e-10 && (z.im - want.im).abs() < 1e-10, "{z:?} {want:?}");
+        }
+    }
+
+    #[test]
+    fn decode_undoes_encode() {
+        for s in [1, 2, 8, 1024, 32768] {
+            let (mut coeffs, mut out) = (vec![0; 2 * s], values(s));
+            encode(&roots(s), &mut out, 2f64.powi(50), MAX_BITS, &mut coeffs).unwrap();
+            decode(&roots(s), &coeffs, 2f64.powi(50), &mut out).unwrap();
+            let worst = out.iter().zip(values(s)).map(|(a, b)| (a.re - b.re).abs().max((a.im - b.im).abs()));
+            assert!(worst.fold(0.0, f64::max) < 1e-12, "{s} slots");
+        }
+    }
+
+    #[test]
+    fn a_periodic_vector_is_a_polynomial_in_a_power_of_x() {
+        let (s, times) = (8, 16);
+        let (mut short, mut long) = (vec![0; 2 * s], vec![0; 2 * s * times]);
+        encode(&roots(s), &mut values(s), 1e9, MAX_BITS, &mut short).unwrap();
+        let mut repeated: Vec<Complex> = (0..s * times).map(|j| values(s)[j % s]).collect();
+        encode(&roots(s * times), &mut repeated, 1e9, MAX_BITS, &mut long).unwrap();
+        for (k, c) in long.iter().enumerate() {
+            let want = if k % times == 0 { short[k / times] } else { 0 };
+            assert!((c - want).abs() <= 1, "coefficient {k}: {c} and {want}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_errors_that_say_which() {
+        let mut coeffs = vec![0; 16];
+        let mut slots = vec![Complex::from(1.0); 8];
+        slots[5].im = f64::NAN;
+        assert_eq!(encode(&roots(8), &mut slots, 1.0, 59.0, &mut coeffs), Err(Error::NotFinite { slot: 5 }));
+        let mut slots = vec![Complex::from(8.0); 8];
+        let result = encode(&roots(8), &mut slots, 2f64.powi(57), 59.0, &mut coeffs);
+        assert_eq!(result, Err(Error::TooLarge { bits: 60.0, limit: 59.0 }));
+        let mut slots = vec![Complex::from(f64::MAX); 8];
+        assert!(matches!(encode(&roots(8), &mut slots, 1.0, 59.0, &mut coeffs), Err(Error::TooLarge { .. })));
+        assert!(matches!(
+            encode(&roots(8), &mut [Complex::default(); 16], 1.0, 59.0, &mut [0; 32]),
+            Err(Error::Slots { .. })
+        ));
+    }
+}

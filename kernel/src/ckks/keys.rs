@@ -1,0 +1,235 @@
+//! Keys: the ternary secret, and the key-switching keys and public key made from it.
+//!
+//! Hybrid key switching (MATH §5): the key from s1 to s2 holds, for digit j, (b_j, a_j) over P and the whole line
+//! with b_j + a_j s2 = e_j + P g_j s1, where g_j is 1 modulo the primes of digit j and 0 modulo the others. That
+//! holds for every subset of the line, so one key serves every level. The halves a_j are expanded from a public
+//! seed, so that only the b_j are stored or sent.
+
+use crate::{
+    backend::{Backend, Limbs, Op, Pair, Shape, digit},
+    error::{Error, Result},
+    params::Params,
+    poly::{Coeff, Eval, Poly},
+    ring::{
+        Basis,
+        sample::{self, Seed},
+    },
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// The 32 bytes that a secret key is expanded from. Wiped when dropped; neither shown nor cloned.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SecretSeed([u8; 32]);
+
+impl SecretSeed {
+    /// Takes the bytes over and wipes the caller's copy.
+    pub fn take(bytes: &mut [u8; 32]) -> Self {
+        let seed = Self(*bytes);
+        bytes.zeroize();
+        seed
+    }
+
+    /// A fresh seed.
+    pub fn generate(rng: &mut impl rand_core::CryptoRng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self::take(&mut bytes)
+    }
+
+    /// The bytes, for the file that keeps them.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The uniform ternary coefficients of the secret polynomial.
+    pub fn coefficients(&self, out: &mut [i64]) {
+        let mut rng = ChaCha20Rng::from_seed(self.0);
+        sample::ternary(&mut rng, out);
+    }
+}
+
+/// The secret polynomial s over a basis: P and the line to make keys, the base primes to decrypt.
+pub struct SecretKey<B: Backend> {
+    s: Poly<Eval, B>,
+}
+
+impl<B: Backend> SecretKey<B> {
+    /// Expands the secret over `basis`. `scratch` holds n integers; it is wiped before returning.
+    pub fn expand(be: &mut B, seed: &SecretSeed, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
+        seed.coefficients(scratch);
+        let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
+        let s = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|s| s.ntt(be));
+        scratch.zeroize();
+        Ok(Self { s: s? })
+    }
+
+    /// Its limbs, for the operations of this module and its siblings.
+    pub fn limbs(&self) -> &Limbs<B::Buf> {
+        self.s.limbs()
+    }
+
+    /// Overwrites the words in the backend's memory, which outlives this key in a backend that pools it.
+    pub fn wipe(mut self, be: &mut B) -> Result<()> {
+        let over = self.s.basis();
+        let zeros = be.ring().constants(over, |_| 0);
+        be.scalar_assign(Op::Mul, over, self.s.limbs_mut(), &zeros);
+        be.submit()
+    }
+}
+
+/// What a key-switching key switches from, always to a secret that the holder of the key decrypts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// From s^2 to s: relinearisation.
+    Relinearize,
+    /// From s to s(X^(1/g)); the automorphism X -> X^g that follows brings the result back under s. Switching first
+    /// lets many rotations share one mod_up without permuting its digits.
+    Galois(u32),
+}
+
+/// Draws b_j of one digit: one key is `params.digits()` calls. Returns the pair (b_j, a_j) over P and the line,
+/// a_j expanded from `seed`. `sk` covers P and the line; `scratch` holds n integers and is wiped.
+///
+/// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
+pub fn switching_digit<B: Backend>(
+    be: &mut B,
+    params: &Params,
+    sk: &SecretKey<B>,
+    switch: Switch,
+    j: usize,
+    seed: &Seed,
+    rng: &mut impl rand_core::CryptoRng,
+    scratch: &mut [i64],
+) -> Result<Pair<B::Buf>> {
+    let full = params.line().with(params.specials());
+    let shape = Shape { count: 1, basis: full, cols: params.n() as u32 };
+    let s = sk.limbs();
+    scratch.fill(0);
+    sample::error(rng, scratch);
+    let e = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|e| e.ntt(be).into_limbs());
+    scratch.zeroize();
+    let mut b = e?;
+    let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
+    be.upload_uniform(&mut a, seed, j as u64)?;
+    match switch {
+        Switch::Relinearize => be.zip(Op::Mul, full, &mut tmp, &a, s),
+        Switch::Galois(g) => {
+            let mut under = be.alloc(shape)?;
+            be.permute(full, &mut under, s, inverse_galois(g, params.n()));
+            be.zip(Op::Mul, full, &mut tmp, &a, &under);
+            zero(be, full, &mut under);
+        }
+    }
+    be.zip_assign(Op::Sub, full, &mut b, &tmp);
+    let rows = digit(params.line(), params.specials(), params.alpha(), j);
+    let p = Basis::span(0, 0).with(params.specials());
+    let ring = be.ring();
+    let p = ring.constants(rows, |q| ring.product(p, q));
+    match switch {
+        Switch::Relinearize => be.zip(Op::Mul, rows, &mut tmp, s, s),
+        Switch::Galois(_) => be.copy(rows, &mut tmp, s),
+    }
+    be.scalar_assign(Op::Mul, rows, &mut tmp, &p);
+    be.zip_assign(Op::Add, rows, &mut b, &tmp);
+    zero(be, full, &mut tmp);
+    Ok([b, a])
+}
+
+/// g^-1 modulo 2n.
+pub fn inverse_galois(g: u32, n: usize) -> u32 {
+    let mask = 2 * n as u32 - 1;
+    let mut inv = g; // Newton modulo a power of two: 3 bits, 6, 12, 24
+    for _ in 0..4 {
+        inv = inv.wrapping_mul(2u32.wrapping_sub(g.wrapping_mul(inv)));
+    }
+    inv & mask
+}
+
+fn zero<B: Backend>(be: &mut B, over: Basis, x: &mut Limbs<B::Buf>) {
+    let zeros = be.ring().constants(over, |_| 0);
+    be.scalar_assign(Op::Mul, over, x, &zeros);
+}
+
+/// A public key (b, a) with b + a s = e over `basis`, the base and mains that ciphertexts are made at.
+pub struct PublicKey<B: Backend> {
+    /// b and a.
+    pub pair: Pair<B::Buf>,
+}
+
+impl<B: Backend> PublicKey<B> {
+    /// Draws a public key over `basis`; a is expanded from `seed`. `scratch` holds n integers and is wiped.
+    pub fn generate(
+        be: &mut B,
+        sk: &SecretKey<B>,
+        basis: Basis,
+        seed: &Seed,
+        rng: &mut impl rand_core::CryptoRng,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
+        scratch.fill(0);
+        sample::error(rng, scratch);
+        let e = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|e| e.ntt(be).into_limbs());
+        scratch.zeroize();
+        let mut b = e?;
+        let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
+        be.upload_uniform(&mut a, seed, 0)?;
+        be.zip(Op::Mul, basis, &mut tmp, &a, sk.limbs());
+        be.zip_assign(Op::Sub, basis, &mut b, &tmp);
+        Ok(Self { pair: [b, a] })
+    }
+}
+
+/// A key-switching key: one pair (b_j, a_j) a digit, over P and the line.
+#[cfg(feature = "alloc")]
+pub struct EvaluationKey<B: Backend> {
+    /// The digits.
+    pub digits: alloc::vec::Vec<Pair<B::Buf>>,
+}
+
+#[cfg(feature = "alloc")]
+impl<B: Backend> EvaluationKey<B> {
+    /// Draws every digit; arguments as [`switching_digit`].
+    pub fn generate(
+        be: &mut B,
+        params: &Params,
+        sk: &SecretKey<B>,
+        switch: Switch,
+        seed: &Seed,
+        rng: &mut impl rand_core::CryptoRng,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        let digit = |j| switching_digit(be, params, sk, switch, j, seed, rng, scratch);
+        Ok(Self { digits: (0..params.digits()).map(digit).collect::<Result<_>>()? })
+    }
+}
+
+/// The evaluation keys of one client.
+#[cfg(feature = "alloc")]
+pub struct Keys<B: Backend> {
+    /// Relinearisation.
+    pub relin: Option<EvaluationKey<B>>,
+    /// By Galois element.
+    pub galois: alloc::collections::BTreeMap<u32, EvaluationKey<B>>,
+}
+
+#[cfg(feature = "alloc")]
+impl<B: Backend> Default for Keys<B> {
+    fn default() -> Self {
+        Self { relin: None, galois: alloc::collections::BTreeMap::new() }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<B: Backend> Keys<B> {
+    /// The digits of the relinearisation key.
+    pub fn relin(&self) -> Result<&[Pair<B::Buf>]> {
+        self.relin.as_ref().map(|k| &k.digits[..]).ok_or(Error::MissingRelinKey)
+    }
+
+    /// The digits of the key of X -> X^`galois`.
+    pub fn galois(&self, galois: u32) -> Result<&[Pair<B::Buf>]> {
+        self.galois.get(&galois).map(|k| &k.digits[..]).ok_or(Error::MissingGaloisKey { galois })
+    }
+}
