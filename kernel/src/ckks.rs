@@ -2,12 +2,21 @@
 //!
 //! A ciphertext (c0, c1) decrypts to c0 + c1 s = scale(level) m + e modulo Q_level. Its scale is a function of its
 //! level ([`crate::params`]), so nothing here stores one. Read [`encode`], [`keys`], [`encrypt`], then the
-//! evaluator; [`noise`] predicts the error of each operation.
+//! evaluator `eval`; [`noise`] predicts the error of each operation.
 
 pub mod encode;
 pub mod encrypt;
+#[cfg(feature = "alloc")]
+mod eval;
+#[cfg(feature = "alloc")]
+mod hoist;
 pub mod keys;
 pub mod noise;
+
+#[cfg(feature = "alloc")]
+pub use eval::{Ckks, Plaintext, Wide};
+#[cfg(feature = "alloc")]
+pub use hoist::Hoisted;
 
 use crate::{
     backend::Backend,

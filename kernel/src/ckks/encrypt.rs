@@ -18,11 +18,9 @@ use crate::{
 };
 use zeroize::Zeroize;
 
-/// Symmetric encryption (b, a) of an encoded message over `basis`: b = m + e - a s, a expanded from `seed`, stream
-/// `stream`. A seed and stream never serve twice. The error is added to `coeffs`, so that calls over one modulus
-/// at a time pass `rng` to [`sample::error`] once and `None` here.
-///
-/// Noise: [`super::noise::fresh_symmetric`].
+/// Symmetric encryption (b, a) over `basis` of a message that already carries its error: b = noisy - a s, a expanded
+/// from `seed`, stream `stream`, which never serve twice. A small device calls this over one modulus at a time, with
+/// the same `noisy` and `seed`: the rows are those of one call over all of them.
 pub fn symmetric<B: Backend>(
     be: &mut B,
     sk: &SecretKey<B>,
@@ -40,7 +38,10 @@ pub fn symmetric<B: Backend>(
     Ok([b, a])
 }
 
-/// Symmetric encryption of encoded coefficients at `level`. Adds fresh noise to `coeffs`, and wipes them.
+/// Symmetric encryption of encoded coefficients at `level`: adds [`sample::error`] to `coeffs`, encrypts, and wipes
+/// them. `seed` is public and fresh: whoever has it and c0 has the ciphertext.
+///
+/// Noise: [`super::noise::fresh_symmetric`].
 pub fn encrypt<B: Backend>(
     be: &mut B,
     params: &Params,
