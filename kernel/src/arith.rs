@@ -82,7 +82,7 @@ pub trait Arithmetic {
     }
 }
 
-/// A linear map by baby steps and giant steps: the sum over g, b of rot_g(plain[g][b] * rot_b(x)). `plain` holds `giants.len()` rows of
+/// A linear map by baby steps and giant steps: the sum over g, b of `rot_g(plain[g][b] * rot_b(x))`. `plain` holds `giants.len()` rows of
 /// `babies.len()` entries, `None` for a zero diagonal; the vector of (g, b) is the diagonal g + b rotated by -g.
 /// Some entry is not `None`.
 #[derive(Debug)]

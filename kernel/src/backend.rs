@@ -223,7 +223,7 @@ pub trait Backend {
         Ok(Workspace { ext, coeff: self.alloc(full)?, tmp: self.alloc(line)? })
     }
 
-    /// accs[k] = sum_j digit_j(d) keys[k][j] over P and `q`: the gadget products of hybrid key switching, before
+    /// `accs[k] = sum_j digit_j(d) keys[k][j]` over P and `q`: the gadget products of hybrid key switching, before
     /// their mod_switch. Digit j of `d` (Eval, over `q`) is its part in the j-th run of `alpha` q primes of the
     /// line. Several keys share one mod_up: that is hoisting.
     fn key_switch(

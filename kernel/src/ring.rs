@@ -1,4 +1,4 @@
-//! R_q = Z_q[X]/(X^n + 1) over a line of word-size primes.
+//! The ring `Z_q[X]/(X^n + 1)` over a line of word-size primes.
 //!
 //! The line is the special primes p_0 .. p_{k-1} followed by the q primes. Every residue basis of the library is
 //! the first few specials followed by one span of q primes ([`Basis`]), so a row of a buffer is found by

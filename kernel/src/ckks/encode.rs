@@ -4,7 +4,7 @@
 //! z_j = sum_k w_k zeta^(5^j k) over half the length, evaluated in O(n log n) butterflies. Everything is f64 in a
 //! fixed order of operations, roots from libm, no contraction: the same bits on every platform (DESIGN §2.10).
 //!
-//! A vector of period s is encoded at length s: its polynomial lies in Z[X^(n/2s)], 2s coefficients.
+//! A vector of period s is encoded at length s: its polynomial is one in X^(n/2s), 2s coefficients.
 
 use crate::error::{Error, Result};
 use core::ops::{Add, Mul, Sub};
