@@ -27,6 +27,25 @@ pub enum Error {
     },
     /// No relinearisation key.
     MissingRelinKey,
+    /// A rotation that was not hoisted, or a diagonal that was not encoded for a linear map.
+    NotHoisted {
+        /// The rotation asked for.
+        step: i32,
+    },
+    /// No approximation is known on this range.
+    BadRange {
+        /// Its lower end.
+        lo: f64,
+        /// Its upper end.
+        hi: f64,
+    },
+    /// No approximation within reach is this accurate.
+    Inaccurate {
+        /// The largest error allowed.
+        wanted: f64,
+        /// The smallest error reached.
+        reached: f64,
+    },
     /// A buffer or memory pool is too small.
     OutOfMemory {
         /// Words asked for.
@@ -105,6 +124,9 @@ impl fmt::Display for Error {
             Error::LevelExhausted { need, have } => write!(f, "level {need} needed, {have} left"),
             Error::MissingGaloisKey { galois } => write!(f, "no key for the automorphism X -> X^{galois}"),
             Error::MissingRelinKey => write!(f, "no relinearisation key"),
+            Error::NotHoisted { step } => write!(f, "the rotation by {step} was not hoisted"),
+            Error::BadRange { lo, hi } => write!(f, "no approximation is known on [{lo}, {hi}]"),
+            Error::Inaccurate { wanted, reached } => write!(f, "error {wanted:e} wanted, {reached:e} reached"),
             Error::OutOfMemory { words } => write!(f, "no room for {words} words"),
             Error::Length { expected, actual } => write!(f, "{expected} elements expected, {actual} given"),
             Error::Slots { given, slots } => write!(f, "{given} values do not divide {slots} slots"),

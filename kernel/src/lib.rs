@@ -2,7 +2,7 @@
 //!
 //! Read upwards: [`modular`] words, [`ring`] limbs, [`backend`] the hardware contract, [`poly`] typed polynomials,
 //! [`params`] checked parameters, [`ckks`] the encryption scheme. [`arith`] is the language of circuits, of which
-//! ciphertexts are one meaning.
+//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures and the cost [`trace`] are others.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -15,9 +15,13 @@ pub mod arith;
 pub mod backend;
 pub mod ckks;
 pub mod error;
+pub mod interval;
 pub mod modular;
 pub mod params;
+pub mod plain;
 pub mod poly;
 pub mod ring;
+#[cfg(feature = "alloc")]
+pub mod trace;
 
 pub use error::{Error, Result};

@@ -1,0 +1,318 @@
+//! The tracer: runs a circuit on levels alone. It says what the circuit costs, how deep it is, how many values are
+//! alive at once, and exactly which rotation keys it needs, before a key exists.
+
+use crate::{
+    arith::{Arithmetic, Transform},
+    error::{Error, Result},
+};
+use alloc::{collections::BTreeSet, rc::Rc};
+use core::cell::Cell;
+
+/// What a circuit costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Products of two ciphertexts.
+    pub mul: u32,
+    /// Products with a public vector, those inside linear maps included.
+    pub mul_plain: u32,
+    /// Products with a constant.
+    pub mul_const: u32,
+    /// Rescales.
+    pub rescale: u32,
+    /// Relinearisations and rotations, giant steps included.
+    pub key_switch: u32,
+    /// Groups of rotations that share a mod_up.
+    pub hoist: u32,
+    /// Bootstraps.
+    pub bootstrap: u32,
+    /// The most vectors alive at one moment, products included.
+    pub peak: u32,
+}
+
+/// How many vectors are alive, and how many have been at most.
+#[derive(Debug, Default)]
+struct Meter {
+    live: Cell<u32>,
+    peak: Cell<u32>,
+}
+
+/// Counts as one live vector while it exists.
+#[derive(Debug)]
+struct Alive(Rc<Meter>);
+
+impl Alive {
+    fn new(meter: &Rc<Meter>) -> Self {
+        meter.live.set(meter.live.get() + 1);
+        meter.peak.set(meter.peak.get().max(meter.live.get()));
+        Self(meter.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.live.set(self.0.live.get() - 1);
+    }
+}
+
+/// A vector known only by its level.
+#[derive(Debug)]
+pub struct Leveled {
+    level: u8,
+    alive: Alive,
+}
+
+/// A product known only by its level and degree in the secret.
+#[derive(Debug)]
+pub struct WideLevel {
+    level: u8,
+    quadratic: bool,
+    alive: Alive,
+}
+
+/// A public vector known only by its level and by what it was encoded for.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainLevel {
+    level: u8,
+    diagonal: bool,
+}
+
+/// Rotations known only by their steps.
+#[derive(Debug)]
+pub struct HoistedLevel {
+    level: u8,
+    steps: BTreeSet<i32>,
+    _alive: alloc::vec::Vec<Alive>, // one each rotation
+}
+
+/// A tracer of circuits.
+#[derive(Debug)]
+pub struct Trace {
+    slots: usize,
+    refreshed: Option<u8>,
+    cost: Cost,
+    rotations: BTreeSet<i32>,
+    meter: Rc<Meter>,
+    lowest: u8,
+}
+
+impl Trace {
+    /// A tracer of vectors of `slots` slots. `refreshed` is the level after a bootstrap, if there is one.
+    pub fn new(slots: usize, refreshed: Option<u8>) -> Self {
+        let (cost, rotations, meter) = (Cost::default(), BTreeSet::new(), Rc::new(Meter::default()));
+        Self { slots, refreshed, cost, rotations, meter, lowest: u8::MAX }
+    }
+
+    /// A fresh input at `level`.
+    pub fn input(&mut self, level: u8) -> Leveled {
+        self.at(level)
+    }
+
+    /// The tally so far.
+    pub fn cost(&self) -> Cost {
+        Cost { peak: self.meter.peak.get(), ..self.cost }
+    }
+
+    /// Every rotation step so far, in [1, slots).
+    pub fn rotations(&self) -> &BTreeSet<i32> {
+        &self.rotations
+    }
+
+    /// The lowest level that any vector has reached; 255 before the first one.
+    pub fn lowest(&self) -> u8 {
+        self.lowest
+    }
+
+    fn at(&mut self, level: u8) -> Leveled {
+        self.lowest = self.lowest.min(level);
+        Leveled { level, alive: Alive::new(&self.meter) }
+    }
+
+    fn wide(&self, level: u8, quadratic: bool) -> Result<WideLevel> {
+        if level == 0 {
+            return Err(Error::LevelExhausted { need: 1, have: 0 });
+        }
+        Ok(WideLevel { level, quadratic, alive: Alive::new(&self.meter) })
+    }
+
+    /// The step in [0, slots), noted if it is a rotation at all.
+    fn step(&mut self, k: i32) -> i32 {
+        let k = k.rem_euclid(self.slots as i32);
+        if k != 0 {
+            self.rotations.insert(k);
+            self.cost.key_switch += 1;
+        }
+        k
+    }
+}
+
+fn same(left: u8, right: u8) -> Result<()> {
+    if left == right { Ok(()) } else { Err(Error::LevelMismatch { left, right }) }
+}
+
+impl Arithmetic for Trace {
+    type Slots = Leveled;
+    type Wide = WideLevel;
+    type Plain = PlainLevel;
+    type Hoisted = HoistedLevel;
+
+    fn slots(&self) -> usize {
+        self.slots
+    }
+    fn level(&self, x: &Leveled) -> u8 {
+        x.level
+    }
+    fn encode(&mut self, values: &[f64], level: u8) -> Result<PlainLevel> {
+        let (given, slots) = (values.len(), self.slots);
+        if given == 0 || slots % given != 0 {
+            return Err(Error::Slots { given, slots });
+        }
+        Ok(PlainLevel { level, diagonal: false })
+    }
+    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<PlainLevel> {
+        Ok(PlainLevel { diagonal: true, ..self.encode(values, level)? })
+    }
+
+    fn copy(&mut self, x: &Leveled) -> Result<Leveled> {
+        Ok(self.at(x.level))
+    }
+    fn add(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
+        same(x.level, y.level)
+    }
+    fn sub(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
+        same(x.level, y.level)
+    }
+    fn add_plain(&mut self, x: &mut Leveled, p: &PlainLevel) -> Result<()> {
+        same(x.level, p.level)
+    }
+    fn neg(&mut self, _: &mut Leveled) -> Result<()> {
+        Ok(())
+    }
+    fn add_const(&mut self, _: &mut Leveled, _: f64) -> Result<()> {
+        Ok(())
+    }
+    fn mul_int(&mut self, _: &mut Leveled, _: i32) -> Result<()> {
+        Ok(())
+    }
+
+    fn mul(&mut self, x: &Leveled, y: &Leveled) -> Result<WideLevel> {
+        same(x.level, y.level)?;
+        self.cost.mul += 1;
+        self.wide(x.level, true)
+    }
+    fn mul_plain(&mut self, x: &Leveled, p: &PlainLevel) -> Result<WideLevel> {
+        same(x.level, p.level)?;
+        self.cost.mul_plain += 1;
+        self.wide(x.level, false)
+    }
+    fn mul_const(&mut self, x: &Leveled, _: f64) -> Result<WideLevel> {
+        self.cost.mul_const += 1;
+        self.wide(x.level, false)
+    }
+    fn accumulate(&mut self, w: &mut WideLevel, v: WideLevel) -> Result<()> {
+        same(w.level, v.level)?;
+        w.quadratic |= v.quadratic;
+        Ok(())
+    }
+    fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
+        self.cost.rescale += 1;
+        self.cost.key_switch += w.quadratic as u32;
+        self.lowest = self.lowest.min(w.level - 1); // a product has at least one level
+        Ok(Leveled { level: w.level - 1, alive: w.alive })
+    }
+
+    fn rotate(&mut self, x: &Leveled, k: i32) -> Result<Leveled> {
+        self.step(k);
+        Ok(self.at(x.level))
+    }
+    fn hoist(&mut self, x: &Leveled, steps: &[i32]) -> Result<HoistedLevel> {
+        let before = self.cost.key_switch;
+        let steps: BTreeSet<i32> = steps.iter().map(|k| k.rem_euclid(self.slots as i32)).collect();
+        for k in &steps {
+            self.step(*k);
+        }
+        self.cost.hoist += (self.cost.key_switch > before) as u32;
+        let alive = steps.iter().map(|_| Alive::new(&self.meter)).collect();
+        Ok(HoistedLevel { level: x.level, steps, _alive: alive })
+    }
+    fn hoisted(&mut self, h: &HoistedLevel, k: i32) -> Result<Leveled> {
+        if !h.steps.contains(&k.rem_euclid(self.slots as i32)) {
+            return Err(Error::NotHoisted { step: k });
+        }
+        Ok(self.at(h.level))
+    }
+    fn transform(&mut self, h: &HoistedLevel, map: &Transform<'_, PlainLevel>) -> Result<WideLevel> {
+        for (g, giant) in map.giants.iter().enumerate() {
+            let mut entries = 0;
+            for (b, p) in map.row(g) {
+                same(h.level, p.level)?;
+                if !p.diagonal || !h.steps.contains(&map.babies[b].rem_euclid(self.slots as i32)) {
+                    return Err(Error::NotHoisted { step: map.babies[b] });
+                }
+                entries += 1;
+            }
+            if entries > 0 {
+                self.cost.mul_plain += entries;
+                self.step(*giant);
+            }
+        }
+        self.wide(h.level, false)
+    }
+    fn level_down(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
+        if level > x.level {
+            return Err(Error::LevelExhausted { need: level, have: x.level });
+        }
+        self.lowest = self.lowest.min(level);
+        Ok(Leveled { level, alive: x.alive })
+    }
+    fn refresh(&mut self, x: Leveled, depth: u8) -> Result<Leveled> {
+        if x.level >= depth {
+            return Ok(x);
+        }
+        let top = self.refreshed.ok_or(Error::NoBootstrap)?;
+        if top < depth {
+            return Err(Error::LevelExhausted { need: depth, have: top });
+        }
+        self.cost.bootstrap += 1;
+        Ok(Leveled { level: top, alive: x.alive })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Trace;
+    use crate::{Error, arith::Arithmetic};
+
+    #[test]
+    fn a_dot_product_relinearizes_once() {
+        let mut tr = Trace::new(8, None);
+        let (x, y) = (tr.input(2), tr.input(2));
+        let mut w = tr.mul(&x, &y).unwrap();
+        let v = tr.mul(&x, &x).unwrap();
+        tr.accumulate(&mut w, v).unwrap();
+        let z = tr.rescale(w).unwrap();
+        assert_eq!((tr.level(&z), tr.cost().mul, tr.cost().key_switch, tr.lowest()), (1, 2, 1, 1));
+        assert_eq!(tr.cost().peak, 4); // x, y and two products
+    }
+
+    #[test]
+    fn levels_that_differ_or_run_out_are_errors() {
+        let mut tr = Trace::new(8, None);
+        let (x, mut y) = (tr.input(1), tr.input(0));
+        assert_eq!(tr.add(&mut y, &x), Err(Error::LevelMismatch { left: 0, right: 1 }));
+        assert_eq!(tr.mul_const(&y, 2.0).err(), Some(Error::LevelExhausted { need: 1, have: 0 }));
+        assert_eq!(tr.refresh(y, 1).err(), Some(Error::NoBootstrap));
+    }
+
+    #[test]
+    fn rotations_are_a_set_and_zero_is_none() {
+        let mut tr = Trace::new(8, Some(5));
+        let x = tr.input(1);
+        let h = tr.hoist(&x, &[0, 1, 2, -6]).unwrap();
+        tr.rotate(&x, 9).unwrap();
+        assert!(tr.rotations().iter().eq(&[1, 2]));
+        assert_eq!((tr.cost().key_switch, tr.cost().hoist), (3, 1));
+        assert_eq!(tr.hoisted(&h, 3).err(), Some(Error::NotHoisted { step: 3 }));
+        let x = tr.refresh(x, 2).unwrap();
+        assert_eq!((tr.level(&x), tr.cost().bootstrap), (5, 1));
+    }
+}
