@@ -1,6 +1,6 @@
 //! Arithmetic on vectors of slots: the language that circuits are written in.
 
-use crate::error::Result;
+use crate::{complex::Complex, error::Result};
 
 /// A circuit is a function over `A: Arithmetic`. It is written once, and runs on plain floats, on intervals, on a
 /// cost tracer, and on ciphertexts over any backend.
@@ -80,6 +80,16 @@ pub trait Arithmetic {
         let w = self.mul_const(x, c)?;
         self.rescale(w)
     }
+}
+
+/// Arithmetic on complex slots: what the transforms of bootstrapping need beside [`Arithmetic`].
+pub trait ComplexArithmetic: Arithmetic {
+    /// Encodes a complex public vector for [`Arithmetic::transform`] of operands at `level`.
+    fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<Self::Plain>;
+    /// Complex conjugate of every slot.
+    fn conjugate(&mut self, x: &Self::Slots) -> Result<Self::Slots>;
+    /// x = ix, exactly and without a level.
+    fn mul_i(&mut self, x: &mut Self::Slots) -> Result<()>;
 }
 
 /// A linear map by baby steps and giant steps: the sum over g, b of `rot_g(plain[g][b] * rot_b(x))`. `plain` holds `giants.len()` rows of

@@ -4,6 +4,8 @@
 //! level ([`crate::params`]), so nothing here stores one. Read [`encode`], [`keys`], [`encrypt`], then the
 //! evaluator `eval`; [`noise`] predicts the error of each operation.
 
+#[cfg(feature = "alloc")]
+mod arith;
 pub mod encode;
 pub mod encrypt;
 #[cfg(feature = "alloc")]

@@ -14,6 +14,7 @@ extern crate std;
 pub mod arith;
 pub mod backend;
 pub mod ckks;
+pub mod complex;
 pub mod error;
 pub mod interval;
 pub mod modular;

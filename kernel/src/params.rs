@@ -222,6 +222,19 @@ impl Params {
         self.levels[level as usize].scale
     }
 
+    /// What rescaling a product at `level` multiplies by beside the nominal scales: 1, but for the lowest EvalMod level,
+    /// whose result is read at the scale of the messages below it.
+    pub fn exit_ratio(&self, level: u8) -> f64 {
+        let ratio = self.ratio(self.q(level), self.q(level - 1));
+        self.scale(level) / ratio * (self.scale(level) / self.scale(level - 1))
+    }
+
+    /// The scale of a factor that takes `level` to the scale of the level below: `scale(level)`, but for the levels
+    /// of CoeffsToSlots and the lowest of EvalMod.
+    pub fn factor_scale(&self, level: u8) -> f64 {
+        self.ratio(self.q(level), self.q(level - 1)) * (self.scale(level - 1) / self.scale(level))
+    }
+
     /// The highest level of a message.
     pub fn top(&self) -> u8 {
         let reserved = self.bootstrap.map_or(0, |b| b.coeffs_to_slots + b.eval_mod);

@@ -68,11 +68,6 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(Ciphertext { c: self.permute(&switched, galois)?, level: x.level })
     }
 
-    /// Complex conjugation of the slots. No level.
-    pub fn conjugate(&mut self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
-        self.automorphism(x, self.params.galois_conjugate())
-    }
-
     fn permute(&mut self, c: &[Poly<Eval, B>; 2], galois: u32) -> Result<[Poly<Eval, B>; 2]> {
         let basis = c[0].basis();
         let mut out = self.pair(basis)?;
