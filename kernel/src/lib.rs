@@ -13,6 +13,7 @@ extern crate std;
 
 pub mod arith;
 pub mod backend;
+pub mod circuits;
 pub mod ckks;
 pub mod complex;
 pub mod error;

@@ -1,0 +1,47 @@
+//! Circuits: every polynomial piece of a transformer, written once over [`Arithmetic`]. A circuit sees arithmetic
+//! and errors, nothing else; what it means is chosen by the evaluator that it is given.
+//!
+//! Read upwards: [`poly`] evaluates polynomials, [`approx`] makes them and certifies their error, [`reciprocal`]
+//! and [`inv_sqrt`] divide, [`reduce`] sums along rows, and on these stand [`activation`], [`norm`], [`attention`].
+//! [`linear`] and [`product`] multiply matrices.
+
+use crate::{arith::Arithmetic, error::Result};
+
+pub mod poly;
+
+/// A copy of x at a lower level. Depth 0.
+pub fn at_level<A: Arithmetic>(ev: &mut A, x: &A::Slots, level: u8) -> Result<A::Slots> {
+    let y = ev.copy(x)?;
+    ev.level_down(y, level)
+}
+
+/// xy for operands at any two levels: the higher one is lowered first. Depth 1 below the lower one.
+pub fn product<A: Arithmetic>(ev: &mut A, x: &A::Slots, y: &A::Slots) -> Result<A::Slots> {
+    let (a, b) = (ev.level(x), ev.level(y));
+    if a > b {
+        let x = at_level(ev, x, b)?;
+        ev.product(&x, y)
+    } else if b > a {
+        let y = at_level(ev, y, a)?;
+        ev.product(x, &y)
+    } else {
+        ev.product(x, y)
+    }
+}
+
+/// c - x. Depth 0.
+pub fn const_minus<A: Arithmetic>(ev: &mut A, c: f64, x: &A::Slots) -> Result<A::Slots> {
+    let mut y = ev.copy(x)?;
+    ev.neg(&mut y)?;
+    ev.add_const(&mut y, c)?;
+    Ok(y)
+}
+
+/// x^(2^k) by squaring. Depth k.
+pub fn power<A: Arithmetic>(ev: &mut A, x: &A::Slots, k: u32) -> Result<A::Slots> {
+    let mut y = ev.copy(x)?;
+    for _ in 0..k {
+        y = ev.product(&y, &y)?;
+    }
+    Ok(y)
+}

@@ -1,0 +1,320 @@
+//! Evaluation by Paterson and Stockmeyer's method, at the least depth.
+//!
+//! p = q T_g + r with g a power of two splits a polynomial of degree < 2g into two of degree < g, until the pieces
+//! are sums of c_i T_i over the baby steps T_1 … T_m. All products that end up in one sum are added before they are
+//! relinearised. Pieces on the critical path are split further than others, so that degree d takes depth
+//! ⌈log2(d + 1)⌉ exactly. Only T_i with a nonzero coefficient are made: an even or odd polynomial leaves out the
+//! others by itself. [Paterson and Stockmeyer 1973; eprint 2020/1203 §5]
+
+use super::{Coeffs, MAX_DEGREE, Polynomial, ceil_log2, is_small_integer};
+use crate::{
+    arith::Arithmetic,
+    circuits::{at_level, product},
+    error::{Error, Result},
+};
+use heapless::Vec;
+
+/// The most baby steps.
+const MAX_BABIES: usize = 16;
+
+/// p(x) for x in p's range. Depth [`Polynomial::depth`].
+pub fn evaluate<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Result<A::Slots> {
+    let (slope, offset) = p.to_unit();
+    let mut t = if p.degree() == 0 || slope == 1.0 {
+        ev.copy(x)?
+    } else if is_small_integer(slope) {
+        let mut t = ev.copy(x)?;
+        ev.mul_int(&mut t, slope as i32)?;
+        t
+    } else {
+        ev.scaled(x, slope)?
+    };
+    if offset != 0.0 {
+        ev.add_const(&mut t, offset)?;
+    }
+    evaluate_unit(ev, p, &t)
+}
+
+/// p at the point that t in [-1, 1] stands for. Depth [`Polynomial::unit_depth`].
+pub fn evaluate_unit<A: Arithmetic>(ev: &mut A, p: &Polynomial, t: &A::Slots) -> Result<A::Slots> {
+    let mut c = p.coeffs.clone();
+    if p.degree() == 0 {
+        let mut zero = ev.copy(t)?;
+        ev.sub(&mut zero, t)?;
+        ev.add_const(&mut zero, c[0])?;
+        return Ok(zero);
+    }
+    let top = ev.level(t);
+    if top < p.unit_depth() {
+        return Err(Error::LevelExhausted { need: p.unit_depth(), have: top });
+    }
+    let mut powers = Powers { top, list: Vec::new() };
+    let first = ev.copy(t)?;
+    powers.push(1, first)?;
+    let babies = best_babies(&c, p.unit_depth());
+    piece(ev, &mut powers, babies, &mut c, p.unit_depth())
+}
+
+/// T_i(t), each at its own depth ⌈log2 i⌉, made when first asked for.
+struct Powers<S> {
+    top: u8,
+    list: Vec<(usize, S), 24>, // at most 16 babies and T_32, T_64, T_128
+}
+
+impl<S> Powers<S> {
+    fn push(&mut self, i: usize, value: S) -> Result<()> {
+        self.list.push((i, value)).map_err(|_| Error::TooMany { asked: 25, limit: 24 })
+    }
+
+    fn find(&self, i: usize) -> Option<usize> {
+        self.list.iter().position(|(j, _)| *j == i)
+    }
+
+    /// Where T_i is in the list. T_{a+b} = 2 T_a T_b - T_{a-b}, a the largest power of two below a + b.
+    fn make<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize) -> Result<usize> {
+        if let Some(at) = self.find(i) {
+            return Ok(at);
+        }
+        let (a, b) = halves(i);
+        let (at_a, at_b) = (self.make(ev, a)?, self.make(ev, b)?);
+        let mut twice = product(ev, &self.list[at_a].1, &self.list[at_b].1)?;
+        ev.mul_int(&mut twice, 2)?;
+        if a == b {
+            ev.add_const(&mut twice, -1.0)?;
+        } else {
+            let at = self.make(ev, a - b)?;
+            let level = ev.level(&twice);
+            let less = at_level(ev, &self.list[at].1, level)?;
+            ev.sub(&mut twice, &less)?;
+        }
+        self.push(i, twice)?;
+        Ok(self.list.len() - 1)
+    }
+
+    /// T_i at the level where products of depth `depth` are made.
+    fn operand<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize, depth: u8) -> Result<S> {
+        let at = self.make(ev, i)?;
+        at_level(ev, &self.list[at].1, self.top - (depth - 1))
+    }
+}
+
+/// i = a + b, a >= b, a a power of two.
+fn halves(i: usize) -> (usize, usize) {
+    let a = i.next_power_of_two() / 2;
+    (a, i - a)
+}
+
+/// c = q T_g + r in place: r in c[..g], q in c[g..]. The degree of c is in [g, 2g).
+fn divide(c: &mut [f64], g: usize) {
+    for j in 1..c.len() - g {
+        c[g - j] -= c[g + j];
+        c[g + j] *= 2.0;
+    }
+}
+
+/// c without its trailing zeros.
+fn trim(c: &mut [f64]) -> &mut [f64] {
+    let len = c.iter().rposition(|c| *c != 0.0).map_or(0, |i| i + 1);
+    &mut c[..len]
+}
+
+/// Whether Σ c_i T_i of this degree is one sum, made at `depth`.
+fn is_leaf(degree: usize, babies: usize, depth: u8) -> bool {
+    degree < babies && ceil_log2(degree) < depth
+}
+
+/// The value of c at `depth`, or at a lesser one if it is constant. Degree in [1, 2^depth).
+fn piece<A: Arithmetic>(
+    ev: &mut A,
+    powers: &mut Powers<A::Slots>,
+    babies: usize,
+    c: &mut [f64],
+    depth: u8,
+) -> Result<A::Slots> {
+    let mut sum = None;
+    products(ev, powers, babies, c, depth, &mut sum)?;
+    let wide = sum.ok_or(Error::TooMany { asked: 0, limit: MAX_DEGREE })?; // cannot be: the degree is not zero
+    let mut out = ev.rescale(wide)?;
+    ev.add_const(&mut out, c[0])?;
+    Ok(out)
+}
+
+/// Adds the terms of c, its constant apart, to `sum`: products of operands at depth `depth` - 1.
+fn products<A: Arithmetic>(
+    ev: &mut A,
+    powers: &mut Powers<A::Slots>,
+    babies: usize,
+    c: &mut [f64],
+    depth: u8,
+    sum: &mut Option<A::Wide>,
+) -> Result<()> {
+    let c = trim(c);
+    let degree = c.len().saturating_sub(1);
+    if degree == 0 {
+        return Ok(());
+    }
+    if is_leaf(degree, babies, depth) {
+        for (i, c) in c.iter().enumerate().skip(1).filter(|(_, c)| **c != 0.0) {
+            let t = powers.operand(ev, i, depth)?;
+            let term = ev.mul_const(&t, *c)?;
+            collect(ev, sum, term)?;
+        }
+        return Ok(());
+    }
+    let g = (degree + 1).next_power_of_two() / 2;
+    divide(c, g);
+    let (r, q) = c.split_at_mut(g);
+    let term = if q.len() == 1 {
+        let t = powers.operand(ev, g, depth)?;
+        ev.mul_const(&t, q[0])?
+    } else {
+        let q = piece(ev, powers, babies, q, depth - 1)?;
+        let t = powers.operand(ev, g, depth)?;
+        ev.mul(&q, &t)?
+    };
+    collect(ev, sum, term)?;
+    products(ev, powers, babies, r, depth, sum)
+}
+
+/// sum += term
+fn collect<A: Arithmetic>(ev: &mut A, sum: &mut Option<A::Wide>, term: A::Wide) -> Result<()> {
+    match sum {
+        Some(sum) => ev.accumulate(sum, term),
+        None => {
+            *sum = Some(term);
+            Ok(())
+        }
+    }
+}
+
+/// The number of baby steps, a power of two, that takes the fewest products of two ciphertexts.
+fn best_babies(c: &Coeffs, depth: u8) -> usize {
+    let cost = |babies: &usize| {
+        let (mut c, mut needed) = (c.clone(), Needed(0));
+        count(&mut c, *babies, depth, &mut needed) + needed.0.count_ones()
+    };
+    [2, 4, 8, MAX_BABIES].into_iter().min_by_key(cost).unwrap_or(2)
+}
+
+/// The T_i that take a product: bit i for a baby step, bit 16 + log2 i for a larger one.
+struct Needed(u32);
+
+impl Needed {
+    fn make(&mut self, i: usize) {
+        let bit = if i <= MAX_BABIES { 1 << i } else { 1 << (16 + i.ilog2()) };
+        if i > 1 && self.0 & bit == 0 {
+            self.0 |= bit;
+            let (a, b) = halves(i);
+            self.make(a);
+            self.make(b);
+            if a > b {
+                self.make(a - b);
+            }
+        }
+    }
+}
+
+/// The products q T_g that [`products`] makes of c, and the T_i that it needs.
+fn count(c: &mut [f64], babies: usize, depth: u8, needed: &mut Needed) -> u32 {
+    let c = trim(c);
+    let degree = c.len().saturating_sub(1);
+    if degree == 0 {
+        return 0;
+    }
+    if is_leaf(degree, babies, depth) {
+        c.iter().enumerate().filter(|(_, c)| **c != 0.0).for_each(|(i, _)| needed.make(i));
+        return 0;
+    }
+    let g = (degree + 1).next_power_of_two() / 2;
+    divide(c, g);
+    needed.make(g);
+    let (r, q) = c.split_at_mut(g);
+    let upper = if q.len() == 1 { 0 } else { 1 + count(q, babies, depth - 1, needed) };
+    upper + count(r, babies, depth, needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{evaluate, evaluate_unit};
+    use crate::{
+        Error,
+        arith::Arithmetic,
+        circuits::poly::{Polynomial, ceil_log2},
+        interval::{Bounds, Interval},
+        plain::Plain,
+    };
+    use std::vec::Vec;
+
+    /// Coefficients that no cancellation hides: c_i = 1/(i+1), with only the parities asked for.
+    fn harmonic(degree: usize, even: bool, odd: bool) -> Polynomial {
+        let c: Vec<f64> = (0..=degree).map(|i| if [even, odd][i % 2] { 1.0 / (i + 1) as f64 } else { 0.0 }).collect();
+        Polynomial::new(&c, (-1.0, 1.0)).unwrap()
+    }
+
+    #[test]
+    fn every_degree_and_parity_agrees_with_clenshaw_and_its_enclosure() {
+        let points: [f64; 16] = core::array::from_fn(|i| -1.0 + i as f64 / 7.5);
+        let mut ev = Plain::<f64, 16>::new();
+        let mut certify = Interval::<f64, 16>::new();
+        for (even, odd) in [(true, true), (true, false), (false, true)] {
+            for degree in (0..=70).chain([127, 200, 255]) {
+                let p = harmonic(degree, even, odd);
+                let y = evaluate_unit(&mut ev, &p, &points).unwrap();
+                let sure = evaluate_unit(&mut certify, &p, &points.map(Bounds::point)).unwrap();
+                for ((x, y), sure) in points.iter().zip(y).zip(sure) {
+                    assert!((y - p.at(*x)).abs() <= 2.0 * p.rounding(f64::EPSILON), "degree {degree} at {x}");
+                    assert!(sure.contains(y), "degree {degree} at {x}: {y} not in {sure:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_is_mapped_to_the_unit_interval() {
+        let p = Polynomial::new(&[0.5, -1.0, 0.25, 3.0], (-3.0, 10.0)).unwrap();
+        let mut ev = Plain::<f64, 3>::new();
+        let y = evaluate(&mut ev, &p, &[-3.0, 3.5, 10.0]).unwrap();
+        for (x, y) in [-3.0, 3.5, 10.0].iter().zip(y) {
+            assert!((p.at(*x) - y).abs() < 1e-13);
+        }
+        assert_eq!(p.depth(), 3);
+        assert_eq!(Polynomial::new(&[0.0, 1.0, 1.0], (0.0, 1.0)).unwrap().depth(), 2); // t = 2x - 1: no level
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn the_depth_is_the_least_and_the_products_are_few() {
+        use crate::trace::Trace;
+        let cost = |p: &Polynomial| {
+            let mut tr = Trace::new(16, None);
+            let x = tr.input(10);
+            let y = evaluate_unit(&mut tr, p, &x).unwrap();
+            (10 - tr.level(&y), tr.cost().mul, tr.cost().key_switch)
+        };
+        for degree in 0..=255 {
+            for (even, odd) in [(true, true), (true, false), (false, true)] {
+                let p = harmonic(degree, even, odd);
+                let (depth, mul, _) = cost(&p);
+                assert_eq!(depth, ceil_log2(p.degree() + 1), "degree {degree}");
+                assert!((mul as f64) < 2.0 * (2.0 * degree as f64).sqrt() + 8.0, "degree {degree}: {mul} products");
+            }
+        }
+        // depth, products, relinearisations
+        assert_eq!(cost(&harmonic(59, true, true)), (6, 16, 13));
+        assert_eq!(cost(&harmonic(56, true, false)), (6, 12, 9));
+        assert_eq!(cost(&harmonic(60, true, false)), (6, 13, 10));
+        assert_eq!(cost(&harmonic(59, false, true)), (6, 15, 12));
+        assert_eq!(cost(&harmonic(62, true, false)), (6, 14, 11));
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn too_few_levels_are_an_error_before_anything_is_multiplied() {
+        use crate::trace::Trace;
+        let mut tr = Trace::new(16, None);
+        let x = tr.input(3);
+        let got = evaluate_unit(&mut tr, &harmonic(8, true, true), &x).err();
+        assert_eq!(got, Some(Error::LevelExhausted { need: 4, have: 3 }));
+        assert_eq!(tr.cost().mul, 0);
+    }
+}
