@@ -6,6 +6,8 @@
 
 #[cfg(feature = "alloc")]
 mod arith;
+#[cfg(feature = "alloc")]
+pub mod bootstrap;
 pub mod encode;
 pub mod encrypt;
 #[cfg(feature = "alloc")]

@@ -42,6 +42,13 @@ impl SecretSeed {
         &self.0
     }
 
+    /// Ternary coefficients of which exactly `weight` are not zero, for a secret that lives for one key generation.
+    /// Every draw passes over all coefficients, so that no address depends on the secret.
+    pub fn sparse_coefficients(&self, weight: u32, out: &mut [i64]) {
+        let mut rng = ChaCha20Rng::from_seed(self.0);
+        sample::sparse_ternary(&mut rng, weight, out);
+    }
+
     /// The uniform ternary coefficients of the secret polynomial.
     pub fn coefficients(&self, out: &mut [i64]) {
         let mut rng = ChaCha20Rng::from_seed(self.0);
@@ -58,6 +65,22 @@ impl<B: Backend> SecretKey<B> {
     /// Expands the secret over `basis`. `scratch` holds n integers; it is wiped before returning.
     pub fn expand(be: &mut B, seed: &SecretSeed, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
         seed.coefficients(scratch);
+        Self::upload(be, basis, scratch)
+    }
+
+    /// A sparse secret ([`SecretSeed::sparse_coefficients`]) over `basis`; `scratch` likewise.
+    pub fn expand_sparse(
+        be: &mut B,
+        seed: &SecretSeed,
+        weight: u32,
+        basis: Basis,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        seed.sparse_coefficients(weight, scratch);
+        Self::upload(be, basis, scratch)
+    }
+
+    fn upload(be: &mut B, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
         let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
         let s = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|s| s.ntt(be));
         scratch.zeroize();
@@ -88,8 +111,38 @@ pub enum Switch {
     Galois(u32),
 }
 
-/// Draws b_j of one digit: one key is `params.digits()` calls. Returns the pair (b_j, a_j) over P and the line,
-/// a_j expanded from `seed`. `sk` covers P and the line; `scratch` holds n integers and is wiped.
+/// One pair (b, a) over `full` with b + a `under` = e + \[on `rows`\] P `from`, P being the specials of `full`:
+/// the stuff of key-switching keys. a is expanded from `seed`, stream `stream`. `from` covers `rows`, `under`
+/// covers `full`; `scratch` holds n integers and is wiped.
+pub fn gadget_pair<B: Backend>(
+    be: &mut B,
+    (full, rows): (Basis, Basis),
+    from: &Limbs<B::Buf>,
+    under: &Limbs<B::Buf>,
+    (seed, stream): (&Seed, u64),
+    rng: &mut impl rand_core::CryptoRng,
+    scratch: &mut [i64],
+) -> Result<Pair<B::Buf>> {
+    let shape = Shape { count: 1, basis: full, cols: be.ring().n() as u32 };
+    scratch.fill(0);
+    sample::error(rng, scratch);
+    let e = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|e| e.ntt(be).into_limbs());
+    scratch.zeroize();
+    let mut b = e?;
+    let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
+    be.upload_uniform(&mut a, seed, stream)?;
+    be.zip(Op::Mul, full, &mut tmp, &a, under);
+    be.zip_assign(Op::Sub, full, &mut b, &tmp);
+    let p = Basis::span(0, 0).with(full.specials);
+    let ring = be.ring();
+    let p = ring.constants(rows, |q| ring.product(p, q));
+    be.scalar(Op::Mul, rows, &mut tmp, from, &p);
+    be.zip_assign(Op::Add, rows, &mut b, &tmp);
+    zero(be, full, &mut tmp);
+    Ok([b, a])
+}
+
+/// Draws digit j of a key: `params.digits()` calls are one key. The pair is over P and the line; `sk` covers both.
 ///
 /// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
 pub fn switching_digit<B: Backend>(
@@ -103,37 +156,22 @@ pub fn switching_digit<B: Backend>(
     scratch: &mut [i64],
 ) -> Result<Pair<B::Buf>> {
     let full = params.line().with(params.specials());
-    let shape = Shape { count: 1, basis: full, cols: params.n() as u32 };
-    let s = sk.limbs();
-    scratch.fill(0);
-    sample::error(rng, scratch);
-    let e = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|e| e.ntt(be).into_limbs());
-    scratch.zeroize();
-    let mut b = e?;
-    let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
-    be.upload_uniform(&mut a, seed, j as u64)?;
-    match switch {
-        Switch::Relinearize => be.zip(Op::Mul, full, &mut tmp, &a, s),
-        Switch::Galois(g) => {
-            let mut under = be.alloc(shape)?;
-            be.permute(full, &mut under, s, inverse_galois(g, params.n()));
-            be.zip(Op::Mul, full, &mut tmp, &a, &under);
-            zero(be, full, &mut under);
-        }
-    }
-    be.zip_assign(Op::Sub, full, &mut b, &tmp);
     let rows = digit(params.line(), params.specials(), params.alpha(), j);
-    let p = Basis::span(0, 0).with(params.specials());
-    let ring = be.ring();
-    let p = ring.constants(rows, |q| ring.product(p, q));
-    match switch {
-        Switch::Relinearize => be.zip(Op::Mul, rows, &mut tmp, s, s),
-        Switch::Galois(_) => be.copy(rows, &mut tmp, s),
-    }
-    be.scalar_assign(Op::Mul, rows, &mut tmp, &p);
-    be.zip_assign(Op::Add, rows, &mut b, &tmp);
-    zero(be, full, &mut tmp);
-    Ok([b, a])
+    let mut other = be.alloc(Shape { count: 1, basis: full, cols: params.n() as u32 })?;
+    let s = sk.limbs();
+    let (from, under) = match switch {
+        Switch::Relinearize => {
+            be.zip(Op::Mul, full, &mut other, s, s);
+            (&other, s)
+        }
+        Switch::Galois(g) => {
+            be.permute(full, &mut other, s, inverse_galois(g, params.n()));
+            (s, &other)
+        }
+    };
+    let pair = gadget_pair(be, (full, rows), from, under, (seed, j as u64), rng, scratch);
+    zero(be, full, &mut other);
+    pair
 }
 
 /// g^-1 modulo 2n.
@@ -167,17 +205,9 @@ impl<B: Backend> PublicKey<B> {
         rng: &mut impl rand_core::CryptoRng,
         scratch: &mut [i64],
     ) -> Result<Self> {
-        let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
-        scratch.fill(0);
-        sample::error(rng, scratch);
-        let e = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|e| e.ntt(be).into_limbs());
-        scratch.zeroize();
-        let mut b = e?;
-        let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
-        be.upload_uniform(&mut a, seed, 0)?;
-        be.zip(Op::Mul, basis, &mut tmp, &a, sk.limbs());
-        be.zip_assign(Op::Sub, basis, &mut b, &tmp);
-        Ok(Self { pair: [b, a] })
+        let nothing = Basis::span(basis.start as usize, basis.start as usize);
+        let s = sk.limbs();
+        Ok(Self { pair: gadget_pair(be, (basis, nothing), s, s, (seed, 0), rng, scratch)? })
     }
 }
 
@@ -210,6 +240,8 @@ impl<B: Backend> EvaluationKey<B> {
 pub struct Keys<B: Backend> {
     /// Relinearisation.
     pub relin: Option<EvaluationKey<B>>,
+    /// The keys of ModRaise.
+    pub raise: Option<super::bootstrap::raise::RaiseKeys<B>>,
     /// By Galois element.
     pub galois: alloc::collections::BTreeMap<u32, EvaluationKey<B>>,
 }
@@ -217,7 +249,7 @@ pub struct Keys<B: Backend> {
 #[cfg(feature = "alloc")]
 impl<B: Backend> Default for Keys<B> {
     fn default() -> Self {
-        Self { relin: None, galois: alloc::collections::BTreeMap::new() }
+        Self { relin: None, raise: None, galois: alloc::collections::BTreeMap::new() }
     }
 }
 

@@ -44,6 +44,23 @@ pub fn ternary(rng: &mut impl rand_core::CryptoRng, out: &mut [i64]) {
     }
 }
 
+/// Exactly `weight` coefficients uniform in {-1, 1} at uniform places, the others 0. The addresses written do not
+/// depend on the places; how often a place is drawn twice, which says nothing about them, shows in the time.
+pub fn sparse_ternary(rng: &mut impl rand_core::CryptoRng, weight: u32, out: &mut [i64]) {
+    out.fill(0);
+    let mut placed = 0;
+    while placed < weight.min(out.len() as u32) as i64 {
+        let (draw, sign) = (rng.next_u64(), rng.next_u32());
+        let place = ((draw as u128 * out.len() as u128) >> 64) as usize;
+        let sign = 1 - 2 * (sign & 1) as i64;
+        for (i, x) in out.iter_mut().enumerate() {
+            let (here, free) = ((i == place) as i64, (*x == 0) as i64);
+            *x += here * free * sign;
+            placed += here * free;
+        }
+    }
+}
+
 /// Adds centred binomial noise, 42 coin flips a coefficient: standard deviation [`ERROR_STD`], constant time.
 pub fn error(rng: &mut impl rand_core::CryptoRng, acc: &mut [i64]) {
     for x in acc {

@@ -1,0 +1,89 @@
+//! EvalMod: x - round(x) for x near an integer, |x| < K, as sin(2 pi x) / 2 pi.
+//!
+//! sin(2 pi x) = cos(2 pi (x - 1/4)) is an even function of w = (x - 1/4) / (K + 1/4) in [-1, 1]. A Chebyshev
+//! interpolant gives the cosine of a 2^R-th of the angle; R doublings y <- 2 y^2 - c give the rest. The amplitude is
+//! folded into the interpolant and the c, so that the result has any factor for free. [eprint 2020/1203, section 4]
+
+use crate::{
+    arith::Arithmetic,
+    circuits::poly::{Polynomial, evaluate_unit},
+    error::Result,
+};
+
+/// A sine of given reach, degree and amplitude.
+#[derive(Clone, Debug)]
+pub struct Sine {
+    reach: f64, // K + 1/4
+    cosine: Polynomial,
+    amplitudes: [f64; 3], // after the interpolant, after the first doubling, after the second
+    exit: f64,
+}
+
+/// Doublings of the angle.
+pub const DOUBLINGS: u8 = 2;
+
+impl Sine {
+    /// amplitude sin(2 pi x) for |x| < K, K at most 16 for an error of 2^-50: degree 62, depth 8. `exit` is what the last rescale
+    /// multiplies by beside the nominal scales ([`crate::params::Params::exit_ratio`]), 1 in the clear.
+    pub fn new(k: u32, degree: usize, amplitude: f64, exit: f64) -> Result<Self> {
+        let reach = k as f64 + 0.25;
+        let last = amplitude;
+        let middle = libm::sqrt(last / exit);
+        let first = libm::sqrt(middle);
+        let angle = 2.0 * core::f64::consts::PI * reach / (1 << DOUBLINGS) as f64;
+        let mut coeffs: heapless::Vec<f64, 256> = heapless::Vec::new();
+        let nodes = degree + 1;
+        for i in 0..=degree {
+            let sum: f64 = (0..nodes)
+                .map(|j| {
+                    let theta = core::f64::consts::PI * (j as f64 + 0.5) / nodes as f64;
+                    libm::cos(angle * libm::cos(theta)) * libm::cos(i as f64 * theta)
+                })
+                .sum();
+            let c = if i == 0 { 1.0 } else { 2.0 } * first * sum / nodes as f64;
+            let even = if i % 2 == 0 { c } else { 0.0 };
+            coeffs.push(even).map_err(|_| crate::Error::TooMany { asked: nodes, limit: 256 })?;
+        }
+        Ok(Self { reach, cosine: Polynomial::new(&coeffs, (-1.0, 1.0))?, amplitudes: [first, middle, last], exit })
+    }
+
+    /// The factor that brings x to what [`Sine::evaluate`] takes: 1 / (K + 1/4).
+    pub fn input_factor(&self) -> f64 {
+        1.0 / self.reach
+    }
+
+    /// amplitude sin(2 pi x) for slots that hold x [`Sine::input_factor`]. Depth 8.
+    pub fn evaluate<A: Arithmetic>(&self, ev: &mut A, mut x: A::Slots) -> Result<A::Slots> {
+        ev.add_const(&mut x, -0.25 / self.reach)?;
+        let mut y = evaluate_unit(ev, &self.cosine, &x)?;
+        for amplitude in &self.amplitudes[1..] {
+            y = ev.product(&y, &y)?;
+            ev.mul_int(&mut y, 2)?;
+            ev.add_const(&mut y, -amplitude)?;
+        }
+        Ok(y)
+    }
+
+    /// The same in the clear, f64.
+    pub fn at(&self, x: f64) -> f64 {
+        let y = self.cosine.at((x - 0.25) / self.reach);
+        let y = 2.0 * y * y - self.amplitudes[1];
+        2.0 * self.exit * y * y - self.amplitudes[2]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sine;
+
+    #[test]
+    fn the_sine_is_within_2_to_the_minus_50() {
+        let sine = Sine::new(16, 62, 1.0, 1.0).unwrap();
+        let worst = (0..100_000).map(|i| {
+            let x = 16.0 * (i as f64 / 50_000.0 - 1.0);
+            (sine.at(x) - libm::sin(2.0 * core::f64::consts::PI * (x - libm::round(x)))).abs()
+        });
+        let worst = worst.fold(0.0, f64::max);
+        assert!(worst < 2f64.powi(-46), "2^{}", worst.log2());
+    }
+}
