@@ -105,6 +105,11 @@ impl SpecBuf {
         })
     }
 
+    /// Compact JSON, as files hold it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default() // numbers in lists: nothing that JSON cannot say
+    }
+
     /// The name of the preset that this is, if it is one.
     pub fn name(&self) -> Option<&'static str> {
         presets::ALL.iter().find(|(_, spec)| Self::from(spec) == *self).map(|(name, _)| *name)

@@ -2,11 +2,7 @@
 
 use super::{Chain, Cut, primes};
 use crate::spec::SpecBuf;
-use kernel::{
-    backend::digit,
-    params::Params,
-    ring::{Basis, sample::ERROR_STD},
-};
+use kernel::{backend::digit, ckks::noise, params::Params, ring::Basis};
 use serde::Serialize;
 use std::fmt;
 
@@ -74,7 +70,7 @@ pub struct Report {
     pub alpha: u16,
     /// Digits, bottom of the line first.
     pub digits: Vec<Digit>,
-    /// log2 of the standard deviation that a key switch adds to a slot, times the scale.
+    /// log2 of the standard deviation that a key switch at the top message level adds to a slot, times the scale.
     pub key_switch_noise_bits: Option<f64>,
     /// log2 of the standard deviation that a rescale's rounding adds to a slot, times the scale.
     pub rescale_noise_bits: f64,
@@ -114,9 +110,9 @@ impl Report {
             levels_after_bootstrap: params.refreshed(),
             dnum,
             alpha: params.alpha(),
-            key_switch_noise_bits: key_switch_noise(n, &digits),
+            key_switch_noise_bits: (dnum > 0).then(|| noise::key_switch(params, params.top()).log2()),
             digits,
-            rescale_noise_bits: rescale_noise(n),
+            rescale_noise_bits: noise::rounding(params).log2(),
             key_bytes_seeded,
             key_bytes: 2 * key_bytes_seeded,
             ciphertext_bytes: 2 * params.q(params.top()).len() * n * 4,
@@ -159,20 +155,6 @@ fn parts(spec: &SpecBuf) -> Vec<Part> {
     let runs = names.iter().zip(bounds.windows(2)).map(run).chain([("P", &spec.specials[..])]);
     let parts = runs.map(|(part, primes)| Part { part, limbs: primes.len(), bits: primes::total(primes) });
     parts.filter(|p| p.limbs > 0).collect()
-}
-
-/// Each digit multiplies fresh errors by a number as large as its product, and P divides: 2^-margin sigma
-/// sqrt(n/12) a coefficient, times sqrt(n) in a slot.
-fn key_switch_noise(n: usize, digits: &[Digit]) -> Option<f64> {
-    let n = n as f64;
-    let variance: f64 = digits.iter().map(|d| (2.0 * -d.margin).exp2()).sum();
-    (!digits.is_empty()).then(|| (variance.sqrt() * ERROR_STD * (n / 12.0).sqrt() * n.sqrt()).log2())
-}
-
-/// sqrt(n (1 + h) / 12), h = 2n/3 the weight of a ternary secret.
-fn rescale_noise(n: usize) -> f64 {
-    let n = n as f64;
-    (n * (1.0 + 2.0 * n / 3.0) / 12.0).sqrt().log2()
 }
 
 /// 1234567 as "1.2 MB".
