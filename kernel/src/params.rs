@@ -97,17 +97,35 @@ impl Params {
             security: spec.security,
             log_qp,
         };
+        params.check_scales(spec)?;
         params.set_levels(spec)?;
         params.check_digits()?;
         Ok(params)
     }
 
+    /// Scales are from 2 to the product of the base, also where they come from a file and may be anything.
+    fn check_scales(&self, spec: &Spec<'_>) -> Result<()> {
+        if !self.line().covers(self.base) || self.base.is_empty() {
+            return Err(Error::BadLevel { level: 0 });
+        }
+        let limit = self.log_product(self.base);
+        for bits in [spec.scale_bits, spec.bootstrap.map_or(spec.scale_bits, |b| b.eval_mod_scale_bits)] {
+            if !(1.0..limit).contains(&bits) {
+                return Err(Error::TooLarge { bits, limit });
+            }
+        }
+        Ok(())
+    }
+
     fn set_levels(&mut self, spec: &Spec<'_>) -> Result<()> {
-        let reserved = spec.bootstrap.map_or(0, |b| (b.coeffs_to_slots + b.eval_mod) as usize);
+        let reserved = spec.bootstrap.map_or(0, |b| b.coeffs_to_slots as usize + b.eval_mod as usize);
         if spec.levels.len() > MAX_LEVELS {
             return Err(Error::TooMany { asked: spec.levels.len(), limit: MAX_LEVELS });
         }
         let top = spec.levels.len().checked_sub(reserved + 1).ok_or(Error::BadLevel { level: 0 })?;
+        if spec.bootstrap.is_some_and(|b| b.slots_to_coeffs as usize > top) {
+            return Err(Error::BadLevel { level: top as u8 });
+        }
         let mut scale = libm::exp2(spec.scale_bits);
         for (level, (terminals, limbs)) in spec.levels.iter().enumerate() {
             let bad = Error::BadLevel { level: level as u8 };
@@ -118,13 +136,16 @@ impl Params {
                 return Err(bad);
             }
             if let Some(below) = self.levels.last() {
-                let dropped = basis.minus(below.basis).len();
-                let drops = dropped + self.specials as usize;
-                if dropped == 0 || self.ratio(basis, below.basis) <= 1.0 {
+                if !basis.one_span_apart(below.basis) || !below.basis.one_span_apart(basis) {
                     return Err(bad);
                 }
+                let dropped = basis.minus(below.basis).len();
+                let drops = dropped + self.specials as usize;
                 if drops > MAX_SOURCES {
                     return Err(Error::TooMany { asked: drops, limit: MAX_SOURCES });
+                }
+                if dropped == 0 || self.ratio(basis, below.basis) <= 1.0 {
+                    return Err(bad);
                 }
                 if level == top + 1 {
                     scale = libm::exp2(spec.bootstrap.map_or(spec.scale_bits, |b| b.eval_mod_scale_bits));
@@ -140,7 +161,7 @@ impl Params {
     }
 
     fn check_digits(&self) -> Result<()> {
-        if self.specials == 0 {
+        if self.specials == 0 && self.alpha == 0 {
             return Ok(());
         }
         let (alpha, digits) = (self.alpha as usize, self.digits());
@@ -354,6 +375,32 @@ mod tests {
             matches!(error, Some(Error::Insecure { log_qp, bound: 106.0 }) if (log_qp - 188.7).abs() < 0.1),
             "{error:?}"
         );
+    }
+
+    #[test]
+    fn a_spec_from_a_file_may_hold_anything() {
+        let l13 = presets::L13;
+        let boot =
+            super::Bootstrap { coeffs_to_slots: 255, eval_mod: 255, slots_to_coeffs: 0, eval_mod_scale_bits: 58.0 };
+        let late = super::Bootstrap { coeffs_to_slots: 0, eval_mod: 0, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0 };
+        for spec in [
+            super::Spec { scale_bits: f64::NAN, ..l13 },
+            super::Spec { scale_bits: f64::INFINITY, ..l13 },
+            super::Spec { scale_bits: 60.0, ..l13 },
+            super::Spec { base: 0, ..l13 },
+            super::Spec { base: 255, terminals: 255, ..l13 },
+            super::Spec { levels: &[], ..l13 },
+            super::Spec { levels: &[(0, 2), (2, 4), (1, 3)], ..l13 },
+            super::Spec { levels: &[(1, 3), (2, 2)], ..l13 },
+            super::Spec { levels: &[(0, 2), (2, 255)], ..l13 },
+            super::Spec { bootstrap: Some(boot), ..l13 },
+            super::Spec { bootstrap: Some(late), ..l13 },
+            super::Spec { specials: &[], ..l13 },
+            super::Spec { alpha: 0, ..l13 },
+            super::Spec { alpha: 255, ..l13 },
+        ] {
+            assert!(Params::new(&spec).is_err(), "{spec:?}");
+        }
     }
 
     #[test]

@@ -63,6 +63,12 @@ impl Basis {
         Basis { specials: self.specials.min(other.specials), start, end }
     }
 
+    /// Whether the moduli in `self` only are again a span, at one end: what [`Basis::minus`] needs.
+    pub fn one_span_apart(self, other: Basis) -> bool {
+        let both = self.and(other);
+        both.start == both.end || both.start == self.start || both.end == self.end
+    }
+
     /// Moduli in `self` only. The difference must again be a basis: all specials or none are dropped, and the
     /// spans differ at one end.
     pub fn minus(self, other: Basis) -> Basis {

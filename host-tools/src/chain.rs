@@ -1,0 +1,153 @@
+//! The prime-chain builder: from a ring degree, a number of levels and a scale to a checked parameter set, with the
+//! reasons for every choice. `docs/params.md` tells the rules; the presets of the kernel are what it builds.
+
+mod dnum;
+mod line;
+mod primes;
+mod refusal;
+mod report;
+mod window;
+
+pub use dnum::Cut;
+pub use refusal::{Refusal, Result};
+pub use report::Report;
+pub use window::Window;
+
+use crate::spec::SpecBuf;
+use kernel::params::{MAX_LEVELS, Params, Security};
+
+/// What a user asks a parameter set for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ask {
+    /// log2 of the ring degree.
+    pub log_n: u8,
+    /// Message levels above level 0; 0 makes a client's chain, on which nothing is evaluated.
+    pub levels: u8,
+    /// log2 of the scale.
+    pub scale_bits: f64,
+    /// Whether ciphertexts can be bootstrapped.
+    pub bootstrap: bool,
+    /// Digits of key switching; the cheapest that fits if `None`.
+    pub dnum: Option<usize>,
+    /// The security level.
+    pub security: Security,
+}
+
+/// A parameter set with what was weighed to choose it.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// What to write into a file.
+    pub spec: SpecBuf,
+    /// The same, checked.
+    pub params: Params,
+    /// The numbers of digits that fit the bound, fewest first; the cheapest was taken. Empty for a client.
+    pub cuts: Vec<Cut>,
+}
+
+impl Ask {
+    /// Builds the chain, or says why not and what would do.
+    pub fn build(&self) -> Result<Chain> {
+        let window = self.check()?;
+        let (spec, params, cuts) = dnum::choose(self, window)?;
+        Ok(Chain { spec, params, cuts })
+    }
+
+    /// What can be said without choosing a prime.
+    fn check(&self) -> Result<Window> {
+        if !(10..=16).contains(&self.log_n) {
+            return Err(Refusal::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });
+        }
+        let window = Window::of(self.scale_bits).ok_or(Refusal::Window { scale_bits: self.scale_bits })?;
+        let reserved = line::BOOTSTRAP.coeffs_to_slots + line::BOOTSTRAP.eval_mod;
+        let limit = MAX_LEVELS - 1 - if self.bootstrap { reserved as usize } else { 0 };
+        if self.levels as usize > limit {
+            return Err(Refusal::Levels { asked: self.levels as usize, limit });
+        }
+        if self.bootstrap && self.levels < line::BOOTSTRAP.slots_to_coeffs {
+            return Err(Refusal::FewLevels { asked: self.levels, limit: line::BOOTSTRAP.slots_to_coeffs });
+        }
+        if self.bootstrap && window == Window::Pairs {
+            let limit = Window::Rational.range().1;
+            return Err(Refusal::BootstrapScale { scale_bits: self.scale_bits, limit });
+        }
+        Ok(window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ask, Refusal};
+    use crate::spec::SpecBuf;
+    use kernel::params::{Security, presets};
+
+    fn ask(log_n: u8, levels: u8, scale_bits: f64) -> Ask {
+        Ask { log_n, levels, scale_bits, bootstrap: false, dnum: None, security: Security::Bits128 }
+    }
+
+    #[test]
+    fn the_builder_makes_every_preset() {
+        let b16 = Ask { bootstrap: true, ..ask(16, 16, 39.5) };
+        for (name, ask, dnum) in [
+            ("B16", b16, Some(4)),
+            ("L13", ask(13, 2, 39.5), Some(6)),
+            ("L14", ask(14, 7, 39.5), Some(4)),
+            ("L15", ask(15, 16, 39.5), Some(5)),
+            ("C12", ask(12, 0, 39.5), None),
+            ("C13", ask(13, 0, 39.5), None),
+        ] {
+            let preset = SpecBuf::from(presets::find(name).unwrap());
+            assert_eq!(Ask { dnum, ..ask }.build().unwrap().spec, preset, "{name}");
+            assert_eq!(ask.build().unwrap().spec, preset, "{name} is also the default");
+        }
+    }
+
+    #[test]
+    fn every_window_builds_at_both_ends_and_keeps_its_scale() {
+        for scale_bits in [23.0, 26.0, 29.9, 39.1, 39.9, 50.0, 55.0, 59.9] {
+            for log_n in 13..=16 {
+                let levels = [1, 3, 7, 11][log_n as usize - 13];
+                let chain = ask(log_n, levels, scale_bits).build().unwrap_or_else(|e| panic!("{scale_bits}: {e}"));
+                for level in 0..=chain.params.top() {
+                    let drift = chain.params.scale(level).log2() - scale_bits;
+                    assert!(drift.abs() <= 0.5, "2^{scale_bits}, level {level}: {drift}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bootstrapping_also_builds_on_single_primes() {
+        let chain = Ask { bootstrap: true, ..ask(16, 20, 29.5) }.build().unwrap();
+        assert_eq!(chain.params.refreshed(), Some(17));
+    }
+
+    #[test]
+    fn over_the_bound_is_refused_with_both_numbers_and_a_way_out() {
+        let refusal = Ask { bootstrap: true, dnum: Some(4), ..ask(16, 20, 39.5) }.build().unwrap_err();
+        let Refusal::Insecure { log_qp, bound, dnum_fits, levels_fit, .. } = refusal else { panic!("{refusal}") };
+        assert!(log_qp > 1747.0 && bound == 1747.0);
+        let again = Ask { bootstrap: true, dnum: dnum_fits, ..ask(16, 20, 39.5) };
+        assert!(dnum_fits.is_some() && again.build().is_ok());
+        let again = Ask { bootstrap: true, dnum: Some(4), ..ask(16, levels_fit.unwrap(), 39.5) };
+        assert!(again.build().is_ok());
+        let more = Ask { levels: levels_fit.unwrap() + 1, ..again };
+        assert!(matches!(more.build(), Err(Refusal::Insecure { .. })));
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        assert!(matches!(ask(17, 1, 39.5).build(), Err(Refusal::Degree { n: 131072 })));
+        assert!(matches!(ask(16, 1, 45.0).build(), Err(Refusal::Window { .. })));
+        assert!(matches!(ask(16, 1, f64::NAN).build(), Err(Refusal::Window { .. })));
+        assert!(matches!(ask(16, 200, 39.5).build(), Err(Refusal::Levels { asked: 200, limit: 47 })));
+        assert!(matches!(ask(16, 47, 39.5).build(), Err(Refusal::Limbs { .. } | Refusal::Insecure { .. })));
+        assert!(ask(12, 0, 52.5).build().is_ok());
+        let dnum = |dnum| Ask { dnum: Some(dnum), ..ask(15, 16, 39.5) }.build();
+        assert!(matches!(dnum(0), Err(Refusal::Dnum { least: 2, most: 24, .. })));
+        assert!(matches!(dnum(25), Err(Refusal::Dnum { .. })));
+        let bootstrap = |levels, scale| Ask { bootstrap: true, ..ask(16, levels, scale) }.build();
+        assert!(matches!(bootstrap(2, 39.5), Err(Refusal::FewLevels { asked: 2, limit: 3 })));
+        assert!(matches!(bootstrap(9, 52.0), Err(Refusal::BootstrapScale { .. })));
+        assert!(matches!(bootstrap(36, 39.5), Err(Refusal::Levels { asked: 36, limit: 35 })));
+    }
+}

@@ -1,0 +1,140 @@
+//! The number of digits: few digits mean a cheap key switch and small keys, but a large P, which takes its bits
+//! from the bound. The default is the cheapest that fits.
+
+use super::{
+    Ask,
+    line::assemble,
+    primes,
+    refusal::{Refusal, Result},
+    window::Window,
+};
+use crate::spec::SpecBuf;
+use kernel::{
+    Error,
+    backend::MAX_DIGITS,
+    params::Params,
+    ring::{MAX_MODULI, convert::MAX_SOURCES},
+};
+use serde::Serialize;
+
+/// Multiply-adds of one limb of basis conversion, in units of one limb's NTT.
+const CONVERT: f64 = 0.04;
+/// Streaming one limb of a key from memory, in units of one limb's NTT.
+const KEY: f64 = 0.35;
+
+/// One way to cut the line into digits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cut {
+    /// Digits.
+    pub dnum: usize,
+    /// Primes of a digit, and of P.
+    pub alpha: usize,
+    /// log2(QP).
+    pub log_qp: f64,
+    /// Cost of a key switch over the whole line, in limb NTTs.
+    pub cost: f64,
+}
+
+impl Cut {
+    /// The cut of a line of `limbs` primes into digits of `alpha`. A key switch takes d(l + alpha) NTTs to extend
+    /// the digits and 2(l + alpha) to divide by P, (d + 2) alpha l limb multiply-adds of conversion, and reads
+    /// 2d(l + alpha) limbs of key.
+    fn new(limbs: usize, alpha: usize, log_qp: f64) -> Self {
+        let (l, a, dnum) = (limbs as f64, alpha as f64, limbs.div_ceil(alpha));
+        let d = dnum as f64;
+        let cost = (d + 2.0) * (l + a) + CONVERT * (d + 2.0) * a * l + KEY * 2.0 * d * (l + a);
+        Self { dnum, alpha, log_qp, cost }
+    }
+}
+
+/// The most primes of a digit: dividing by P and rescaling by a pair is one conversion.
+const MAX_ALPHA: usize = MAX_SOURCES - 2;
+
+/// A chain of one cut: checked by the kernel, or over the bound.
+enum Trial {
+    Fits(Box<(SpecBuf, Params)>, Cut),
+    Over { cut: Cut, bound: f64 },
+}
+
+/// The chain that `ask` describes in its cheapest cut, and every cut that fits the bound.
+pub fn choose(ask: &Ask, window: Window) -> Result<(SpecBuf, Params, Vec<Cut>)> {
+    if ask.levels == 0 {
+        let spec = assemble(ask, window, 0)?;
+        let params = spec.params().map_err(|e| refusal(ask, e))?;
+        return Ok((spec, params, Vec::new()));
+    }
+    let limbs = assemble(ask, window, 1)?.line.len();
+    let (mut best, mut cuts, mut why): (Option<(f64, Box<_>)>, _, _) = (None, Vec::new(), None);
+    for alpha in alphas(ask, limbs)? {
+        match attempt(ask, window, alpha) {
+            Ok(Trial::Fits(built, cut)) => {
+                cuts.push(cut);
+                if best.as_ref().is_none_or(|(cost, _)| cut.cost < *cost) {
+                    best = Some((cut.cost, built));
+                }
+            }
+            Ok(Trial::Over { cut, bound }) => why = Some(insecure(ask, window, limbs, cut, bound)),
+            Err(refusal) => why = why.or(Some(refusal)),
+        }
+    }
+    match (best, why) {
+        (Some((_, built)), _) => Ok((built.0, built.1, cuts)),
+        (None, Some(refusal)) => Err(refusal),
+        (None, None) => Err(Refusal::Limbs { asked: limbs, limit: MAX_MODULI }),
+    }
+}
+
+/// The digit sizes to try, largest first.
+fn alphas(ask: &Ask, limbs: usize) -> Result<Vec<usize>> {
+    let (least, most) = (limbs.div_ceil(MAX_ALPHA), limbs.min(MAX_DIGITS));
+    let dnums = match ask.dnum {
+        Some(dnum) if !(least..=most).contains(&dnum) => return Err(Refusal::Dnum { dnum, least, most }),
+        Some(dnum) => dnum..=dnum,
+        None => least..=most,
+    };
+    let mut alphas: Vec<usize> = dnums.map(|dnum| limbs.div_ceil(dnum)).collect();
+    alphas.dedup();
+    Ok(alphas)
+}
+
+/// Builds the chain with digits of `alpha` primes. The bound is looked at first: it is what users want to hear of.
+fn attempt(ask: &Ask, window: Window, alpha: usize) -> Result<Trial> {
+    let spec = assemble(ask, window, alpha)?;
+    let (limbs, log_qp) = (spec.line.len(), primes::total(&spec.line) + primes::total(&spec.specials));
+    let cut = Cut::new(limbs, alpha, log_qp);
+    match ask.security.check(ask.log_n, log_qp) {
+        Err(Error::Insecure { bound, .. }) => Ok(Trial::Over { cut, bound }),
+        Err(error) => Err(error.into()),
+        Ok(()) if limbs + alpha > MAX_MODULI => Err(Refusal::Limbs { asked: limbs + alpha, limit: MAX_MODULI }),
+        Ok(()) => {
+            let params = spec.params()?;
+            Ok(Trial::Fits(Box::new((spec, params)), cut))
+        }
+    }
+}
+
+/// The refusal of a client's chain.
+fn refusal(ask: &Ask, error: Error) -> Refusal {
+    match error {
+        Error::Insecure { log_qp, bound } => {
+            Refusal::Insecure { log_qp, bound, log_n: ask.log_n, dnum: 0, dnum_fits: None, levels_fit: None }
+        }
+        error => error.into(),
+    }
+}
+
+/// The refusal of a chain over the bound, with what would fit instead.
+fn insecure(ask: &Ask, window: Window, limbs: usize, cut: Cut, bound: f64) -> Refusal {
+    let any = |ask: Ask, limbs: usize| {
+        let fits = |alpha: &usize| matches!(attempt(&ask, window, *alpha), Ok(Trial::Fits(..)));
+        alphas(&ask, limbs).ok()?.into_iter().find(fits).map(|alpha| limbs.div_ceil(alpha))
+    };
+    let dnum_fits = ask.dnum.and_then(|_| any(Ask { dnum: None, ..*ask }, limbs));
+    let fewer = |levels: &u8| {
+        let ask = Ask { levels: *levels, ..*ask };
+        let limbs = ask.check().and_then(|_| assemble(&ask, window, 1)).map(|spec| spec.line.len());
+        limbs.is_ok_and(|limbs| any(ask, limbs).is_some())
+    };
+    let levels_fit = (1..ask.levels).rev().find(fewer);
+    Refusal::Insecure { log_qp: cut.log_qp, bound, log_n: ask.log_n, dnum: cut.dnum, dnum_fits, levels_fit }
+}

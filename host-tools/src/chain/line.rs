@@ -1,0 +1,117 @@
+//! The modulus line for a given number of special primes: which primes, in which order, which level has which.
+//!
+//! P takes the largest primes below 2^30 and base the next, so that every key-switching digit is below P. Mains
+//! are chosen from level 1 up, each level's so that its scale returns to the one asked for.
+
+use super::{
+    Ask,
+    primes::{self, Prime},
+    refusal::{Refusal, Result},
+    window::Window,
+};
+use crate::spec::{BootstrapBuf, SpecBuf};
+
+/// What bootstrapping takes: EvalMod in 8 levels at 2^58, CoeffsToSlots in 4 of 2^56, 3 message levels at the end.
+pub const BOOTSTRAP: BootstrapBuf =
+    BootstrapBuf { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0 };
+/// Sizes of EvalMod's primes in bits: near 29, away from the mains.
+const EVAL_MOD_PRIMES: (f64, f64) = (28.6, 29.4);
+/// The size of CoeffsToSlots' primes in bits.
+const COEFFS_TO_SLOTS_PRIME: f64 = 28.0;
+/// The farthest that a level's scale may be from the scale asked for, in bits.
+const MAX_DRIFT: f64 = 0.5;
+/// A client's chain is the base of B16, which comes after 12 special primes.
+const CLIENT_SKIPS: usize = 12;
+
+/// The parameter set with `alpha` special primes; not yet checked against any bound.
+pub fn assemble(ask: &Ask, window: Window, alpha: usize) -> Result<SpecBuf> {
+    let client = ask.levels == 0 && !ask.bootstrap;
+    let mut pool = primes::all();
+    let mut specials = take(&mut pool, if client { CLIENT_SKIPS } else { alpha });
+    let base = window.base(ask.scale_bits);
+    let base_primes = take(&mut pool, base as usize);
+    if client {
+        specials.clear();
+    }
+    let terminals = if ask.levels == 0 { &[] } else { window.terminals() };
+    pool.retain(|p| !terminals.contains(&p.q));
+
+    let mut levels: Vec<(u8, u8)> = (0..=ask.levels).map(|l| window.level(l, base)).collect();
+    let mut mains = mains(ask, window, &levels, &pool)?;
+    if ask.bootstrap {
+        pool.retain(|p| !mains.contains(&p.q));
+        let (top, message_limbs) = levels.last().copied().unwrap_or((0, base));
+        mains.extend(eval_mod(&mut pool)?);
+        let reserve = 2 * BOOTSTRAP.coeffs_to_slots as usize;
+        mains.extend(primes::nearest(&pool, COEFFS_TO_SLOTS_PRIME, reserve).iter().map(|p| p.q));
+        let reserved = BOOTSTRAP.eval_mod + BOOTSTRAP.coeffs_to_slots;
+        levels.extend((1..=reserved).map(|i| (top, message_limbs + 2 * i)));
+    }
+    Ok(SpecBuf {
+        log_n: ask.log_n,
+        alpha: specials.len() as u8,
+        specials,
+        terminals: terminals.len() as u8,
+        base,
+        line: [terminals, &base_primes, &mains].concat(),
+        levels,
+        scale_bits: ask.scale_bits,
+        bootstrap: ask.bootstrap.then_some(BOOTSTRAP),
+        security: ask.security.bits(),
+    })
+}
+
+/// Takes the first `count` primes, the largest, out of the pool.
+fn take(pool: &mut Vec<Prime>, count: usize) -> Vec<u32> {
+    pool.drain(..count.min(pool.len())).map(|p| p.q).collect()
+}
+
+/// The primes that each level adds above the base. With s_{l-1} the scale below and r the part of the ratio that
+/// terminals make, the level wants primes of 2s - s_{l-1} - r bits: its own scale is then s again.
+fn mains(ask: &Ask, window: Window, levels: &[(u8, u8)], pool: &[Prime]) -> Result<Vec<u32>> {
+    let mut pool: Vec<Prime> = pool.iter().copied().filter(|p| p.bits > window.smallest_main()).collect();
+    let (mut mains, mut scale) = (Vec::new(), ask.scale_bits);
+    for (level, pair) in levels.windows(2).enumerate() {
+        let ([(t0, l0), (t1, l1)], level) = ([pair[0], pair[1]], level + 1);
+        let restored = terminal_bits(window, t1) - terminal_bits(window, t0);
+        let want = 2.0 * ask.scale_bits - scale - restored;
+        let new: Vec<Prime> = match l1 - l0 {
+            0 => Vec::new(),
+            1 => primes::nearest(&pool, want, 1),
+            _ => primes::nearest_pair(&pool, want).map(Vec::from).unwrap_or_default(),
+        };
+        pool.retain(|p| new.iter().all(|m| m.q != p.q));
+        mains.extend(new.iter().map(|p| p.q));
+        scale = (scale + restored + new.iter().map(|p| p.bits).sum::<f64>()) / 2.0;
+        if new.len() != (l1 - l0) as usize || (scale - ask.scale_bits).abs() > MAX_DRIFT {
+            return Err(Refusal::Drift { level, got: scale, asked: ask.scale_bits });
+        }
+    }
+    Ok(mains)
+}
+
+/// log2 of the product of the last `count` terminals.
+fn terminal_bits(window: Window, count: u8) -> f64 {
+    let all = window.terminals();
+    primes::total(&all[all.len() - count as usize..])
+}
+
+/// EvalMod's pairs, taken out of `pool`, in line order: the lowest level's first. They are chosen from the top
+/// down, where the scale is exact, and each pair brings the scale below it back to 2^58.
+fn eval_mod(pool: &mut Vec<Prime>) -> Result<Vec<u32>> {
+    let asked = BOOTSTRAP.eval_mod_scale_bits;
+    let (low, high) = EVAL_MOD_PRIMES;
+    let mut near: Vec<Prime> = pool.iter().rev().copied().filter(|p| p.bits > low && p.bits < high).collect();
+    let (mut pairs, mut scale) = (Vec::new(), asked);
+    for level in (1..=BOOTSTRAP.eval_mod as usize).rev() {
+        let pair = primes::widest_pair(&near, 2.0 * scale - asked);
+        let Some([a, b]) = pair else { return Err(Refusal::Drift { level, got: 0.0, asked }) };
+        near.retain(|p| p.q != a.q && p.q != b.q);
+        scale = 2.0 * scale - a.bits - b.bits;
+        pairs.push([a.q, b.q]);
+    }
+    pairs.reverse();
+    let line = pairs.concat();
+    pool.retain(|p| !line.contains(&p.q));
+    Ok(line)
+}

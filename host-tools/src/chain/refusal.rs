@@ -1,0 +1,133 @@
+//! Why no chain is built: each reason with the numbers that disagree, and what would do instead.
+
+use super::window::Window;
+use std::fmt;
+
+/// A parameter set that is not to be had.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// The ring degree is no power of two from 2^10 to 2^16.
+    Degree {
+        /// The degree asked for.
+        n: u64,
+    },
+    /// The scale is in no window.
+    Window {
+        /// log2 of the scale asked for.
+        scale_bits: f64,
+    },
+    /// More levels than a chain can have.
+    Levels {
+        /// Levels asked for.
+        asked: usize,
+        /// The most, with or without bootstrapping.
+        limit: usize,
+    },
+    /// Bootstrapping needs levels for SlotsToCoeffs.
+    FewLevels {
+        /// Levels asked for.
+        asked: u8,
+        /// The fewest.
+        limit: u8,
+    },
+    /// The scale leaves no room between the message and q0.
+    BootstrapScale {
+        /// log2 of the scale asked for.
+        scale_bits: f64,
+        /// The largest.
+        limit: f64,
+    },
+    /// More primes than the modulus line can hold.
+    Limbs {
+        /// Primes needed.
+        asked: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// No prime is left that keeps the scale.
+    Drift {
+        /// The level that has none.
+        level: usize,
+        /// log2 of the scale that it would have.
+        got: f64,
+        /// log2 of the scale asked for.
+        asked: f64,
+    },
+    /// Digits of so many primes cannot be converted in one step, or there are too many digits.
+    Dnum {
+        /// Digits asked for.
+        dnum: usize,
+        /// The fewest digits for this line.
+        least: usize,
+        /// The most.
+        most: usize,
+    },
+    /// Over the security bound.
+    Insecure {
+        /// log2(QP).
+        log_qp: f64,
+        /// The largest allowed.
+        bound: f64,
+        /// log2 of the ring degree.
+        log_n: u8,
+        /// Digits of the chain that was measured.
+        dnum: usize,
+        /// The smallest dnum that fits, if any does.
+        dnum_fits: Option<usize>,
+        /// The most levels that fit, if any number does.
+        levels_fit: Option<u8>,
+    },
+    /// The kernel does not accept the chain.
+    Kernel(kernel::Error),
+}
+
+/// Result of building a chain.
+pub type Result<T> = std::result::Result<T, Refusal>;
+
+impl From<kernel::Error> for Refusal {
+    fn from(error: kernel::Error) -> Self {
+        Refusal::Kernel(error)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Degree { n } => write!(f, "--n {n}: the ring degree is a power of two from 1024 to 65536"),
+            Refusal::Window { scale_bits } => {
+                write!(f, "--scale-bits {scale_bits}: outside the windows {}", Window::list())
+            }
+            Refusal::Levels { asked, limit } => write!(f, "--levels {asked}: a chain has at most {limit} here"),
+            Refusal::FewLevels { asked, limit } => {
+                write!(f, "--levels {asked}: bootstrapping takes {limit} message levels for itself")
+            }
+            Refusal::BootstrapScale { scale_bits, limit } => {
+                write!(
+                    f,
+                    "--scale-bits {scale_bits}: with --bootstrap at most {limit}, so that messages are small beside q0"
+                )
+            }
+            Refusal::Limbs { asked, limit } => {
+                write!(f, "{asked} primes are needed and a modulus line holds {limit}: ask for fewer --levels")
+            }
+            Refusal::Drift { level, got, asked } => {
+                write!(f, "--scale-bits {asked}: no primes are left for level {level}, whose scale would be 2^{got:.2}")
+            }
+            Refusal::Dnum { dnum, least, most } => {
+                write!(f, "--dnum {dnum}: this line can be cut into {least} to {most} digits")
+            }
+            Refusal::Insecure { log_qp, bound, log_n, dnum, dnum_fits, levels_fit } => {
+                write!(f, "log2(QP) is {log_qp:.1} at dnum {dnum}, over the bound of {bound:.0} for N = 2^{log_n}; ")?;
+                match (dnum_fits, levels_fit) {
+                    (Some(d), Some(l)) => write!(f, "--dnum {d} would fit, or --levels {l} at dnum {dnum}"),
+                    (Some(d), None) => write!(f, "--dnum {d} would fit"),
+                    (None, Some(l)) => write!(f, "--levels {l} would fit"),
+                    (None, None) => write!(f, "nothing of this scale fits; a larger --n would"),
+                }
+            }
+            Refusal::Kernel(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The scale windows: how the primes of 20 to 30 bits that exist make up the scale of a level.
+//!
+//! A level's scale must be the product of the primes that its rescale drops over those that it restores, so only
+//! some scales can be had: about that of one prime, of 4/3 primes, or of two.
+
+use super::primes::TERMINALS;
+
+/// A way to make the scale of a level out of primes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// One prime a level.
+    Single,
+    /// Four primes in three levels: rescales drop and restore the two 20-bit terminals in turn.
+    Rational,
+    /// Two primes a level.
+    Pairs,
+}
+
+impl Window {
+    /// Every window, smallest scale first.
+    pub const ALL: [Window; 3] = [Window::Single, Window::Rational, Window::Pairs];
+
+    /// Smallest and largest log2 of the scale.
+    pub const fn range(self) -> (f64, f64) {
+        match self {
+            Window::Single => (23.0, 29.9),
+            Window::Rational => (39.1, 39.9),
+            Window::Pairs => (50.0, 59.9),
+        }
+    }
+
+    /// The window that `scale_bits` is in.
+    pub fn of(scale_bits: f64) -> Option<Self> {
+        Self::ALL.into_iter().find(|w| (w.range().0..=w.range().1).contains(&scale_bits))
+    }
+
+    /// The terminals at the front of the line.
+    pub const fn terminals(self) -> &'static [u32] {
+        match self {
+            Window::Rational => &TERMINALS,
+            _ => &[],
+        }
+    }
+
+    /// Base primes: at least two, and enough that values of 2^7 at the scale fit below q0 / 2.
+    pub fn base(self, scale_bits: f64) -> u8 {
+        if scale_bits + 8.0 < 59.9 { 2 } else { 3 }
+    }
+
+    /// (terminals, primes after them) of message level `l` over `base` base primes.
+    pub const fn level(self, l: u8, base: u8) -> (u8, u8) {
+        match self {
+            Window::Single => (0, base + l),
+            Window::Pairs => (0, base + 2 * l),
+            Window::Rational => match (l / 3, l % 3) {
+                (k, 0) => (0, base + 4 * k),
+                (k, 1) => (2, base + 4 * k),
+                (k, _) => (1, base + 4 * k + 2),
+            },
+        }
+    }
+
+    /// The smallest size of a main prime, in bits: keeps the mains of the cycle together.
+    pub const fn smallest_main(self) -> f64 {
+        match self {
+            Window::Rational => 29.2,
+            _ => 20.0,
+        }
+    }
+
+    /// The windows in words, for error messages.
+    pub fn list() -> String {
+        let one = |w: Window| {
+            let what = match w {
+                Window::Single => "one prime a level",
+                Window::Rational => "four primes in three levels",
+                Window::Pairs => "a pair of primes a level",
+            };
+            format!("{:.1} to {:.1} ({what})", w.range().0, w.range().1)
+        };
+        Self::ALL.map(one).join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Window;
+
+    #[test]
+    fn the_cycle_is_the_one_of_the_parameters_page() {
+        let levels: Vec<_> = (0..5).map(|l| Window::Rational.level(l, 2)).collect();
+        assert_eq!(levels, [(0, 2), (2, 2), (1, 4), (0, 6), (2, 6)]);
+    }
+
+    #[test]
+    fn a_scale_is_in_one_window_or_none() {
+        assert_eq!(Window::of(39.5), Some(Window::Rational));
+        assert_eq!(Window::of(29.5), Some(Window::Single));
+        assert_eq!(Window::of(50.0), Some(Window::Pairs));
+        assert!([0.0, 22.9, 30.0, 35.0, 45.0, 60.0, f64::NAN, f64::INFINITY].iter().all(|s| Window::of(*s).is_none()));
+    }
+}

@@ -1,0 +1,55 @@
+//! Errors of the tools: each is one line, `SUBJECT: what, with the two values that disagree`, the subject being a
+//! file or an option.
+
+use crate::{chain::Refusal, files::Fault};
+use std::path::{Path, PathBuf};
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file is not what it must be.
+    #[error("{}: {fault}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// An option or argument has a value that cannot be used.
+    #[error("{subject}: {what}")]
+    Usage {
+        /// The option.
+        subject: String,
+        /// What is wrong, with the values.
+        what: String,
+    },
+    /// No such chain.
+    #[error(transparent)]
+    Chain(#[from] Refusal),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] kernel::Error),
+}
+
+/// Result of the tools.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An unusable option.
+    pub fn usage(subject: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Usage { subject: subject.into(), what: what.into() }
+    }
+}
+
+/// Names the file that a fault is in.
+pub trait In<T> {
+    /// The fault becomes an error about `path`.
+    fn in_file(self, path: &Path) -> Result<T>;
+}
+
+impl<T, F: Into<Fault>> In<T> for std::result::Result<T, F> {
+    fn in_file(self, path: &Path) -> Result<T> {
+        self.map_err(|fault| Error::File { path: path.into(), fault: fault.into() })
+    }
+}

@@ -1,0 +1,76 @@
+//! Files: safetensors with a typed header, read by memory map and checked once, written atomically.
+//! `docs/files.md` is the format for those who read it from elsewhere.
+
+mod fault;
+mod header;
+mod map;
+mod view;
+mod write;
+
+pub use fault::{Fault, Result};
+pub use header::{Body, Header, KeyId, Sealed, VERSION, hex, public_basis};
+pub use map::Mapped;
+pub use view::{MAX_HEADER, View};
+pub use write::{Access, atomically, write};
+
+use header::{Expected, Fields};
+use std::{fmt, str::FromStr};
+
+/// The kinds of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A parameter set.
+    Params,
+    /// A secret key, as its seed.
+    SecretKey,
+    /// A public key.
+    PublicKey,
+    /// The relinearisation key.
+    RelinKey,
+    /// The key of one automorphism.
+    GaloisKey,
+    /// Encrypted values.
+    Ciphertext,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 6] =
+        [Kind::Params, Kind::SecretKey, Kind::PublicKey, Kind::RelinKey, Kind::GaloisKey, Kind::Ciphertext];
+    /// Their names.
+    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key or ciphertext";
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Params => "params",
+            Kind::SecretKey => "secret-key",
+            Kind::PublicKey => "public-key",
+            Kind::RelinKey => "relin-key",
+            Kind::GaloisKey => "galois-key",
+            Kind::Ciphertext => "ciphertext",
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+    fn from_str(name: &str) -> std::result::Result<Self, ()> {
+        Self::ALL.into_iter().find(|kind| kind.to_string() == name).ok_or(())
+    }
+}
+
+/// BLAKE3 of everything that a file says: each metadata field but the digest, in order of its name, then each
+/// tensor. Texts and tensors are preceded by their length in bytes as a u64.
+fn digest(fields: &Fields, tensors: &[Expected], data: &[&[u8]]) -> blake3::Hash {
+    let mut h = blake3::Hasher::new();
+    h.update(b"polyformer file 1\0");
+    for text in fields.iter().flat_map(|(key, value)| [key.as_str(), value]).chain(tensors.iter().map(|t| t.name)) {
+        h.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    }
+    for data in data {
+        h.update(&(data.len() as u64).to_le_bytes()).update_rayon(data);
+    }
+    h.finalize()
+}

@@ -1,0 +1,133 @@
+//! What can be wrong with a file, each with the two values that disagree.
+
+use super::Kind;
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// Shorter or longer than its header says.
+    #[error("{actual} bytes where the header says {expected}")]
+    Size {
+        /// Bytes that the header accounts for.
+        expected: u64,
+        /// Bytes of the file.
+        actual: u64,
+    },
+    /// The header claims to be larger than any header of ours.
+    #[error("a header of {claimed} bytes, at most {limit} are read")]
+    HeaderSize {
+        /// Bytes claimed.
+        claimed: u64,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// The header is not a safetensors header.
+    #[error("not a safetensors header: {0}")]
+    Header(String),
+    /// A safetensors file, but none of ours.
+    #[error("not a polyformer file: its metadata has no \"polyformer\" version")]
+    Foreign,
+    /// Written by a newer program.
+    #[error("format version {file}, this program reads up to {supported}")]
+    Version {
+        /// Version of the file.
+        file: u32,
+        /// The newest that can be read.
+        supported: u32,
+    },
+    /// Another kind of file is wanted here.
+    #[error("a {actual} file where a {expected} file is needed")]
+    Kind {
+        /// What is needed.
+        expected: Kind,
+        /// What it is.
+        actual: Kind,
+    },
+    /// A metadata field is missing or is not what it should be.
+    #[error("metadata field \"{field}\" is {value}, expected {expected}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// Its value, or "missing".
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// The parameter set in the file is not a valid one.
+    #[error("parameter set: {0}")]
+    Params(#[from] kernel::Error),
+    /// Made for another parameter set.
+    #[error("parameter set {actual} where {expected} is needed")]
+    OtherParams {
+        /// The one needed.
+        expected: String,
+        /// The file's.
+        actual: String,
+    },
+    /// Made with another secret key.
+    #[error("belongs to key {actual} where key {expected} is needed")]
+    OtherKey {
+        /// The one needed.
+        expected: String,
+        /// The file's.
+        actual: String,
+    },
+    /// A tensor is missing, superfluous, or of another shape.
+    #[error("tensor \"{tensor}\" is {actual}, expected {expected}")]
+    Tensor {
+        /// The tensor.
+        tensor: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        actual: String,
+    },
+    /// The contents are not those that were written.
+    #[error("contents have digest {actual}, the header says {expected}")]
+    Digest {
+        /// Digest in the header.
+        expected: String,
+        /// Digest of the contents.
+        actual: String,
+    },
+    /// A residue is not below its modulus.
+    #[error("tensor \"{tensor}\" row {row} word {index} is {word}, not below its modulus {q}")]
+    Word {
+        /// The tensor.
+        tensor: &'static str,
+        /// Row of the tensor, all leading dimensions counted.
+        row: usize,
+        /// Position in the row.
+        index: usize,
+        /// The word.
+        word: u32,
+        /// The modulus of the row.
+        q: u32,
+    },
+    /// Text that should be numbers.
+    #[error("line {line}: {what}")]
+    Numbers {
+        /// Line of the text, from 1.
+        line: usize,
+        /// What is wrong, with the text.
+        what: String,
+    },
+}
+
+/// Result of reading or writing a file, before it is known which.
+pub type Result<T> = std::result::Result<T, Fault>;
+
+impl Fault {
+    /// A field that is missing or wrong.
+    pub fn field(field: &'static str, value: Option<&str>, expected: impl Into<String>) -> Self {
+        let value = value.map_or("missing".into(), |v| {
+            let short: String = v.chars().take(80).collect();
+            format!("{short:?}")
+        });
+        Fault::Field { field, value, expected: expected.into() }
+    }
+}

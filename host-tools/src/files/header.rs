@@ -1,0 +1,241 @@
+//! The typed header: what a file is, of which parameter set and key, and how its tensors must look.
+
+use super::{
+    Kind,
+    fault::{Fault, Result},
+};
+use crate::spec::SpecBuf;
+use kernel::{
+    params::Params,
+    ring::{Basis, sample::Seed},
+};
+use std::{collections::BTreeMap, fmt};
+
+/// The format version that is written, and the newest that is read.
+pub const VERSION: u32 = 1;
+
+/// Metadata as safetensors holds it; sorted, so that the same contents are the same bytes.
+pub type Fields = BTreeMap<String, String>;
+
+/// Which secret key a file belongs to: a one-way function of its seed, safe to publish.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyId(pub [u8; 16]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+/// What a file holds beside its tensors, by kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A parameter set alone.
+    Params,
+    /// The seed of a secret key.
+    SecretKey,
+    /// b of a public key; a is expanded from the seed.
+    PublicKey {
+        /// Seed of a.
+        seed: Seed,
+    },
+    /// b of every digit of the relinearisation key.
+    RelinKey {
+        /// Seed of a.
+        seed: Seed,
+    },
+    /// b of every digit of the key of X -> X^g; conjugation is g = 2n - 1.
+    GaloisKey {
+        /// g.
+        galois: u32,
+        /// Seed of a.
+        seed: Seed,
+    },
+    /// Ciphertexts of one vector.
+    Ciphertext(Sealed),
+}
+
+/// How a vector was encrypted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sealed {
+    /// The level.
+    pub level: u8,
+    /// Ciphertexts in the file.
+    pub count: u16,
+    /// Values of the vector, which fill the slots in order; the rest are zeros.
+    pub values: u64,
+    /// Seed of c1, if it is not stored.
+    pub seed: Option<Seed>,
+}
+
+/// A typed header.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// The parameter set.
+    pub spec: SpecBuf,
+    /// The secret key that the file belongs to; `None` for parameters.
+    pub key: Option<KeyId>,
+    /// What kind of file, with what that kind needs.
+    pub body: Body,
+}
+
+/// How one tensor must look: U8 without rows, or U32 with one row a modulus of `basis`, `items` times.
+pub struct Expected {
+    /// Its name.
+    pub name: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The moduli of its rows, if it is residues.
+    pub basis: Option<Basis>,
+}
+
+impl Header {
+    /// The kind of file.
+    pub fn kind(&self) -> Kind {
+        match self.body {
+            Body::Params => Kind::Params,
+            Body::SecretKey => Kind::SecretKey,
+            Body::PublicKey { .. } => Kind::PublicKey,
+            Body::RelinKey { .. } => Kind::RelinKey,
+            Body::GaloisKey { .. } => Kind::GaloisKey,
+            Body::Ciphertext(_) => Kind::Ciphertext,
+        }
+    }
+
+    /// The tensors that such a file has, in file order.
+    pub fn tensors(&self, params: &Params) -> Vec<Expected> {
+        let residues = |name, count: usize, basis: Basis| Expected {
+            name,
+            shape: vec![count, basis.len(), params.n()],
+            basis: Some(basis),
+        };
+        match self.body {
+            Body::Params => Vec::new(),
+            Body::SecretKey => vec![Expected { name: "seed", shape: vec![32], basis: None }],
+            Body::PublicKey { .. } => vec![residues("b", 1, public_basis(params))],
+            Body::RelinKey { .. } | Body::GaloisKey { .. } => {
+                vec![residues("b", params.digits(), params.line().with(params.specials()))]
+            }
+            Body::Ciphertext(Sealed { level, count, seed, .. }) => {
+                let names: &[_] = if seed.is_some() { &["c0"] } else { &["c0", "c1"] };
+                names.iter().map(|name| residues(name, count as usize, params.q(level))).collect()
+            }
+        }
+    }
+
+    /// The metadata, but for the digest.
+    pub fn fields(&self) -> Fields {
+        let mut out = Fields::new();
+        let mut put = |key: &str, value: String| {
+            out.insert(key.into(), value);
+        };
+        put("polyformer", VERSION.to_string());
+        put("kind", self.kind().to_string());
+        put("params", self.spec.hash().to_hex().to_string());
+        put("spec", self.spec.to_json());
+        if let Some(key) = self.key {
+            put("key", key.to_string());
+        }
+        match &self.body {
+            Body::Params | Body::SecretKey => {}
+            Body::PublicKey { seed } | Body::RelinKey { seed } => put("seed", hex(seed)),
+            Body::GaloisKey { galois, seed } => {
+                put("galois", galois.to_string());
+                put("seed", hex(seed));
+            }
+            Body::Ciphertext(s) => {
+                put("level", s.level.to_string());
+                put("count", s.count.to_string());
+                put("values", s.values.to_string());
+                if let Some(seed) = s.seed {
+                    put("seed", hex(&seed));
+                }
+            }
+        }
+        out
+    }
+
+    /// Reads and checks metadata; the parameter set comes back checked, too.
+    pub fn parse(fields: &Fields) -> Result<(Self, Params)> {
+        let version = fields.get("polyformer").ok_or(Fault::Foreign)?;
+        let file = version.parse().map_err(|_| Fault::field("polyformer", Some(version), "a version number"))?;
+        if file != VERSION {
+            return Err(Fault::Version { file, supported: VERSION });
+        }
+        let spec = text(fields, "spec", "a parameter set")?;
+        let bad_spec = |e: serde_json::Error| Fault::field("spec", Some(spec), format!("a parameter set ({e})"));
+        let spec: SpecBuf = serde_json::from_str(spec).map_err(bad_spec)?;
+        let (actual, hash) = (spec.hash().to_hex(), text(fields, "params", "a hash")?);
+        if *hash != *actual {
+            return Err(Fault::field("params", Some(hash), format!("{actual}, the hash of \"spec\"")));
+        }
+        let params = spec.params()?;
+        let kind: Kind = text(fields, "kind", Kind::LIST)
+            .and_then(|kind| kind.parse().map_err(|()| Fault::field("kind", Some(kind), Kind::LIST)))?;
+        let body = match kind {
+            Kind::Params => Body::Params,
+            Kind::SecretKey => Body::SecretKey,
+            Kind::PublicKey => Body::PublicKey { seed: bytes(fields, "seed")? },
+            Kind::RelinKey => Body::RelinKey { seed: bytes(fields, "seed")? },
+            Kind::GaloisKey => Body::GaloisKey { galois: galois(fields, &params)?, seed: bytes(fields, "seed")? },
+            Kind::Ciphertext => Body::Ciphertext(sealed(fields, &params)?),
+        };
+        let key = if kind == Kind::Params { None } else { Some(KeyId(bytes(fields, "key")?)) };
+        Ok((Self { spec, key, body }, params))
+    }
+}
+
+/// The rows of a public key: whatever a ciphertext at some message level has.
+pub fn public_basis(params: &Params) -> Basis {
+    Basis { specials: 0, start: params.line().start, end: params.q(params.top()).end }
+}
+
+fn galois(fields: &Fields, params: &Params) -> Result<u32> {
+    let g: u32 = number(fields, "galois", 2 * params.n() as u64 - 1)?;
+    if g % 2 == 1 { Ok(g) } else { Err(Fault::field("galois", Some(&g.to_string()), "an odd number")) }
+}
+
+fn sealed(fields: &Fields, params: &Params) -> Result<Sealed> {
+    let level: u8 = number(fields, "level", params.highest() as u64)?;
+    let count: u16 = number(fields, "count", u16::MAX as u64)?;
+    if count == 0 {
+        return Err(Fault::field("count", Some("0"), "at least one ciphertext"));
+    }
+    let values = number(fields, "values", count as u64 * params.slots() as u64)?;
+    let seed = fields.contains_key("seed").then(|| bytes(fields, "seed")).transpose()?;
+    Ok(Sealed { level, count, values, seed })
+}
+
+fn text<'a>(fields: &'a Fields, field: &'static str, expected: &str) -> Result<&'a String> {
+    fields.get(field).ok_or_else(|| Fault::field(field, None, expected))
+}
+
+/// A whole number of at most `most`.
+fn number<T: TryFrom<u64>>(fields: &Fields, field: &'static str, most: u64) -> Result<T> {
+    let expected = || format!("a whole number up to {most}");
+    let value = text(fields, field, &expected())?;
+    let number = value.parse().ok().filter(|x| *x <= most).and_then(|x: u64| T::try_from(x).ok());
+    number.ok_or_else(|| Fault::field(field, Some(value), expected()))
+}
+
+/// Exactly `N` bytes in lower-case hexadecimal.
+fn bytes<const N: usize>(fields: &Fields, field: &'static str) -> Result<[u8; N]> {
+    let expected = || format!("{N} bytes in hexadecimal");
+    let value = text(fields, field, &expected())?;
+    let digit = |c: u8| (c as char).to_digit(16).filter(|_| !c.is_ascii_uppercase());
+    let mut out = [0; N];
+    let good = value.len() == 2 * N
+        && out.iter_mut().zip(value.as_bytes().chunks_exact(2)).all(|(o, c)| match (digit(c[0]), digit(c[1])) {
+            (Some(high), Some(low)) => {
+                *o = (16 * high + low) as u8;
+                true
+            }
+            _ => false,
+        });
+    if good { Ok(out) } else { Err(Fault::field(field, Some(value), expected())) }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,144 @@
+//! Reading: bytes are checked once, completely, into a [`View`] whose accessors cannot fail.
+//!
+//! In this order: the header's size, the tensors' sizes against the file's, version, kind, parameter set, shapes,
+//! digest, and that every residue is below its modulus. Nothing is allocated in proportion to what a file claims.
+
+use super::{
+    Kind,
+    fault::{Fault, Result},
+    header::{Expected, Fields, Header, KeyId},
+};
+use kernel::params::Params;
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+
+/// The longest header that is read: ours are below 4 KB.
+pub const MAX_HEADER: u64 = 1 << 16;
+
+/// A file that was checked.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The typed header.
+    pub header: Header,
+    /// Its parameter set, checked.
+    pub params: Params,
+    data: Vec<&'a [u8]>,
+}
+
+impl<'a> View<'a> {
+    /// Checks everything that can be checked of a file by itself.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let (metadata, body) = split(bytes)?;
+        let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let digest = fields.remove("digest");
+        let (header, params) = Header::parse(&fields)?;
+        let expected = header.tensors(&params);
+        let infos = infos(&metadata, &expected)?;
+        let data: Vec<&[u8]> = infos.iter().map(|info| &body[info.data_offsets.0..info.data_offsets.1]).collect();
+        let actual = super::digest(&fields, &expected, &data).to_hex();
+        let digest = digest.ok_or_else(|| Fault::field("digest", None, "a hash"))?;
+        if *digest != *actual {
+            return Err(Fault::Digest { expected: digest, actual: actual.to_string() });
+        }
+        for (tensor, data) in expected.iter().zip(&data) {
+            residues(tensor, &params, words(data)?)?;
+        }
+        Ok(Self { header, params, data })
+    }
+
+    /// Insists on a kind.
+    pub fn expect_kind(&self, expected: Kind) -> Result<()> {
+        let actual = self.header.kind();
+        if actual == expected { Ok(()) } else { Err(Fault::Kind { expected, actual }) }
+    }
+
+    /// Insists on the parameter set and key that another file has.
+    pub fn expect_same(&self, other: &Header) -> Result<()> {
+        if self.header.spec != other.spec {
+            let name = |h: &Header| h.spec.name().map_or_else(|| h.spec.hash().to_hex()[..16].into(), String::from);
+            return Err(Fault::OtherParams { expected: name(other), actual: name(&self.header) });
+        }
+        if self.header.key == other.key {
+            return Ok(());
+        }
+        let name = |key: Option<KeyId>| key.map_or("none".into(), |k| k.to_string());
+        Err(Fault::OtherKey { expected: name(other.key), actual: name(self.header.key) })
+    }
+
+    /// The words of tensor `i`, in file order; no words where it is not residues.
+    pub fn words(&self, i: usize) -> &'a [u32] {
+        self.data.get(i).and_then(|data| words(data).ok()).unwrap_or(&[])
+    }
+
+    /// The bytes of tensor `i`, in file order.
+    pub fn bytes(&self, i: usize) -> &'a [u8] {
+        self.data.get(i).copied().unwrap_or(&[])
+    }
+}
+
+/// The parsed safetensors header and the bytes after it, their sizes consistent.
+fn split(bytes: &[u8]) -> Result<(Metadata, &[u8])> {
+    let size = |expected| Fault::Size { expected, actual: bytes.len() as u64 };
+    let (head, rest) = bytes.split_first_chunk::<8>().ok_or(size(8))?;
+    let claimed = u64::from_le_bytes(*head);
+    if claimed > MAX_HEADER {
+        return Err(Fault::HeaderSize { claimed, limit: MAX_HEADER });
+    }
+    let (json, body) = rest.split_at_checked(claimed as usize).ok_or(size(8 + claimed))?;
+    let json = json.trim_ascii_end(); // padding
+    let metadata: Metadata = serde_json::from_slice(json).map_err(|e| Fault::Header(e.to_string()))?;
+    let data = metadata.data_len();
+    if data != body.len() {
+        Err(size(8u64.saturating_add(claimed).saturating_add(data as u64)))
+    } else {
+        Ok((metadata, body))
+    }
+}
+
+/// The tensors are those expected, in order, of the expected type and shape.
+fn infos<'m>(metadata: &'m Metadata, expected: &[Expected]) -> Result<Vec<&'m TensorInfo>> {
+    let bad =
+        |tensor: &str, expected: String, actual: String| Fault::Tensor { tensor: tensor.into(), expected, actual };
+    let names = metadata.offset_keys();
+    if let Some(extra) = names.iter().find(|name| expected.iter().all(|e| e.name != *name)) {
+        let short: String = extra.chars().take(40).collect();
+        return Err(bad(&short, "no such tensor".into(), "present".into()));
+    }
+    let mut out = Vec::new();
+    for (i, e) in expected.iter().enumerate() {
+        let dtype = if e.basis.is_some() { Dtype::U32 } else { Dtype::U8 };
+        let want = format!("{dtype:?} {:?} in place {i}", e.shape);
+        match metadata.info(e.name) {
+            Some(info) if info.dtype == dtype && info.shape == e.shape && names.get(i).is_some_and(|n| n == e.name) => {
+                out.push(info);
+            }
+            Some(info) => {
+                let shape: Vec<_> = info.shape.iter().take(8).collect();
+                return Err(bad(e.name, want, format!("{:?} {shape:?}", info.dtype)));
+            }
+            None => return Err(bad(e.name, want, "missing".into())),
+        }
+    }
+    Ok(out)
+}
+
+const _: () = assert!(cfg!(target_endian = "little"), "words are read where they lie");
+
+/// Little-endian words, in place. Our writer aligns them; a file that does not is refused.
+fn words(data: &[u8]) -> Result<&[u32]> {
+    bytemuck::try_cast_slice(data).map_err(|e| Fault::Header(format!("misaligned tensor ({e})")))
+}
+
+/// Every word of every row is below the modulus of its row.
+fn residues(tensor: &Expected, params: &Params, words: &[u32]) -> Result<()> {
+    let Some(basis) = tensor.basis else { return Ok(()) };
+    let moduli: Vec<u32> = basis.iter().map(|m| params.moduli()[m].q()).collect();
+    words.par_chunks_exact(params.n()).enumerate().try_for_each(|(row, words)| {
+        let q = moduli[row % moduli.len()];
+        if words.iter().fold(0, |most, w| most.max(*w)) < q {
+            return Ok(());
+        }
+        let (index, word) = words.iter().copied().enumerate().find(|(_, w)| *w >= q).unwrap_or_default();
+        Err(Fault::Word { tensor: tensor.name, row, index, word, q })
+    })
+}
