@@ -8,6 +8,7 @@
 use crate::{arith::Arithmetic, error::Result};
 
 pub mod approx;
+pub mod inv_sqrt;
 pub mod poly;
 pub mod reciprocal;
 

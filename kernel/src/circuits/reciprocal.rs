@@ -44,7 +44,8 @@ pub struct Division {
 }
 
 impl Division {
-    /// `steps` steps on [lo, hi], lo > 0, after a Chebyshev polynomial of degree `start`, or from the constant 1.
+    /// `steps` steps on [lo, hi], lo > 0, after a Chebyshev polynomial of degree `start`, or from the constant 1. A start
+    /// with a relative error of 1 or more is [`Error::BadRange`].
     pub fn new(
         (lo, hi): (f64, f64),
         iteration: Iteration,
