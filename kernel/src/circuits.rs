@@ -7,7 +7,10 @@
 
 use crate::{arith::Arithmetic, error::Result};
 
+pub mod approx;
+pub mod inv_sqrt;
 pub mod poly;
+pub mod reciprocal;
 
 /// A copy of x at a lower level. Depth 0.
 pub fn at_level<A: Arithmetic>(ev: &mut A, x: &A::Slots, level: u8) -> Result<A::Slots> {

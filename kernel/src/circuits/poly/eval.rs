@@ -189,11 +189,17 @@ fn collect<A: Arithmetic>(ev: &mut A, sum: &mut Option<A::Wide>, term: A::Wide) 
 
 /// The number of baby steps, a power of two, that takes the fewest products of two ciphertexts.
 fn best_babies(c: &Coeffs, depth: u8) -> usize {
-    let cost = |babies: &usize| {
-        let (mut c, mut needed) = (c.clone(), Needed(0));
-        count(&mut c, *babies, depth, &mut needed) + needed.0.count_ones()
-    };
-    [2, 4, 8, MAX_BABIES].into_iter().min_by_key(cost).unwrap_or(2)
+    [2, 4, 8, MAX_BABIES].into_iter().min_by_key(|m| products_with(c, *m, depth)).unwrap_or(2)
+}
+
+/// Products of two ciphertexts that [`evaluate_unit`] takes.
+pub fn products_of(p: &Polynomial) -> u32 {
+    products_with(&p.coeffs, best_babies(&p.coeffs, p.unit_depth()), p.unit_depth())
+}
+
+fn products_with(c: &Coeffs, babies: usize, depth: u8) -> u32 {
+    let (mut c, mut needed) = (c.clone(), Needed(0));
+    count(&mut c, babies, depth, &mut needed) + needed.0.count_ones()
 }
 
 /// The T_i that take a product: bit i for a baby step, bit 16 + log2 i for a larger one.

@@ -1,0 +1,313 @@
+//! Inverse square roots on a known range, by Newton's or Goldschmidt's iteration, plain or relaxed, perhaps after a
+//! Chebyshev start. (A start of high degree is the shallowest: its error falls as fast a level as the iterations'
+//! does in two.)
+//!
+//! a = x y² is driven to 1: y ← y (k^1.5 / 2) (3/k - a), where relaxation takes k = 3 (1 + e - √e) / (1 + e + e²) for
+//! a in [e, 1], and the plain iteration k = 1. The factors cost no level: with A = s a and Y = √s y the step is
+//! Y ← Y (c - A), s_i = k_i (s_{i+1}/4)^(1/3), c_i = 3 s_i / k_i. Newton makes A = x Y² anew, in the shape
+//! c Y - (xY)(Y²), two levels a step, and corrects its own rounding; Goldschmidt keeps A ← A (c - A)². [MATH §2]
+
+use super::{
+    approx::{Approximation, Function, Weight},
+    const_minus,
+    poly::{Polynomial, eval},
+    product,
+    reciprocal::{Iteration, MAX_STEPS},
+};
+use crate::{
+    arith::Arithmetic,
+    error::{Error, Result},
+};
+use heapless::Vec;
+
+/// A way to compute 1/√x for x in [lo, hi].
+#[derive(Clone, Debug)]
+pub struct InverseRoot {
+    range: (f64, f64),
+    iteration: Iteration,
+    start: Option<Polynomial>,  // of scale x, not mapped to the unit interval
+    turns: Vec<f64, MAX_STEPS>, // c_i
+    scale: f64,
+    error: f64,
+}
+
+impl InverseRoot {
+    /// `steps` steps on [lo, hi], lo > 0, after a Chebyshev polynomial of degree `start`, or from the constant 1. A start
+    /// with a relative error of 1 or more is [`Error::BadRange`].
+    pub fn new(
+        (lo, hi): (f64, f64),
+        iteration: Iteration,
+        relaxed: bool,
+        start: Option<usize>,
+        steps: usize,
+    ) -> Result<Self> {
+        Function::InvSqrt.check((lo, hi))?;
+        if steps > MAX_STEPS || (steps == 0 && start.is_none()) {
+            return Err(Error::TooMany { asked: steps, limit: MAX_STEPS });
+        }
+        // the start gives √x y_0 in [1 - e, 1 + e]: divided by 1 + e, a is in (0, 1]
+        let (start, scale, lowest, shrink) = match start {
+            Some(degree) => {
+                let scale = 2.0 / (hi - lo);
+                let range = (scale * lo, scale * hi);
+                let a = Approximation::chebyshev(Function::InvSqrt, Weight::Relative, range, degree)?;
+                let e = a.error();
+                let root = (1.0 - e) / (1.0 + e);
+                (Some(a.poly().clone()), scale, root * root.max(0.0), 1.0 / (1.0 + e))
+            }
+            None => (None, 1.0 / hi, lo / hi, 1.0),
+        };
+        if !(lowest > 0.0 && scale.is_finite()) {
+            return Err(Error::BadRange { lo, hi });
+        }
+        let (turns, first, last) = relaxation(lowest, relaxed, steps);
+        let root = libm::sqrt(last);
+        let error = if relaxed { (1.0 - root) / (1.0 + root) } else { 1.0 - root } + 2.0 * f64::EPSILON;
+        let (start, scale) = match start {
+            Some(p) => (Some(p.scaled(shrink * libm::sqrt(first))), scale),
+            None => (None, scale * first),
+        };
+        Ok(Self { range: (lo, hi), iteration, start, turns, scale, error })
+    }
+
+    /// The way of least depth, then of fewest products, with a relative error of at most `error` on `range`.
+    pub fn choose(range: (f64, f64), error: f64) -> Result<Self> {
+        Function::InvSqrt.check(range)?;
+        let mut best: Option<Self> = None;
+        let mut reached = f64::INFINITY;
+        for start in [None, Some(1), Some(3), Some(7), Some(15), Some(31), Some(63), Some(127), Some(255)] {
+            for iteration in [Iteration::Newton, Iteration::Goldschmidt] {
+                for steps in start.map_or(1, |_| 0)..=MAX_STEPS {
+                    let Ok(d) = Self::new(range, iteration, true, start, steps) else { continue };
+                    reached = reached.min(d.error);
+                    if d.error <= error {
+                        let better = |b: &Self| (d.depth(), d.products()) < (b.depth(), b.products());
+                        if best.as_ref().is_none_or(better) {
+                            best = Some(d);
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        best.ok_or(Error::Inaccurate { wanted: error, reached })
+    }
+
+    /// What the argument is multiplied by before it is given to [`inverse_root`].
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Where the argument lies, before it is scaled.
+    pub fn range(&self) -> (f64, f64) {
+        self.range
+    }
+
+    /// The relative error on the range, arithmetic being exact.
+    pub fn error(&self) -> f64 {
+        self.error
+    }
+
+    /// Steps of the iteration.
+    pub fn steps(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// Levels that [`inverse_root`] takes.
+    pub fn depth(&self) -> u8 {
+        let steps = self.steps() as u8;
+        match (&self.start, self.iteration) {
+            (Some(p), _) if steps == 0 => p.unit_depth(),
+            (Some(p), Iteration::Newton) => p.unit_depth() + 2 * steps,
+            (Some(p), Iteration::Goldschmidt) => p.unit_depth() + 1 + 2 * steps,
+            (None, _) if steps == 1 => 0,
+            (None, Iteration::Newton) => 2 * steps - 2,
+            (None, Iteration::Goldschmidt) => 2 * steps - 1,
+        }
+    }
+
+    /// Products of two ciphertexts that [`inverse_root`] takes.
+    pub fn products(&self) -> u32 {
+        let steps = self.steps() as u32;
+        match &self.start {
+            Some(p) => eval::products_of(p) + 3 * steps,
+            None => 3 * steps - 3,
+        }
+    }
+}
+
+/// c_i, s_0, and the lower end e_n of [e_n, 1] after `steps` steps from [e, 1].
+fn relaxation(e: f64, relaxed: bool, steps: usize) -> (Vec<f64, MAX_STEPS>, f64, f64) {
+    let (mut e, mut k) = (e, Vec::<f64, MAX_STEPS>::new());
+    for _ in 0..steps {
+        let ki = if relaxed { 3.0 * (1.0 + e - libm::sqrt(e)) / (1.0 + e + e * e) } else { 1.0 };
+        let _ = k.push(ki); // cannot overflow: the caller checked
+        e = ki * e * (3.0 - ki * e) * (3.0 - ki * e) / 4.0;
+    }
+    let centre = 2.0 / (1.0 + libm::sqrt(e));
+    let mut s = if relaxed { centre * centre } else { 1.0 };
+    let mut turns = Vec::new();
+    for k in k.iter().rev() {
+        s = k * libm::cbrt(s / 4.0);
+        let _ = turns.push(3.0 * s / k);
+    }
+    turns.reverse();
+    (turns, s, e)
+}
+
+/// 1/√x for x = [`InverseRoot::scale`] times a number in the range. Depth [`InverseRoot::depth`].
+pub fn inverse_root<A: Arithmetic>(ev: &mut A, how: &InverseRoot, x: &A::Slots) -> Result<A::Slots> {
+    let Some((first, rest)) = how.turns.split_first() else {
+        return started(ev, how, x);
+    };
+    if how.iteration == Iteration::Newton {
+        let (mut y, turns) = match how.start {
+            Some(_) => (started(ev, how, x)?, how.turns.as_slice()),
+            None => (const_minus(ev, *first, x)?, rest), // Y_0 = 1
+        };
+        for c in turns {
+            y = newton(ev, *c, x, &y)?;
+        }
+        return Ok(y);
+    }
+    let (mut a, mut y) = match how.start {
+        Some(_) => {
+            let y = started(ev, how, x)?;
+            let xy = product(ev, x, &y)?;
+            (product(ev, &xy, &y)?, Some(y))
+        }
+        None => (ev.copy(x)?, None), // Y_0 = 1
+    };
+    for (i, c) in how.turns.iter().enumerate() {
+        let t = const_minus(ev, *c, &a)?;
+        if i + 1 < how.turns.len() {
+            let square = ev.product(&t, &t)?;
+            a = product(ev, &a, &square)?;
+        }
+        y = Some(match y {
+            Some(y) => product(ev, &y, &t)?,
+            None => t,
+        });
+    }
+    y.ok_or(Error::TooMany { asked: 0, limit: MAX_STEPS }) // cannot be: there was a step
+}
+
+/// c y - (xy)(y²). Depth 2.
+fn newton<A: Arithmetic>(ev: &mut A, c: f64, x: &A::Slots, y: &A::Slots) -> Result<A::Slots> {
+    let mut xy = product(ev, x, y)?;
+    ev.neg(&mut xy)?;
+    let square = ev.product(y, y)?;
+    let level = ev.level(&xy);
+    let mut sum = ev.mul(&xy, &square)?;
+    let y = super::at_level(ev, y, level)?;
+    let linear = ev.mul_const(&y, c)?;
+    ev.accumulate(&mut sum, linear)?;
+    ev.rescale(sum)
+}
+
+/// The start's polynomial at x = scale · (a number in the range): x differs from the unit point by an offset.
+fn started<A: Arithmetic>(ev: &mut A, how: &InverseRoot, x: &A::Slots) -> Result<A::Slots> {
+    let mut t = ev.copy(x)?;
+    let Some(p) = &how.start else { return Ok(t) }; // no such InverseRoot is built
+    ev.add_const(&mut t, p.to_unit().1)?;
+    eval::evaluate_unit(ev, p, &t)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InverseRoot, inverse_root};
+    use crate::{
+        Error,
+        circuits::reciprocal::Iteration,
+        interval::{Bounds, Interval},
+        plain::Plain,
+    };
+
+    const N: usize = 256;
+
+    fn points((lo, hi): (f64, f64)) -> [f64; N] {
+        core::array::from_fn(|i| (lo * libm::pow(hi / lo, i as f64 / (N - 1) as f64)).clamp(lo, hi))
+    }
+
+    fn worst(how: &InverseRoot) -> f64 {
+        let x = points(how.range());
+        let y = inverse_root(&mut Plain::<f64, N>::new(), how, &x.map(|x| x * how.scale())).unwrap();
+        x.iter().zip(y).map(|(x, y)| (libm::sqrt(x * how.scale()) * y - 1.0).abs()).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn every_kind_keeps_its_error_and_comes_close_to_it() {
+        for range in [(0.15, 10.0), (0.2, 150.0), (0.75, 2500.0)] {
+            for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
+                for relaxed in [false, true] {
+                    for start in [None, Some(3), Some(15), Some(63)] {
+                        for steps in [1, 2, 5] {
+                            let how = InverseRoot::new(range, iteration, relaxed, start, steps);
+                            if start == Some(3) && how.is_err() {
+                                continue; // too weak a start: it is off by more than 1
+                            }
+                            let how = how.unwrap();
+                            let real = worst(&how);
+                            assert!(real <= how.error() + 1e-11, "{how:?}: {real:e}");
+                            // of a start, the iteration knows only the largest error
+                            assert!(start.is_some() || how.error() <= 1.1 * real + 1e-9, "{how:?}: {real:e}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// MATH §2: relaxed steps on the variance ranges met in practice, plain ones in brackets.
+    #[test]
+    fn the_steps_are_those_of_the_table() {
+        for (range, relaxed, plain) in [((0.15, 10.0), 5, 8), ((0.2, 150.0), 6, 11), ((0.75, 2500.0), 7, 13)] {
+            let steps = |relax| {
+                let new = |n| InverseRoot::new(range, Iteration::Newton, relax, None, n).unwrap();
+                (1..=30).find(|n| new(*n).error() <= 1e-3).unwrap()
+            };
+            assert!(steps(true) <= relaxed && steps(false) <= plain, "{range:?}: {} ({})", steps(true), steps(false));
+        }
+    }
+
+    #[test]
+    fn a_root_is_inside_its_enclosure() {
+        for iteration in [Iteration::Newton, Iteration::Goldschmidt] {
+            for start in [None, Some(15)] {
+                let how = InverseRoot::new((0.2, 150.0), iteration, true, start, 4).unwrap();
+                let x = points(how.range()).map(|x| x * how.scale());
+                let y = inverse_root(&mut Plain::<f64, N>::new(), &how, &x).unwrap();
+                let sure = inverse_root(&mut Interval::<f64, N>::new(), &how, &x.map(Bounds::point)).unwrap();
+                assert!(y.iter().zip(sure).all(|(y, s)| s.contains(*y)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_chooser_takes_the_least_depth() {
+        for (range, depth) in [((0.15, 10.0), 5), ((0.2, 150.0), 7), ((0.75, 2500.0), 8)] {
+            let how = InverseRoot::choose(range, 1e-3).unwrap();
+            assert!(worst(&how) <= 1e-3);
+            assert_eq!(how.depth(), depth, "{range:?} {how:?}");
+        }
+        assert!(matches!(InverseRoot::choose((0.1, 1.0), 0.0), Err(Error::Inaccurate { .. })));
+        assert_eq!(InverseRoot::choose((-1.0, 1.0), 0.1).err(), Some(Error::BadRange { lo: -1.0, hi: 1.0 }));
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn depth_and_products_are_those_of_the_trace() {
+        use crate::{arith::Arithmetic, trace::Trace};
+        for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
+            for start in [None, Some(1), Some(7), Some(31)] {
+                for steps in start.map_or(1, |_| 0)..8 {
+                    let how = InverseRoot::new((0.1, 10.0), iteration, true, start, steps).unwrap();
+                    let mut tr = Trace::new(N, None);
+                    let x = tr.input(30);
+                    let y = inverse_root(&mut tr, &how, &x).unwrap();
+                    assert_eq!((30 - tr.level(&y), tr.cost().mul), (how.depth(), how.products()), "{how:?}");
+                }
+            }
+        }
+    }
+}
