@@ -5,7 +5,7 @@ use heapless::Vec;
 
 pub mod eval;
 
-pub use eval::{evaluate, evaluate_unit};
+pub use eval::{evaluate, evaluate_doubled, evaluate_unit};
 
 /// The highest degree.
 pub const MAX_DEGREE: usize = 255;

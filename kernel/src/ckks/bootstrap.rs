@@ -42,7 +42,7 @@ impl<B: Backend> Raise for Ckks<'_, B> {
 pub const DEGREE: usize = 62;
 /// log2 of the ratio of the base modulus to the scale during ModRaise. The sine's error acts on coefficients and a
 /// constant message puts everything into one: relative error 6.6 / ratio^2.
-pub const RATIO_BITS: f64 = 12.0;
+pub const RATIO_BITS: f64 = 13.0;
 
 /// The matrices and polynomials of one way to bootstrap, encoded once.
 pub struct Bootstrapper<P> {

@@ -1,6 +1,9 @@
 //! Evaluation by Paterson and Stockmeyer's method, at the least depth.
 //!
-//! p = q T_g + r with g a power of two splits a polynomial of degree < 2g into two of degree < g, until the pieces
+//! What is kept of T_i is W_i = 2 T_i: W_{a+b} = W_a W_b - W_{a-b} needs no doubling, which would double the noise of
+//! every product, and its own noise counts half.
+//!
+//! p = q W_g + r with g a power of two splits a polynomial of degree < 2g into two of degree < g, until the pieces
 //! are sums of c_i T_i over the baby steps T_1 … T_m. All products that end up in one sum are added before they are
 //! relinearised. Pieces on the critical path are split further than others, so that degree d takes depth
 //! ⌈log2(d + 1)⌉ exactly. Only T_i with a nonzero coefficient are made: an even or odd polynomial leaves out the
@@ -20,45 +23,52 @@ const MAX_BABIES: usize = 16;
 /// p(x) for x in p's range. Depth [`Polynomial::depth`].
 pub fn evaluate<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Result<A::Slots> {
     let (slope, offset) = p.to_unit();
-    let mut t = if p.degree() == 0 || slope == 1.0 {
+    let mut w = if p.degree() == 0 {
         ev.copy(x)?
     } else if is_small_integer(slope) {
-        let mut t = ev.copy(x)?;
-        ev.mul_int(&mut t, slope as i32)?;
-        t
+        let mut w = ev.copy(x)?;
+        ev.mul_int(&mut w, 2 * slope as i32)?;
+        w
     } else {
-        ev.scaled(x, slope)?
+        ev.scaled(x, 2.0 * slope)?
     };
     if offset != 0.0 {
-        ev.add_const(&mut t, offset)?;
+        ev.add_const(&mut w, 2.0 * offset)?;
     }
-    evaluate_unit(ev, p, &t)
+    evaluate_doubled(ev, p, w)
 }
 
 /// p at the point that t in [-1, 1] stands for. Depth [`Polynomial::unit_depth`].
 pub fn evaluate_unit<A: Arithmetic>(ev: &mut A, p: &Polynomial, t: &A::Slots) -> Result<A::Slots> {
+    let mut w = ev.copy(t)?;
+    ev.mul_int(&mut w, 2)?;
+    evaluate_doubled(ev, p, w)
+}
+
+/// p at the point that w/2 in [-1, 1] stands for. Depth [`Polynomial::unit_depth`]. Whoever can make w directly
+/// spares it the noise of a doubling.
+pub fn evaluate_doubled<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots) -> Result<A::Slots> {
     let mut c = p.coeffs.clone();
     if p.degree() == 0 {
-        let mut zero = ev.copy(t)?;
-        ev.sub(&mut zero, t)?;
+        let mut zero = ev.copy(&w)?;
+        ev.sub(&mut zero, &w)?;
         ev.add_const(&mut zero, c[0])?;
         return Ok(zero);
     }
-    let top = ev.level(t);
+    let top = ev.level(&w);
     if top < p.unit_depth() {
         return Err(Error::LevelExhausted { need: p.unit_depth(), have: top });
     }
     let mut powers = Powers { top, list: Vec::new() };
-    let first = ev.copy(t)?;
-    powers.push(1, first)?;
+    powers.push(1, w)?;
     let babies = best_babies(&c, p.unit_depth());
     piece(ev, &mut powers, babies, &mut c, p.unit_depth())
 }
 
-/// T_i(t), each at its own depth ⌈log2 i⌉, made when first asked for.
+/// W_i = 2 T_i(t), each at its own depth ⌈log2 i⌉, made when first asked for.
 struct Powers<S> {
     top: u8,
-    list: Vec<(usize, S), 24>, // at most 16 babies and T_32, T_64, T_128
+    list: Vec<(usize, S), 24>, // at most 16 babies and W_32, W_64, W_128
 }
 
 impl<S> Powers<S> {
@@ -70,28 +80,27 @@ impl<S> Powers<S> {
         self.list.iter().position(|(j, _)| *j == i)
     }
 
-    /// Where T_i is in the list. T_{a+b} = 2 T_a T_b - T_{a-b}, a the largest power of two below a + b.
+    /// Where W_i is in the list. W_{a+b} = W_a W_b - W_{a-b}, a the largest power of two below a + b.
     fn make<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize) -> Result<usize> {
         if let Some(at) = self.find(i) {
             return Ok(at);
         }
         let (a, b) = halves(i);
         let (at_a, at_b) = (self.make(ev, a)?, self.make(ev, b)?);
-        let mut twice = product(ev, &self.list[at_a].1, &self.list[at_b].1)?;
-        ev.mul_int(&mut twice, 2)?;
+        let mut w = product(ev, &self.list[at_a].1, &self.list[at_b].1)?;
         if a == b {
-            ev.add_const(&mut twice, -1.0)?;
+            ev.add_const(&mut w, -2.0)?;
         } else {
             let at = self.make(ev, a - b)?;
-            let level = ev.level(&twice);
+            let level = ev.level(&w);
             let less = at_level(ev, &self.list[at].1, level)?;
-            ev.sub(&mut twice, &less)?;
+            ev.sub(&mut w, &less)?;
         }
-        self.push(i, twice)?;
+        self.push(i, w)?;
         Ok(self.list.len() - 1)
     }
 
-    /// T_i at the level where products of depth `depth` are made.
+    /// W_i at the level where products of depth `depth` are made.
     fn operand<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize, depth: u8) -> Result<S> {
         let at = self.make(ev, i)?;
         at_level(ev, &self.list[at].1, self.top - (depth - 1))
@@ -104,11 +113,11 @@ fn halves(i: usize) -> (usize, usize) {
     (a, i - a)
 }
 
-/// c = q T_g + r in place: r in c[..g], q in c[g..]. The degree of c is in [g, 2g).
+/// c = q W_g + r in place: r in c[..g], q in c[g..]. The degree of c is in [g, 2g).
 fn divide(c: &mut [f64], g: usize) {
+    c[g] /= 2.0;
     for j in 1..c.len() - g {
-        c[g - j] -= c[g + j];
-        c[g + j] *= 2.0;
+        c[g - j] -= c[g + j]; // T_{g+j} = W_g T_j - T_{g-j}
     }
 }
 
@@ -156,7 +165,7 @@ fn products<A: Arithmetic>(
     if is_leaf(degree, babies, depth) {
         for (i, c) in c.iter().enumerate().skip(1).filter(|(_, c)| **c != 0.0) {
             let t = powers.operand(ev, i, depth)?;
-            let term = ev.mul_const(&t, *c)?;
+            let term = ev.mul_const(&t, *c / 2.0)?;
             collect(ev, sum, term)?;
         }
         return Ok(());
@@ -202,7 +211,7 @@ fn products_with(c: &Coeffs, babies: usize, depth: u8) -> u32 {
     count(&mut c, babies, depth, &mut needed) + needed.0.count_ones()
 }
 
-/// The T_i that take a product: bit i for a baby step, bit 16 + log2 i for a larger one.
+/// The W_i that take a product: bit i for a baby step, bit 16 + log2 i for a larger one.
 struct Needed(u32);
 
 impl Needed {
@@ -220,7 +229,7 @@ impl Needed {
     }
 }
 
-/// The products q T_g that [`products`] makes of c, and the T_i that it needs.
+/// The products q W_g that [`products`] makes of c, and the W_i that it needs.
 fn count(c: &mut [f64], babies: usize, depth: u8, needed: &mut Needed) -> u32 {
     let c = trim(c);
     let degree = c.len().saturating_sub(1);

@@ -1,12 +1,12 @@
 //! EvalMod: x - round(x) for x near an integer, |x| < K, as sin(2 pi x) / 2 pi.
 //!
 //! sin(2 pi x) = cos(2 pi (x - 1/4)) is an even function of w = (x - 1/4) / (K + 1/4) in [-1, 1]. A Chebyshev
-//! interpolant gives the cosine of a 2^R-th of the angle; R doublings y <- 2 y^2 - c give the rest. The amplitude is
-//! folded into the interpolant and the c, so that the result has any factor for free. [eprint 2020/1203, section 4]
+//! interpolant gives b cos of a 2^R-th of the angle; R doublings y <- y^2 - b^2/2 give the rest, each from amplitude b to
+//! b^2/2. The first b is chosen for the last, so that the result has any factor for free. [eprint 2020/1203, section 4]
 
 use crate::{
     arith::Arithmetic,
-    circuits::poly::{Polynomial, evaluate_unit},
+    circuits::poly::{Polynomial, evaluate_doubled},
     error::Result,
 };
 
@@ -29,8 +29,8 @@ impl Sine {
     pub fn new(k: u32, degree: usize, amplitude: f64, exit: f64) -> Result<Self> {
         let reach = k as f64 + 0.25;
         let last = amplitude;
-        let middle = libm::sqrt(last / exit);
-        let first = libm::sqrt(middle);
+        let middle = libm::sqrt(2.0 * last / exit);
+        let first = libm::sqrt(2.0 * middle);
         let angle = 2.0 * core::f64::consts::PI * reach / (1 << DOUBLINGS) as f64;
         let mut coeffs: heapless::Vec<f64, 256> = heapless::Vec::new();
         let nodes = degree + 1;
@@ -48,18 +48,17 @@ impl Sine {
         Ok(Self { reach, cosine: Polynomial::new(&coeffs, (-1.0, 1.0))?, amplitudes: [first, middle, last], exit })
     }
 
-    /// The factor that brings x to what [`Sine::evaluate`] takes: 1 / (K + 1/4).
+    /// The factor that brings x to what [`Sine::evaluate`] takes: 2 / (K + 1/4).
     pub fn input_factor(&self) -> f64 {
-        1.0 / self.reach
+        2.0 / self.reach
     }
 
     /// amplitude sin(2 pi x) for slots that hold x [`Sine::input_factor`]. Depth 8.
     pub fn evaluate<A: Arithmetic>(&self, ev: &mut A, mut x: A::Slots) -> Result<A::Slots> {
-        ev.add_const(&mut x, -0.25 / self.reach)?;
-        let mut y = evaluate_unit(ev, &self.cosine, &x)?;
+        ev.add_const(&mut x, -0.5 / self.reach)?;
+        let mut y = evaluate_doubled(ev, &self.cosine, x)?;
         for amplitude in &self.amplitudes[1..] {
             y = ev.product(&y, &y)?;
-            ev.mul_int(&mut y, 2)?;
             ev.add_const(&mut y, -amplitude)?;
         }
         Ok(y)
@@ -68,8 +67,8 @@ impl Sine {
     /// The same in the clear, f64.
     pub fn at(&self, x: f64) -> f64 {
         let y = self.cosine.at((x - 0.25) / self.reach);
-        let y = 2.0 * y * y - self.amplitudes[1];
-        2.0 * self.exit * y * y - self.amplitudes[2]
+        let y = y * y - self.amplitudes[1];
+        self.exit * y * y - self.amplitudes[2]
     }
 }
 
