@@ -2,8 +2,15 @@
 #![deny(unsafe_code)]
 
 pub mod chain;
+pub mod cipher;
+pub mod cli;
 pub mod error;
 pub mod files;
+pub mod host;
+pub mod keygen;
+pub mod numbers;
+pub mod random;
+pub mod secret;
 pub mod spec;
 
 pub use error::{Error, Result};

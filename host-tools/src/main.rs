@@ -1,2 +1,4 @@
-//! The command line.
-fn main() {}
+//! The command line: all of it is in the library, for tests.
+fn main() -> std::process::ExitCode {
+    polyformer::cli::main()
+}

@@ -1,6 +1,7 @@
 //! Bad files of every kind: each is an error that says what disagrees, never a panic, and nothing is half-written.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
+
 use polyformer::{
     files::{self, Body, Fault, Header, KeyId, Kind, Mapped, Sealed, View},
     spec::SpecBuf,

@@ -27,8 +27,10 @@ const KEY: f64 = 0.35;
 pub struct Cut {
     /// Digits.
     pub dnum: usize,
-    /// Primes of a digit, and of P.
+    /// Primes of a digit.
     pub alpha: usize,
+    /// Primes of P.
+    pub specials: usize,
     /// log2(QP).
     pub log_qp: f64,
     /// Cost of a key switch over the whole line, in limb NTTs.
@@ -36,14 +38,15 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// The cut of a line of `limbs` primes into digits of `alpha`. A key switch takes d(l + alpha) NTTs to extend
-    /// the digits and 2(l + alpha) to divide by P, (d + 2) alpha l limb multiply-adds of conversion, and reads
-    /// 2d(l + alpha) limbs of key.
-    fn new(limbs: usize, alpha: usize, log_qp: f64) -> Self {
-        let (l, a, dnum) = (limbs as f64, alpha as f64, limbs.div_ceil(alpha));
-        let d = dnum as f64;
-        let cost = (d + 2.0) * (l + a) + CONVERT * (d + 2.0) * a * l + KEY * 2.0 * d * (l + a);
-        Self { dnum, alpha, log_qp, cost }
+    /// The cut of `spec`. With l primes in the line and k in P, a key switch takes d(l + k) NTTs to extend the d
+    /// digits and 2(l + k) to divide by P, d alpha (l + k) + 2kl limb multiply-adds of conversion, and reads
+    /// 2d(l + k) limbs of key.
+    fn new(spec: &SpecBuf, log_qp: f64) -> Self {
+        let (limbs, alpha, specials) = (spec.line.len(), spec.alpha as usize, spec.specials.len());
+        let dnum = limbs.div_ceil(alpha.max(1));
+        let (l, a, k, d) = (limbs as f64, alpha as f64, specials as f64, dnum as f64);
+        let cost = (d + 2.0) * (l + k) + CONVERT * (d * a * (l + k) + 2.0 * k * l) + KEY * 2.0 * d * (l + k);
+        Self { dnum, alpha, specials, log_qp, cost }
     }
 }
 
@@ -100,12 +103,13 @@ fn alphas(ask: &Ask, limbs: usize) -> Result<Vec<usize>> {
 /// Builds the chain with digits of `alpha` primes. The bound is looked at first: it is what users want to hear of.
 fn attempt(ask: &Ask, window: Window, alpha: usize) -> Result<Trial> {
     let spec = assemble(ask, window, alpha)?;
-    let (limbs, log_qp) = (spec.line.len(), primes::total(&spec.line) + primes::total(&spec.specials));
-    let cut = Cut::new(limbs, alpha, log_qp);
+    let limbs = spec.line.len() + spec.specials.len();
+    let log_qp = primes::total(&spec.line) + primes::total(&spec.specials);
+    let cut = Cut::new(&spec, log_qp);
     match ask.security.check(ask.log_n, log_qp) {
         Err(Error::Insecure { bound, .. }) => Ok(Trial::Over { cut, bound }),
         Err(error) => Err(error.into()),
-        Ok(()) if limbs + alpha > MAX_MODULI => Err(Refusal::Limbs { asked: limbs + alpha, limit: MAX_MODULI }),
+        Ok(()) if limbs > MAX_MODULI => Err(Refusal::Limbs { asked: limbs, limit: MAX_MODULI }),
         Ok(()) => {
             let params = spec.params()?;
             Ok(Trial::Fits(Box::new((spec, params)), cut))

@@ -1,4 +1,4 @@
-//! The modulus line for a given number of special primes: which primes, in which order, which level has which.
+//! The modulus line for a given size of digits: which primes, in which order, which level has which.
 //!
 //! P takes the largest primes below 2^30 and base the next, so that every key-switching digit is below P. Mains
 //! are chosen from level 1 up, each level's so that its scale returns to the one asked for.
@@ -20,14 +20,29 @@ const EVAL_MOD_PRIMES: (f64, f64) = (28.6, 29.4);
 const COEFFS_TO_SLOTS_PRIME: f64 = 28.0;
 /// The farthest that a level's scale may be from the scale asked for, in bits.
 const MAX_DRIFT: f64 = 0.5;
+/// How far P is above every digit, in bits, so that a key switch is not noisier than a rescale.
+const MARGIN: f64 = 2.0;
 /// A client's chain is the base of B16, which comes after 12 special primes.
 const CLIENT_SKIPS: usize = 12;
 
-/// The parameter set with `alpha` special primes; not yet checked against any bound.
+/// The parameter set with digits of `alpha` primes and the smallest P that is [`MARGIN`] above every digit, or as
+/// many primes as a digit; not yet checked against any bound.
 pub fn assemble(ask: &Ask, window: Window, alpha: usize) -> Result<SpecBuf> {
+    let mut specials = 1;
+    loop {
+        let spec = with_specials(ask, window, alpha, specials)?;
+        let largest = spec.line.chunks(alpha.max(1)).map(primes::total).fold(0.0, f64::max);
+        if specials >= alpha || primes::total(&spec.specials) >= largest + MARGIN {
+            return Ok(spec);
+        }
+        specials += 1;
+    }
+}
+
+fn with_specials(ask: &Ask, window: Window, alpha: usize, specials: usize) -> Result<SpecBuf> {
     let client = ask.levels == 0 && !ask.bootstrap;
-    let mut pool = primes::all();
-    let mut specials = take(&mut pool, if client { CLIENT_SKIPS } else { alpha });
+    let mut pool = primes::all().to_vec();
+    let mut specials = take(&mut pool, if client { CLIENT_SKIPS } else { specials });
     let base = window.base(ask.scale_bits);
     let base_primes = take(&mut pool, base as usize);
     if client {
@@ -49,7 +64,7 @@ pub fn assemble(ask: &Ask, window: Window, alpha: usize) -> Result<SpecBuf> {
     }
     Ok(SpecBuf {
         log_n: ask.log_n,
-        alpha: specials.len() as u8,
+        alpha: if client { 0 } else { alpha as u8 },
         specials,
         terminals: terminals.len() as u8,
         base,

@@ -1,6 +1,7 @@
 //! The primes to choose from, and the two choices: the nearest to a size, the pair nearest to a product.
 
 use kernel::modular::Modulus;
+use std::sync::OnceLock;
 
 /// Every prime is 1 modulo this, so that one list serves every ring up to n = 2^16.
 pub const STEP: u32 = 1 << 17;
@@ -28,9 +29,12 @@ pub fn total(primes: &[u32]) -> f64 {
 }
 
 /// All primes below 2^30 that are 1 modulo [`STEP`], the largest first.
-pub fn all() -> Vec<Prime> {
-    let candidates = (1..(1u32 << 30) / STEP).rev().map(|k| k * STEP + 1);
-    candidates.filter(|q| Modulus::new(*q).is_prime()).map(|q| Prime { q, bits: bits(q) }).collect()
+pub fn all() -> &'static [Prime] {
+    static ALL: OnceLock<Vec<Prime>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let candidates = (1..(1u32 << 30) / STEP).rev().map(|k| k * STEP + 1);
+        candidates.filter(|q| Modulus::new(*q).is_prime()).map(|q| Prime { q, bits: bits(q) }).collect()
+    })
 }
 
 /// The `count` primes of `pool` nearest to `target` bits, the nearest first.

@@ -108,6 +108,9 @@ pub enum Fault {
         /// The modulus of the row.
         q: u32,
     },
+    /// Numbers that cannot be encoded.
+    #[error("{0}")]
+    Values(kernel::Error),
     /// Text that should be numbers.
     #[error("line {line}: {what}")]
     Numbers {

@@ -1,0 +1,191 @@
+//! Vectors to ciphertext files and back. A vector longer than a ciphertext's slots becomes several ciphertexts.
+
+use crate::{
+    Error, Result,
+    files::{Body, Header, Sealed, View, public_basis},
+    host::{Choice, Host, Job},
+    random,
+    secret::Secret,
+};
+use kernel::{
+    backend::{Backend, Limbs, Shape},
+    ckks::{
+        Ciphertext,
+        encode::{self, Complex},
+        encrypt,
+        keys::{PublicKey, SecretKey},
+    },
+    params::Params,
+    poly::Poly,
+    ring::{Basis, sample},
+};
+use zeroize::Zeroize;
+
+/// What a vector is encrypted under.
+pub enum Under<'a> {
+    /// The secret key: less noise, half the size.
+    Secret(&'a Secret),
+    /// A public key's file.
+    Public(&'a View<'a>),
+}
+
+/// A ciphertext file's header and tensors.
+pub struct Encrypted {
+    /// Its header.
+    pub header: Header,
+    /// c0, and c1 if it is not seeded.
+    pub tensors: Vec<Vec<u32>>,
+}
+
+/// Encrypts `values` at `level`.
+pub fn encrypt(host: &Host, choice: Choice, under: &Under<'_>, values: &[f64], level: u8) -> Result<Encrypted> {
+    let top = host.params().top();
+    if level > top {
+        return Err(Error::usage(format!("--level {level}"), format!("the highest is {top}")));
+    }
+    let count = values.len().div_ceil(host.params().slots()).max(1);
+    let count = u16::try_from(count).map_err(|_| {
+        let most = u16::MAX as usize * host.params().slots();
+        Error::usage("values", format!("{} of them, a file holds up to {most}", values.len()))
+    })?;
+    host.run(choice, Encrypt { host, under, values, level, count })
+}
+
+struct Encrypt<'a> {
+    host: &'a Host,
+    under: &'a Under<'a>,
+    values: &'a [f64],
+    level: u8,
+    count: u16,
+}
+
+/// The key in the backend's memory.
+enum Loaded<B: Backend> {
+    Secret(SecretKey<B>, sample::Seed),
+    Public(PublicKey<B>),
+}
+
+impl Job for Encrypt<'_> {
+    type Output = Encrypted;
+
+    fn run<B: Backend>(self, mut be: B) -> Result<Encrypted> {
+        let (params, level) = (self.host.params(), self.level);
+        let (n, slots, basis) = (params.n(), params.slots(), params.q(level));
+        let limit = params.log_product(params.base()) - 1.0;
+        let (roots, mut rng) = (roots(params), random::generator()?);
+        let (mut scratch, mut coeffs, mut z) = (vec![0; n], vec![0; n], vec![Complex::default(); slots]);
+        let (key, from) = match self.under {
+            Under::Secret(s) => {
+                let sk = SecretKey::expand(&mut be, &s.seed, basis, &mut scratch)?;
+                (Loaded::Secret(sk, random::bytes()?), &s.header)
+            }
+            Under::Public(view) => (Loaded::Public(load_public(&mut be, params, view)?), &view.header),
+        };
+        let words = basis.len() * n;
+        let mut tensors = vec![vec![0; self.count as usize * words]; 1 + matches!(key, Loaded::Public(_)) as usize];
+        for item in 0..self.count as usize {
+            let values = self.values.get(item * slots..).unwrap_or(&[]);
+            z.fill(Complex::default());
+            z.iter_mut().zip(values).for_each(|(z, x)| *z = Complex::from(*x));
+            encode::encode(&roots, &mut z, params.scale(level), limit, &mut coeffs)?;
+            let c = match &key {
+                Loaded::Secret(sk, seed) => {
+                    sample::error(&mut rng, &mut coeffs);
+                    encrypt::symmetric(&mut be, sk, basis, &coeffs, seed, item as u64)?
+                }
+                Loaded::Public(pk) => {
+                    encrypt::encrypt_public(&mut be, params, pk, level, &mut coeffs, &mut rng, &mut scratch)?.c
+                }
+            };
+            coeffs.zeroize();
+            for (tensor, c) in tensors.iter_mut().zip(&c) {
+                be.download(c.limbs(), &mut tensor[item * words..][..words])?;
+            }
+        }
+        z.iter_mut().for_each(|z| *z = Complex::default());
+        let seed = match key {
+            Loaded::Secret(sk, seed) => {
+                sk.wipe(&mut be)?;
+                Some(seed)
+            }
+            Loaded::Public(_) => None,
+        };
+        let sealed = Sealed { level, count: self.count, values: self.values.len() as u64, seed };
+        let header = Header { body: Body::Ciphertext(sealed), ..from.clone() };
+        Ok(Encrypted { header, tensors })
+    }
+}
+
+/// Decrypts a ciphertext file, whose key was compared with `secret`'s, to its values.
+///
+/// They carry noise that depends on the secret: they are private to the key's owner.
+pub fn decrypt(host: &Host, choice: Choice, secret: &Secret, view: &View<'_>) -> Result<Vec<f64>> {
+    match view.header.body {
+        Body::Ciphertext(sealed) => host.run(choice, Decrypt { host, secret, view, sealed }),
+        _ => Ok(Vec::new()),
+    }
+}
+
+struct Decrypt<'a> {
+    host: &'a Host,
+    secret: &'a Secret,
+    view: &'a View<'a>,
+    sealed: Sealed,
+}
+
+impl Job for Decrypt<'_> {
+    type Output = Vec<f64>;
+
+    fn run<B: Backend>(self, mut be: B) -> Result<Vec<f64>> {
+        let (params, level) = (self.host.params(), self.sealed.level);
+        let (n, q, base) = (params.n(), params.q(level), params.base());
+        let roots = roots(params);
+        let (mut coeffs, mut z) = (vec![0; n], vec![Complex::default(); params.slots()]);
+        let mut words = vec![0; base.len() * n];
+        let sk = SecretKey::expand(&mut be, &self.secret.seed, base, &mut coeffs)?;
+        let shape = Shape { count: 1, basis: base, cols: n as u32 };
+        let mut values = Vec::new();
+        for item in 0..self.sealed.count as usize {
+            let at = (item * q.len() + q.row(base.start as usize)) * n; // the base rows are adjacent
+            let stored = |tensor: usize| &self.view.words(tensor)[at..][..base.len() * n];
+            let c0 = Poly::from_words(&mut be, shape, stored(0))?;
+            let c1 = match self.sealed.seed {
+                Some(seed) => Poly::assume(expand(&mut be, base, &seed, item as u64)?),
+                None => Poly::from_words(&mut be, shape, stored(1))?,
+            };
+            let ct = Ciphertext { c: [c0, c1], level };
+            encrypt::decrypt(&mut be, params, &sk, &ct, 0, &mut words, &mut coeffs)?;
+            encode::decode(&roots, &coeffs, params.scale(level), &mut z)?;
+            let left = (self.sealed.values as usize).saturating_sub(values.len());
+            values.extend(z.iter().take(left).map(|z| z.re));
+        }
+        words.zeroize();
+        coeffs.zeroize();
+        sk.wipe(&mut be)?;
+        Ok(values)
+    }
+}
+
+fn roots(params: &Params) -> Vec<Complex> {
+    let mut roots = vec![Complex::default(); params.slots()];
+    encode::fill_roots(&mut roots);
+    roots
+}
+
+/// The uniform rows of `basis` from a seed.
+fn expand<B: Backend>(be: &mut B, basis: Basis, seed: &sample::Seed, stream: u64) -> Result<Limbs<B::Buf>> {
+    let cols = be.ring().n() as u32;
+    let mut a = be.alloc(Shape { count: 1, basis, cols })?;
+    be.upload_uniform(&mut a, seed, stream)?;
+    Ok(a)
+}
+
+fn load_public<B: Backend>(be: &mut B, params: &Params, view: &View<'_>) -> Result<PublicKey<B>> {
+    let basis = public_basis(params);
+    let Body::PublicKey { seed } = view.header.body else {
+        return Err(Error::usage("--public-key", format!("a {} file", view.header.kind())));
+    };
+    let mut b = be.alloc(Shape { count: 1, basis, cols: params.n() as u32 })?;
+    be.upload(&mut b, view.words(0))?;
+    Ok(PublicKey { pair: [b, expand(be, basis, &seed, 0)?] })
+}

@@ -1,0 +1,125 @@
+//! The command line: one module a command, one line an error, exit code 2.
+
+mod bench;
+mod common;
+mod decrypt;
+mod encrypt;
+mod inspect;
+mod keygen;
+mod params;
+
+use crate::{Error, Result, error::In};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::{
+    io::{BufWriter, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+const EXAMPLES: &str = "\
+Examples, in the order of a first visit:
+  polyformer params --preset L14                          what a parameter set is made of
+  polyformer keygen --preset L14 --rotations 1,2,4 --out keys
+  echo 0.5 -0.25 3 | polyformer encrypt - --key keys/secret.safetensors --out x.safetensors
+  polyformer inspect x.safetensors
+  polyformer decrypt x.safetensors --key keys/secret.safetensors
+  polyformer bench --preset L14
+
+Errors are one line on stderr, `error: FILE: what is wrong`, and exit code 2; nothing is left half-written.";
+
+/// Private transformer inference: the client encrypts, the server that learns nothing computes, the client decrypts.
+#[derive(Parser)]
+#[command(name = "polyformer", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Params(params::Args),
+    Keygen(keygen::Args),
+    Encrypt(encrypt::Args),
+    Decrypt(decrypt::Args),
+    Inspect(inspect::Args),
+    Bench(bench::Args),
+    /// Print a completion script for a shell.
+    ///
+    /// For bash: polyformer completions bash > ~/.local/share/bash-completion/completions/polyformer
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the program on the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error)
+            if error.use_stderr()
+                && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            return fail(&one_line(&error));
+        }
+        Err(help) => {
+            let _ = help.print(); // a closed pipe is no reason to complain
+            return ExitCode::from(help.exit_code() as u8);
+        }
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let result = run(cli.command, &mut out).and_then(|()| out.flush().in_file(Path::new("standard output")));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn run(command: Command, out: &mut dyn Write) -> Result<()> {
+    match command {
+        Command::Params(args) => params::run(&args, out),
+        Command::Keygen(args) => keygen::run(&args, out),
+        Command::Encrypt(args) => encrypt::run(&args, out),
+        Command::Decrypt(args) => decrypt::run(&args, out),
+        Command::Inspect(args) => inspect::run(&args, out),
+        Command::Bench(args) => bench::run(&args, out),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "polyformer", &mut script);
+            out.write_all(&script).in_file(Path::new("standard output"))
+        }
+    }
+}
+
+fn fail(what: &str) -> ExitCode {
+    let line: String = what.lines().collect::<Vec<_>>().join(" ");
+    let _ = writeln!(std::io::stderr(), "error: {line}");
+    ExitCode::from(2)
+}
+
+/// Whoever read our output has had enough.
+fn is_broken_pipe(error: &Error) -> bool {
+    let Error::File { path, fault: crate::files::Fault::Io(io) } = error else { return false };
+    io.kind() == std::io::ErrorKind::BrokenPipe && path == Path::new("standard output")
+}
+
+/// The message and the tips of a usage error, without the usage.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more"));
+    let lines = lines.filter(|l| !l.is_empty()).map(|line| match line.strip_prefix("tip: ") {
+        Some(tip) => format!("({tip})"),
+        None => line.trim_start_matches("error: ").into(),
+    });
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        super::Cli::command().debug_assert();
+    }
+}

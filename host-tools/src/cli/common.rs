@@ -1,0 +1,84 @@
+//! Options that several commands share.
+
+use crate::{
+    Error, Result,
+    error::In,
+    files::{Mapped, View},
+    host::Choice,
+    spec::SpecBuf,
+};
+use kernel::params::presets;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Which parameter set.
+#[derive(clap::Args)]
+pub struct Source {
+    /// A parameter set by name.
+    #[arg(long, value_name = "NAME", value_parser = names())]
+    pub preset: Option<String>,
+    /// A parameter file, as `polyformer params --out FILE` writes it.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    pub params: Option<PathBuf>,
+}
+
+fn names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(presets::ALL.map(|(name, _)| name))
+}
+
+impl Source {
+    /// The parameter set, if one was named.
+    pub fn spec(&self) -> Result<Option<SpecBuf>> {
+        if let Some(name) = &self.preset {
+            return Ok(SpecBuf::preset(name));
+        }
+        let Some(path) = &self.params else { return Ok(None) };
+        let mapped = Mapped::open(path).in_file(path)?;
+        Ok(Some(View::parse(mapped.bytes()).in_file(path)?.header.spec))
+    }
+}
+
+/// Where the work runs.
+#[derive(clap::Args)]
+pub struct Compute {
+    /// The backend.
+    #[arg(long, value_enum, default_value_t = Choice::Scalar)]
+    pub backend: Choice,
+    /// Threads; all cores by default.
+    #[arg(long, value_name = "T")]
+    pub threads: Option<usize>,
+}
+
+impl Compute {
+    /// Sets the number of threads and returns it.
+    pub fn threads(&self) -> Result<usize> {
+        if let Some(threads) = self.threads {
+            if !(1..=1024).contains(&threads) {
+                return Err(Error::usage(format!("--threads {threads}"), "from 1 to 1024"));
+            }
+            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global(); // set once, by whoever is first
+        }
+        Ok(rayon::current_num_threads())
+    }
+}
+
+/// A value as one line of JSON on standard output.
+pub fn print_json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<()> {
+    let line = serde_json::to_string(value).map_err(std::io::Error::from).in_file(Path::new("standard output"))?;
+    print(out, format_args!("{line}\n"))
+}
+
+/// Text on standard output.
+pub fn print(out: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<()> {
+    out.write_fmt(text).in_file(Path::new("standard output"))
+}
+
+/// A progress bar on standard error, only if that is a terminal.
+pub fn progress(length: usize, what: &'static str) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+    let bar = indicatif::ProgressBar::new(length as u64).with_message(what);
+    style.into_iter().for_each(|style| bar.set_style(style));
+    bar
+}

@@ -1,0 +1,105 @@
+//! `polyformer encrypt`: numbers to a ciphertext file.
+
+use super::common::{Compute, print, print_json};
+use crate::{
+    Error, Result,
+    cipher::{self, Under},
+    error::In,
+    files::{self, Fault, Kind, Mapped, View},
+    host::Host,
+    numbers,
+    secret::Secret,
+};
+use std::{
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  polyformer encrypt values.csv --key keys/secret.safetensors --out x.safetensors
+  seq 100 | polyformer encrypt - --public-key keys/eval/public.safetensors --out x.safetensors
+
+Values are a JSON array, or numbers between commas, semicolons, blanks and new lines; # starts a comment.
+They fill the slots in order, zeros the rest; more values than slots make several ciphertexts in the file.
+With the secret key a ciphertext is half as long (its other half is a seed) and 2^8 times less noisy.";
+
+/// Encrypt numbers.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// File with the numbers, or - for standard input.
+    values: PathBuf,
+    /// The secret key.
+    #[arg(long, value_name = "FILE", required_unless_present = "public_key", conflicts_with = "public_key")]
+    key: Option<PathBuf>,
+    /// A public key, instead.
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Level to encrypt at; the highest message level by default. Lower levels make smaller files.
+    #[arg(long, value_name = "L")]
+    level: Option<u8>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    args.compute.threads()?;
+    let values = numbers::parse(&read(&args.values)?).in_file(&args.values)?;
+    match (&args.key, &args.public_key) {
+        (Some(path), _) => {
+            let secret = Secret::read(path)?;
+            let host = Host::new(secret.params.clone());
+            write(args, &host, &Under::Secret(&secret), &values, out)
+        }
+        (None, Some(path)) => {
+            let mapped = Mapped::open(path).in_file(path)?;
+            let view = View::parse(mapped.bytes()).in_file(path)?;
+            view.expect_kind(Kind::PublicKey).in_file(path)?;
+            let host = Host::new(view.params.clone());
+            write(args, &host, &Under::Public(&view), &values, out)
+        }
+        (None, None) => Err(Error::usage("encrypt", "one of --key and --public-key is needed")),
+    }
+}
+
+fn write(args: &Args, host: &Host, under: &Under<'_>, values: &[f64], out: &mut dyn Write) -> Result<()> {
+    let level = args.level.unwrap_or(host.params().top());
+    let encrypted = cipher::encrypt(host, args.compute.backend, under, values, level);
+    let encrypted = encrypted.map_err(|e| match e {
+        Error::Kernel(e @ (kernel::Error::TooLarge { .. } | kernel::Error::NotFinite { .. })) => {
+            Error::File { path: args.values.clone(), fault: Fault::Values(e) }
+        }
+        e => e,
+    })?;
+    let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
+    files::write(&args.out, &encrypted.header, host.params(), &tensors).in_file(&args.out)?;
+    let bytes: usize = tensors.iter().map(|t| t.len()).sum();
+    if args.json {
+        return print_json(
+            out,
+            &serde_json::json!({
+                "file": args.out, "values": values.len(), "level": level, "bytes": bytes,
+                "seeded": tensors.len() == 1,
+            }),
+        );
+    }
+    let (file, count) = (args.out.display(), values.len());
+    print(out, format_args!("{file}  {count} values at level {level}, {:.1} MB\n", bytes as f64 / 1e6))
+}
+
+fn read(path: &Path) -> Result<String> {
+    if path != Path::new("-") {
+        return std::fs::read_to_string(path).in_file(path);
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).in_file(Path::new("standard input"))?;
+    Ok(text)
+}

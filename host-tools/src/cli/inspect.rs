@@ -1,0 +1,163 @@
+//! `polyformer inspect`: what a file is, after everything in it was checked.
+
+use super::common::{print, print_json};
+use crate::{
+    Result,
+    error::In,
+    files::{Body, Mapped, VERSION, View},
+};
+use kernel::params::Params;
+use serde::Serialize;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Check a file completely and say what it is. Never prints a secret.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file.
+    file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What there is to say of a file; fields that a kind has not are left out of the JSON.
+#[derive(Serialize)]
+struct Facts {
+    file: PathBuf,
+    kind: String,
+    version: u32,
+    bytes: usize,
+    preset: Option<&'static str>,
+    params: String,
+    n: usize,
+    slots: usize,
+    security: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(flatten)]
+    more: More,
+    tensors: Vec<Tensor>,
+}
+
+#[derive(Serialize)]
+struct Tensor {
+    name: &'static str,
+    shape: Vec<usize>,
+}
+
+#[derive(Default, Serialize)]
+#[serde(default)]
+struct More {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale_bits: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_q: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seeded: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    galois: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<i32>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let mapped = Mapped::open(&args.file).in_file(&args.file)?;
+    let view = View::parse(mapped.bytes()).in_file(&args.file)?;
+    let facts = facts(&args.file, mapped.bytes().len(), &view);
+    if args.json { print_json(out, &facts) } else { print(out, format_args!("{facts}")) }
+}
+
+fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
+    let (header, params) = (&view.header, &view.params);
+    let more = match header.body {
+        Body::Params | Body::SecretKey => More::default(),
+        Body::PublicKey { .. } | Body::RelinKey { .. } => More { seeded: Some(true), ..More::default() },
+        Body::GaloisKey { galois, .. } => {
+            More { seeded: Some(true), galois: Some(galois), rotation: rotation(params, galois), ..More::default() }
+        }
+        Body::Ciphertext(s) => More {
+            level: Some(s.level),
+            scale_bits: Some(params.scale(s.level).log2()),
+            log_q: Some(params.log_product(params.q(s.level))),
+            count: Some(s.count),
+            values: Some(s.values),
+            seeded: Some(s.seed.is_some()),
+            ..More::default()
+        },
+    };
+    Facts {
+        file: file.into(),
+        kind: header.kind().to_string(),
+        version: VERSION,
+        bytes,
+        preset: header.spec.name(),
+        params: header.spec.hash().to_hex().to_string(),
+        n: params.n(),
+        slots: params.slots(),
+        security: header.spec.security,
+        key: header.key.map(|key| key.to_string()),
+        more,
+        tensors: header.tensors(params).into_iter().map(|t| Tensor { name: t.name, shape: t.shape }).collect(),
+    }
+}
+
+/// The rotation that 5^k = g makes, of least absolute value, if g is a power of five.
+fn rotation(params: &Params, g: u32) -> Option<i32> {
+    let (mask, slots) = (2 * params.n() as u32 - 1, params.slots() as i32);
+    let mut power = 1u32;
+    let k = (0..slots).find(|_| {
+        let found = power == g;
+        power = power.wrapping_mul(5) & mask;
+        found
+    })?;
+    Some(if k > slots / 2 { k - slots } else { k })
+}
+
+impl std::fmt::Display for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{}: {}, format version {}, {} bytes, digest and words checked",
+            self.file.display(),
+            self.kind,
+            self.version,
+            self.bytes
+        )?;
+        let name = self.preset.unwrap_or("not a preset");
+        writeln!(f, "parameters: {name}, N = {}, {} slots, {} bits of security", self.n, self.slots, self.security)?;
+        writeln!(f, "            hash {}", self.params)?;
+        if let Some(key) = &self.key {
+            writeln!(f, "key:        {key}")?;
+        }
+        let m = &self.more;
+        if let (Some(level), Some(scale), Some(log_q), Some(values), Some(count)) =
+            (m.level, m.scale_bits, m.log_q, m.values, m.count)
+        {
+            writeln!(f, "level:      {level}, log2(Q) {log_q:.1}, scale 2^{scale:.2}")?;
+            writeln!(f, "values:     {values} in {count} ciphertext(s)")?;
+        }
+        match (m.galois, m.rotation) {
+            (Some(g), Some(k)) => writeln!(f, "galois:     X -> X^{g}, the rotation by {k}")?,
+            (Some(g), None) if g == 2 * self.n as u32 - 1 => writeln!(f, "galois:     X -> X^{g}, conjugation")?,
+            (Some(g), None) => writeln!(f, "galois:     X -> X^{g}")?,
+            _ => {}
+        }
+        if let Some(seeded) = m.seeded {
+            writeln!(f, "seeded:     {}", if seeded { "yes, the uniform half is a 32-byte seed" } else { "no" })?;
+        }
+        for t in &self.tensors {
+            writeln!(f, "tensor:     {} {:?}", t.name, t.shape)?;
+        }
+        Ok(())
+    }
+}

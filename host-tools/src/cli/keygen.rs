@@ -1,0 +1,160 @@
+//! `polyformer keygen`: a secret key, and beside it a folder of keys that a server may have.
+
+use super::common::{Compute, Source, print, print_json, progress};
+use crate::{
+    Error, Result,
+    error::In,
+    host::{Choice, Host},
+    keygen::{Layout, Want, generate},
+    secret::Secret,
+};
+use kernel::params::Params;
+use std::{collections::BTreeSet, io::Write, path::PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  polyformer keygen --preset L14 --out keys
+  polyformer keygen --preset B16 --rotations powers,-1 --conjugation --public --out keys
+  polyformer keygen --secret keys/secret.safetensors --rotations 3,5 --out keys     (add keys to a set)
+
+Writes
+  keys/secret.safetensors        the secret key, mode 0600: never leaves you
+  keys/eval/relin.safetensors    products
+  keys/eval/galois-G.safetensors one a rotation: G is 5^K mod 2N for the rotation by K
+  keys/eval/public.safetensors   with --public: lets others encrypt for you
+Send the folder keys/eval to the server, nothing else.";
+
+/// Make a secret key and the keys that a server needs to compute.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Make keys for this secret key instead of a new one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "params"])]
+    secret: Option<PathBuf>,
+    /// Folder to write to; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Rotations, as a list of numbers, ranges A..B (both included) and `powers` (1, 2, 4, up to half the slots).
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
+    rotations: Vec<String>,
+    /// Also make the key of complex conjugation.
+    #[arg(long)]
+    conjugation: bool,
+    /// Also make a public key.
+    #[arg(long)]
+    public: bool,
+    /// Replace a secret key that is already there. What was encrypted under it is then lost.
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+#[derive(serde::Serialize)]
+struct Summary {
+    key: String,
+    secret: PathBuf,
+    eval: PathBuf,
+    files: Vec<String>,
+    bytes: u64,
+    seconds: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let threads = args.compute.threads()?;
+    let layout = Layout::new(&args.out);
+    let secret = match (&args.secret, args.source.spec()?) {
+        (Some(path), _) => Secret::read(path)?,
+        (None, Some(spec)) => Secret::generate(spec)?,
+        (None, None) => return Err(Error::usage("keygen", "one of --preset, --params and --secret is needed")),
+    };
+    let wants = wants(args, &secret.params)?;
+    std::fs::create_dir_all(&layout.eval).in_file(&layout.eval)?;
+    if args.secret.is_none() {
+        if layout.secret.exists() && !args.force {
+            let there =
+                std::io::Error::new(std::io::ErrorKind::AlreadyExists, "a secret key is there; --force replaces it");
+            return Err(there).in_file(&layout.secret);
+        }
+        secret.write(&layout.secret)?;
+    }
+    let start = std::time::Instant::now();
+    let host = Host::new(secret.params.clone());
+    let bar = progress(wants.len(), "keys");
+    let workers = workers(args.compute.backend, threads);
+    generate(&host, args.compute.backend, &secret, &wants, &layout.eval, workers, || bar.inc(1))?;
+    bar.finish_and_clear();
+    let files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
+    let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
+    let bytes = files.iter().map(size).sum();
+    let summary = Summary {
+        key: secret.header.key.map_or(String::new(), |key| key.to_string()),
+        secret: args.secret.clone().unwrap_or(layout.secret),
+        eval: layout.eval,
+        bytes,
+        files,
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    if args.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
+}
+
+/// Backends that use many threads by themselves get one worker.
+fn workers(choice: Choice, threads: usize) -> usize {
+    match choice {
+        Choice::Scalar => threads.min(8),
+    }
+}
+
+fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
+    let mut wants = Vec::new();
+    let evaluates = params.specials() > 0;
+    if !evaluates && (args.conjugation || !args.rotations.is_empty()) {
+        return Err(Error::usage("keygen", "these parameters have no P: 0 rotations and no products are possible"));
+    }
+    if args.public {
+        wants.push(Want::Public);
+    }
+    if evaluates {
+        wants.push(Want::Relin);
+    }
+    let mut galois = BTreeSet::new();
+    for item in &args.rotations {
+        for k in rotations(item, params.slots() as i64)? {
+            galois.insert(params.galois(k));
+        }
+    }
+    galois.extend(args.conjugation.then(|| params.galois_conjugate()));
+    galois.remove(&1); // the rotation by 0 needs no key
+    wants.extend(galois.into_iter().map(Want::Galois));
+    Ok(wants)
+}
+
+/// The rotations that one item of the list means.
+fn rotations(item: &str, slots: i64) -> Result<Vec<i32>> {
+    let number = |text: &str| match text.trim().parse::<i64>() {
+        Ok(k) if k.abs() < slots => Ok(k as i32),
+        Ok(k) => Err(Error::usage("--rotations", format!("{k} is no rotation of {slots} slots"))),
+        Err(_) => Err(Error::usage("--rotations", format!("{item:?} is no number, range A..B or `powers`"))),
+    };
+    if item.trim() == "powers" {
+        return Ok((0..slots.trailing_zeros()).map(|i| 1 << i).collect());
+    }
+    match item.split_once("..") {
+        Some((a, b)) => Ok((number(a)?..=number(b)?).collect()),
+        None => Ok(vec![number(item)?]),
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}  the secret key {}: keep it to yourself", self.secret.display(), self.key)?;
+        let (files, megabytes) = (self.files.len(), self.bytes as f64 / 1e6);
+        writeln!(f, "{}  {files} keys, {megabytes:.1} MB, {:.1} s: for the server", self.eval.display(), self.seconds)
+    }
+}

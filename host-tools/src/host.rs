@@ -1,0 +1,86 @@
+//! Where work runs: the tables that a backend is built from, and the one `match` that chooses a backend.
+
+use crate::Result;
+use kernel::{
+    backend::Backend,
+    params::Params,
+    ring::{Ring, rom},
+};
+use rayon::prelude::*;
+use scalar::{Block, Scalar};
+use std::{cell::RefCell, fmt};
+
+/// A backend, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// The portable backend, one thread: the specification at work.
+    Scalar,
+}
+
+impl Choice {
+    /// The instructions that it uses on this machine.
+    pub fn isa(self) -> &'static str {
+        match self {
+            Choice::Scalar => "portable",
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Choice::Scalar => "scalar",
+        })
+    }
+}
+
+/// Work for whichever backend is chosen.
+pub trait Job {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    fn run<B: Backend>(self, be: B) -> Result<Self::Output>;
+}
+
+/// A parameter set with its twiddle factors.
+#[derive(Clone, Debug)]
+pub struct Host {
+    params: Params,
+    twiddles: Vec<u32>,
+}
+
+/// Buffers that a scalar backend can hand out. They are zero pages until they are used.
+const BLOCKS: usize = 192;
+
+impl Host {
+    /// Makes the twiddles, in parallel over the moduli.
+    pub fn new(params: Params) -> Self {
+        let n = params.n();
+        let mut twiddles = vec![0; rom::words(n, params.moduli().len())];
+        let tables = twiddles.par_chunks_exact_mut(rom::words(n, 1)).zip(params.moduli());
+        tables.for_each(|(table, q)| rom::fill_one(n, *q, table));
+        Self { params, twiddles }
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The ring that backends compute in.
+    pub fn ring(&self) -> Result<Ring<'_>> {
+        Ok(self.params.ring(&self.twiddles)?)
+    }
+
+    /// Runs a job on a fresh backend.
+    pub fn run<J: Job>(&self, choice: Choice, job: J) -> Result<J::Output> {
+        match choice {
+            Choice::Scalar => {
+                let words = self.params.moduli().len() * self.params.n();
+                let mut memory: Vec<Vec<u32>> = (0..BLOCKS).map(|_| vec![0; words]).collect();
+                let pool: Vec<Block<'_>> = memory.iter_mut().map(|block| RefCell::new(&mut block[..])).collect();
+                job.run(Scalar::new(self.ring()?, &pool))
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Key generation: keys are drawn one by one, by a few workers, and written by one writer while the next are drawn.
+//! Memory holds a handful of keys however many are made.
+
+use crate::{
+    error::{In, Result},
+    files::{self, Body, Header, public_basis},
+    host::{Choice, Host, Job},
+    random,
+    secret::Secret,
+};
+use kernel::{
+    backend::Backend,
+    ckks::keys::{PublicKey, SecretKey, Switch, switching_digit},
+    params::Params,
+    ring::Basis,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+};
+
+/// A key to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// The public key.
+    Public,
+    /// The relinearisation key.
+    Relin,
+    /// The key of X -> X^g.
+    Galois(u32),
+}
+
+impl Want {
+    /// Its file name.
+    pub fn file_name(self) -> String {
+        match self {
+            Want::Public => "public.safetensors".into(),
+            Want::Relin => "relin.safetensors".into(),
+            Want::Galois(g) => format!("galois-{g}.safetensors"),
+        }
+    }
+
+    fn body(self) -> Result<Body> {
+        let seed = random::bytes()?;
+        Ok(match self {
+            Want::Public => Body::PublicKey { seed },
+            Want::Relin => Body::RelinKey { seed },
+            Want::Galois(galois) => Body::GaloisKey { galois, seed },
+        })
+    }
+}
+
+/// A drawn key on its way to its file.
+struct Drawn {
+    path: PathBuf,
+    header: Header,
+    words: Vec<u32>,
+}
+
+/// What workers and the writer share.
+struct Shared<'a> {
+    host: &'a Host,
+    secret: &'a Secret,
+    wants: &'a [Want],
+    folder: &'a Path,
+    next: AtomicUsize,
+}
+
+/// Makes `wants` with `workers` backends and writes them into `folder`; `done` is called after each file.
+pub fn generate(
+    host: &Host,
+    choice: Choice,
+    secret: &Secret,
+    wants: &[Want],
+    folder: &Path,
+    workers: usize,
+    done: impl Fn() + Sync,
+) -> Result<()> {
+    let shared = Shared { host, secret, wants, folder, next: AtomicUsize::new(0) };
+    let (send, receive) = mpsc::sync_channel::<Drawn>(1);
+    let (give_back, spare) = mpsc::channel::<Vec<u32>>();
+    for _ in 0..workers + 2 {
+        let _ = give_back.send(Vec::new()); // the receiver lives until the end of this function
+    }
+    let spare = std::sync::Mutex::new(spare);
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers)
+            .map(|_| {
+                let worker = Worker { shared: &shared, send: send.clone(), spare: &spare };
+                scope.spawn(|| host.run(choice, worker))
+            })
+            .collect();
+        drop(send);
+        let written = receive.into_iter().try_for_each(|drawn| {
+            let Drawn { path, header, words } = drawn;
+            files::write(&path, &header, host.params(), &[bytemuck::cast_slice(&words)]).in_file(&path)?;
+            let _ = give_back.send(words); // nobody is left to take it when all is drawn
+            done();
+            Ok(())
+        });
+        shared.next.store(wants.len(), Ordering::Relaxed); // a failed writer stops the workers
+        drop(give_back);
+        let drawn = handles.into_iter().try_for_each(|h| match h.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        written.and(drawn)
+    })
+}
+
+struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    send: mpsc::SyncSender<Drawn>,
+    spare: &'a std::sync::Mutex<mpsc::Receiver<Vec<u32>>>,
+}
+
+impl Job for Worker<'_> {
+    type Output = ();
+
+    fn run<B: Backend>(self, mut be: B) -> Result<()> {
+        let Shared { host, secret, wants, folder, next } = self.shared;
+        let params = host.params();
+        let mut scratch = vec![0; params.n()];
+        let full = params.line().with(params.specials());
+        let sk = SecretKey::expand(&mut be, &secret.seed, full, &mut scratch)?;
+        while let Some(want) = wants.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let spare = self.spare.lock().map(|spare| spare.recv());
+            let Ok(Ok(mut words)) = spare else { break }; // the writer stopped
+            let body = want.body()?;
+            draw(&mut be, params, &sk, &body, &mut words, &mut scratch)?;
+            let drawn = Drawn { path: folder.join(want.file_name()), header: secret.header(body), words };
+            if self.send.send(drawn).is_err() {
+                break;
+            }
+        }
+        Ok(sk.wipe(&mut be)?)
+    }
+}
+
+/// Draws the stored half of a key into `words`, in the layout of its file.
+fn draw<B: Backend>(
+    be: &mut B,
+    params: &Params,
+    sk: &SecretKey<B>,
+    body: &Body,
+    words: &mut Vec<u32>,
+    scratch: &mut [i64],
+) -> Result<()> {
+    let mut rng = random::generator()?;
+    let size = |basis: Basis| basis.len() * params.n();
+    let (switch, seed) = match body {
+        Body::RelinKey { seed } => (Switch::Relinearize, seed),
+        Body::GaloisKey { galois, seed } => (Switch::Galois(*galois), seed),
+        Body::PublicKey { seed } => {
+            let basis = public_basis(params);
+            let pk = PublicKey::generate(be, sk, basis, seed, &mut rng, scratch)?;
+            words.resize(size(basis), 0);
+            return Ok(be.download(&pk.pair[0], words)?);
+        }
+        Body::Params | Body::SecretKey | Body::Ciphertext(_) => return Ok(()),
+    };
+    let digit_words = size(params.line().with(params.specials()));
+    words.resize(params.digits() * digit_words, 0);
+    for (j, words) in words.chunks_exact_mut(digit_words).enumerate() {
+        let [b, _] = switching_digit(be, params, sk, switch, j, seed, &mut rng, scratch)?;
+        be.download(&b, words)?;
+    }
+    Ok(())
+}
+
+/// Where keygen puts things: the secret key beside a folder that can be sent to a server.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The secret key.
+    pub secret: PathBuf,
+    /// The evaluation keys and the public key.
+    pub eval: PathBuf,
+}
+
+impl Layout {
+    /// Below `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self { secret: folder.join("secret.safetensors"), eval: folder.join("eval") }
+    }
+}

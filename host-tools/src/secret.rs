@@ -1,0 +1,73 @@
+//! The secret key on disk: 32 bytes that everything else is expanded from, and their public name.
+
+use crate::{
+    error::{In, Result},
+    files::{self, Body, Fault, Header, KeyId, Kind, Mapped, View},
+    random,
+    spec::SpecBuf,
+};
+use kernel::{ckks::keys::SecretSeed, params::Params};
+use std::path::Path;
+use zeroize::Zeroize;
+
+/// A secret key with the parameter set that it is for.
+pub struct Secret {
+    /// What to expand.
+    pub seed: SecretSeed,
+    /// The header of its file; [`Header::key`] names it.
+    pub header: Header,
+    /// Its parameters.
+    pub params: Params,
+}
+
+/// The name of a seed under a parameter set: half of a BLAKE3 derivation, which tells nothing about the seed.
+fn key_id(seed: &SecretSeed, spec: &SpecBuf) -> KeyId {
+    let mut h = blake3::Hasher::new_derive_key("polyformer key id 1");
+    let hash = h.update(seed.expose()).update(spec.hash().as_bytes()).finalize();
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash.as_bytes()[..16]);
+    h.zeroize();
+    KeyId(id)
+}
+
+impl Secret {
+    /// A fresh key.
+    pub fn generate(spec: SpecBuf) -> Result<Self> {
+        let params = spec.params()?;
+        let seed = SecretSeed::take(&mut random::bytes()?);
+        let key = Some(key_id(&seed, &spec));
+        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey }, params })
+    }
+
+    /// Reads a key file, and checks that the key has the name that the file says.
+    pub fn read(path: &Path) -> Result<Self> {
+        let mapped = Mapped::open(path).in_file(path)?;
+        Self::view(&mapped).in_file(path)
+    }
+
+    fn view(mapped: &Mapped) -> files::Result<Self> {
+        let view = View::parse(mapped.bytes())?;
+        view.expect_kind(Kind::SecretKey)?;
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(view.bytes(0)); // 32 of them: the shape was checked
+        let seed = SecretSeed::take(&mut bytes);
+        let (View { header, params, .. }, actual) = (&view, key_id(&seed, &view.header.spec));
+        match header.key {
+            Some(key) if key == actual => Ok(Self { seed, header: header.clone(), params: params.clone() }),
+            other => Err(Fault::OtherKey {
+                expected: actual.to_string(),
+                actual: other.map_or("none".into(), |key| key.to_string()),
+            }),
+        }
+    }
+
+    /// Writes the key file, for its owner alone.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        files::write(path, &self.header, &self.params, &[self.seed.expose()]).in_file(path)
+    }
+
+    /// The header of another file that belongs to this key.
+    pub fn header(&self, body: Body) -> Header {
+        Header { body, ..self.header.clone() }
+    }
+}
