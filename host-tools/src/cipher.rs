@@ -97,7 +97,7 @@ impl Job for Encrypt<'_> {
                     encrypt::encrypt_public(&mut be, params, pk, level, &mut coeffs, &mut rng, &mut scratch)?.c
                 }
             };
-            coeffs.zeroize();
+            coeffs[..].zeroize();
             for (tensor, c) in tensors.iter_mut().zip(&c) {
                 be.download(c.limbs(), &mut tensor[item * words..][..words])?;
             }
@@ -159,8 +159,8 @@ impl Job for Decrypt<'_> {
             let left = (self.sealed.values as usize).saturating_sub(values.len());
             values.extend(z.iter().take(left).map(|z| z.re));
         }
-        words.zeroize();
-        coeffs.zeroize();
+        words[..].zeroize();
+        coeffs[..].zeroize();
         sk.wipe(&mut be)?;
         Ok(values)
     }

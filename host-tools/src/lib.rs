@@ -1,6 +1,7 @@
 //! Polyformer on a machine with an operating system: parameter sets, files, keys, and the command line.
 #![deny(unsafe_code)]
 
+pub mod bench;
 pub mod chain;
 pub mod cipher;
 pub mod cli;

@@ -1,10 +1,107 @@
-//! `polyformer bench`.
-use crate::Result;
-use std::io::Write;
-/// Measure.
+//! `polyformer bench`: how fast this machine does each operation.
+
+use super::common::{Compute, Source, print, print_json, progress};
+use crate::{
+    Error, Result,
+    bench::{Op, Plan, Record, level_near, run as measure, select},
+    error::In,
+    host::Host,
+    spec::SpecBuf,
+};
+use std::{io::Write, path::Path, time::Duration};
+
+const EXAMPLES: &str = "\
+Examples:
+  polyformer bench
+  polyformer bench --preset B16 --op rotate --op mul_relin_rescale --log-q 1164 --threads 1 --json
+
+Each line of --json has op, backend, isa, preset, n, level, limbs, threads, seconds (the median; per limb for the
+transforms), bytes (operands, keys and results) and peak_bytes (resident size while it ran).";
+
+/// Measure operations on this machine.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Operation to measure; may be repeated. All by default.
+    #[arg(long, value_name = "NAME", value_enum)]
+    op: Vec<Op>,
+    /// Level to measure at; the highest message level by default.
+    #[arg(long, value_name = "L")]
+    level: Option<u8>,
+    /// Measure at the level whose log2(Q) is nearest to this.
+    #[arg(long, value_name = "BITS", conflicts_with = "level")]
+    log_q: Option<f64>,
+    /// Seconds to spend on each operation, beside its preparation.
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    seconds: f64,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
 /// Runs the command.
-pub fn run(_: &Args, _: &mut dyn Write) -> Result<()> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let threads = args.compute.threads()?;
+    let budget = Duration::try_from_secs_f64(args.seconds);
+    let budget = budget.map_err(|e| Error::usage(format!("--seconds {}", args.seconds), e.to_string()))?;
+    let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
+    let spec = spec.ok_or_else(|| Error::usage("bench", "no parameter set"))?;
+    let host = Host::new(spec.params()?);
+    let params = host.params();
+    let level = match (args.level, args.log_q) {
+        (Some(level), _) => level,
+        (None, Some(log_q)) => level_near(params, log_q),
+        (None, None) => params.top(),
+    };
+    if level > params.highest() {
+        return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.highest())));
+    }
+    let ops = select(&args.op, params, level)?;
+    let (choice, limbs) = (args.compute.backend, params.q(level).len());
+    let preset = spec.name().map_or_else(|| spec.hash().to_hex()[..16].to_string(), String::from);
+    if !args.json {
+        let log_q = params.log_product(params.q(level));
+        let isa = choice.isa();
+        print(
+            out,
+            format_args!(
+                "{preset}, level {level}, {limbs} limbs, log2(Q) {log_q:.1}, {choice} ({isa}), {threads} thread(s)\n"
+            ),
+        )?;
+    }
+    let bar = progress(ops.len(), "operations");
+    let plan = Plan { ops: &ops, level, budget };
+    measure(&host, choice, &plan, |m| {
+        let record = Record {
+            op: m.op,
+            backend: choice.to_string(),
+            isa: choice.isa(),
+            preset: preset.clone(),
+            n: params.n(),
+            level,
+            limbs,
+            threads,
+            seconds: m.seconds,
+            bytes: m.bytes,
+            peak_bytes: m.peak_bytes,
+        };
+        bar.inc(1);
+        bar.suspend(|| if args.json { print_json(out, &record) } else { print(out, format_args!("{record}")) })?;
+        out.flush().in_file(Path::new("standard output"))
+    })?;
+    bar.finish_and_clear();
     Ok(())
+}
+
+impl std::fmt::Display for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = serde_json::to_string(&self.op).unwrap_or_default();
+        let rate = self.bytes as f64 / self.seconds / 1e9;
+        let (ms, peak) = (self.seconds * 1e3, self.peak_bytes as f64 / 1e6);
+        writeln!(f, "{:<20} {ms:>10.4} ms {rate:>7.2} GB/s {peak:>8.0} MB resident", name.trim_matches('"'))
+    }
 }

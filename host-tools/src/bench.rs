@@ -1,0 +1,247 @@
+//! Measurement of single operations: the same names, definitions and units on every backend and machine.
+
+mod client;
+mod evaluator;
+mod peak;
+
+use crate::{
+    Error, Result,
+    host::{Choice, Host, Job},
+};
+use kernel::{
+    backend::{Backend, Shape},
+    ckks::{
+        Ckks,
+        keys::{Keys, SecretKey, SecretSeed},
+    },
+    params::Params,
+};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// The operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Op {
+    /// Coeff to Eval, seconds a limb.
+    NttForward,
+    /// Eval to Coeff, seconds a limb.
+    NttInverse,
+    /// Full slots of reals to a plaintext.
+    Encode,
+    /// Coefficients to full slots.
+    Decode,
+    /// An encoded message under the secret key, c1 expanded from its seed.
+    EncryptSk,
+    /// An encoded message under the public key.
+    EncryptPk,
+    /// To coefficients.
+    Decrypt,
+    /// Ciphertext plus ciphertext.
+    Add,
+    /// Ciphertext times plaintext, not rescaled.
+    MulPlain,
+    /// Ciphertext times ciphertext, relinearised, rescaled.
+    MulRelinRescale,
+    /// A product with a plaintext, rescaled.
+    Rescale,
+    /// One polynomial switched to another key, divided by P.
+    KeySwitch,
+    /// One rotation.
+    Rotate,
+    /// Eight rotations of one ciphertext.
+    #[value(name = "rotate_hoisted_8")]
+    #[serde(rename = "rotate_hoisted_8")]
+    RotateHoisted8,
+    /// One rotation key, in memory.
+    KeygenGalois,
+}
+
+impl Op {
+    /// Whether the parameters allow the operation at `level`.
+    pub fn possible(self, params: &Params, level: u8) -> bool {
+        match self {
+            Op::MulRelinRescale => params.specials() > 0 && level > 0,
+            Op::MulPlain | Op::Rescale => level > 0,
+            Op::KeySwitch | Op::Rotate | Op::RotateHoisted8 | Op::KeygenGalois => params.specials() > 0,
+            Op::EncryptPk => level <= params.top(),
+            _ => true,
+        }
+    }
+}
+
+/// One line of the output; its fields are stable.
+#[derive(Clone, Debug, Serialize)]
+pub struct Record {
+    /// The operation.
+    pub op: Op,
+    /// The backend.
+    pub backend: String,
+    /// The instructions that it uses.
+    pub isa: &'static str,
+    /// The parameter set, or its hash if it is no preset.
+    pub preset: String,
+    /// Ring degree.
+    pub n: usize,
+    /// The level.
+    pub level: u8,
+    /// Primes of Q at the level.
+    pub limbs: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Median time of one operation; of one limb for the transforms.
+    pub seconds: f64,
+    /// Bytes of the operands, keys and results of one operation.
+    pub bytes: usize,
+    /// Largest resident size of the process while it was measured.
+    pub peak_bytes: usize,
+}
+
+/// What to measure.
+pub struct Plan<'a> {
+    /// Operations, in order.
+    pub ops: &'a [Op],
+    /// The level.
+    pub level: u8,
+    /// Time to spend on each.
+    pub budget: Duration,
+}
+
+/// Measures, and calls `report` after each operation.
+pub fn run(host: &Host, choice: Choice, plan: &Plan<'_>, report: impl FnMut(Measured) -> Result<()>) -> Result<()> {
+    host.run(choice, Bench { host, plan, report })
+}
+
+/// The result of one operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// The operation.
+    pub op: Op,
+    /// As [`Record::seconds`].
+    pub seconds: f64,
+    /// As [`Record::bytes`].
+    pub bytes: usize,
+    /// As [`Record::peak_bytes`].
+    pub peak_bytes: usize,
+}
+
+struct Bench<'a, R> {
+    host: &'a Host,
+    plan: &'a Plan<'a>,
+    report: R,
+}
+
+impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
+    type Output = ();
+
+    fn run<B: Backend>(mut self, be: B) -> Result<()> {
+        let params = self.host.params();
+        let mut ckks = Ckks::new(be, params, Keys::default(), 1)?;
+        let seed = SecretSeed::take(&mut crate::random::bytes()?);
+        let mut scratch = vec![0; params.n()];
+        let full = params.line().with(params.specials());
+        let sk = SecretKey::expand(&mut ckks.be, &seed, full, &mut scratch)?;
+        let mut bench = Bed { ckks, sk, params, level: self.plan.level, budget: self.plan.budget, scratch };
+        for op in self.plan.ops {
+            peak::reset();
+            let (seconds, bytes) = bench.measure(*op)?;
+            (self.report)(Measured { op: *op, seconds, bytes, peak_bytes: peak::bytes() })?;
+        }
+        Ok(())
+    }
+}
+
+/// What the operations are measured on.
+struct Bed<'p, B: Backend> {
+    ckks: Ckks<'p, B>,
+    sk: SecretKey<B>,
+    params: &'p Params,
+    level: u8,
+    budget: Duration,
+    scratch: Vec<i64>,
+}
+
+impl<B: Backend> Bed<'_, B> {
+    /// Seconds and bytes of one operation.
+    fn measure(&mut self, op: Op) -> Result<(f64, usize)> {
+        match op {
+            Op::NttForward => self.transform(|be, over, x| be.ntt(over, x)),
+            Op::NttInverse => self.transform(|be, over, x| be.intt(over, x)),
+            Op::Encode => self.encode(),
+            Op::Decode => self.decode(),
+            Op::EncryptSk => self.encrypt_sk(),
+            Op::EncryptPk => self.encrypt_pk(),
+            Op::Decrypt => self.decrypt(),
+            Op::Add => self.add(),
+            Op::MulPlain => self.mul_plain(),
+            Op::MulRelinRescale => self.mul_relin_rescale(),
+            Op::Rescale => self.rescale(),
+            Op::KeySwitch => self.key_switch(),
+            Op::Rotate => self.rotate(),
+            Op::RotateHoisted8 => self.rotate_hoisted_8(),
+            Op::KeygenGalois => self.keygen_galois(),
+        }
+    }
+
+    /// Over the rows of the level one after the other, as an evaluator would; the time of one.
+    fn transform(
+        &mut self,
+        f: impl Fn(&mut B, kernel::ring::Basis, &mut kernel::backend::Limbs<B::Buf>),
+    ) -> Result<(f64, usize)> {
+        let (basis, n) = (self.params.q(self.level), self.params.n());
+        let be = &mut self.ckks.be;
+        let mut x = be.alloc(Shape { count: 1, basis, cols: n as u32 })?;
+        be.upload_uniform(&mut x, &[1; 32], 0)?;
+        let seconds = median(self.budget, || {
+            let start = Instant::now();
+            f(be, basis, &mut x);
+            be.submit()?;
+            Ok(start.elapsed())
+        })?;
+        Ok((seconds / basis.len() as f64, 8 * n))
+    }
+
+    /// Bytes of `polys` polynomials at the level.
+    fn bytes(&self, polys: usize) -> usize {
+        polys * self.params.q(self.level).len() * self.params.n() * 4
+    }
+
+    /// Numbers in [-1, 1], the same every time.
+    fn values(&self) -> Vec<f64> {
+        let mut x = 1u64;
+        let mut next = || {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        };
+        (0..self.params.slots()).map(|_| next()).collect()
+    }
+}
+
+/// The median of at least five runs after one that warms up, and as many more as the budget has time for.
+fn median(budget: Duration, mut run: impl FnMut() -> Result<Duration>) -> Result<f64> {
+    run()?;
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while times.len() < 5 || (start.elapsed() < budget && times.len() < 10_000) {
+        times.push(run()?);
+    }
+    times.sort();
+    Ok(times[times.len() / 2].as_secs_f64())
+}
+
+/// The level whose log2(Q) is nearest to `log_q`.
+pub fn level_near(params: &Params, log_q: f64) -> u8 {
+    let distance = |level: &u8| (params.log_product(params.q(*level)) - log_q).abs();
+    (0..=params.highest()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
+}
+
+/// The operations asked for, or all that are possible.
+pub fn select(asked: &[Op], params: &Params, level: u8) -> Result<Vec<Op>> {
+    if let Some(op) = asked.iter().find(|op| !op.possible(params, level)) {
+        let name = serde_json::to_string(op).unwrap_or_default();
+        return Err(Error::usage(format!("--op {}", name.trim_matches('"')), format!("not possible at level {level}")));
+    }
+    let all = <Op as clap::ValueEnum>::value_variants();
+    let possible = || all.iter().copied().filter(|op| op.possible(params, level)).collect();
+    Ok(if asked.is_empty() { possible() } else { asked.to_vec() })
+}

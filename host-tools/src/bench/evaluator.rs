@@ -1,0 +1,136 @@
+//! The server's operations: sums, products, rescales, key switches, rotations.
+
+use super::{Bed, median};
+use crate::Result;
+use kernel::{
+    arith::Arithmetic,
+    backend::{Backend, Shape, digit},
+    ckks::keys::Switch,
+};
+use std::time::Instant;
+
+impl<B: Backend> Bed<'_, B> {
+    pub(super) fn add(&mut self) -> Result<(f64, usize)> {
+        let (mut x, y) = (self.ciphertext()?, self.ciphertext()?);
+        let seconds = median(self.budget, || {
+            let start = Instant::now();
+            self.ckks.add(&mut x, &y)?;
+            self.ckks.be.submit()?;
+            Ok(start.elapsed())
+        })?;
+        Ok((seconds, self.bytes(6)))
+    }
+
+    pub(super) fn mul_plain(&mut self) -> Result<(f64, usize)> {
+        let (x, values) = (self.ciphertext()?, self.values());
+        let p = self.ckks.encode(&values, self.level)?;
+        let seconds = median(self.budget, || {
+            let start = Instant::now();
+            let w = self.ckks.mul_plain(&x, &p)?;
+            self.ckks.be.submit()?;
+            let time = start.elapsed();
+            drop(w);
+            Ok(time)
+        })?;
+        Ok((seconds, self.bytes(5)))
+    }
+
+    pub(super) fn rescale(&mut self) -> Result<(f64, usize)> {
+        let (x, values) = (self.ciphertext()?, self.values());
+        let p = self.ckks.encode(&values, self.level)?;
+        let seconds = median(self.budget, || {
+            let w = self.ckks.mul_plain(&x, &p)?;
+            self.ckks.be.submit()?;
+            let start = Instant::now();
+            let y = self.ckks.rescale(w)?;
+            self.ckks.be.submit()?;
+            let time = start.elapsed();
+            drop(y);
+            Ok(time)
+        })?;
+        Ok((seconds, self.bytes(4)))
+    }
+
+    pub(super) fn mul_relin_rescale(&mut self) -> Result<(f64, usize)> {
+        let key = self.evaluation_key(Switch::Relinearize)?;
+        self.ckks.keys_mut().0.relin = Some(key);
+        let (x, y) = (self.ciphertext()?, self.ciphertext()?);
+        let seconds = median(self.budget, || {
+            let start = Instant::now();
+            let z = self.ckks.product(&x, &y)?;
+            self.ckks.be.submit()?;
+            let time = start.elapsed();
+            drop(z);
+            Ok(time)
+        })?;
+        self.ckks.keys_mut().0.relin = None;
+        Ok((seconds, self.bytes(6) + self.key_bytes_at_level()))
+    }
+
+    pub(super) fn key_switch(&mut self) -> Result<(f64, usize)> {
+        let key = self.evaluation_key(Switch::Relinearize)?;
+        let (x, params, level) = (self.ciphertext()?, self.params, self.level);
+        let (q, pq, cols) = (params.q(level), params.pq(level), params.n() as u32);
+        let be = &mut self.ckks.be;
+        let mut ws = be.workspace(1, params.digits())?;
+        let (over_pq, over_q) = (Shape { count: 1, basis: pq, cols }, Shape { count: 1, basis: q, cols });
+        let mut acc = [[be.alloc(over_pq)?, be.alloc(over_pq)?]];
+        let (mut b, mut a) = (be.alloc(over_q)?, be.alloc(over_q)?);
+        let seconds = median(self.budget, || {
+            let start = Instant::now();
+            be.key_switch(q, params.alpha(), x.c[1].limbs(), &[&key.digits], &mut acc, &mut ws);
+            be.mod_switch(pq, q, &mut b, &acc[0][0], &mut ws);
+            be.mod_switch(pq, q, &mut a, &acc[0][1], &mut ws);
+            be.submit()?;
+            Ok(start.elapsed())
+        })?;
+        Ok((seconds, self.bytes(3) + self.key_bytes_at_level()))
+    }
+
+    pub(super) fn rotate(&mut self) -> Result<(f64, usize)> {
+        self.load_rotations(1)?;
+        let x = self.ciphertext()?;
+        let seconds = median(self.budget, || {
+            let start = Instant::now();
+            let y = self.ckks.rotate(&x, 1)?;
+            self.ckks.be.submit()?;
+            let time = start.elapsed();
+            drop(y);
+            Ok(time)
+        })?;
+        self.ckks.keys_mut().0.galois.clear();
+        Ok((seconds, self.bytes(4) + self.key_bytes_at_level()))
+    }
+
+    pub(super) fn rotate_hoisted_8(&mut self) -> Result<(f64, usize)> {
+        const STEPS: [i32; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+        self.load_rotations(8)?;
+        let x = self.ciphertext()?;
+        let seconds = median(self.budget, || {
+            let start = Instant::now();
+            let hoisted = self.ckks.hoist(&x, &STEPS)?;
+            for k in STEPS {
+                self.ckks.hoisted(&hoisted, k)?;
+            }
+            self.ckks.be.submit()?;
+            Ok(start.elapsed())
+        })?;
+        self.ckks.keys_mut().0.galois.clear();
+        Ok((seconds, self.bytes(2 + 2 * 8) + 8 * self.key_bytes_at_level()))
+    }
+
+    fn load_rotations(&mut self, count: i32) -> Result<()> {
+        for k in 1..=count {
+            let key = self.galois_key(k)?;
+            self.ckks.keys_mut().0.galois.insert(self.params.galois(k), key);
+        }
+        Ok(())
+    }
+
+    /// Bytes that a key switch at the level reads of its key.
+    fn key_bytes_at_level(&self) -> usize {
+        let p = self.params;
+        let used = (0..p.digits()).filter(|j| !digit(p.q(self.level), p.specials(), p.alpha(), *j).is_empty());
+        2 * used.count() * p.pq(self.level).len() * p.n() * 4
+    }
+}
