@@ -10,11 +10,11 @@ use crate::{
 use kernel::{
     backend::{Backend, Limbs, Shape},
     ckks::{
-        Ciphertext,
-        encode::{self, Complex},
-        encrypt,
+        Ciphertext, encode, encrypt,
         keys::{PublicKey, SecretKey},
     },
+    complex::Complex,
+    embedding::fill_roots,
     params::Params,
     poly::Poly,
     ring::{Basis, sample},
@@ -168,7 +168,7 @@ impl Job for Decrypt<'_> {
 
 fn roots(params: &Params) -> Vec<Complex> {
     let mut roots = vec![Complex::default(); params.slots()];
-    encode::fill_roots(&mut roots);
+    fill_roots(&mut roots);
     roots
 }
 

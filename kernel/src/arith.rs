@@ -92,6 +92,13 @@ pub trait ComplexArithmetic: Arithmetic {
     fn mul_i(&mut self, x: &mut Self::Slots) -> Result<()>;
 }
 
+/// What bootstrapping needs beside complex slots.
+pub trait Raise: ComplexArithmetic {
+    /// From level 0 to `level`, the highest: the coefficients of the scaled message gain small multiples of the base
+    /// modulus. In the clear they gain none.
+    fn mod_raise(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
+}
+
 /// A linear map by baby steps and giant steps: the sum over g, b of `rot_g(plain[g][b] * rot_b(x))`. `plain` holds `giants.len()` rows of
 /// `babies.len()` entries, `None` for a zero diagonal; the vector of (g, b) is the diagonal g + b rotated by -g.
 /// Some entry is not `None`.

@@ -6,8 +6,6 @@
 
 #[cfg(feature = "alloc")]
 mod arith;
-#[cfg(feature = "alloc")]
-pub mod bootstrap;
 pub mod encode;
 pub mod encrypt;
 #[cfg(feature = "alloc")]
@@ -16,6 +14,8 @@ mod eval;
 mod hoist;
 pub mod keys;
 pub mod noise;
+#[cfg(feature = "alloc")]
+pub mod raise;
 
 #[cfg(feature = "alloc")]
 pub use eval::{Ckks, Plaintext, Wide};

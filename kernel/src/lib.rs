@@ -13,9 +13,12 @@ extern crate std;
 
 pub mod arith;
 pub mod backend;
+#[cfg(feature = "alloc")]
+pub mod bootstrap;
 pub mod circuits;
 pub mod ckks;
 pub mod complex;
+pub mod embedding;
 pub mod error;
 pub mod interval;
 pub mod modular;

@@ -6,11 +6,11 @@ use kernel::{
     arith::Arithmetic,
     backend::Backend,
     ckks::{
-        Ciphertext,
-        encode::{self, Complex},
-        encrypt,
+        Ciphertext, encode, encrypt,
         keys::{EvaluationKey, PublicKey, Switch},
     },
+    complex::Complex,
+    embedding::fill_roots,
 };
 use std::time::Instant;
 
@@ -114,7 +114,7 @@ impl<B: Backend> Bed<'_, B> {
 
     fn roots(&self) -> Vec<Complex> {
         let mut roots = vec![Complex::default(); self.params.slots()];
-        encode::fill_roots(&mut roots);
+        fill_roots(&mut roots);
         roots
     }
 

@@ -6,7 +6,7 @@
 
 use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide};
 use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Transform},
+    arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
     backend::{Backend, Op},
     complex::Complex,
     error::{Error, Result},
@@ -208,5 +208,11 @@ impl<B: Backend> ComplexArithmetic for Ckks<'_, B> {
     /// The monomial X^(n/2).
     fn mul_i(&mut self, x: &mut Ciphertext<B>) -> Result<()> {
         self.mul_monomial(x, self.params.n() / 2)
+    }
+}
+
+impl<B: Backend> Raise for Ckks<'_, B> {
+    fn mod_raise(&mut self, x: Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
+        self.raise(&x, level)
     }
 }

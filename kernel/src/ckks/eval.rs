@@ -1,12 +1,10 @@
 //! The homomorphic evaluator: its backend, keys and temporaries, and what its operations are made of.
 
-use super::{
-    Ciphertext,
-    encode::{self, Complex},
-    keys::Keys,
-};
+use super::{Ciphertext, encode, keys::Keys};
 use crate::{
     backend::{Backend, Op, Shape, Workspace},
+    complex::Complex,
+    embedding::fill_roots,
     error::{Error, Result},
     params::Params,
     poly::{Coeff, Eval, Poly},
@@ -48,7 +46,7 @@ impl<'p, B: Backend> Ckks<'p, B> {
     pub fn new(mut be: B, params: &'p Params, keys: Keys<B>, batch: u16) -> Result<Self> {
         let ws = be.workspace(batch, params.digits())?;
         let mut roots = vec![Complex::default(); params.slots()];
-        encode::fill_roots(&mut roots);
+        fill_roots(&mut roots);
         let (slots, coeffs) = (roots.clone(), vec![0; params.n()]);
         Ok(Self { be, params, keys, ws, batch, roots, slots, coeffs })
     }

@@ -241,7 +241,7 @@ pub struct Keys<B: Backend> {
     /// Relinearisation.
     pub relin: Option<EvaluationKey<B>>,
     /// The keys of ModRaise.
-    pub raise: Option<super::bootstrap::raise::RaiseKeys<B>>,
+    pub raise: Option<super::raise::RaiseKeys<B>>,
     /// By Galois element.
     pub galois: alloc::collections::BTreeMap<u32, EvaluationKey<B>>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Raising a ciphertext from the base q0 to the whole chain adds a multiple q0 I of the base, |I| up to half the
 //! weight of the secret. So the ciphertext is switched to an ephemeral secret of weight 32 while it is small, raised,
-//! and switched back: |I| < 16 but for one chance in 2^138. [eprint 2022/024]
+//! and switched back: |I| < 16 ([`crate::bootstrap::REACH`]) but for one chance in 2^138. [eprint 2022/024]
 
 use crate::{
     backend::{Backend, Limbs, Op, Pair, Shape},
@@ -18,8 +18,6 @@ use crate::{
 
 /// Weight of the ephemeral secret.
 pub const SPARSE_WEIGHT: u32 = 32;
-/// The bound K of |I|.
-pub const REACH: u32 = 16;
 /// The largest log2 of the modulus of a key under the ephemeral secret, at n = 2^16; in proportion below.
 pub const SPARSE_BITS: f64 = 120.0;
 
@@ -76,9 +74,9 @@ impl<B: Backend> RaiseKeys<B> {
 }
 
 impl<B: Backend> Ckks<'_, B> {
-    /// From level 0 to the highest: the phase t becomes t + q0 I with |I| < [`REACH`].
-    pub(in crate::ckks) fn raise(&mut self, x: &Ciphertext<B>) -> Result<Ciphertext<B>> {
-        let (base, top) = (self.params.base(), self.params.highest());
+    /// From level 0 to `top`: the phase t becomes t + q0 I with |I| < 16.
+    pub(super) fn raise(&mut self, x: &Ciphertext<B>, top: u8) -> Result<Ciphertext<B>> {
+        let base = self.params.base();
         if x.level != 0 {
             return Err(Error::LevelMismatch { left: 0, right: x.level });
         }
@@ -86,7 +84,8 @@ impl<B: Backend> Ckks<'_, B> {
         let coeff = self.in_coeff(&c0)?;
         let mut raised = self.poly(self.params.q(top))?;
         self.be.mod_up(base, self.params.q(top), raised.limbs_mut(), c0.limbs(), &coeff);
-        let c = self.switch_one_digit(dense_basis(self.params), self.params.q(top), &[raised, c1], |k| &k.to_dense)?;
+        let full = self.params.q(top).with(dense_basis(self.params).specials);
+        let c = self.switch_one_digit(full, self.params.q(top), &[raised, c1], |k| &k.to_dense)?;
         Ok(Ciphertext { c, level: top })
     }
 

@@ -93,7 +93,7 @@ impl Diagonals {
 }
 
 /// The transform on `slots` slots as `maps` linear maps, in the order in which they are applied, the product of all
-/// of them multiplied by `factor` (spread evenly). `roots` as [`crate::ckks::encode::fill_roots`] makes them.
+/// of them multiplied by `factor` (spread evenly). `roots` as [`crate::embedding::fill_roots`] makes them.
 pub fn factor(roots: &[Complex], slots: usize, maps: usize, direction: Direction, factor: f64) -> Vec<Diagonals> {
     let stages = slots.ilog2() as usize;
     let each = libm::pow(factor, 1.0 / maps as f64);
@@ -149,11 +149,6 @@ impl<P> Encoded<P> {
         Ok(Self { babies, giants, plain, level })
     }
 
-    /// The steps it rotates by, 0 aside.
-    pub fn rotations(&self) -> impl Iterator<Item = i32> {
-        self.babies.iter().chain(&self.giants).copied().filter(|k| *k != 0)
-    }
-
     /// The map of a vector, at least at the level of the encoding. Depth 1.
     pub fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         let x = ev.level_down(x, self.level)?;
@@ -198,7 +193,7 @@ fn rotated_period(x: &[Complex], k: i32) -> Vec<Complex> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ckks::encode::{embed_inverse, fill_roots};
+    use crate::embedding::{embed_inverse, fill_roots};
 
     #[test]
     fn the_factors_invert_each_other_and_compute_the_embedding() {
