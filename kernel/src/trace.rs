@@ -2,10 +2,15 @@
 //! alive at once, and exactly which rotation keys it needs, before a key exists.
 
 use crate::{
-    arith::{Arithmetic, Transform},
+    arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
+    bootstrap::Bootstrapper,
+    complex::Complex,
     error::{Error, Result},
 };
-use alloc::{collections::BTreeSet, rc::Rc};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 use core::cell::Cell;
 
 /// What a circuit costs.
@@ -27,6 +32,17 @@ pub struct Cost {
     pub bootstrap: u32,
     /// The most vectors alive at one moment, products included.
     pub peak: u32,
+}
+
+/// The keys that a circuit needs, each with the highest level at which it is used: a key is stored for that level.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Relinearisation.
+    pub relin: Option<u8>,
+    /// Complex conjugation.
+    pub conjugate: Option<u8>,
+    /// Rotations, by steps in [1, slots).
+    pub rotations: BTreeMap<i32, u8>,
 }
 
 /// How many vectors are alive, and how many have been at most.
@@ -90,7 +106,8 @@ pub struct Trace {
     slots: usize,
     refreshed: Option<u8>,
     cost: Cost,
-    rotations: BTreeSet<i32>,
+    demand: Demand,
+    bootstrapper: Option<Rc<Bootstrapper<PlainLevel>>>,
     meter: Rc<Meter>,
     lowest: u8,
 }
@@ -98,8 +115,13 @@ pub struct Trace {
 impl Trace {
     /// A tracer of vectors of `slots` slots. `refreshed` is the level after a bootstrap, if there is one.
     pub fn new(slots: usize, refreshed: Option<u8>) -> Self {
-        let (cost, rotations, meter) = (Cost::default(), BTreeSet::new(), Rc::new(Meter::default()));
-        Self { slots, refreshed, cost, rotations, meter, lowest: u8::MAX }
+        let (cost, demand, meter) = (Cost::default(), Demand::default(), Rc::new(Meter::default()));
+        Self { slots, refreshed, cost, demand, bootstrapper: None, meter, lowest: u8::MAX }
+    }
+
+    /// From now on a refresh runs this bootstrapper, and its cost and keys count.
+    pub fn bootstrap_with(&mut self, bootstrapper: Bootstrapper<PlainLevel>) {
+        self.bootstrapper = Some(Rc::new(bootstrapper));
     }
 
     /// A fresh input at `level`.
@@ -113,8 +135,13 @@ impl Trace {
     }
 
     /// Every rotation step so far, in [1, slots).
-    pub fn rotations(&self) -> &BTreeSet<i32> {
-        &self.rotations
+    pub fn rotations(&self) -> BTreeSet<i32> {
+        self.demand.rotations.keys().copied().collect()
+    }
+
+    /// Every key so far.
+    pub fn demand(&self) -> &Demand {
+        &self.demand
     }
 
     /// The lowest level that any vector has reached; 255 before the first one.
@@ -134,14 +161,14 @@ impl Trace {
         Ok(WideLevel { level, quadratic, alive: Alive::new(&self.meter) })
     }
 
-    /// The step in [0, slots), noted if it is a rotation at all.
-    fn step(&mut self, k: i32) -> i32 {
+    /// Notes the step, in [1, slots), if it is a rotation at all.
+    fn step(&mut self, k: i32, level: u8) {
         let k = k.rem_euclid(self.slots as i32);
         if k != 0 {
-            self.rotations.insert(k);
+            let highest = self.demand.rotations.entry(k).or_insert(level);
+            *highest = level.max(*highest);
             self.cost.key_switch += 1;
         }
-        k
     }
 }
 
@@ -215,20 +242,23 @@ impl Arithmetic for Trace {
     }
     fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
         self.cost.rescale += 1;
-        self.cost.key_switch += w.quadratic as u32;
+        if w.quadratic {
+            self.cost.key_switch += 1;
+            self.demand.relin = self.demand.relin.max(Some(w.level));
+        }
         self.lowest = self.lowest.min(w.level - 1); // a product has at least one level
         Ok(Leveled { level: w.level - 1, alive: w.alive })
     }
 
     fn rotate(&mut self, x: &Leveled, k: i32) -> Result<Leveled> {
-        self.step(k);
+        self.step(k, x.level);
         Ok(self.at(x.level))
     }
     fn hoist(&mut self, x: &Leveled, steps: &[i32]) -> Result<HoistedLevel> {
         let before = self.cost.key_switch;
         let steps: BTreeSet<i32> = steps.iter().map(|k| k.rem_euclid(self.slots as i32)).collect();
         for k in &steps {
-            self.step(*k);
+            self.step(*k, x.level);
         }
         self.cost.hoist += (self.cost.key_switch > before) as u32;
         let alive = steps.iter().map(|_| Alive::new(&self.meter)).collect();
@@ -252,7 +282,7 @@ impl Arithmetic for Trace {
             }
             if entries > 0 {
                 self.cost.mul_plain += entries;
-                self.step(*giant);
+                self.step(*giant, h.level);
             }
         }
         self.wide(h.level, false)
@@ -268,12 +298,42 @@ impl Arithmetic for Trace {
         if x.level >= depth {
             return Ok(x);
         }
+        if let Some(bootstrapper) = self.bootstrapper.clone() {
+            self.cost.bootstrap += 1;
+            let x = bootstrapper.refresh(self, x)?;
+            return if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) };
+        }
         let top = self.refreshed.ok_or(Error::NoBootstrap)?;
         if top < depth {
             return Err(Error::LevelExhausted { need: depth, have: top });
         }
         self.cost.bootstrap += 1;
         Ok(Leveled { level: top, alive: x.alive })
+    }
+}
+
+impl ComplexArithmetic for Trace {
+    fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<PlainLevel> {
+        let (given, slots) = (values.len(), self.slots);
+        if given == 0 || slots % given != 0 {
+            return Err(Error::Slots { given, slots });
+        }
+        Ok(PlainLevel { level, diagonal: true })
+    }
+    fn conjugate(&mut self, x: &Leveled) -> Result<Leveled> {
+        self.cost.key_switch += 1;
+        self.demand.conjugate = self.demand.conjugate.max(Some(x.level));
+        Ok(self.at(x.level))
+    }
+    fn mul_i(&mut self, _: &mut Leveled) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Raise for Trace {
+    fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
+        same(0, x.level)?;
+        Ok(Leveled { level, alive: x.alive })
     }
 }
 

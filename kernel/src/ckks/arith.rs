@@ -190,7 +190,12 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn refresh(&mut self, x: Ciphertext<B>, depth: u8) -> Result<Ciphertext<B>> {
-        if x.level >= depth { Ok(x) } else { Err(Error::NoBootstrap) }
+        if x.level >= depth {
+            return Ok(x);
+        }
+        let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
+        let x = bootstrapper.refresh(self, x)?;
+        if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) }
     }
 }
 

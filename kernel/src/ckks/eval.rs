@@ -3,6 +3,7 @@
 use super::{Ciphertext, encode, keys::Keys};
 use crate::{
     backend::{Backend, Op, Shape, Workspace},
+    bootstrap::{Bootstrapper, Order},
     complex::Complex,
     embedding::fill_roots,
     error::{Error, Result},
@@ -10,7 +11,7 @@ use crate::{
     poly::{Coeff, Eval, Poly},
     ring::{Basis, Constants},
 };
-use alloc::{vec, vec::Vec};
+use alloc::{rc::Rc, vec, vec::Vec};
 
 /// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended.
 pub struct Wide<B: Backend> {
@@ -35,6 +36,7 @@ pub struct Ckks<'p, B: Backend> {
     pub(super) params: &'p Params,
     pub(super) keys: Keys<B>,
     pub(super) ws: Workspace<B::Buf>,
+    pub(super) bootstrapper: Option<Rc<Bootstrapper<Plaintext<B>>>>,
     batch: u16,
     roots: Vec<Complex>,
     slots: Vec<Complex>,
@@ -48,7 +50,15 @@ impl<'p, B: Backend> Ckks<'p, B> {
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);
         let (slots, coeffs) = (roots.clone(), vec![0; params.n()]);
-        Ok(Self { be, params, keys, ws, batch, roots, slots, coeffs })
+        Ok(Self { be, params, keys, ws, bootstrapper: None, batch, roots, slots, coeffs })
+    }
+
+    /// From now on a refresh bootstraps vectors of period `slots` in this way. The keys that a [`crate::trace::Trace`] of the
+    /// same bootstrapper demands must be there when it runs.
+    pub fn bootstrap_with(&mut self, slots: usize, order: Order) -> Result<()> {
+        let params = self.params;
+        self.bootstrapper = Some(Rc::new(Bootstrapper::new(self, params, slots, order)?));
+        Ok(())
     }
 
     /// The parameters.
