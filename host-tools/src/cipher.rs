@@ -6,9 +6,10 @@ use crate::{
     host::{Choice, Host, Job},
     random,
     secret::Secret,
+    wire::expand,
 };
 use kernel::{
-    backend::{Backend, Limbs, Shape},
+    backend::{Backend, Shape},
     ckks::{
         Ciphertext, encode, encrypt,
         keys::{PublicKey, SecretKey},
@@ -17,7 +18,7 @@ use kernel::{
     embedding::fill_roots,
     params::Params,
     poly::Poly,
-    ring::{Basis, sample},
+    ring::sample,
 };
 use zeroize::Zeroize;
 
@@ -150,7 +151,7 @@ impl Job for Decrypt<'_> {
             let stored = |tensor: usize| &self.view.words(tensor)[at..][..base.len() * n];
             let c0 = Poly::from_words(&mut be, shape, stored(0))?;
             let c1 = match self.sealed.seed {
-                Some(seed) => Poly::assume(expand(&mut be, base, &seed, item as u64)?),
+                Some(seed) => Poly::assume(expand(&mut be, 1, base, &seed, item as u64)?),
                 None => Poly::from_words(&mut be, shape, stored(1))?,
             };
             let ct = Ciphertext { c: [c0, c1], level };
@@ -172,14 +173,6 @@ fn roots(params: &Params) -> Vec<Complex> {
     roots
 }
 
-/// The uniform rows of `basis` from a seed.
-fn expand<B: Backend>(be: &mut B, basis: Basis, seed: &sample::Seed, stream: u64) -> Result<Limbs<B::Buf>> {
-    let cols = be.ring().n() as u32;
-    let mut a = be.alloc(Shape { count: 1, basis, cols })?;
-    be.upload_uniform(&mut a, seed, stream)?;
-    Ok(a)
-}
-
 fn load_public<B: Backend>(be: &mut B, params: &Params, view: &View<'_>) -> Result<PublicKey<B>> {
     let basis = public_basis(params);
     let Body::PublicKey { seed } = view.header.body else {
@@ -187,5 +180,5 @@ fn load_public<B: Backend>(be: &mut B, params: &Params, view: &View<'_>) -> Resu
     };
     let mut b = be.alloc(Shape { count: 1, basis, cols: params.n() as u32 })?;
     be.upload(&mut b, view.words(0))?;
-    Ok(PublicKey { pair: [b, expand(be, basis, &seed, 0)?] })
+    Ok(PublicKey { pair: [b, expand(be, 1, basis, &seed, 0)?] })
 }

@@ -26,6 +26,15 @@ impl Choice {
     }
 }
 
+impl Choice {
+    /// How many of `threads` one instance uses.
+    pub fn uses(self, threads: usize) -> usize {
+        match self {
+            Choice::Scalar => threads.min(1),
+        }
+    }
+}
+
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

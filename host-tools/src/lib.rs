@@ -13,5 +13,6 @@ pub mod numbers;
 pub mod random;
 pub mod secret;
 pub mod spec;
+pub mod wire;
 
 pub use error::{Error, Result};

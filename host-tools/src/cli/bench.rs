@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "BITS", conflicts_with = "level")]
     log_q: Option<f64>,
     /// Seconds to spend on each operation, beside its preparation.
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, allow_negative_numbers = true)]
     seconds: f64,
     /// One JSON object a line.
     #[arg(long)]
@@ -45,7 +45,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let threads = args.compute.threads()?;
+    let threads = args.compute.backend.uses(args.compute.threads()?);
     let budget = Duration::try_from_secs_f64(args.seconds);
     let budget = budget.map_err(|e| Error::usage(format!("--seconds {}", args.seconds), e.to_string()))?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));

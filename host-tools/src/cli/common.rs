@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     error::In,
-    files::{Mapped, View},
+    files::{Kind, Mapped, View},
     host::Choice,
     spec::SpecBuf,
 };
@@ -36,7 +36,9 @@ impl Source {
         }
         let Some(path) = &self.params else { return Ok(None) };
         let mapped = Mapped::open(path).in_file(path)?;
-        Ok(Some(View::parse(mapped.bytes()).in_file(path)?.header.spec))
+        let view = View::parse(mapped.bytes()).in_file(path)?;
+        view.expect_kind(Kind::Params).in_file(path)?;
+        Ok(Some(view.header.spec))
     }
 }
 

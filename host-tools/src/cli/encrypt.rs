@@ -52,7 +52,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     args.compute.threads()?;
-    let values = numbers::parse(&read(&args.values)?).in_file(&args.values)?;
+    let values = numbers::parse(&read(&args.values)?).in_file(named(&args.values))?;
     match (&args.key, &args.public_key) {
         (Some(path), _) => {
             let secret = Secret::read(path)?;
@@ -75,7 +75,7 @@ fn write(args: &Args, host: &Host, under: &Under<'_>, values: &[f64], out: &mut 
     let encrypted = cipher::encrypt(host, args.compute.backend, under, values, level);
     let encrypted = encrypted.map_err(|e| match e {
         Error::Kernel(e @ (kernel::Error::TooLarge { .. } | kernel::Error::NotFinite { .. })) => {
-            Error::File { path: args.values.clone(), fault: Fault::Values(e) }
+            Error::File { path: named(&args.values).into(), fault: Fault::Values(e) }
         }
         e => e,
     })?;
@@ -95,11 +95,16 @@ fn write(args: &Args, host: &Host, under: &Under<'_>, values: &[f64], out: &mut 
     print(out, format_args!("{file}  {count} values at level {level}, {:.1} MB\n", bytes as f64 / 1e6))
 }
 
+/// The input as messages call it.
+fn named(path: &Path) -> &Path {
+    if path == Path::new("-") { Path::new("standard input") } else { path }
+}
+
 fn read(path: &Path) -> Result<String> {
     if path != Path::new("-") {
         return std::fs::read_to_string(path).in_file(path);
     }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).in_file(Path::new("standard input"))?;
+    std::io::stdin().read_to_string(&mut text).in_file(named(path))?;
     Ok(text)
 }

@@ -115,22 +115,50 @@ pub fn decrypt<B: Backend>(
     let m = m.intt(be);
     be.download(m.limbs(), words)?;
     let words = &words[shape.at(item as usize, basis.start as usize)..][..basis.len() * n];
-    let q0 = params.moduli()[basis.start as usize];
-    match basis.len() {
-        1 => coeffs.iter_mut().zip(words).for_each(|(c, x)| *c = centered(*x as u64, q0.q() as u64)),
-        _ => garner(coeffs, words, q0, params.moduli()[basis.start as usize + 1]),
+    match params.moduli()[basis.start as usize..][..basis.len()] {
+        [] => {}
+        [q] => coeffs.iter_mut().zip(words).for_each(|(c, x)| *c = centered(*x as u64, q.q() as u64)),
+        [q0, q1] => {
+            let (pair, product) = (Garner::new(q0, q1), q0.q() as u64 * q1.q() as u64);
+            let (low, high) = words.split_at(n);
+            for ((c, x0), x1) in coeffs.iter_mut().zip(low).zip(high) {
+                *c = centered(pair.join(*x0, *x1), product);
+            }
+        }
+        [q0, q1, q2, ..] => garner_three(coeffs, words, [q0, q1, q2]),
     }
     Ok(())
 }
 
-/// Two residues to the centred integer modulo q0 q1 < 2^60.
-fn garner(coeffs: &mut [i64], words: &[u32], q0: Modulus, q1: Modulus) {
-    let product = q0.q() as u64 * q1.q() as u64;
-    let inverse = q1.to_mont(q1.inv(q1.reduce(q0.q())));
-    let (low, high) = words.split_at(coeffs.len());
-    for ((c, x0), x1) in coeffs.iter_mut().zip(low).zip(high) {
-        let k = q1.mul(q1.sub(*x1, q1.reduce(*x0)), inverse); // x = x0 + k q0
-        *c = centered(*x0 as u64 + k as u64 * q0.q() as u64, product);
+/// Two residues to the integer in [0, q0 q1): x = x0 + q0 ((x1 - x0) / q0 mod q1).
+struct Garner {
+    q0: Modulus,
+    q1: Modulus,
+    inverse: u32, // q0^-1 mod q1, Montgomery form
+}
+
+impl Garner {
+    fn new(q0: Modulus, q1: Modulus) -> Self {
+        Self { q0, q1, inverse: q1.to_mont(q1.inv(q1.reduce(q0.q()))) }
+    }
+
+    fn join(&self, x0: u32, x1: u32) -> u64 {
+        let k = self.q1.mul(self.q1.sub(x1, self.q1.reduce(x0)), self.inverse);
+        x0 as u64 + k as u64 * self.q0.q() as u64
+    }
+}
+
+/// Three residues to the centred integer modulo q0 q1 q2 < 2^90; encoded messages are below 2^62.
+fn garner_three(coeffs: &mut [i64], words: &[u32], [q0, q1, q2]: [Modulus; 3]) {
+    let (pair, n) = (Garner::new(q0, q1), coeffs.len());
+    let q01 = q0.q() as u64 * q1.q() as u64;
+    let (inverse, product) = (q2.to_mont(q2.inv(q2.reduce_u64(q01))), q01 as u128 * q2.q() as u128);
+    for (i, c) in coeffs.iter_mut().enumerate() {
+        let x = pair.join(words[i], words[n + i]);
+        let k = q2.mul(q2.sub(words[2 * n + i], q2.reduce_u64(x)), inverse);
+        let x = x as u128 + k as u128 * q01 as u128;
+        let above = ((product / 2).wrapping_sub(x) >> 127) as i128; // 1 if x > product / 2
+        *c = (x as i128 - above * product as i128) as i64;
     }
 }
 
@@ -138,4 +166,33 @@ fn garner(coeffs: &mut [i64], words: &[u32], q0: Modulus, q1: Modulus) {
 fn centered(x: u64, q: u64) -> i64 {
     let above = ((q / 2).wrapping_sub(x) >> 63) as i64; // 1 if x > q/2
     x as i64 - above * q as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Garner, centered, garner_three};
+    use crate::modular::Modulus;
+
+    #[test]
+    fn residues_of_the_base_join_to_the_signed_integer() {
+        let q = [1073479681, 1071513601, 1070727169].map(Modulus::new);
+        let pair = Garner::new(q[0], q[1]);
+        let mut x = 1u64;
+        for i in 0..1000 {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let wide = match i {
+                0 => (1 << 62) - 1,
+                1 => -(1 << 62),
+                2 => 0,
+                _ => (x as i64) >> (i % 60 + 1),
+            };
+            let words: [u32; 3] = q.map(|q| q.reduce_i64(wide));
+            let mut out = [0];
+            garner_three(&mut out, &words, q);
+            assert_eq!(out, [wide]);
+            let narrow = wide >> 4;
+            let [x0, x1, _] = q.map(|q| q.reduce_i64(narrow));
+            assert_eq!(centered(pair.join(x0, x1), q[0].q() as u64 * q[1].q() as u64), narrow);
+        }
+    }
 }

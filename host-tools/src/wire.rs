@@ -1,0 +1,75 @@
+//! What a server does with files: evaluation keys and ciphertexts into a backend's memory, results out of it.
+
+use crate::{
+    Result,
+    files::{Body, Header, Sealed, View},
+};
+use kernel::{
+    backend::{Backend, Limbs, Shape},
+    ckks::{
+        Ciphertext,
+        keys::{EvaluationKey, Keys},
+    },
+    poly::Poly,
+    ring::{Basis, sample::Seed},
+};
+
+/// The uniform rows of `basis` that a seed stands for: item i of `count` is stream `stream` + i.
+pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, stream: u64) -> Result<Limbs<B::Buf>> {
+    let cols = be.ring().n() as u32;
+    let mut a = be.alloc(Shape { count, basis, cols })?;
+    be.upload_uniform(&mut a, seed, stream)?;
+    Ok(a)
+}
+
+/// Loads a relinearisation or Galois key into `keys`; a view of another kind changes nothing.
+pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, keys: &mut Keys<B>) -> Result<()> {
+    match view.header.body {
+        Body::RelinKey { seed } => keys.relin = Some(digits(be, view, &seed)?),
+        Body::GaloisKey { galois, seed } => {
+            keys.galois.insert(galois, digits(be, view, &seed)?);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn digits<B: Backend>(be: &mut B, view: &View<'_>, seed: &Seed) -> Result<EvaluationKey<B>> {
+    let (params, basis) = (&view.params, view.params.line().with(view.params.specials()));
+    let shape = Shape { count: 1, basis, cols: params.n() as u32 };
+    let mut digits = Vec::with_capacity(params.digits());
+    for (j, words) in view.words(0).chunks_exact(shape.words()).enumerate() {
+        let mut b = be.alloc(shape)?;
+        be.upload(&mut b, words)?;
+        digits.push([b, expand(be, 1, basis, seed, j as u64)?]);
+    }
+    Ok(EvaluationKey { digits })
+}
+
+/// Loads the ciphertexts of a file as one batch.
+pub fn load_ciphertext<B: Backend>(be: &mut B, view: &View<'_>, sealed: Sealed) -> Result<Ciphertext<B>> {
+    let basis = view.params.q(sealed.level);
+    let shape = Shape { count: sealed.count, basis, cols: view.params.n() as u32 };
+    let c0 = Poly::from_words(be, shape, view.words(0))?;
+    let c1 = match sealed.seed {
+        Some(seed) => Poly::assume(expand(be, sealed.count, basis, &seed, 0)?),
+        None => Poly::from_words(be, shape, view.words(1))?,
+    };
+    Ok(Ciphertext { c: [c0, c1], level: sealed.level })
+}
+
+/// The header and tensors of a computed ciphertext that holds `values` values; `from` is that of its inputs.
+pub fn save_ciphertext<B: Backend>(
+    be: &mut B,
+    ct: &Ciphertext<B>,
+    values: u64,
+    from: &Header,
+) -> Result<(Header, [Vec<u32>; 2])> {
+    let shape = ct.c[0].shape();
+    let mut tensors = [vec![0; shape.words()], vec![0; shape.words()]];
+    for (tensor, c) in tensors.iter_mut().zip(&ct.c) {
+        be.download(c.limbs(), tensor)?;
+    }
+    let sealed = Sealed { level: ct.level, count: shape.count, values, seed: None };
+    Ok((Header { body: Body::Ciphertext(sealed), ..from.clone() }, tensors))
+}

@@ -1,0 +1,302 @@
+//! The program as its users meet it: round trips, one-line errors, exit codes, nothing half-written.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+use kernel::{
+    arith::Arithmetic,
+    backend::Backend,
+    ckks::{Ckks, keys::Keys},
+};
+use polyformer::{
+    files::{self, Body, Mapped, View},
+    host::{Choice, Host, Job},
+    secret::Secret,
+    wire,
+};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+fn run(args: &[&str], stdin: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_polyformer"));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// Standard output of a run that must succeed.
+fn good(args: &[&str], stdin: &str) -> String {
+    let out = run(args, stdin);
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// The one line of a run that must fail.
+fn bad(args: &[&str], stdin: &str) -> String {
+    let out = run(args, stdin);
+    let line = String::from_utf8(out.stderr).unwrap();
+    assert_eq!((out.status.code(), out.stdout.len()), (Some(2), 0), "{args:?}: {line}");
+    assert!(line.starts_with("error: ") && line.lines().count() == 1, "{args:?}: {line}");
+    line.trim_start_matches("error: ").trim_end().into()
+}
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().into()
+    }
+
+    fn count(&self, name: &str) -> usize {
+        std::fs::read_dir(self.0.path().join(name)).unwrap().count()
+    }
+}
+
+fn numbers(text: &str) -> Vec<f64> {
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+fn near(a: &[f64], b: &[f64], error: f64) {
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < error), "{a:?} {b:?}");
+}
+
+#[test]
+fn what_was_encrypted_is_decrypted() {
+    let place = Place::new();
+    let (keys, x) = (place.at("keys"), place.at("x"));
+    good(&["keygen", "--preset", "L13", "--public", "--out", &keys], "");
+    let (secret, public) = (place.at("keys/secret.safetensors"), place.at("keys/eval/public.safetensors"));
+    for under in [["--key", &secret], ["--public-key", &public]] {
+        for level in ["0", "1", "2"] {
+            good(&["encrypt", "-", under[0], under[1], "--out", &x, "--level", level], "0.5 -0.25,3\n");
+            near(&numbers(&good(&["decrypt", &x, "--key", &secret], "")), &[0.5, -0.25, 3.0], 1e-5);
+        }
+    }
+}
+
+#[test]
+fn every_scale_window_carries_numbers() {
+    let place = Place::new();
+    let (params, keys, x) = (place.at("params"), place.at("keys"), place.at("x"));
+    let secret = place.at("keys/secret.safetensors");
+    for (scale, error) in [("25", 1e-2), ("29", 1e-3), ("39.3", 1e-6), ("51", 1e-9), ("58", 1e-11)] {
+        good(&["params", "--n", "2^14", "--levels", "2", "--scale-bits", scale, "--out", &params], "");
+        good(&["keygen", "--params", &params, "--out", &keys, "--force"], "");
+        good(&["encrypt", "-", "--key", &secret, "--out", &x], "[100.5, -100.25, 0.125]");
+        near(&numbers(&good(&["decrypt", &x, "--key", &secret], "")), &[100.5, -100.25, 0.125], error);
+    }
+}
+
+#[test]
+fn a_long_vector_is_several_ciphertexts() {
+    let place = Place::new();
+    let (keys, x, secret) = (place.at("keys"), place.at("x"), place.at("keys/secret.safetensors"));
+    good(&["keygen", "--preset", "C12", "--out", &keys], "");
+    let values: Vec<f64> = (0..5000).map(|i| i as f64 / 100.0).collect();
+    let json = serde_json::to_string(&values).unwrap();
+    good(&["encrypt", "-", "--key", &secret, "--out", &x], &json);
+    let facts: serde_json::Value = serde_json::from_str(&good(&["inspect", &x, "--json"], "")).unwrap();
+    assert_eq!((&facts["count"], &facts["values"], &facts["preset"]), (&3.into(), &5000.into(), &"C12".into()));
+    let back = good(&["decrypt", &x, "--key", &secret, "--json"], "");
+    let back: serde_json::Value = serde_json::from_str(&back).unwrap();
+    let back: Vec<f64> = serde_json::from_value(back["values"].clone()).unwrap();
+    near(&back, &values, 1e-6);
+}
+
+#[test]
+fn keygen_writes_what_it_says_and_guards_the_secret() {
+    let place = Place::new();
+    let (keys, secret) = (place.at("keys"), place.at("keys/secret.safetensors"));
+    let json = good(
+        &["keygen", "--preset", "L13", "--rotations", "1..3,-1,powers,0", "--conjugation", "--out", &keys, "--json"],
+        "",
+    );
+    let summary: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(summary["files"].as_array().unwrap().len(), 1 + 12 + 2 + 1); // relin, powers, 3 and -1, conjugation
+    assert_eq!(place.count("keys/eval"), 16);
+    let before = std::fs::read(&secret).unwrap();
+    assert!(bad(&["keygen", "--preset", "L13", "--out", &keys], "").contains("secret key is there"));
+    good(&["keygen", "--secret", &secret, "--rotations", "5", "--out", &keys], "");
+    assert_eq!(std::fs::read(&secret).unwrap(), before);
+    assert_eq!(place.count("keys/eval"), 17);
+    let text = good(&["inspect", &secret], "") + &good(&["inspect", &secret, "--json"], "");
+    let seed = files::hex(&before[before.len() - 32..]);
+    assert!(!text.contains(&seed) && text.contains("secret-key"));
+    let text = good(&["inspect", &place.at("keys/eval/galois-5.safetensors")], "");
+    assert!(text.contains("the rotation by 1"), "{text}");
+}
+
+#[test]
+fn bad_input_is_one_line_that_names_the_file() {
+    let place = Place::new();
+    let (keys, other, x) = (place.at("keys"), place.at("other"), place.at("x"));
+    let (secret, key) = (place.at("keys/secret.safetensors"), place.at("other/secret.safetensors"));
+    good(&["keygen", "--preset", "C12", "--out", &keys], "");
+    good(&["keygen", "--preset", "C12", "--out", &other], "");
+    good(&["encrypt", "-", "--key", &secret, "--out", &x], "1");
+    let line = bad(&["decrypt", &x, "--key", &key], "");
+    assert!(line.starts_with(&format!("{x}: belongs to key ")), "{line}");
+    good(&["keygen", "--preset", "C13", "--out", &other, "--force"], "");
+    assert_eq!(bad(&["decrypt", &x, "--key", &key], ""), format!("{x}: parameter set C12 where C13 is needed"));
+    let line = bad(&["decrypt", &secret, "--key", &secret], "");
+    assert_eq!(line, format!("{secret}: a secret-key file where a ciphertext file is needed"));
+    let bytes = std::fs::read(&x).unwrap();
+    std::fs::write(&x, &bytes[..bytes.len() - 1]).unwrap();
+    let line = format!("{x}: {} bytes where the header says {}", bytes.len() - 1, bytes.len());
+    assert_eq!(bad(&["decrypt", &x, "--key", &secret], ""), line);
+    let missing = place.at("missing");
+    assert!(bad(&["inspect", &missing], "").starts_with(&missing));
+    assert!(bad(&["keygen", "--params", &secret, "--out", &place.at("third")], "").contains("where a params file"));
+}
+
+#[test]
+fn bad_values_are_named_and_nothing_is_written() {
+    let place = Place::new();
+    let (keys, x, secret) = (place.at("keys"), place.at("x"), place.at("keys/secret.safetensors"));
+    good(&["keygen", "--preset", "C12", "--out", &keys], "");
+    let encrypt = |values: &str| bad(&["encrypt", "-", "--key", &secret, "--out", &x], values);
+    assert_eq!(encrypt("1\nNaN"), "standard input: line 2: \"NaN\" is not finite");
+    assert_eq!(encrypt("inf"), "standard input: line 1: \"inf\" is not finite");
+    assert_eq!(encrypt("1 two"), "standard input: line 1: \"two\" is not a number");
+    let line = encrypt("1e11");
+    assert!(
+        line.starts_with("standard input: a coefficient of ") && line.ends_with("bits where at most 58.9 fit"),
+        "{line}"
+    );
+    assert!(bad(&["encrypt", "-", "--key", &secret, "--out", &x, "--level", "1"], "1").starts_with("--level 1"));
+    let nowhere = format!("{secret}/x");
+    assert!(bad(&["encrypt", "-", "--key", &secret, "--out", &nowhere], "1").starts_with(&nowhere));
+    assert!(bad(&["keygen", "--preset", "C12", "--out", &nowhere], "").starts_with(&nowhere));
+    assert_eq!(place.count("."), 1);
+}
+
+#[test]
+fn usage_errors_are_one_line_with_a_hint() {
+    assert!(bad(&["parms"], "").contains("'params'"));
+    assert!(bad(&["params", "--presets", "B16"], "").contains("'--preset'"));
+    assert!(bad(&["params", "--preset", "B17"], "").contains("B16"));
+    assert!(bad(&["params"], "").contains("--n"));
+    assert!(bad(&["params", "--n", "65536", "--levels", "4", "--scale-bits", "45"], "").contains("39.1 to 39.9"));
+    assert!(bad(&["params", "--n", "100", "--levels", "4", "--scale-bits", "39.5"], "").starts_with("--n 100: "));
+    assert!(bad(&["params", "--n", "2^99", "--levels", "4", "--scale-bits", "39.5"], "").starts_with("--n 1844"));
+    assert!(bad(&["keygen", "--out", "x"], "").contains("--preset"));
+    for rotations in ["x", "1..", "4096", "1..9999999999999999999999"] {
+        let line = bad(&["keygen", "--preset", "L13", "--out", "/nonexistent/x", "--rotations", rotations], "");
+        assert!(line.starts_with("--rotations: "), "{line}");
+    }
+    assert!(bad(&["bench", "--preset", "C12", "--op", "rotate"], "").starts_with("--op rotate: "));
+    assert!(bad(&["bench", "--threads", "0"], "").starts_with("--threads 0: "));
+    assert!(bad(&["bench", "--seconds", "-1"], "").contains("--seconds"));
+    assert_eq!(run(&["--help"], "").status.code(), Some(0));
+}
+
+#[test]
+fn parameters_print_the_same_json_from_a_preset_a_file_and_the_builder() {
+    let place = Place::new();
+    let file = place.at("b16");
+    let build = [
+        "params",
+        "--n",
+        "65536",
+        "--levels",
+        "16",
+        "--scale-bits",
+        "39.5",
+        "--bootstrap",
+        "--dnum",
+        "4",
+        "--json",
+        "--out",
+        &file,
+    ];
+    let mut built: serde_json::Value = serde_json::from_str(&good(&build, "")).unwrap();
+    let preset: serde_json::Value = serde_json::from_str(&good(&["params", "--preset", "B16", "--json"], "")).unwrap();
+    let read: serde_json::Value = serde_json::from_str(&good(&["params", "--params", &file, "--json"], "")).unwrap();
+    assert_eq!(preset, read);
+    built["cuts"] = preset["cuts"].clone(); // what was weighed is known to the builder alone
+    assert_eq!(preset, built);
+    assert_eq!((&preset["levels_after_bootstrap"], &preset["dnum"]), (&13.into(), &4.into()));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_polyformer"))
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success() && out.stderr.is_empty());
+}
+
+#[test]
+fn bench_prints_one_object_a_line_with_these_fields() {
+    let text = good(&["bench", "--preset", "L13", "--json", "--seconds", "0", "--threads", "1"], "");
+    let fields = "backend bytes isa level limbs n op peak_bytes preset seconds threads";
+    let mut ops = Vec::new();
+    for line in text.lines() {
+        let record: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let mut keys: Vec<&str> = record.keys().map(|k| &k[..]).collect();
+        keys.sort();
+        assert_eq!(keys.join(" "), fields);
+        assert!(record["seconds"].as_f64().unwrap() > 0.0 && record["bytes"].as_u64().unwrap() > 0);
+        ops.push(record["op"].as_str().unwrap().to_string());
+    }
+    let all = "ntt_forward ntt_inverse encode decode encrypt_sk encrypt_pk decrypt add mul_plain mul_relin_rescale \
+               rescale key_switch rotate rotate_hoisted_8 keygen_galois";
+    assert_eq!(ops.join(" "), all);
+}
+
+/// x^2 rotated by one, with keys and ciphertext from files.
+struct Server {
+    eval: PathBuf,
+    x: PathBuf,
+    y: PathBuf,
+    params: kernel::params::Params,
+}
+
+impl Job for Server {
+    type Output = ();
+
+    fn run<B: Backend>(self, mut be: B) -> polyformer::Result<()> {
+        let mut keys = Keys::default();
+        for entry in std::fs::read_dir(self.eval).unwrap() {
+            let mapped = Mapped::open(&entry.unwrap().path()).unwrap();
+            wire::load_key(&mut be, &View::parse(mapped.bytes()).unwrap(), &mut keys)?;
+        }
+        let mapped = Mapped::open(&self.x).unwrap();
+        let view = View::parse(mapped.bytes()).unwrap();
+        let Body::Ciphertext(sealed) = view.header.body else { unreachable!() };
+        let mut ckks = Ckks::new(be, &self.params, keys, sealed.count)?;
+        let x = wire::load_ciphertext(&mut ckks.be, &view, sealed)?;
+        let square = ckks.product(&x, &x)?;
+        let y = ckks.rotate(&square, 1)?;
+        let (header, tensors) = wire::save_ciphertext(&mut ckks.be, &y, 2, &view.header)?;
+        let tensors = tensors.each_ref().map(|t| bytemuck::cast_slice(&t[..]));
+        files::write(&self.y, &header, &self.params, &tensors).unwrap();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_server_computes_with_keys_and_ciphertexts_from_files() {
+    let place = Place::new();
+    let (keys, x, y) = (place.at("keys"), place.at("x"), place.at("y"));
+    let secret = place.at("keys/secret.safetensors");
+    good(&["keygen", "--preset", "L13", "--rotations", "1", "--public", "--out", &keys], "");
+    good(&["encrypt", "-", "--key", &secret, "--out", &x], "3 0.5 -2");
+    let params = Secret::read(Path::new(&secret)).unwrap().params;
+    let server = Server { eval: place.at("keys/eval").into(), x: x.into(), y: (&y).into(), params: params.clone() };
+    Host::new(params).run(Choice::Scalar, server).unwrap();
+    near(&numbers(&good(&["decrypt", &y, "--key", &secret], "")), &[0.25, 4.0], 1e-4);
+}
