@@ -165,7 +165,7 @@ fn draw<B: Backend>(
     let digit_words = size(params.line().with(params.specials()));
     words.resize(params.digits() * digit_words, 0);
     for (j, words) in words.chunks_exact_mut(digit_words).enumerate() {
-        let [b, _] = switching_digit(be, params, sk, switch, j, seed, &mut rng, scratch)?;
+        let [b, _] = switching_digit(be, params, sk, (switch, params.highest()), j, seed, &mut rng, scratch)?;
         be.download(&b, words)?;
     }
     Ok(())

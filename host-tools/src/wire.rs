@@ -43,7 +43,7 @@ fn digits<B: Backend>(be: &mut B, view: &View<'_>, seed: &Seed) -> Result<Evalua
         be.upload(&mut b, words)?;
         digits.push([b, expand(be, 1, basis, seed, j as u64)?]);
     }
-    Ok(EvaluationKey { digits })
+    Ok(EvaluationKey { level: params.highest(), digits })
 }
 
 /// Loads the ciphertexts of a file as one batch.

@@ -27,6 +27,13 @@ pub enum Error {
     },
     /// No relinearisation key.
     MissingRelinKey,
+    /// The key was made for lower levels.
+    KeyLevel {
+        /// The highest level that the key serves.
+        key: u8,
+        /// The level of the operand.
+        operand: u8,
+    },
     /// A rotation that was not hoisted, or a diagonal that was not encoded for a linear map.
     NotHoisted {
         /// The rotation asked for.
@@ -123,6 +130,9 @@ impl fmt::Display for Error {
             Error::LevelMismatch { left, right } => write!(f, "operands at levels {left} and {right}"),
             Error::LevelExhausted { need, have } => write!(f, "level {need} needed, {have} left"),
             Error::MissingGaloisKey { galois } => write!(f, "no key for the automorphism X -> X^{galois}"),
+            Error::KeyLevel { key, operand } => {
+                write!(f, "a key for levels up to {key}, an operand at level {operand}")
+            }
             Error::MissingRelinKey => write!(f, "no relinearisation key"),
             Error::NotHoisted { step } => write!(f, "the rotation by {step} was not hoisted"),
             Error::BadRange { lo, hi } => write!(f, "no approximation is known on [{lo}, {hi}]"),

@@ -104,7 +104,15 @@ impl<B: Backend> Bed<'_, B> {
     pub(super) fn evaluation_key(&mut self, switch: Switch) -> Result<EvaluationKey<B>> {
         let (seed, mut rng) = (random::bytes()?, random::generator()?);
         let (be, scratch) = (&mut self.ckks.be, &mut self.scratch);
-        Ok(EvaluationKey::generate(be, self.params, &self.sk, switch, &seed, &mut rng, scratch)?)
+        Ok(EvaluationKey::generate(
+            be,
+            self.params,
+            &self.sk,
+            (switch, self.params.highest()),
+            &seed,
+            &mut rng,
+            scratch,
+        )?)
     }
 
     /// Bytes of a whole key in memory.

@@ -40,7 +40,7 @@ impl<B: Backend> Ckks<'_, B> {
             accs.push(self.pair(pq)?.map(Poly::into_limbs));
         }
         let Self { be, ws, params, keys, .. } = self;
-        let keys = galois.iter().map(|g| keys.galois(*g)).collect::<Result<Vec<_>>>()?;
+        let keys = galois.iter().map(|g| keys.galois(*g, level)).collect::<Result<Vec<_>>>()?;
         be.key_switch(params.q(level), params.alpha(), d.limbs(), &keys, &mut accs, ws);
         Ok(accs.into_iter().map(typed).collect())
     }
@@ -49,7 +49,7 @@ impl<B: Backend> Ckks<'_, B> {
     pub(super) fn relinearize(&mut self, level: u8, c2: &Poly<Eval, B>) -> Result<[Poly<Eval, B>; 2]> {
         let mut acc = [self.pair(self.params.pq(level))?.map(Poly::into_limbs)];
         let Self { be, ws, params, keys, .. } = self;
-        be.key_switch(params.q(level), params.alpha(), c2.limbs(), &[keys.relin()?], &mut acc, ws);
+        be.key_switch(params.q(level), params.alpha(), c2.limbs(), &[keys.relin(level)?], &mut acc, ws);
         let [acc] = acc;
         Ok(typed(acc))
     }

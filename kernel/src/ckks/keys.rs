@@ -142,21 +142,34 @@ pub fn gadget_pair<B: Backend>(
     Ok([b, a])
 }
 
-/// Draws digit j of a key: `params.digits()` calls are one key. The pair is over P and the line; `sk` covers both.
+/// The basis of a key that serves every level up to `level`: P, and the line as far as that level reaches.
+pub fn key_basis(params: &Params, level: u8) -> Basis {
+    let line = params.line();
+    Basis { end: params.q(level).end, ..line.with(params.specials()) }
+}
+
+/// Digits of a key that serves every level up to `level`.
+pub fn key_digits(params: &Params, level: u8) -> usize {
+    let limbs = key_basis(params, level).len() - params.specials() as usize;
+    if params.alpha() == 0 { 0 } else { limbs.div_ceil(params.alpha() as usize) }
+}
+
+/// Draws digit j of a key for levels up to `level`: [`key_digits`] calls are one key. The pair is over [`key_basis`],
+/// which `sk` covers.
 ///
 /// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
 pub fn switching_digit<B: Backend>(
     be: &mut B,
     params: &Params,
     sk: &SecretKey<B>,
-    switch: Switch,
+    (switch, level): (Switch, u8),
     j: usize,
     seed: &Seed,
     rng: &mut impl rand_core::CryptoRng,
     scratch: &mut [i64],
 ) -> Result<Pair<B::Buf>> {
-    let full = params.line().with(params.specials());
-    let rows = digit(params.line(), params.specials(), params.alpha(), j);
+    let full = key_basis(params, level);
+    let rows = digit(full.with(0), params.specials(), params.alpha(), j);
     let mut other = be.alloc(Shape { count: 1, basis: full, cols: params.n() as u32 })?;
     let s = sk.limbs();
     let (from, under) = match switch {
@@ -211,9 +224,11 @@ impl<B: Backend> PublicKey<B> {
     }
 }
 
-/// A key-switching key: one pair (b_j, a_j) a digit, over P and the line.
+/// A key-switching key: one pair (b_j, a_j) a digit, over [`key_basis`] of the highest level that it serves.
 #[cfg(feature = "alloc")]
 pub struct EvaluationKey<B: Backend> {
+    /// The highest level that it serves.
+    pub level: u8,
     /// The digits.
     pub digits: alloc::vec::Vec<Pair<B::Buf>>,
 }
@@ -225,13 +240,18 @@ impl<B: Backend> EvaluationKey<B> {
         be: &mut B,
         params: &Params,
         sk: &SecretKey<B>,
-        switch: Switch,
+        (switch, level): (Switch, u8),
         seed: &Seed,
         rng: &mut impl rand_core::CryptoRng,
         scratch: &mut [i64],
     ) -> Result<Self> {
-        let digit = |j| switching_digit(be, params, sk, switch, j, seed, rng, scratch);
-        Ok(Self { digits: (0..params.digits()).map(digit).collect::<Result<_>>()? })
+        let digit = |j| switching_digit(be, params, sk, (switch, level), j, seed, rng, scratch);
+        Ok(Self { level, digits: (0..key_digits(params, level)).map(digit).collect::<Result<_>>()? })
+    }
+
+    /// The digits, if the key serves `level`.
+    fn at(&self, level: u8) -> Result<&[Pair<B::Buf>]> {
+        if level <= self.level { Ok(&self.digits) } else { Err(Error::KeyLevel { key: self.level, operand: level }) }
     }
 }
 
@@ -255,13 +275,13 @@ impl<B: Backend> Default for Keys<B> {
 
 #[cfg(feature = "alloc")]
 impl<B: Backend> Keys<B> {
-    /// The digits of the relinearisation key.
-    pub fn relin(&self) -> Result<&[Pair<B::Buf>]> {
-        self.relin.as_ref().map(|k| &k.digits[..]).ok_or(Error::MissingRelinKey)
+    /// The digits of the relinearisation key, for an operand at `level`.
+    pub fn relin(&self, level: u8) -> Result<&[Pair<B::Buf>]> {
+        self.relin.as_ref().ok_or(Error::MissingRelinKey)?.at(level)
     }
 
-    /// The digits of the key of X -> X^`galois`.
-    pub fn galois(&self, galois: u32) -> Result<&[Pair<B::Buf>]> {
-        self.galois.get(&galois).map(|k| &k.digits[..]).ok_or(Error::MissingGaloisKey { galois })
+    /// The digits of the key of X -> X^`galois`, for an operand at `level`.
+    pub fn galois(&self, galois: u32, level: u8) -> Result<&[Pair<B::Buf>]> {
+        self.galois.get(&galois).ok_or(Error::MissingGaloisKey { galois })?.at(level)
     }
 }
