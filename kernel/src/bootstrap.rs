@@ -94,6 +94,21 @@ impl<P> Bootstrapper<P> {
         })
     }
 
+    /// The same steps with each encoded diagonal replaced, its level being known.
+    pub fn map<Q>(&self, f: impl Fn(u8) -> Q) -> Bootstrapper<Q> {
+        let maps = |maps: &[Encoded<P>]| maps.iter().map(|m| m.map(|_| f(m.level()))).collect();
+        Bootstrapper {
+            order: self.order,
+            highest: self.highest,
+            input: self.input,
+            slots_to_coeffs: maps(&self.slots_to_coeffs),
+            coeffs_to_slots: maps(&self.coeffs_to_slots),
+            sine: self.sine.clone(),
+            shift: self.shift,
+            project: self.project.clone(),
+        }
+    }
+
     /// The order of its steps.
     pub fn order(&self) -> Order {
         self.order

@@ -25,6 +25,13 @@ pub enum Error {
         /// Galois element g of X -> X^g.
         galois: u32,
     },
+    /// No Galois key for this rotation.
+    MissingRotationKey {
+        /// Slots to the left.
+        step: i32,
+        /// Its Galois element.
+        galois: u32,
+    },
     /// No relinearisation key.
     MissingRelinKey,
     /// The key was made for lower levels.
@@ -132,6 +139,9 @@ impl fmt::Display for Error {
             Error::MissingGaloisKey { galois } => write!(f, "no key for the automorphism X -> X^{galois}"),
             Error::KeyLevel { key, operand } => {
                 write!(f, "a key for levels up to {key}, an operand at level {operand}")
+            }
+            Error::MissingRotationKey { step, galois } => {
+                write!(f, "no key for the rotation by {step} slots, X -> X^{galois}")
             }
             Error::MissingRelinKey => write!(f, "no relinearisation key"),
             Error::NotHoisted { step } => write!(f, "the rotation by {step} was not hoisted"),

@@ -139,6 +139,15 @@ impl Trace {
         self.demand.rotations.keys().copied().collect()
     }
 
+    /// The keys that `bootstrapper` needs.
+    pub fn demand_of<P>(slots: usize, bootstrapper: &Bootstrapper<P>) -> Result<Demand> {
+        let mut trace = Trace::new(slots, None);
+        let outline = bootstrapper.map(|level| PlainLevel { level, diagonal: true });
+        let x = trace.input(outline.input());
+        outline.refresh(&mut trace, x)?;
+        Ok(trace.demand)
+    }
+
     /// Every key so far.
     pub fn demand(&self) -> &Demand {
         &self.demand

@@ -149,6 +149,17 @@ impl<P> Encoded<P> {
         Ok(Self { babies, giants, plain, level })
     }
 
+    /// The same map with each diagonal replaced.
+    pub fn map<Q>(&self, f: impl Fn(&P) -> Q) -> Encoded<Q> {
+        let plain = self.plain.iter().map(|p| p.as_ref().map(&f)).collect();
+        Encoded { babies: self.babies.clone(), giants: self.giants.clone(), plain, level: self.level }
+    }
+
+    /// The level that it takes.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
     /// The map of a vector, at least at the level of the encoding. Depth 1.
     pub fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         let x = ev.level_down(x, self.level)?;

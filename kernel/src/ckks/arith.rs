@@ -194,7 +194,9 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
             return Ok(x);
         }
         let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
-        let x = bootstrapper.refresh(self, x)?;
+        self.keys.meet(self.params, &bootstrapper.1)?;
+        self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
+        let x = bootstrapper.0.refresh(self, x)?;
         if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     params::Params,
     poly::{Coeff, Eval, Poly},
     ring::{Basis, Constants},
+    trace::{Demand, Trace},
 };
 use alloc::{rc::Rc, vec, vec::Vec};
 
@@ -36,7 +37,7 @@ pub struct Ckks<'p, B: Backend> {
     pub(super) params: &'p Params,
     pub(super) keys: Keys<B>,
     pub(super) ws: Workspace<B::Buf>,
-    pub(super) bootstrapper: Option<Rc<Bootstrapper<Plaintext<B>>>>,
+    pub(super) bootstrapper: Option<Rc<(Bootstrapper<Plaintext<B>>, Demand)>>,
     batch: u16,
     roots: Vec<Complex>,
     slots: Vec<Complex>,
@@ -53,11 +54,13 @@ impl<'p, B: Backend> Ckks<'p, B> {
         Ok(Self { be, params, keys, ws, bootstrapper: None, batch, roots, slots, coeffs })
     }
 
-    /// From now on a refresh bootstraps vectors of period `slots` in this way. The keys that a [`crate::trace::Trace`] of the
-    /// same bootstrapper demands must be there when it runs.
+    /// From now on a refresh bootstraps vectors of period `slots` in this way, with the keys that
+    /// [`Trace::demand_of`] says: it looks for all of them before it starts.
     pub fn bootstrap_with(&mut self, slots: usize, order: Order) -> Result<()> {
         let params = self.params;
-        self.bootstrapper = Some(Rc::new(Bootstrapper::new(self, params, slots, order)?));
+        let bootstrapper = Bootstrapper::new(self, params, slots, order)?;
+        let demand = Trace::demand_of(params.slots(), &bootstrapper)?;
+        self.bootstrapper = Some(Rc::new((bootstrapper, demand)));
         Ok(())
     }
 

@@ -21,9 +21,9 @@ pub struct Hoisted<B: Backend> {
 }
 
 impl<B: Backend> Hoisted<B> {
-    fn get(&self, k: i32, galois: u32) -> Result<&[Poly<Eval, B>; 2]> {
+    fn get(&self, k: i32) -> Result<&[Poly<Eval, B>; 2]> {
         let found = self.rotated.iter().find(|(step, _)| *step == k);
-        found.map(|(_, pair)| pair).ok_or(Error::MissingGaloisKey { galois })
+        found.map(|(_, pair)| pair).ok_or(Error::NotHoisted { step: k })
     }
 }
 
@@ -99,7 +99,7 @@ impl<B: Backend> Ckks<'_, B> {
     }
 
     pub(super) fn hoisted_rotation(&mut self, h: &Hoisted<B>, k: i32) -> Result<Ciphertext<B>> {
-        let pair = h.get(k, self.params.galois(k))?;
+        let pair = h.get(k)?;
         let c = self.switch_basis(self.params.pq(h.level), self.params.q(h.level), pair)?;
         Ok(Ciphertext { c, level: h.level })
     }
@@ -113,7 +113,7 @@ impl<B: Backend> Ckks<'_, B> {
                 if plain.level != h.level {
                     return Err(Error::LevelMismatch { left: h.level, right: plain.level });
                 }
-                let pair = h.get(map.babies[b], self.params.galois(map.babies[b]))?;
+                let pair = h.get(map.babies[b])?;
                 for (terms, rotated) in terms.iter_mut().zip(pair) {
                     terms.push((rotated.limbs(), plain.m.limbs()));
                 }

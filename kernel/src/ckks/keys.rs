@@ -275,6 +275,24 @@ impl<B: Backend> Default for Keys<B> {
 
 #[cfg(feature = "alloc")]
 impl<B: Backend> Keys<B> {
+    /// An error that names the first key of `demand` that is missing or was made for lower levels.
+    pub fn meet(&self, params: &Params, demand: &crate::trace::Demand) -> Result<()> {
+        if let Some(level) = demand.relin {
+            self.relin(level)?;
+        }
+        if let Some(level) = demand.conjugate {
+            self.galois(params.galois_conjugate(), level)?;
+        }
+        for (step, level) in &demand.rotations {
+            let key = self.galois(params.galois(*step), *level);
+            key.map_err(|e| match e {
+                Error::MissingGaloisKey { galois } => Error::MissingRotationKey { step: *step, galois },
+                other => other,
+            })?;
+        }
+        Ok(())
+    }
+
     /// The digits of the relinearisation key, for an operand at `level`.
     pub fn relin(&self, level: u8) -> Result<&[Pair<B::Buf>]> {
         self.relin.as_ref().ok_or(Error::MissingRelinKey)?.at(level)
