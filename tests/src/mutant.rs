@@ -3,7 +3,7 @@
 use kernel::{
     Result,
     backend::{Backend, Limbs, Op, Pair, Shape, Term, Workspace},
-    ring::{Basis, Lift, Ring},
+    ring::{Basis, Ring, sample::Seed},
 };
 
 /// What is wrong with a [`Mutant`].
@@ -19,8 +19,8 @@ pub enum Fault {
     OneRowTooMany,
     /// A second operand of count 1 serves the first item only.
     NoBroadcast,
-    /// Conversions never correct the overflow.
-    NeverCentered,
+    /// Conversions are off by the source modulus, as without the correction of the overflow.
+    NotCentered,
     /// A key switch forgets its last digit.
     DigitForgotten,
     /// Automorphisms go the other way.
@@ -33,6 +33,7 @@ pub enum Fault {
 pub enum Method {
     Upload,
     UploadSigned,
+    UploadUniform,
     Copy,
     Zip,
     ZipAssign,
@@ -52,9 +53,10 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 17] = [
+    pub const ALL: [Method; 18] = [
         Method::Upload,
         Method::UploadSigned,
+        Method::UploadUniform,
         Method::Copy,
         Method::Zip,
         Method::ZipAssign,
@@ -151,6 +153,12 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         Ok(())
     }
 
+    fn upload_uniform(&mut self, dst: &mut Limbs<B::Buf>, seed: &Seed, stream: u64) -> Result<()> {
+        self.inner.upload_uniform(dst, seed, stream)?;
+        self.spoil(Method::UploadUniform, dst.shape.basis, dst);
+        Ok(())
+    }
+
     fn download(&mut self, src: &Limbs<B::Buf>, dst: &mut [u32]) -> Result<()> {
         self.inner.download(src, dst)
     }
@@ -212,9 +220,13 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         self.spoil(Method::Permute, over, out);
     }
 
-    fn convert(&mut self, lift: Lift, from: Basis, to: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>) {
-        let lift = if self.fault == Fault::NeverCentered { Lift::Fast } else { lift };
-        self.inner.convert(lift, from, to, out, a);
+    fn convert(&mut self, from: Basis, to: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>) {
+        self.inner.convert(from, to, out, a);
+        if self.fault == Fault::NotCentered {
+            let ring = self.inner.ring();
+            let modulus: Vec<u32> = to.iter().map(|m| ring.product(from, ring.modulus(m))).collect();
+            self.inner.scalar_assign(Op::Add, to, out, &modulus);
+        }
         self.spoil(Method::Convert, to, out);
     }
 
@@ -244,10 +256,10 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         from: Basis,
         to: Basis,
         out: &mut Limbs<B::Buf>,
-        a: &mut Limbs<B::Buf>,
-        tmp: &mut Limbs<B::Buf>,
+        a: &Limbs<B::Buf>,
+        ws: &mut Workspace<B::Buf>,
     ) {
-        self.inner.mod_switch(from, to, out, a, tmp);
+        self.inner.mod_switch(from, to, out, a, ws);
         self.spoil(Method::ModSwitch, to, out);
     }
 

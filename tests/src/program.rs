@@ -4,7 +4,7 @@
 use kernel::{
     Result,
     backend::{Backend, Limbs, Op, Pair, Shape},
-    ring::{Basis, Lift},
+    ring::{Basis, sample::Seed},
 };
 
 /// Index of a register.
@@ -15,6 +15,7 @@ pub type Reg = usize;
 #[allow(missing_docs)]
 pub enum Step {
     UploadSigned { out: Reg, coeffs: Vec<i64> },
+    UploadUniform { out: Reg, seed: Seed, stream: u64 },
     Copy { over: Basis, out: Reg, a: Reg },
     Zip { op: Op, over: Basis, out: Reg, a: Reg, b: Reg },
     ZipAssign { op: Op, over: Basis, acc: Reg, b: Reg },
@@ -24,11 +25,11 @@ pub enum Step {
     Ntt { over: Basis, a: Reg },
     Intt { over: Basis, a: Reg },
     Permute { over: Basis, out: Reg, a: Reg, galois: u32 },
-    Convert { lift: Lift, from: Basis, to: Basis, out: Reg, a: Reg },
+    Convert { from: Basis, to: Basis, out: Reg, a: Reg },
     Dot { over: Basis, out: Reg, terms: Vec<(Reg, Reg)> },
     Tensor { over: Basis, out: [Reg; 3], a: [Reg; 2], b: [Reg; 2] },
     ModUp { digit: Basis, over: Basis, out: Reg, a: Reg, coeff: Reg },
-    ModSwitch { from: Basis, to: Basis, out: Reg, a: Reg, tmp: Reg },
+    ModSwitch { from: Basis, to: Basis, out: Reg, a: Reg },
     KeySwitch { q: Basis, alpha: u16, digits: usize, d: Reg, keys: Vec<Vec<[Reg; 2]>>, accs: Vec<[Reg; 2]> },
 }
 
@@ -134,6 +135,9 @@ impl<Buf> File<Buf> {
     fn step<B: Backend<Buf = Buf>>(&mut self, be: &mut B, step: &Step) -> Result<()> {
         match *step {
             Step::UploadSigned { out, ref coeffs } => return self.write(out, |_, out| be.upload_signed(out, coeffs)),
+            Step::UploadUniform { out, ref seed, stream } => {
+                return self.write(out, |_, out| be.upload_uniform(out, seed, stream));
+            }
             Step::Copy { over, out, a } => self.write(out, |f, out| be.copy(over, out, f.get(a))),
             Step::Zip { op, over, out, a, b } => {
                 self.write(out, |f, out| be.zip(op, over, out, f.get(a), f.get(b)));
@@ -153,9 +157,7 @@ impl<Buf> File<Buf> {
             Step::Permute { over, out, a, galois } => {
                 self.write(out, |f, out| be.permute(over, out, f.get(a), galois));
             }
-            Step::Convert { lift, from, to, out, a } => {
-                self.write(out, |f, out| be.convert(lift, from, to, out, f.get(a)));
-            }
+            Step::Convert { from, to, out, a } => self.write(out, |f, out| be.convert(from, to, out, f.get(a))),
             Step::Dot { over, out, ref terms } => self.write(out, |f, out| {
                 let terms: Vec<_> = terms.iter().map(|(a, b)| (f.get(*a), f.get(*b))).collect();
                 be.dot(over, out, &terms);
@@ -169,14 +171,9 @@ impl<Buf> File<Buf> {
             Step::ModUp { digit, over, out, a, coeff } => {
                 self.write(out, |f, out| be.mod_up(digit, over, out, f.get(a), f.get(coeff)));
             }
-            Step::ModSwitch { from, to, out, a, tmp } => {
-                let (mut limbs, mut scratch) = (self.take(a), self.take(tmp));
-                self.write(out, |_, out| be.mod_switch(from, to, out, &mut limbs, &mut scratch));
-                // What the contract leaves open is set to 0, so that registers compare word for word.
-                be.scalar_assign(Op::Mul, from.minus(to), &mut limbs, &vec![0; from.minus(to).len()]);
-                be.scalar_assign(Op::Mul, to, &mut scratch, &vec![0; to.len()]);
-                self.put(a, limbs);
-                self.put(tmp, scratch);
+            Step::ModSwitch { from, to, out, a } => {
+                let mut ws = be.workspace(self.get(a).shape.count, 0)?;
+                self.write(out, |f, out| be.mod_switch(from, to, out, f.get(a), &mut ws));
             }
             Step::KeySwitch { q, alpha, digits, d, ref keys, ref accs } => {
                 let mut ws = be.workspace(self.get(d).shape.count, digits)?;

@@ -50,7 +50,7 @@ fn every_misreading_of_the_contract_is_found() {
         Fault::NotCanonical,
         Fault::OneRowTooMany,
         Fault::NoBroadcast,
-        Fault::NeverCentered,
+        Fault::NotCentered,
         Fault::DigitForgotten,
         Fault::GaloisInverted,
     ] {

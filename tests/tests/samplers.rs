@@ -61,7 +61,7 @@ fn uniform_words_are_the_words_of_the_stream_that_are_small_enough() {
 
 #[test]
 fn ternary_secrets_are_balanced() {
-    let mut out = vec![9i8; SAMPLES];
+    let mut out = vec![9i64; SAMPLES];
     sample::ternary(&mut ChaCha20Rng::from_seed([4; 32]), &mut out);
     let counts = [-1, 0, 1].map(|v| out.iter().filter(|x| **x == v).count() as u64);
     assert_eq!(counts.iter().sum::<u64>(), SAMPLES as u64);

@@ -9,7 +9,7 @@ use kernel::backend::Op;
 
 const OPS: [Op; 3] = [Op::Add, Op::Sub, Op::Mul];
 
-/// Uploads, signed uploads and copies.
+/// Uploads, of words, of signed integers and of a seed, and copies.
 pub fn words_move_in_and_out(chain: &Chain) -> impl Iterator<Item = Program> {
     let (n, over) = (chain.params.n(), chain.params.q(0));
     let room = wider(chain, over);
@@ -19,6 +19,8 @@ pub fn words_move_in_and_out(chain: &Chain) -> impl Iterator<Item = Program> {
         let signed = b.garbage(count, room, cols);
         let coeffs = b.signed(count as usize * cols);
         b.step(Step::UploadSigned { out: signed, coeffs });
+        let uniform = b.garbage(count, room, cols);
+        b.step(Step::UploadUniform { out: uniform, seed: [count as u8; 32], stream: 7 });
         let copy = b.garbage(count, room, cols);
         b.step(Step::Copy { over, out: copy, a: signed });
         b.finish()

@@ -7,7 +7,7 @@ use crate::{
 };
 use kernel::{
     backend::digit,
-    ring::{Basis, Lift, convert::MAX_SOURCES},
+    ring::{Basis, convert::MAX_SOURCES},
 };
 
 /// Pairs (from, to): one source, all terminals, P, a full digit, as many sources as there may be; targets below,
@@ -33,17 +33,15 @@ fn conversions(chain: &Chain) -> Vec<(Basis, Basis)> {
     cases.into_iter().filter(possible).collect()
 }
 
-/// Both lifts, on the integers where they turn.
+/// The representative nearest to 0, on the integers where it turns.
 pub fn conversions_lift_as_they_say(chain: &Chain) -> impl Iterator<Item = Program> {
     let n = chain.params.n();
     conversions(chain).into_iter().map(move |(from, to)| {
         let mut b = Build::new(chain, format!("conversion {from:?} -> {to:?}"));
         let (wide, narrow) = (b.edges(2, wider(chain, from), n), b.edges(1, from, n / 4));
-        for lift in [Lift::Fast, Lift::Centered] {
-            let (out, small) = (b.garbage(2, to, n), b.garbage(1, wider(chain, to), n / 4));
-            b.step(Step::Convert { lift, from, to, out, a: wide });
-            b.step(Step::Convert { lift, from, to, out: small, a: narrow });
-        }
+        let (out, small) = (b.garbage(2, to, n), b.garbage(1, wider(chain, to), n / 4));
+        b.step(Step::Convert { from, to, out, a: wide });
+        b.step(Step::Convert { from, to, out: small, a: narrow });
         b.finish()
     })
 }
@@ -95,17 +93,16 @@ fn switches(chain: &Chain) -> Vec<(Basis, Basis)> {
     pairs
 }
 
-/// round(aR/D), operands just large enough or larger, polynomials in X and in X^2.
+/// round(aR/D), operands just large enough or larger, one or two of them.
 pub fn switching_moduli_rounds_to_nearest(chain: &Chain) -> impl Iterator<Item = Program> {
     let n = chain.params.n();
     switches(chain).into_iter().map(move |(from, to)| {
         let mut b = Build::new(chain, format!("{from:?} to {to:?}"));
-        for (count, cols, roomy) in [(2, n, true), (1, n / 2, false)] {
+        for (count, roomy) in [(2, true), (1, false)] {
             let room = |basis: Basis| if roomy { wider(chain, basis) } else { basis };
-            let (a, out) = (b.edges(count, room(from), cols), b.garbage(count, room(to), cols));
-            let tmp = b.garbage(count, room(to), cols);
+            let (a, out) = (b.edges(count, room(from), n), b.garbage(count, room(to), n));
             b.step(Step::Ntt { over: from, a });
-            b.step(Step::ModSwitch { from, to, out, a, tmp });
+            b.step(Step::ModSwitch { from, to, out, a });
         }
         b.finish()
     })

@@ -8,7 +8,7 @@ use crate::{
 };
 use kernel::{
     backend::{Op, digit},
-    ring::{Basis, Lift, convert::MAX_SOURCES},
+    ring::{Basis, convert::MAX_SOURCES},
 };
 
 /// A few programs, each of a dozen steps.
@@ -114,15 +114,12 @@ impl<F: FnMut(usize) -> usize> Chooser<'_, F> {
             6 => Step::Ntt { over, a },
             7 => Step::Intt { over, a },
             8 => Step::Permute { over, out, a, galois },
-            9 => {
-                let (from, lift) = (self.sources(), self.of(&[Lift::Fast, Lift::Centered]));
-                Step::Convert { lift, from, to: over, out, a }
-            }
+            9 => Step::Convert { from: self.sources(), to: over, out, a },
             10 => Step::Dot { over, out, terms: vec![(a, other), (b1, a), (b1, other)] },
             11 => Step::Tensor { over, out: [out, a, b1], a: [c1, d1], b: [d1, self.of(&[c1, 5, 6])] },
             12 => {
                 let (from, to) = self.switch()?;
-                Step::ModSwitch { from, to, out, a, tmp: b1 }
+                Step::ModSwitch { from, to, out, a }
             }
             _ => {
                 let params = &self.chain.params;

@@ -35,15 +35,14 @@ impl Residues {
         x.iter().zip(&self.primes).zip(&self.hats).map(digit).collect()
     }
 
-    /// sum_i y_i F/f_i: what the fast conversion makes of residues. It is x + uF, 0 <= u < number of primes.
-    pub fn fast(&self, x: &[u32]) -> BigUint {
-        let y = self.digits(x);
+    /// sum_i y_i F/f_i, which is x + uF with 0 <= u < number of primes.
+    fn sum(&self, y: &[u32]) -> BigUint {
         y.iter().zip(&self.hats).map(|(y, (hat, _))| hat * y).sum()
     }
 
     /// The integer in [0, F) with these residues.
     pub fn exact(&self, x: &[u32]) -> BigUint {
-        self.fast(x) % &self.modulus
+        self.sum(&self.digits(x)) % &self.modulus
     }
 
     /// The representative nearest to 0, by the rule that every backend follows: v = round(sum y_i / f_i) in 29
@@ -56,9 +55,9 @@ impl Residues {
             ((BigUint::from(*y) << shift) * inverse) >> 32usize
         };
         let y = self.digits(x);
-        let sum: BigUint = y.iter().zip(&self.primes).map(fraction).sum();
-        let v = (sum + (1u32 << 28)) >> 29usize;
-        let t = BigInt::from(self.fast(x)) - BigInt::from(v * &self.modulus);
+        let quotient: BigUint = y.iter().zip(&self.primes).map(fraction).sum();
+        let v = (quotient + (1u32 << 28)) >> 29usize;
+        let t = BigInt::from(self.sum(&y)) - BigInt::from(v * &self.modulus);
         let half = BigInt::from(self.modulus.clone()) << 27usize; // F/2 in units of 2^-28
         let slack = BigInt::from(&self.modulus * self.primes.len());
         assert!(BigInt::from(t.magnitude().clone()) << 28usize <= half + slack, "{t} is not centred");
@@ -90,9 +89,9 @@ mod tests {
         for x in [0u128, 1, 12345678901234567890, 786433 * 1054212097 * 1073479681 - 1] {
             let residues = PRIMES.map(|q| (x % q as u128) as u32);
             assert_eq!(r.exact(&residues), BigUint::from(x));
-            let fast = r.fast(&residues);
-            assert_eq!(&fast % r.modulus(), BigUint::from(x));
-            assert!(fast < r.modulus() * 3u32);
+            let sum = r.sum(&r.digits(&residues));
+            assert_eq!(&sum % r.modulus(), BigUint::from(x));
+            assert!(sum < r.modulus() * 3u32);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{automorphism, evaluate, integers, integers::Residues, interpolate, o
 use crate::program::{Program, Reg, Step};
 use kernel::{
     backend::{Op, Shape},
-    ring::{Basis, Lift, Ring},
+    ring::{Basis, MAX_MODULI, Ring, sample},
 };
 use num_bigint::BigInt;
 
@@ -126,14 +126,11 @@ impl Machine<'_> {
         (0..rows[0].len()).map(|x| lift(&residues, &column(x))).collect()
     }
 
-    fn convert(&mut self, lift: Lift, from: Basis, to: Basis, out: Reg, a: Reg) {
+    fn convert(&mut self, from: Basis, to: Basis, out: Reg, a: Reg) {
         let from: Vec<usize> = from.iter().collect();
         for item in self.items(out) {
             let rows: Vec<Vec<u32>> = from.iter().map(|m| self.registers[a].get(item, *m).to_vec()).collect();
-            let integers = self.lifted(&from, &rows, |r, x| match lift {
-                Lift::Fast => r.fast(x).into(),
-                Lift::Centered => r.centered(x),
-            });
+            let integers = self.lifted(&from, &rows, Residues::centered);
             for m in to.iter() {
                 let words = integers.iter().map(|x| integers::rem(x, self.q(m))).collect();
                 self.registers[out].set(item, m, words);
@@ -141,9 +138,9 @@ impl Machine<'_> {
         }
     }
 
-    /// Eval rows `over`: the fast lift of Coeff rows `digit`.
+    /// Eval rows `over`: the centred lift of Coeff rows `digit`.
     fn extended(&self, digit: &[usize], over: Basis, coefficients: &[Vec<u32>]) -> Vec<Vec<u32>> {
-        let integers = self.lifted(digit, coefficients, |r, x| r.fast(x).into());
+        let integers = self.lifted(digit, coefficients, Residues::centered);
         let residues = |m: usize| integers.iter().map(|x| integers::rem(x, self.q(m))).collect::<Vec<u32>>();
         over.iter().map(|m| self.values(m, &residues(m))).collect()
     }
@@ -212,6 +209,15 @@ impl Machine<'_> {
                     coeffs.iter().map(|c| (*c as i128).rem_euclid(f.q(m) as i128) as u32).collect()
                 });
             }
+            Step::UploadUniform { out, ref seed, stream } => {
+                let Shape { basis, cols, .. } = self.registers[out].shape;
+                self.each(basis.iter(), out, |f, item, m| {
+                    let mut words = vec![0; cols as usize]; // the sampler has tests of its own
+                    let stream = MAX_MODULI as u64 * (stream + item as u64) + m as u64;
+                    sample::uniform(f.ring.modulus(m), seed, stream, &mut words);
+                    words
+                });
+            }
             Step::Copy { over, out, a } => {
                 self.each(over.iter(), out, |f, item, m| f.registers[a].get(item, m).to_vec());
             }
@@ -227,7 +233,7 @@ impl Machine<'_> {
             Step::Permute { over, out, a, galois } => self.each(over.iter(), out, |f, item, m| {
                 f.values(m, &automorphism(f.q(m), galois, &f.coefficients(a, item, m)))
             }),
-            Step::Convert { lift, from, to, out, a } => self.convert(lift, from, to, out, a),
+            Step::Convert { from, to, out, a } => self.convert(from, to, out, a),
             Step::Dot { over, out, ref terms } => self.dot(Op::Mul, over, out, terms, None),
             Step::Tensor { over, out, a, b } => {
                 self.dot(Op::Mul, over, out[0], &[(a[0], b[0])], None);
@@ -247,13 +253,7 @@ impl Machine<'_> {
                     }
                 }
             }
-            Step::ModSwitch { from, to, out, a, tmp } => {
-                self.mod_switch(from, to, out, a);
-                let zeros = |f: &Self, reg: Reg| vec![0; f.registers[reg].shape.cols as usize];
-                let drop: Vec<usize> = from.iter().filter(|m| !to.iter().any(|x| x == *m)).collect();
-                self.each(drop.into_iter(), a, |f, _, _| zeros(f, a));
-                self.each(to.iter(), tmp, |f, _, _| zeros(f, tmp));
-            }
+            Step::ModSwitch { from, to, out, a } => self.mod_switch(from, to, out, a),
             Step::KeySwitch { q, alpha, d, ref keys, ref accs, .. } => self.key_switch(q, alpha, d, keys, accs),
         }
     }
