@@ -25,6 +25,9 @@ pub mod transforms;
 /// The largest degree at which the oracle, quadratic in n, is asked.
 pub const ORACLE: usize = 1024;
 
+/// The largest degree at which every basis and level is tried, not some at both ends of the line.
+pub const EXHAUSTIVE: usize = 64;
+
 /// A program and the words of its registers after it.
 #[derive(Debug)]
 pub struct Law<'c> {
@@ -120,7 +123,7 @@ pub fn bases(chain: &Chain) -> Vec<Basis> {
     let (params, k) = (&chain.params, chain.params.specials());
     let (first, last) = (params.line().start as usize, params.line().end as usize);
     let mut bases = vec![params.pq(0), Basis::span(first, first + 1), Basis::span(last - 1, last).with(k / 2)];
-    if params.n() <= ORACLE {
+    if params.n() <= EXHAUSTIVE {
         bases.extend([chain.full(), params.q(params.top()), Basis::span(first, first).with(k)]);
     }
     bases.retain(|basis| !basis.is_empty());

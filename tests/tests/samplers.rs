@@ -73,6 +73,25 @@ fn ternary_secrets_are_balanced() {
 }
 
 #[test]
+fn sparse_secrets_have_their_weight_at_uniform_places() {
+    let (mut rng, mut out) = (ChaCha20Rng::from_seed([6; 32]), vec![9i64; 256]);
+    let (mut places, mut positive) = (vec![0u64; 256], 0);
+    for _ in 0..2000 {
+        sample::sparse_ternary(&mut rng, 32, &mut out);
+        assert_eq!(out.iter().map(|x| x.abs()).sum::<i64>(), 32);
+        assert!(out.iter().all(|x| x.abs() <= 1));
+        places.iter_mut().zip(&out).for_each(|(p, x)| *p += x.unsigned_abs());
+        positive += out.iter().filter(|x| **x > 0).count();
+    }
+    // Places of one draw exclude each other, so the statistic is below that of independent draws: by 1 - 32/256.
+    let deviations = (chi_square(&places) / 0.875 - 255.0) / 510f64.sqrt();
+    assert!(deviations.abs() < 6.0, "places: {deviations:.1} standard deviations");
+    assert!((positive as f64 - 32000.0).abs() < 6.0 * 16000f64.sqrt(), "{positive} of 64000 are 1");
+    sample::sparse_ternary(&mut rng, 32, &mut out[..8]);
+    assert!(out[..8].iter().all(|x| x.abs() == 1), "a weight over the length fills the polynomial");
+}
+
+#[test]
 fn errors_have_the_stated_variance_and_bound() {
     let mut out = vec![1000i64; SAMPLES];
     sample::error(&mut ChaCha20Rng::from_seed([5; 32]), &mut out);

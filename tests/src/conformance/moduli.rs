@@ -1,6 +1,6 @@
 //! Laws of basis conversion, of switching moduli, and of key switching.
 
-use super::{Build, ORACLE, wider};
+use super::{Build, EXHAUSTIVE, wider};
 use crate::{
     chain::Chain,
     program::{Program, Step},
@@ -49,7 +49,8 @@ pub fn conversions_lift_as_they_say(chain: &Chain) -> impl Iterator<Item = Progr
 /// Levels worth testing: the lowest, where rational rescales of every kind are, and the topmost.
 fn levels(chain: &Chain) -> Vec<u8> {
     let (top, highest) = (chain.params.top(), chain.params.highest());
-    let levels = if chain.params.n() <= ORACLE { vec![0, 1, 2, 3, 4, top, highest] } else { vec![1, 3, highest] };
+    let levels =
+        if chain.params.n() <= EXHAUSTIVE { (0..=4).chain(top..=highest).collect() } else { vec![1, 3, highest] };
     let mut levels: Vec<u8> = levels.into_iter().filter(|l| *l <= highest).collect();
     levels.sort();
     levels.dedup();
@@ -111,7 +112,7 @@ pub fn switching_moduli_rounds_to_nearest(chain: &Chain) -> impl Iterator<Item =
 /// Two hoisted keys, a batch of two, keys of one item, accumulators just large enough or larger.
 pub fn key_switches_sum_over_digits(chain: &Chain) -> impl Iterator<Item = Program> {
     let (params, n, full) = (&chain.params, chain.params.n(), chain.full());
-    let small = n <= ORACLE;
+    let small = n <= EXHAUSTIVE;
     levels(chain).into_iter().filter(|_| params.specials() > 0).map(move |level| {
         let mut b = Build::new(chain, format!("key switch at level {level}"));
         let (q, pq) = (params.q(level), params.pq(level));

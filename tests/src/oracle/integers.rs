@@ -65,6 +65,35 @@ impl Residues {
     }
 }
 
+/// round(aR/D) for residues over `from`, going to the primes `to`: D the primes left behind, R those that are new.
+#[derive(Debug)]
+pub struct Switch {
+    from: Residues,
+    drop: Residues,
+    restored: BigInt,
+}
+
+impl Switch {
+    /// From the primes `from` to the primes `to`.
+    pub fn new(from: &[u32], to: &[u32]) -> Self {
+        let without = |a: &[u32], b: &[u32]| a.iter().copied().filter(|q| !b.contains(q)).collect::<Vec<u32>>();
+        let restored = without(to, from).iter().product::<BigUint>().into();
+        Self { from: Residues::new(from), drop: Residues::new(&without(from, to)), restored }
+    }
+
+    /// (aR - t)/D with t = aR modulo D, centred by the rule of [`Residues::centered`]. It is the nearest integer,
+    /// unless t itself is beyond D/2 for being within the tolerance of that rule; checked here.
+    pub fn rounded(&self, a: &[u32]) -> BigInt {
+        let scaled = BigInt::from(self.from.exact(a)) * &self.restored;
+        let t = self.drop.centered(&self.drop.primes.iter().map(|d| rem(&scaled, *d)).collect::<Vec<u32>>());
+        let d = BigInt::from(self.drop.modulus.clone());
+        let quotient = (&scaled - &t) / &d;
+        let off = &quotient - nearest(&scaled, &d);
+        assert!(off == BigInt::from(0) || (t.magnitude() << 1usize) > *d.magnitude(), "off by {off}");
+        quotient
+    }
+}
+
 /// x mod q in [0, q).
 pub fn rem(x: &BigInt, q: u32) -> u32 {
     let r = x.mod_floor(&BigInt::from(q));

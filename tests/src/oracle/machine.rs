@@ -1,6 +1,10 @@
 //! Runs a [`Program`] by the definitions of [`super`].
 
-use super::{automorphism, evaluate, integers, integers::Residues, interpolate, operation, spread};
+use super::{
+    automorphism, evaluate, integers,
+    integers::{Residues, Switch},
+    interpolate, operation, spread,
+};
 use crate::program::{Program, Reg, Step};
 use kernel::{
     backend::{Op, Shape},
@@ -119,18 +123,17 @@ impl Machine<'_> {
         });
     }
 
-    /// The integers, one a column, whose residues are rows `from` of Coeff rows.
-    fn lifted(&self, from: &[usize], rows: &[Vec<u32>], lift: impl Fn(&Residues, &[u32]) -> BigInt) -> Vec<BigInt> {
+    /// The integers nearest to 0, one a column, whose residues are the Coeff rows `from`.
+    fn lifted(&self, from: &[usize], rows: &[Vec<u32>]) -> Vec<BigInt> {
         let residues = Residues::new(&self.primes(from));
-        let column = |x: usize| rows.iter().map(|row| row[x]).collect::<Vec<u32>>();
-        (0..rows[0].len()).map(|x| lift(&residues, &column(x))).collect()
+        columns(rows).map(|x| residues.centered(&x)).collect()
     }
 
     fn convert(&mut self, from: Basis, to: Basis, out: Reg, a: Reg) {
         let from: Vec<usize> = from.iter().collect();
         for item in self.items(out) {
             let rows: Vec<Vec<u32>> = from.iter().map(|m| self.registers[a].get(item, *m).to_vec()).collect();
-            let integers = self.lifted(&from, &rows, Residues::centered);
+            let integers = self.lifted(&from, &rows);
             for m in to.iter() {
                 let words = integers.iter().map(|x| integers::rem(x, self.q(m))).collect();
                 self.registers[out].set(item, m, words);
@@ -140,31 +143,18 @@ impl Machine<'_> {
 
     /// Eval rows `over`: the centred lift of Coeff rows `digit`.
     fn extended(&self, digit: &[usize], over: Basis, coefficients: &[Vec<u32>]) -> Vec<Vec<u32>> {
-        let integers = self.lifted(digit, coefficients, Residues::centered);
+        let integers = self.lifted(digit, coefficients);
         let residues = |m: usize| integers.iter().map(|x| integers::rem(x, self.q(m))).collect::<Vec<u32>>();
         over.iter().map(|m| self.values(m, &residues(m))).collect()
     }
 
-    /// out = (aR - t)/D with t = aR modulo D, centred: round(aR/D).
+    /// out = round(aR/D).
     fn mod_switch(&mut self, from: Basis, to: Basis, out: Reg, a: Reg) {
-        let (kept, to): (Vec<usize>, Vec<usize>) = (from.iter().collect(), to.iter().collect());
-        let drop: Vec<usize> = kept.iter().copied().filter(|m| !to.contains(m)).collect();
-        let restore: Vec<usize> = to.iter().copied().filter(|m| !kept.contains(m)).collect();
-        let dropped = Residues::new(&self.primes(&drop));
-        let d = BigInt::from(dropped.modulus().clone());
-        let r = BigInt::from(Residues::new(&self.primes(&restore)).modulus().clone());
+        let (from, to): (Vec<usize>, Vec<usize>) = (from.iter().collect(), to.iter().collect());
+        let switch = Switch::new(&self.primes(&from), &self.primes(&to));
         for item in self.items(out) {
-            let rows: Vec<Vec<u32>> = kept.iter().map(|m| self.coefficients(a, item, *m)).collect();
-            let rounded = |residues: &Residues, x: &[u32]| {
-                let scaled = BigInt::from(residues.exact(x)) * &r;
-                let primes = self.primes(&drop);
-                let t = dropped.centered(&primes.iter().map(|d| integers::rem(&scaled, *d)).collect::<Vec<u32>>());
-                let quotient = (&scaled - &t) / &d;
-                let off = &quotient - integers::nearest(&scaled, &d);
-                assert!(off == BigInt::from(0) || (t.magnitude() << 1usize) > *d.magnitude(), "off by {off}");
-                quotient
-            };
-            let integers = self.lifted(&kept, &rows, rounded);
+            let rows: Vec<Vec<u32>> = from.iter().map(|m| self.coefficients(a, item, *m)).collect();
+            let integers: Vec<BigInt> = columns(&rows).map(|x| switch.rounded(&x)).collect();
             for m in &to {
                 let residues: Vec<u32> = integers.iter().map(|x| integers::rem(x, self.q(*m))).collect();
                 let words = self.values(*m, &residues);
@@ -257,6 +247,11 @@ impl Machine<'_> {
             Step::KeySwitch { q, alpha, d, ref keys, ref accs, .. } => self.key_switch(q, alpha, d, keys, accs),
         }
     }
+}
+
+/// Column by column, the words of each row.
+fn columns(rows: &[Vec<u32>]) -> impl Iterator<Item = Vec<u32>> {
+    (0..rows[0].len()).map(|x| rows.iter().map(|row| row[x]).collect())
 }
 
 /// a op b, row by row, b perhaps block-constant.
