@@ -1,0 +1,63 @@
+//! Rings to test on: the preset chains, at any degree.
+
+use kernel::{
+    modular::Modulus,
+    params::{Params, Security, Spec, presets},
+    ring::{Basis, Ring, rom},
+};
+use scalar::{Block, Scalar};
+
+/// A checked parameter set and its twiddles.
+#[derive(Debug)]
+pub struct Chain {
+    /// The parameters.
+    pub params: Params,
+    twiddles: Vec<u32>,
+}
+
+impl Chain {
+    /// The primes of `spec` at ring degree 2^`log_n`: every prime of the presets is 1 modulo 2^17. Below the
+    /// degree of the preset there is no security, and `Security::Toy` says so.
+    pub fn new(spec: &Spec<'_>, log_n: u8) -> Self {
+        let security = if log_n < spec.log_n { Security::Toy } else { spec.security };
+        let params = Params::new(&Spec { log_n, security, ..*spec }).unwrap();
+        let mut twiddles = vec![0; rom::words(params.n(), params.moduli().len())];
+        rom::fill(params.n(), params.moduli(), &mut twiddles);
+        Self { params, twiddles }
+    }
+
+    /// The bootstrappable chain: 12 specials, 2 terminals, 46 more primes.
+    pub fn b16(log_n: u8) -> Self {
+        Self::new(&presets::B16, log_n)
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> Ring<'_> {
+        self.params.ring(&self.twiddles).unwrap()
+    }
+
+    /// The ring with one twiddle word changed: what a backend must not be able to hide. `index` counts through
+    /// forward and inverse twiddles of each modulus in turn.
+    pub fn with_bad_twiddle(mut self, index: usize) -> Self {
+        self.twiddles[index] ^= 1;
+        self
+    }
+
+    /// Modulus at line index `m`.
+    pub fn modulus(&self, m: usize) -> Modulus {
+        self.params.moduli()[m]
+    }
+
+    /// P and every q prime.
+    pub fn full(&self) -> Basis {
+        self.params.line().with(self.params.specials())
+    }
+
+    /// Runs `f` on the scalar backend with `blocks` buffers, each as large as three polynomials over the full basis.
+    pub fn on_scalar<T>(&self, blocks: usize, f: impl FnOnce(&mut Scalar<'_, '_>) -> T) -> T {
+        let words = 3 * self.full().len() * self.params.n();
+        let mut memory: Vec<Vec<u32>> = (0..blocks).map(|_| vec![0; words]).collect(); // pages untouched cost nothing
+        let pool: Vec<Block<'_>> = memory.iter_mut().map(|block| Block::new(block)).collect();
+        f(&mut Scalar::new(self.ring(), &pool))
+    }
+}

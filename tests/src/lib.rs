@@ -1,0 +1,12 @@
+//! The laws: what must be true of every backend and every layer, and the means to check it.
+//!
+//! Read in this order: [`chain`] rings to test on, [`data`] their words, [`program`] a few backend operations as a
+//! value, [`oracle`] what they mean, by definition and in big integers, [`conformance`] the suite that holds a
+//! backend to it, [`conformance::random`] programs without end, [`mutant`] backends with one fault that the suite must find.
+
+pub mod chain;
+pub mod conformance;
+pub mod data;
+pub mod mutant;
+pub mod oracle;
+pub mod program;

@@ -1,0 +1,283 @@
+//! Backends with one fault each. The suite must find every one of them: a test that cannot fail is no test.
+
+use kernel::{
+    Result,
+    backend::{Backend, Limbs, Op, Pair, Shape, Term, Workspace},
+    ring::{Basis, Ring, sample::Seed},
+};
+
+/// What is wrong with a [`Mutant`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// The last word that this method writes is off by one.
+    LastWord(Method),
+    /// Words are in [0, q], not [0, q): a sum that is 0 comes out as q.
+    NotCanonical,
+    /// Element-wise operations write one row more than they should.
+    OneRowTooMany,
+    /// A second operand of count 1 serves the first item only.
+    NoBroadcast,
+    /// Conversions are off by the source modulus, as without the correction of the overflow.
+    NotCentered,
+    /// A key switch forgets its last digit.
+    DigitForgotten,
+    /// Automorphisms go the other way.
+    GaloisInverted,
+}
+
+/// The methods that write words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Method {
+    Upload,
+    UploadSigned,
+    UploadUniform,
+    Copy,
+    Zip,
+    ZipAssign,
+    MulAdd,
+    Scalar,
+    ScalarAssign,
+    Ntt,
+    Intt,
+    Permute,
+    Convert,
+    Dot,
+    Tensor,
+    ModUp,
+    ModSwitch,
+    KeySwitch,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Method; 18] = [
+        Method::Upload,
+        Method::UploadSigned,
+        Method::UploadUniform,
+        Method::Copy,
+        Method::Zip,
+        Method::ZipAssign,
+        Method::MulAdd,
+        Method::Scalar,
+        Method::ScalarAssign,
+        Method::Ntt,
+        Method::Intt,
+        Method::Permute,
+        Method::Convert,
+        Method::Dot,
+        Method::Tensor,
+        Method::ModUp,
+        Method::ModSwitch,
+        Method::KeySwitch,
+    ];
+}
+
+/// `inner` with a fault.
+#[derive(Debug)]
+pub struct Mutant<'b, B> {
+    /// A backend that is right.
+    pub inner: &'b mut B,
+    /// What is wrong with this one.
+    pub fault: Fault,
+}
+
+impl<B: Backend> Mutant<'_, B> {
+    /// Changes the last word of the rows `over` of `x` if `method` is at fault.
+    fn spoil(&mut self, method: Method, over: Basis, x: &mut Limbs<B::Buf>) {
+        if let (Fault::LastWord(at), Some(m)) = (self.fault, over.iter().last())
+            && at == method
+        {
+            let q = self.inner.ring().modulus(m).q();
+            let last = x.shape.range(x.shape.count as usize - 1, m).end - 1;
+            self.edit(x, |words| words[last] = (words[last] + 1) % q);
+        }
+    }
+
+    fn edit(&mut self, x: &mut Limbs<B::Buf>, f: impl FnOnce(&mut [u32])) {
+        let mut words = vec![0; x.shape.words()];
+        self.inner.download(x, &mut words).unwrap();
+        f(&mut words);
+        self.inner.upload(x, &words).unwrap();
+    }
+
+    /// `over`, and one row more if that is the fault and `x` has it.
+    fn reach(&self, over: Basis, x: &Limbs<B::Buf>) -> Basis {
+        let longer = Basis { end: over.end + 1, ..over };
+        if self.fault == Fault::OneRowTooMany && x.shape.basis.covers(longer) { longer } else { over }
+    }
+
+    /// 0 becomes q if that is the fault.
+    fn loosen(&mut self, over: Basis, x: &mut Limbs<B::Buf>) {
+        if self.fault == Fault::NotCanonical {
+            let ranges: Vec<_> = over.iter().map(|m| (x.shape.range(0, m), self.inner.ring().modulus(m).q())).collect();
+            self.edit(x, |words| {
+                for (range, q) in ranges {
+                    words[range].iter_mut().filter(|x| **x == 0).for_each(|x| *x = q);
+                }
+            });
+        }
+    }
+
+    /// Zeroes the items of `out` that a broadcast should have served.
+    fn narrow(&mut self, over: Basis, out: &mut Limbs<B::Buf>, b: &Limbs<B::Buf>) {
+        if self.fault == Fault::NoBroadcast && b.shape.count < out.shape.count {
+            let range = over.iter().last().map_or(0..0, |m| out.shape.range(out.shape.count as usize - 1, m));
+            self.edit(out, |words| words[range].fill(0));
+        }
+    }
+}
+
+impl<B: Backend> Backend for Mutant<'_, B> {
+    type Buf = B::Buf;
+
+    fn ring(&self) -> Ring<'_> {
+        self.inner.ring()
+    }
+
+    fn alloc(&mut self, shape: Shape) -> Result<Limbs<B::Buf>> {
+        self.inner.alloc(shape)
+    }
+
+    fn upload(&mut self, dst: &mut Limbs<B::Buf>, src: &[u32]) -> Result<()> {
+        self.inner.upload(dst, src)?;
+        self.spoil(Method::Upload, dst.shape.basis, dst);
+        Ok(())
+    }
+
+    fn upload_signed(&mut self, dst: &mut Limbs<B::Buf>, coeffs: &[i64]) -> Result<()> {
+        self.inner.upload_signed(dst, coeffs)?;
+        self.spoil(Method::UploadSigned, dst.shape.basis, dst);
+        Ok(())
+    }
+
+    fn upload_uniform(&mut self, dst: &mut Limbs<B::Buf>, seed: &Seed, stream: u64) -> Result<()> {
+        self.inner.upload_uniform(dst, seed, stream)?;
+        self.spoil(Method::UploadUniform, dst.shape.basis, dst);
+        Ok(())
+    }
+
+    fn download(&mut self, src: &Limbs<B::Buf>, dst: &mut [u32]) -> Result<()> {
+        self.inner.download(src, dst)
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        self.inner.submit()
+    }
+
+    fn copy(&mut self, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>) {
+        self.inner.copy(over, out, a);
+        self.spoil(Method::Copy, over, out);
+    }
+
+    fn zip(&mut self, op: Op, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, b: &Limbs<B::Buf>) {
+        self.inner.zip(op, over, out, a, b);
+        self.narrow(over, out, b);
+        self.loosen(over, out);
+        self.spoil(Method::Zip, over, out);
+    }
+
+    fn zip_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<B::Buf>, b: &Limbs<B::Buf>) {
+        self.inner.zip_assign(op, over, acc, b);
+        self.spoil(Method::ZipAssign, over, acc);
+    }
+
+    fn mul_add(&mut self, over: Basis, acc: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, b: &Limbs<B::Buf>) {
+        self.inner.mul_add(over, acc, a, b);
+        self.spoil(Method::MulAdd, over, acc);
+    }
+
+    fn scalar(&mut self, op: Op, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, c: &[u32]) {
+        self.inner.scalar(op, over, out, a, c);
+        self.spoil(Method::Scalar, over, out);
+    }
+
+    fn scalar_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<B::Buf>, c: &[u32]) {
+        let reach = self.reach(over, acc);
+        let mut c = c.to_vec();
+        c.resize(reach.len(), 7);
+        self.inner.scalar_assign(op, reach, acc, &c);
+        self.spoil(Method::ScalarAssign, over, acc);
+    }
+
+    fn ntt(&mut self, over: Basis, a: &mut Limbs<B::Buf>) {
+        self.inner.ntt(over, a);
+        self.spoil(Method::Ntt, over, a);
+    }
+
+    fn intt(&mut self, over: Basis, a: &mut Limbs<B::Buf>) {
+        self.inner.intt(over, a);
+        self.spoil(Method::Intt, over, a);
+    }
+
+    fn permute(&mut self, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, galois: u32) {
+        let two_n = 2 * out.shape.cols as u64;
+        let inverse = || (1..two_n).step_by(2).find(|g| g * galois as u64 % two_n == 1).unwrap() as u32;
+        let galois = if self.fault == Fault::GaloisInverted { inverse() } else { galois };
+        self.inner.permute(over, out, a, galois);
+        self.spoil(Method::Permute, over, out);
+    }
+
+    fn convert(&mut self, from: Basis, to: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>) {
+        self.inner.convert(from, to, out, a);
+        if self.fault == Fault::NotCentered {
+            let ring = self.inner.ring();
+            let modulus: Vec<u32> = to.iter().map(|m| ring.product(from, ring.modulus(m))).collect();
+            self.inner.scalar_assign(Op::Add, to, out, &modulus);
+        }
+        self.spoil(Method::Convert, to, out);
+    }
+
+    fn dot(&mut self, over: Basis, out: &mut Limbs<B::Buf>, terms: &[Term<'_, B::Buf>]) {
+        self.inner.dot(over, out, terms);
+        self.spoil(Method::Dot, over, out);
+    }
+
+    fn tensor(
+        &mut self,
+        over: Basis,
+        [d0, d1, d2]: [&mut Limbs<B::Buf>; 3],
+        a: [&Limbs<B::Buf>; 2],
+        b: [&Limbs<B::Buf>; 2],
+    ) {
+        self.inner.tensor(over, [d0, d1, d2], a, b);
+        self.spoil(Method::Tensor, over, d2);
+    }
+
+    fn mod_up(&mut self, digit: Basis, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, coeff: &Limbs<B::Buf>) {
+        self.inner.mod_up(digit, over, out, a, coeff);
+        self.spoil(Method::ModUp, over, out);
+    }
+
+    fn mod_switch(
+        &mut self,
+        from: Basis,
+        to: Basis,
+        out: &mut Limbs<B::Buf>,
+        a: &Limbs<B::Buf>,
+        ws: &mut Workspace<B::Buf>,
+    ) {
+        self.inner.mod_switch(from, to, out, a, ws);
+        self.spoil(Method::ModSwitch, to, out);
+    }
+
+    fn key_switch(
+        &mut self,
+        q: Basis,
+        alpha: u16,
+        d: &Limbs<B::Buf>,
+        keys: &[&[Pair<B::Buf>]],
+        accs: &mut [Pair<B::Buf>],
+        ws: &mut Workspace<B::Buf>,
+    ) {
+        if self.fault == Fault::DigitForgotten && ws.ext.len() > 1 {
+            ws.ext.pop();
+        }
+        self.inner.key_switch(q, alpha, d, keys, accs, ws);
+        if let Some([_, last]) = accs.last_mut() {
+            self.spoil(Method::KeySwitch, q.with(self.ring().specials()), last);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The suite finds every fault that it is meant to find.
+
+use laws::{
+    chain::Chain,
+    conformance::{Law, bases, element_wise, moduli, transforms},
+    mutant::{Fault, Method, Mutant},
+    program::Program,
+};
+
+fn suite(chain: &Chain) -> Vec<Program> {
+    let mut programs: Vec<Program> = element_wise::words_move_in_and_out(chain).collect();
+    programs.extend(element_wise::operations_touch_the_rows_they_name_and_no_other(chain));
+    programs.extend(element_wise::second_operands_broadcast_over_items_and_blocks(chain));
+    programs.extend(element_wise::sums_of_products_agree(chain));
+    programs.extend(transforms::transforms_evaluate_at_odd_powers_of_psi(chain));
+    programs.extend(transforms::automorphisms_permute_values(chain));
+    programs.extend(moduli::conversions_lift_as_they_say(chain));
+    programs.extend(moduli::a_digit_extends_to_every_modulus(chain));
+    programs.extend(moduli::switching_moduli_rounds_to_nearest(chain));
+    programs.extend(moduli::key_switches_sum_over_digits(chain));
+    programs
+}
+
+/// How many programs of the suite find `fault`.
+fn findings(chain: &Chain, fault: Fault) -> usize {
+    let finds = |program: Program| {
+        let law = Law::new(chain, program);
+        chain.on_scalar(100, |be| law.check(&mut Mutant { inner: be, fault }).is_err())
+    };
+    suite(chain).into_iter().map(finds).filter(|found| *found).count()
+}
+
+#[test]
+fn a_backend_without_fault_passes() {
+    assert_eq!(findings(&Chain::b16(3), Fault::None), 0);
+}
+
+#[test]
+fn one_wrong_word_of_any_method_is_found() {
+    let chain = Chain::b16(3);
+    for method in Method::ALL {
+        assert!(findings(&chain, Fault::LastWord(method)) > 0, "{method:?}");
+    }
+}
+
+#[test]
+fn every_misreading_of_the_contract_is_found() {
+    let chain = Chain::b16(3);
+    for fault in [
+        Fault::NotCanonical,
+        Fault::OneRowTooMany,
+        Fault::NoBroadcast,
+        Fault::NotCentered,
+        Fault::DigitForgotten,
+        Fault::GaloisInverted,
+    ] {
+        assert!(findings(&chain, fault) > 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn one_wrong_twiddle_is_found() {
+    let good = Chain::b16(6);
+    let programs = transforms::transforms_evaluate_at_odd_powers_of_psi(&good);
+    let laws: Vec<Law<'_>> = programs.map(|program| Law::new(&good, program)).collect();
+    let words = 2 * good.params.n() * good.params.moduli().len();
+    let never_read = [0, 64]; // psi^0 of either table belongs to no butterfly
+    for index in (0..words).step_by(61).chain([1, 63, 65, words - 1]).filter(|i| !never_read.contains(&(i % 128))) {
+        let bad = Chain::b16(6).with_bad_twiddle(index);
+        assert!(bad.on_scalar(16, |be| laws.iter().any(|law| law.check(be).is_err())), "twiddle word {index}");
+    }
+}
+
+#[test]
+fn a_report_names_the_first_step_that_went_wrong() {
+    let chain = Chain::b16(3);
+    let over = bases(&chain)[0];
+    let program = element_wise::operations_touch_the_rows_they_name_and_no_other(&chain).next().unwrap();
+    let law = Law::new(&chain, program);
+    let fault = Fault::LastWord(Method::MulAdd);
+    let mismatch = chain.on_scalar(100, |be| law.check(&mut Mutant { inner: be, fault })).unwrap_err();
+    assert!(mismatch.step.contains("MulAdd"), "{mismatch:?}");
+    assert_eq!((mismatch.at.1, mismatch.at.2, mismatch.at.3), (1, over.end as usize - 1, 7));
+}
