@@ -60,4 +60,13 @@ impl Chain {
         let pool: Vec<Block<'_>> = memory.iter_mut().map(|block| Block::new(block)).collect();
         f(&mut Scalar::new(self.ring(), &pool))
     }
+
+    /// A scalar backend that lives as long as the test program, memory and all: what tests need that keep
+    /// ciphertexts, keys and evaluators side by side.
+    pub fn into_scalar(self, blocks: usize) -> (&'static Params, Scalar<'static, 'static>) {
+        let chain: &'static Self = Box::leak(Box::new(self));
+        let words = chain.full().len() * chain.params.n();
+        let pool: Vec<Block<'static>> = (0..blocks).map(|_| Block::new(Box::leak(vec![0; words].into()))).collect();
+        (&chain.params, Scalar::new(chain.ring(), Box::leak(pool.into())))
+    }
 }

@@ -5,6 +5,7 @@
 //! backend to it, [`conformance::random`] programs without end, [`mutant`] backends with one fault that the suite must find.
 
 pub mod chain;
+pub mod client;
 pub mod conformance;
 pub mod data;
 pub mod mutant;

@@ -1,0 +1,167 @@
+//! Bootstrapping, end to end at a small ring: precision on every kind of input, both orders, sparse vectors, many in
+//! a row, and what happens when a key is missing or a value is out of range.
+
+use kernel::{
+    Error,
+    arith::Arithmetic,
+    bootstrap::{Bootstrapper, Order},
+    ckks::{Ciphertext, Ckks},
+    complex::Complex,
+    params::Params,
+    trace::Trace,
+};
+use laws::{
+    chain::Chain,
+    client::{Client, Errors, scattered},
+};
+
+type Be = scalar::Scalar<'static, 'static>;
+const LOG_N: u8 = 10;
+
+fn with_bootstrapping(
+    order: Order,
+    period: usize,
+    f: impl FnOnce(&Params, &mut Client<'_, Be>, &mut Ckks<'_, Be>),
+) -> Trace {
+    let (params, mut be) = Chain::b16(LOG_N).into_scalar(400);
+    let mut trace = Trace::new(params.slots(), None);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, period, order).unwrap();
+    trace.bootstrap_with(bootstrapper);
+    let x = trace.input(3);
+    let x = trace.refresh(x, 5).unwrap();
+    let x = trace.product(&x, &x).unwrap();
+    drop(x);
+    let mut client = Client::new(&mut be, params, 3);
+    let keys = client.keys(&mut be, trace.demand());
+    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
+    ev.bootstrap_with(period, order).unwrap();
+    f(params, &mut client, &mut ev);
+    trace
+}
+
+/// Inputs whose structure bootstrapping could stumble over.
+fn inputs(slots: usize, period: usize) -> [(&'static str, Vec<Complex>); 6] {
+    let of = |f: &dyn Fn(usize) -> f64| (0..slots).map(|i| Complex::from(f(i % period))).collect();
+    [
+        ("random", of(&|i| scattered(period, 1)[i].re)),
+        ("constant", of(&|_| 1.0)),
+        ("one-hot", of(&|i| (i == 5) as u8 as f64)),
+        ("smooth", of(&|i| (i as f64 / 40.0).sin())),
+        ("two-valued", of(&|i| if i * i % 7 < 3 { 1.0 } else { -1.0 })),
+        ("zero", of(&|_| 0.0)),
+    ]
+}
+
+fn refresh(client: &mut Client<'_, Be>, ev: &mut Ckks<'_, Be>, x: &[Complex]) -> (Ciphertext<Be>, Errors) {
+    let c = client.encrypt(&mut ev.be, x, 3);
+    let c = ev.refresh(c, 5).unwrap();
+    let e = client.errors(&mut ev.be, &c, |i| x[i]);
+    (c, e)
+}
+
+#[test]
+fn real_vectors_come_back_at_the_top_within_2_to_the_minus_23() {
+    for period in [1 << (LOG_N - 1), 64] {
+        with_bootstrapping(Order::SlotsToCoeffsFirst, period, |p, client, ev| {
+            for (name, x) in inputs(p.slots(), period) {
+                let (c, e) = refresh(client, ev, &x);
+                assert_eq!(c.level, p.top());
+                assert!(e.worst < 2f64.powi(-23), "{name}: worst 2^{:.2}", e.worst.log2());
+            }
+        });
+    }
+}
+
+#[test]
+fn complex_vectors_come_back_three_levels_below_the_top() {
+    for period in [1 << (LOG_N - 1), 32] {
+        with_bootstrapping(Order::ModRaiseFirst, period, |p, client, ev| {
+            for (name, x) in inputs(p.slots(), period) {
+                let shifted = |i: usize| x[(i + 3) % period].re;
+                let x: Vec<Complex> = x.iter().enumerate().map(|(i, z)| Complex { re: z.re, im: shifted(i) }).collect();
+                let (c, e) = refresh(client, ev, &x);
+                assert_eq!(Some(c.level), p.refreshed());
+                assert!(e.worst < 2f64.powi(-22), "{name}: worst 2^{:.2}", e.worst.log2());
+            }
+        });
+    }
+}
+
+#[test]
+fn ten_in_a_row_with_products_between_keep_the_precision() {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, 1 << (LOG_N - 1), |p, client, ev| {
+        let x = scattered(p.slots(), 4);
+        let mut want: Vec<f64> = x.iter().map(|z| z.re).collect();
+        let mut c = client.encrypt(&mut ev.be, &x, 3);
+        for round in 1..=10 {
+            let up = ev.refresh(c, 5).unwrap();
+            let mut square = ev.product(&up, &up).unwrap(); // 2 x^2 - 1 keeps [-1, 1] and doubles errors at most twice
+            ev.mul_int(&mut square, 2).unwrap();
+            ev.add_const(&mut square, -1.0).unwrap();
+            let level = ev.level(&square);
+            let back = ev.level_down(up, level).unwrap();
+            let mut mixed = ev.scaled(&square, 0.25).unwrap();
+            let other = ev.scaled(&back, 0.5).unwrap();
+            ev.add(&mut mixed, &other).unwrap();
+            c = ev.level_down(mixed, 3).unwrap();
+            want.iter_mut().for_each(|x| *x = 0.25 * (2.0 * *x * *x - 1.0) + 0.5 * *x);
+            let e = client.errors(&mut ev.be, &c, |i| Complex::from(want[i]));
+            // A round maps an error e to at most (|x| + 1/2) e plus its own, below 2^-23: at most 3/2 a round.
+            let bound = (0..round).map(|r| 1.5f64.powi(r)).sum::<f64>() * 2f64.powi(-23);
+            assert!(e.worst < bound, "round {round}: worst 2^{:.2}, bound 2^{:.2}", e.worst.log2(), bound.log2());
+        }
+    });
+}
+
+#[test]
+fn the_trace_runs_as_many_key_switches_as_the_plan_says_and_names_every_key() {
+    let trace = with_bootstrapping(Order::SlotsToCoeffsFirst, 64, |_, _, _| {});
+    let demand = trace.demand();
+    assert_eq!(trace.cost().bootstrap, 1);
+    assert!(demand.rotations.values().any(|level| *level <= 3), "SlotsToCoeffs has keys of its own, for low levels");
+    assert_eq!(demand.conjugate, Some(24));
+    assert_eq!(demand.relin, Some(24));
+}
+
+#[test]
+fn a_missing_key_is_named_before_any_work_starts() {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, 64, |p, client, ev| {
+        let (keys, _) = ev.keys_mut();
+        keys.galois.remove(&p.galois(2)).unwrap();
+        let c = client.encrypt(&mut ev.be, &scattered(p.slots(), 1), 3);
+        assert_eq!(ev.refresh(c, 5).err(), Some(Error::MissingRotationKey { step: 2, galois: 25 }));
+        let (keys, _) = ev.keys_mut();
+        keys.raise = None;
+        let c = client.encrypt(&mut ev.be, &scattered(p.slots(), 1), 3);
+        assert!(ev.refresh(c, 5).is_err());
+    });
+}
+
+#[test]
+fn a_level_too_low_to_bootstrap_is_an_error() {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, 64, |p, client, ev| {
+        let c = client.encrypt(&mut ev.be, &scattered(p.slots(), 1), 2);
+        assert_eq!(ev.refresh(c, 5).err(), Some(Error::LevelExhausted { need: 3, have: 2 }));
+    });
+}
+
+#[test]
+fn outside_the_range_the_error_grows_with_the_cube_as_stated() {
+    // sin(2 pi x) / 2 pi = x (1 - (2 pi x)^2 / 6 + ..), x = value / ratio, ratio = q0 / (scale 2^shift).
+    with_bootstrapping(Order::SlotsToCoeffsFirst, 1 << (LOG_N - 1), |p, client, ev| {
+        let q0: f64 = p.base().iter().map(|m| p.moduli()[m].q() as f64).product();
+        let ratio = q0 / p.scale(0) / 2f64.powi(7);
+        for size in [2.0f64, 8.0, 32.0] {
+            let x: Vec<Complex> = scattered(p.slots(), 1).iter().map(|z| z.scale(size)).collect();
+            let (_, e) = refresh(client, ev, &x);
+            let cube = size * (2.0 * std::f64::consts::PI * size / ratio).powi(2) / 6.0;
+            assert!(
+                e.worst < cube * 1.1 + 2f64.powi(-22),
+                "size {size}: 2^{:.2} over 2^{:.2}",
+                e.worst.log2(),
+                cube.log2()
+            );
+            assert!(e.worst > cube * 0.7, "size {size}: 2^{:.2} under 2^{:.2}", e.worst.log2(), cube.log2());
+        }
+    });
+}

@@ -1,0 +1,201 @@
+//! Each homomorphic operation computes what it says, and its noise is what `ckks::noise` predicts.
+
+use kernel::{
+    Error,
+    arith::{Arithmetic, ComplexArithmetic, Transform},
+    ckks::{Ciphertext, Ckks, Plaintext, noise},
+    complex::Complex,
+    params::{Params, Spec, presets},
+    trace::Trace,
+};
+use laws::{
+    chain::Chain,
+    client::{Client, scattered},
+};
+
+type Be = scalar::Scalar<'static, 'static>;
+
+/// Runs `f` on a client and an evaluator with relinearisation, conjugation and these rotations.
+fn with_keys(
+    spec: &Spec<'_>,
+    log_n: u8,
+    rotations: &[i32],
+    f: impl FnOnce(&Params, &mut Client<'_, Be>, &mut Ckks<'_, Be>),
+) {
+    let (params, mut be) = Chain::new(spec, log_n).into_scalar(150);
+    let mut trace = Trace::new(params.slots(), None);
+    let x = trace.input(params.top());
+    trace.product(&x, &x).unwrap();
+    trace.conjugate(&x).unwrap();
+    for k in rotations {
+        trace.rotate(&x, *k).unwrap();
+    }
+    let mut client = Client::new(&mut be, params, 3);
+    let keys = client.keys(&mut be, trace.demand());
+    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
+    f(params, &mut client, &mut ev);
+}
+
+/// The measured error is within a third of the predicted standard deviation, and no slot is beyond 9 of them.
+fn assert_noise(
+    what: &str,
+    (params, client, ev): (&Params, &Client<'_, Be>, &mut Ckks<'_, Be>),
+    ct: &Ciphertext<Be>,
+    predicted: f64,
+    want: impl Fn(usize) -> Complex,
+) {
+    let e = client.errors(&mut ev.be, ct, want);
+    let scale = params.scale(ct.level);
+    let ratio = e.rms * scale / predicted;
+    assert!((0.7..1.35).contains(&ratio), "{what}: noise {ratio:.2} times the prediction of 2^{:.2}", predicted.log2());
+    assert!(e.worst * scale < 9.0 * predicted, "{what}: worst {:.1} standard deviations", e.worst * scale / predicted);
+}
+
+fn root_sum(a: f64, b: f64) -> f64 {
+    a.hypot(b)
+}
+
+#[test]
+fn every_operation_has_the_noise_that_is_predicted() {
+    for (spec, log_n) in [(presets::L14, 11), (presets::B16, 10), (presets::L15, 12)] {
+        with_keys(&spec, log_n, &[1, 2, 5], |p, client, ev| {
+            let (slots, top) = (p.slots(), p.top());
+            let (x, y) = (scattered(slots, 1), scattered(slots, 2));
+            let fresh = noise::fresh_symmetric(p).hypot(noise::encoding(p));
+            let (rounding, switch) = (noise::rounding(p), noise::key_switch(p, top));
+            let mut cx = client.encrypt(&mut ev.be, &x, top);
+            let cy = client.encrypt(&mut ev.be, &y, top);
+            assert_noise("fresh", (p, client, ev), &cx, fresh, |i| x[i]);
+
+            let public = client.encrypt_public(&mut ev.be, &x, top);
+            assert_noise("public", (p, client, ev), &public, noise::fresh_public(p), |i| x[i]);
+
+            let sum = {
+                ev.add(&mut cx, &cy).unwrap();
+                cx
+            };
+            assert_noise("add", (p, client, ev), &sum, fresh * 2f64.sqrt(), |i| x[i] + y[i]);
+            let cx = {
+                let mut x = sum;
+                ev.sub(&mut x, &cy).unwrap();
+                x
+            };
+
+            let rotated = ev.rotate(&cx, 5).unwrap();
+            let carried = fresh * 3f64.sqrt(); // x + y - y
+            assert_noise("rotate", (p, client, ev), &rotated, root_sum(carried, switch), |i| x[(i + 5) % slots]);
+
+            let hoisted = ev.hoist(&cx, &[1, 2]).unwrap();
+            let rotated = ev.hoisted(&hoisted, 2).unwrap();
+            assert_noise("hoisted", (p, client, ev), &rotated, root_sum(carried, switch), |i| x[(i + 2) % slots]);
+
+            let plain = ev.encode(&[0.5, -0.25], top).unwrap();
+            let wide = ev.mul_plain(&cx, &plain).unwrap();
+            let product = ev.rescale(wide).unwrap();
+            let half = root_sum(carried * 0.4, rounding);
+            assert_noise("mul_plain", (p, client, ev), &product, half, |i| x[i].scale([0.5, -0.25][i % 2]));
+
+            let down = ev.copy(&cx).unwrap();
+            let down = ev.level_down(down, 1).unwrap();
+            assert_noise("level_down", (p, client, ev), &down, root_sum(carried, rounding), |i| x[i]);
+
+            let product = ev.product(&cx, &cy).unwrap();
+            let carried = root_sum(carried, fresh) * 0.58; // each error times the other value, uniform in [-1, 1]
+            assert_noise("product", (p, client, ev), &product, root_sum(carried, rounding), |i| x[i] * y[i]);
+        });
+    }
+}
+
+#[test]
+fn monomials_and_conjugation_act_on_complex_slots() {
+    with_keys(&presets::L14, 9, &[], |p, client, ev| {
+        let x: Vec<Complex> = scattered(p.slots(), 1)
+            .iter()
+            .zip(scattered(p.slots(), 2))
+            .map(|(a, b)| Complex { re: a.re, im: b.re })
+            .collect();
+        let mut c = client.encrypt(&mut ev.be, &x, 2);
+        let check = |client: &Client<'_, Be>, ev: &mut Ckks<'_, Be>, c: &_, want: &dyn Fn(usize) -> Complex| {
+            assert!(client.errors(&mut ev.be, c, want).worst < 1e-6);
+        };
+        ev.mul_i(&mut c).unwrap();
+        check(client, ev, &c, &|i| Complex { re: -x[i].im, im: x[i].re });
+        let c = ev.conjugate(&c).unwrap();
+        check(client, ev, &c, &|i| Complex { re: -x[i].im, im: -x[i].re });
+        let mut c = client.encrypt(&mut ev.be, &x, 2);
+        let n = p.n();
+        for power in [3, 2 * n - 3, n / 4, n / 4, n, n / 2] {
+            ev.mul_monomial(&mut c, power).unwrap();
+        }
+        check(client, ev, &c, &|i| x[i]); // X^(3 - 3 + n/2 + n + n/2) = X^2n = 1
+        ev.mul_int(&mut c, -3).unwrap();
+        check(client, ev, &c, &|i| x[i].scale(-3.0));
+    });
+}
+
+#[test]
+fn a_linear_map_costs_one_rescale_and_joins_a_product() {
+    with_keys(&presets::L15, 10, &[1, 2, 8, -8], |p, client, ev| {
+        let (slots, top) = (p.slots(), p.top());
+        let x = scattered(slots, 1);
+        let cx = client.encrypt(&mut ev.be, &x, top);
+        let (babies, giants) = ([0, 1, 2], [-8, 0, 8]);
+        let diagonal =
+            |k: i32| -> Vec<f64> { (0..16).map(|i| ((i * 5 + k * 3).rem_euclid(11)) as f64 / 33.0).collect() };
+        let mut plain: Vec<Option<Plaintext<Be>>> = Vec::new();
+        for g in giants {
+            for b in babies {
+                let rotated: Vec<f64> =
+                    (0..16).map(|i| diagonal(g + b)[(i as i32 - g).rem_euclid(16) as usize]).collect();
+                plain.push(if g + b == 2 { None } else { Some(ev.encode_diagonal(&rotated, top).unwrap()) });
+            }
+        }
+        let hoisted = ev.hoist(&cx, &babies).unwrap();
+        let map = Transform { babies: &babies, giants: &giants, plain: &plain };
+        let mapped = ev.transform(&hoisted, &map).unwrap();
+        let mut sum = ev.mul(&cx, &cx).unwrap();
+        ev.accumulate(&mut sum, mapped).unwrap();
+        let sum = ev.rescale(sum).unwrap();
+        let want = |i: usize| {
+            let terms = giants.iter().flat_map(|g| babies.iter().map(move |b| g + b)).filter(|k| *k != 2);
+            let at = |k: i32| x[(i as i32 + k).rem_euclid(slots as i32) as usize].re;
+            Complex::from(terms.map(|k| diagonal(k)[i % 16] * at(k)).sum::<f64>() + x[i].re * x[i].re)
+        };
+        let e = client.errors(&mut ev.be, &sum, want);
+        assert!(e.worst < 2f64.powi(-24), "2^{:.1}", e.worst.log2());
+    });
+}
+
+#[test]
+fn what_is_missing_or_does_not_fit_is_named() {
+    with_keys(&presets::L14, 9, &[1], |p, client, ev| {
+        let top = p.top();
+        let x = scattered(p.slots(), 1);
+        let (mut low, high) = (client.encrypt(&mut ev.be, &x, 0), client.encrypt(&mut ev.be, &x, top));
+        assert_eq!(ev.add(&mut low, &high), Err(Error::LevelMismatch { left: 0, right: top }));
+        assert_eq!(ev.rotate(&high, 3).err(), Some(Error::MissingGaloisKey { galois: 125 }));
+        assert_eq!(ev.scaled(&low, 0.5).err(), Some(Error::LevelExhausted { need: 1, have: 0 }));
+        assert!(matches!(ev.encode(&[1.0, 2.0, 3.0], 1), Err(Error::Slots { given: 3, .. })));
+        assert!(matches!(ev.encode(&[f64::INFINITY], 1), Err(Error::NotFinite { slot: 0 })));
+        assert!(matches!(ev.encode(&[1e9], 1), Err(Error::TooLarge { .. })));
+        assert!(matches!(ev.mul_const(&high, f64::NAN), Err(Error::TooLarge { .. })));
+        assert_eq!(ev.refresh(low, 3).err(), Some(Error::NoBootstrap));
+        let (keys, be) = ev.keys_mut();
+        let truncated = client.key(be, kernel::ckks::keys::Switch::Galois(p.galois(3)), 2);
+        keys.galois.insert(p.galois(3), truncated);
+        assert_eq!(ev.rotate(&high, 3).err(), Some(Error::KeyLevel { key: 2, operand: top }));
+        let down = ev.level_down(high, 2).unwrap();
+        let rotated = ev.rotate(&down, 3).unwrap();
+        assert!(client.errors(&mut ev.be, &rotated, |i| x[(i + 3) % p.slots()]).worst < 1e-6);
+    });
+}
+
+#[test]
+fn another_key_decrypts_to_noise() {
+    with_keys(&presets::L14, 9, &[], |p, client, ev| {
+        let x = scattered(p.slots(), 1);
+        let c = client.encrypt(&mut ev.be, &x, 1);
+        let stranger = Client::new(&mut ev.be, p, 99);
+        assert!(stranger.errors(&mut ev.be, &c, |i| x[i]).mean > 1e3);
+    });
+}
