@@ -192,22 +192,7 @@ pub trait Backend {
         a: &Limbs<Self::Buf>,
         ws: &mut Workspace<Self::Buf>,
     ) {
-        let (drop, restore, keep) = (from.minus(to), to.minus(from), from.and(to));
-        let restored = |ring: &Ring<'_>, over| ring.constants(over, |q| ring.product(restore, q));
-        self.copy(drop, &mut ws.coeff, a);
-        self.intt(drop, &mut ws.coeff);
-        let r = restored(&self.ring(), drop);
-        self.scalar_assign(Op::Mul, drop, &mut ws.coeff, &r);
-        self.convert(drop, to, &mut ws.tmp, &ws.coeff);
-        self.ntt(to, &mut ws.tmp);
-        let r = restored(&self.ring(), keep);
-        self.scalar(Op::Mul, keep, out, a, &r);
-        self.zip_assign(Op::Sub, keep, out, &ws.tmp);
-        let minus_one = self.ring().constants(restore, |q| q.q() - 1);
-        self.scalar(Op::Mul, restore, out, &ws.tmp, &minus_one);
-        let ring = self.ring();
-        let d_inv = ring.constants(to, |q| q.inv(ring.product(drop, q)));
-        self.scalar_assign(Op::Mul, to, out, &d_inv);
+        mod_switch(self, from, to, out, a, ws);
     }
 
     /// The temporaries that this backend needs for operands of `count` items over `line`, `digits` digits a key.
@@ -235,24 +220,7 @@ pub trait Backend {
         accs: &mut [Pair<Self::Buf>],
         ws: &mut Workspace<Self::Buf>,
     ) {
-        let specials = self.ring().specials();
-        let full = q.with(specials);
-        self.copy(q, &mut ws.coeff, d);
-        self.intt(q, &mut ws.coeff);
-        let mut used: Vec<usize, MAX_DIGITS> = Vec::new();
-        for (j, ext) in ws.ext.iter_mut().enumerate() {
-            let digit = digit(q, specials, alpha, j);
-            if !digit.is_empty() {
-                self.mod_up(digit, full, ext, d, &ws.coeff);
-                let _ = used.push(j); // cannot overflow: one a digit
-            }
-        }
-        for (key, acc) in keys.iter().zip(accs) {
-            for (half, acc) in acc.iter_mut().enumerate() {
-                let terms: Vec<_, MAX_DIGITS> = used.iter().map(|j| (&ws.ext[*j], &key[*j][half])).collect();
-                self.dot(full, acc, &terms);
-            }
-        }
+        key_switch(self, q, alpha, d, keys, accs, ws);
     }
 }
 
@@ -260,4 +228,61 @@ pub trait Backend {
 pub fn digit(q: Basis, specials: u16, alpha: u16, j: usize) -> Basis {
     let start = specials + j as u16 * alpha;
     q.and(Basis { specials: 0, start, end: start + alpha })
+}
+
+/// The provided body of [`Backend::mod_switch`], for overrides that fuse some cases and not others.
+pub fn mod_switch<B: Backend + ?Sized>(
+    be: &mut B,
+    from: Basis,
+    to: Basis,
+    out: &mut Limbs<B::Buf>,
+    a: &Limbs<B::Buf>,
+    ws: &mut Workspace<B::Buf>,
+) {
+    let (drop, restore, keep) = (from.minus(to), to.minus(from), from.and(to));
+    let restored = |ring: &Ring<'_>, over| ring.constants(over, |q| ring.product(restore, q));
+    be.copy(drop, &mut ws.coeff, a);
+    be.intt(drop, &mut ws.coeff);
+    let r = restored(&be.ring(), drop);
+    be.scalar_assign(Op::Mul, drop, &mut ws.coeff, &r);
+    be.convert(drop, to, &mut ws.tmp, &ws.coeff);
+    be.ntt(to, &mut ws.tmp);
+    let r = restored(&be.ring(), keep);
+    be.scalar(Op::Mul, keep, out, a, &r);
+    be.zip_assign(Op::Sub, keep, out, &ws.tmp);
+    let minus_one = be.ring().constants(restore, |q| q.q() - 1);
+    be.scalar(Op::Mul, restore, out, &ws.tmp, &minus_one);
+    let ring = be.ring();
+    let d_inv = ring.constants(to, |q| q.inv(ring.product(drop, q)));
+    be.scalar_assign(Op::Mul, to, out, &d_inv);
+}
+
+/// The provided body of [`Backend::key_switch`], for overrides that fuse some cases and not others.
+pub fn key_switch<B: Backend + ?Sized>(
+    be: &mut B,
+    q: Basis,
+    alpha: u16,
+    d: &Limbs<B::Buf>,
+    keys: &[&[Pair<B::Buf>]],
+    accs: &mut [Pair<B::Buf>],
+    ws: &mut Workspace<B::Buf>,
+) {
+    let specials = be.ring().specials();
+    let full = q.with(specials);
+    be.copy(q, &mut ws.coeff, d);
+    be.intt(q, &mut ws.coeff);
+    let mut used: Vec<usize, MAX_DIGITS> = Vec::new();
+    for (j, ext) in ws.ext.iter_mut().enumerate() {
+        let digit = digit(q, specials, alpha, j);
+        if !digit.is_empty() {
+            be.mod_up(digit, full, ext, d, &ws.coeff);
+            let _ = used.push(j); // cannot overflow: one a digit
+        }
+    }
+    for (key, acc) in keys.iter().zip(accs) {
+        for (half, acc) in acc.iter_mut().enumerate() {
+            let terms: Vec<_, MAX_DIGITS> = used.iter().map(|j| (&ws.ext[*j], &key[*j][half])).collect();
+            be.dot(full, acc, &terms);
+        }
+    }
 }

@@ -1,0 +1,296 @@
+//! The contract's operations: rows are gathered, handed to threads, and each goes through a kernel.
+
+use crate::{
+    Cpu, Words,
+    convert::{self, Form, TOGETHER, Target},
+    intt,
+    isa::Kernel,
+    lanes::Lanes,
+    ntt::{self, Cut},
+    parallel::{Place, RowMut, row, rows_mut},
+    rows::{Dot, Permute, Plan, Tensor, Zip},
+    tables::{self, SHORTEST, Table},
+};
+use kernel::{
+    Error, Result,
+    backend::{self, Backend, Limbs, MAX_DIGITS, Op, Pair, Shape, Term, Workspace},
+    modular::Modulus,
+    ring::{
+        Basis, MAX_MODULI, Ring,
+        convert::Conversion,
+        limb,
+        sample::{self, Seed},
+    },
+};
+
+type Buf = Limbs<Words>;
+
+fn same_length(expected: usize, actual: usize) -> Result<()> {
+    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
+}
+
+/// Line index of row `i` of `basis`.
+fn line_index(basis: Basis, i: usize) -> usize {
+    let k = basis.specials as usize;
+    if i < k { i } else { basis.start as usize + i - k }
+}
+
+/// One row to transform.
+struct Transform<'a> {
+    table: &'a Table,
+    inverse: bool,
+    data: &'a mut [u32],
+    row: &'a mut [u32],
+}
+
+impl<L: Lanes> Kernel<L> for Transform<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let Self { table, inverse, data, row } = self;
+        let mut x = vec![l.splat(0); Cut::of(data.len()).scratch()];
+        if inverse {
+            let scale = L::twiddle(table.q, tables::inverse_scale(table.q, data.len(), 1));
+            intt::inverse(l, table, &scale, data, row, &mut x);
+        } else {
+            ntt::forward(l, table, data, row, &mut x);
+        }
+    }
+}
+
+/// Some columns of a conversion: digits, their quotient, and the targets' residues.
+struct Convert<'a> {
+    conversion: &'a Conversion,
+    tables: &'a [&'a Table],
+    a: Vec<&'a [u32]>,
+    outs: Vec<&'a mut [u32]>,
+}
+
+impl<L: Lanes> Kernel<L> for Convert<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self, l: L) {
+        let (c, n) = (self.conversion, self.outs.first().map_or(1, |out| out.len()));
+        let mut words = vec![0; (self.a.len() + 1) * n];
+        let (digits, quotient) = words.split_at_mut(self.a.len() * n);
+        for (i, (digit, a)) in digits.chunks_exact_mut(n).zip(&self.a).enumerate() {
+            Zip { q: c.sources()[i], op: Op::Mul, out: digit, a: Some(a), b: &[c.hat_inv(i)] }.run(l);
+        }
+        let digits: Vec<&[u32]> = digits.chunks_exact(n).collect();
+        convert::quotient(l, &digits, c.sources(), quotient);
+        let digits: Vec<&[u32]> = digits.into_iter().chain([&*quotient]).collect();
+        let mut targets = Vec::with_capacity(self.tables.len());
+        for (t, table) in self.tables.iter().enumerate() {
+            let words = c.hats(t).iter().copied().chain([table.q.neg(c.modulus(t))]);
+            targets.push(Target::new(l, table, words.map(|w| table.q.from_mont(w))));
+        }
+        for (targets, outs) in targets.chunks(TOGETHER).zip(self.outs.chunks_mut(TOGETHER)) {
+            convert::product(l, &digits, targets, outs, Form::Canonical);
+        }
+    }
+}
+
+/// Signed integers to residues: |c| = h 2^32 + l is two products, the sign a subtraction from 0.
+struct Residues<'a> {
+    q: Modulus,
+    out: &'a mut [u32],
+    coeffs: &'a [i64],
+}
+
+impl<L: Lanes> Kernel<L> for Residues<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, _: L) {
+        limb::residues(self.q, self.out, self.coeffs);
+    }
+}
+
+impl Cpu<'_> {
+    /// `f` of every row `over` of `out`.
+    fn rows<'a>(&self, over: Basis, out: &'a mut Buf, f: impl Fn(Place, Modulus, &'a mut [u32]) + Sync + Send) {
+        self.threads.each(rows_mut(out, over), |(p, out): RowMut<'a>| f(p, self.ring.modulus(p.m), out));
+    }
+
+    fn transform(&self, inverse: bool, over: Basis, a: &mut Buf) {
+        let n = a.shape.cols as usize;
+        self.threads.each(rows_mut(a, over), |(p, data)| {
+            let table = &self.tables[p.m];
+            if n >= SHORTEST {
+                let mut row = self.pool.scratch(n);
+                self.isa.run(Transform { table, inverse, data, row: &mut row });
+            } else if inverse {
+                limb::intt(table.q, self.ring.inv_twiddles(p.m), data);
+            } else {
+                limb::ntt(table.q, self.ring.twiddles(p.m), data);
+            }
+        });
+    }
+}
+
+impl Backend for Cpu<'_> {
+    type Buf = Words;
+
+    fn ring(&self) -> Ring<'_> {
+        self.ring
+    }
+
+    fn alloc(&mut self, shape: Shape) -> Result<Buf> {
+        Ok(Limbs { buf: self.pool.take(shape.words())?, shape })
+    }
+
+    fn upload(&mut self, dst: &mut Buf, src: &[u32]) -> Result<()> {
+        same_length(dst.buf.len(), src.len())?;
+        dst.buf.copy_from_slice(src);
+        Ok(())
+    }
+
+    fn upload_signed(&mut self, dst: &mut Buf, coeffs: &[i64]) -> Result<()> {
+        let Shape { count, basis, cols } = dst.shape;
+        let cols = cols as usize;
+        same_length(count as usize * cols, coeffs.len())?;
+        self.rows(basis, dst, |p, q, out| {
+            self.isa.run(Residues { q, out, coeffs: &coeffs[p.item * cols..][..cols] });
+        });
+        Ok(())
+    }
+
+    fn upload_uniform(&mut self, dst: &mut Buf, seed: &Seed, stream: u64) -> Result<()> {
+        self.rows(dst.shape.basis, dst, |p, q, out| {
+            sample::uniform(q, seed, MAX_MODULI as u64 * (stream + p.item as u64) + p.m as u64, out);
+        });
+        Ok(())
+    }
+
+    fn download(&mut self, src: &Buf, dst: &mut [u32]) -> Result<()> {
+        same_length(src.buf.len(), dst.len())?;
+        dst.copy_from_slice(&src.buf);
+        Ok(())
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn copy(&mut self, over: Basis, out: &mut Buf, a: &Buf) {
+        self.rows(over, out, |p, _, out| out.copy_from_slice(row(a, p)));
+    }
+
+    fn zip(&mut self, op: Op, over: Basis, out: &mut Buf, a: &Buf, b: &Buf) {
+        self.rows(over, out, |p, q, out| self.isa.run(Zip { q, op, out, a: Some(row(a, p)), b: row(b, p) }));
+    }
+
+    fn zip_assign(&mut self, op: Op, over: Basis, acc: &mut Buf, b: &Buf) {
+        self.rows(over, acc, |p, q, out| self.isa.run(Zip { q, op, out, a: None, b: row(b, p) }));
+    }
+
+    fn mul_add(&mut self, over: Basis, acc: &mut Buf, a: &Buf, b: &Buf) {
+        self.rows(over, acc, |p, q, out| {
+            self.isa.run(Dot { q, out, accumulate: true, terms: &[(row(a, p), row(b, p))] });
+        });
+    }
+
+    fn scalar(&mut self, op: Op, over: Basis, out: &mut Buf, a: &Buf, c: &[u32]) {
+        self.rows(over, out, |p, q, out| {
+            self.isa.run(Zip { q, op, out, a: Some(row(a, p)), b: &[c[over.row(p.m)]] });
+        });
+    }
+
+    fn scalar_assign(&mut self, op: Op, over: Basis, acc: &mut Buf, c: &[u32]) {
+        self.rows(over, acc, |p, q, out| self.isa.run(Zip { q, op, out, a: None, b: &[c[over.row(p.m)]] }));
+    }
+
+    fn ntt(&mut self, over: Basis, a: &mut Buf) {
+        self.transform(false, over, a);
+    }
+
+    fn intt(&mut self, over: Basis, a: &mut Buf) {
+        self.transform(true, over, a);
+    }
+
+    fn permute(&mut self, over: Basis, out: &mut Buf, a: &Buf, galois: u32) {
+        let n = out.shape.cols as usize;
+        if n < Plan::BLOCK {
+            return self.rows(over, out, |p, _, out| limb::permute(galois, out, row(a, p)));
+        }
+        let plan = &Plan::new(galois, n);
+        self.rows(over, out, |p, _, out| self.isa.run(Permute { out, a: row(a, p), plan }));
+    }
+
+    fn convert(&mut self, from: Basis, to: Basis, out: &mut Buf, a: &Buf) {
+        let n = out.shape.cols as usize;
+        let conversion = &Conversion::new(&self.ring, from, to);
+        if n < SHORTEST {
+            for (item, col) in (0..out.shape.count as usize).flat_map(|item| (0..n).map(move |col| (item, col))) {
+                let x = |i| row(a, Place { item, m: line_index(from, i) })[col];
+                let at = out.shape;
+                limb::convert(conversion, x, |t, word| out.buf[at.at(item, line_index(to, t)) + col] = word);
+            }
+            return;
+        }
+        let tables: &Vec<_> = &to.iter().map(|m| &self.tables[m]).collect();
+        // Tasks own the same columns of every target row.
+        let columns = n.min(1024);
+        let mut tasks: Vec<Convert<'_>> = Vec::new();
+        for (r, (p, out)) in rows_mut(out, to).into_iter().enumerate() {
+            for (c, out) in out.chunks_exact_mut(columns).enumerate() {
+                if r % to.len() == 0 {
+                    let part = |m| &row(a, Place { m, ..p })[c * columns..][..columns];
+                    let outs = Vec::with_capacity(to.len());
+                    tasks.push(Convert { conversion, tables, a: from.iter().map(part).collect(), outs });
+                }
+                tasks[p.item * (n / columns) + c].outs.push(out);
+            }
+        }
+        self.threads.each(tasks, |task| self.isa.run(task));
+    }
+
+    fn dot(&mut self, over: Basis, out: &mut Buf, terms: &[Term<'_, Words>]) {
+        self.rows(over, out, |p, q, out| {
+            let terms: Vec<_> = terms.iter().map(|(a, b)| (row(a, p), row(b, p))).collect();
+            self.isa.run(Dot { q, out, accumulate: false, terms: &terms });
+        });
+    }
+
+    fn tensor(&mut self, over: Basis, d: [&mut Buf; 3], a: [&Buf; 2], b: [&Buf; 2]) {
+        let [d0, d1, d2] = d.map(|d| rows_mut(d, over));
+        let rows = d0.into_iter().zip(d1).zip(d2).map(|(((p, d0), (_, d1)), (_, d2))| (p, [d0, d1, d2]));
+        self.threads.each(rows.collect(), |(p, d)| {
+            let (a, b) = (a.map(|a| row(a, p)), b.map(|b| row(b, p)));
+            self.isa.run(Tensor { q: self.ring.modulus(p.m), d, a, b });
+        });
+    }
+
+    fn mod_switch(&mut self, from: Basis, to: Basis, out: &mut Buf, a: &Buf, ws: &mut Workspace<Words>) {
+        if (out.shape.cols as usize) < SHORTEST || from.minus(to).is_empty() {
+            return backend::mod_switch(self, from, to, out, a, ws);
+        }
+        self.fused_mod_switch(from, to, out, a, &mut ws.coeff);
+    }
+
+    fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Words>> {
+        let n = self.ring.n();
+        let line = Shape { count, basis: self.ring.line(), cols: n as u32 };
+        let full = Shape { basis: line.basis.with(self.ring.specials()), ..line };
+        let mut ws = Workspace { ext: Default::default(), coeff: self.alloc(full)?, tmp: self.alloc(line)? };
+        for _ in 0..if n < SHORTEST { digits } else { 0 } {
+            let limbs = self.alloc(full)?;
+            ws.ext.push(limbs).map_err(|_| Error::TooMany { asked: digits, limit: MAX_DIGITS })?;
+        }
+        Ok(ws)
+    }
+
+    fn key_switch(
+        &mut self,
+        q: Basis,
+        alpha: u16,
+        d: &Buf,
+        keys: &[&[Pair<Words>]],
+        accs: &mut [Pair<Words>],
+        ws: &mut Workspace<Words>,
+    ) {
+        if (d.shape.cols as usize) < SHORTEST {
+            return backend::key_switch(self, q, alpha, d, keys, accs, ws);
+        }
+        self.fused_key_switch(q, alpha, d, keys, accs, &mut ws.coeff);
+    }
+}

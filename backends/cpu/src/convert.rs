@@ -1,0 +1,96 @@
+//! Basis conversion as a modular matrix product: columns of source digits times constants, summed in 64 bits, one
+//! reduction a target. The overflow of a centred conversion is one more column.
+
+use crate::{
+    lanes::{LANES, Lanes},
+    tables::Table,
+};
+use kernel::{
+    modular::Modulus,
+    ring::{convert::MAX_SOURCES, limb::quotient_inverse},
+};
+
+/// Targets that share each load of a digit.
+pub const TOGETHER: usize = 4;
+
+/// One target: its prime and its constants.
+pub struct Target<'a> {
+    /// Of the target prime.
+    pub table: &'a Table,
+    /// One word a source, in the form of [`Lanes::constant`].
+    pub constants: Vec<u64>,
+}
+
+impl<'a> Target<'a> {
+    /// `constants` plain.
+    pub fn new<L: Lanes>(_: L, table: &'a Table, constants: impl Iterator<Item = u32>) -> Self {
+        Self { table, constants: constants.map(|c| L::constant(table.q, c) as u64).collect() }
+    }
+}
+
+/// What a converted word has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Canonical.
+    Canonical,
+    /// Settled: enough for a transform.
+    Settled,
+}
+
+/// `outs[t] = sum_i digits[i] targets[t].constants[i]` modulo the primes of up to [`TOGETHER`] targets; all slices
+/// have one length, a multiple of 16. The digits are canonical and at most 16, but for one more below 17.
+#[inline(always)]
+pub fn product<L: Lanes>(l: L, digits: &[&[u32]], targets: &[Target<'_>], outs: &mut [&mut [u32]], form: Form) {
+    match (targets, outs) {
+        ([a, b, c, d], [oa, ob, oc, od]) => block(l, digits, [a, b, c, d], [oa, ob, oc, od], form),
+        (targets, outs) => {
+            for (target, out) in targets.iter().zip(outs) {
+                block(l, digits, [target], [out], form);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn block<L: Lanes, const T: usize>(
+    l: L,
+    digits: &[&[u32]],
+    targets: [&Target<'_>; T],
+    outs: [&mut [u32]; T],
+    form: Form,
+) {
+    let qs = targets.map(|t| l.modulus(t.table.q));
+    for at in (0..outs[0].len()).step_by(2 * LANES) {
+        let mut acc = [[l.zero(); 2]; T];
+        for (i, digit) in digits.iter().enumerate() {
+            let (x, y) = (l.load(digit, at), l.load(digit, at + LANES));
+            for t in 0..T {
+                let c = l.splat(targets[t].constants[i]);
+                acc[t] = [l.mul_add(acc[t][0], x, c), l.mul_add(acc[t][1], y, c)];
+            }
+        }
+        for t in 0..T {
+            for (k, acc) in acc[t].iter().enumerate() {
+                let sum = l.reduce_constant(&qs[t], *acc);
+                let sum = if form == Form::Canonical { l.canonical(&qs[t], sum) } else { sum };
+                l.store(outs[t], at + k * LANES, sum);
+            }
+        }
+    }
+}
+
+/// out = round(sum_i digits[i] / f_i), see [`kernel::ring::limb::quotient`].
+#[inline(always)]
+pub fn quotient<L: Lanes>(l: L, digits: &[&[u32]], sources: &[Modulus], out: &mut [u32]) {
+    let mut inverses = [(0, 0); MAX_SOURCES];
+    for (i, f) in inverses.iter_mut().zip(sources) {
+        *i = quotient_inverse(f.q());
+    }
+    for at in (0..out.len()).step_by(LANES) {
+        let mut acc = l.zero();
+        for (digit, inverse) in digits.iter().zip(inverses) {
+            acc = l.quotient_add(acc, l.load(digit, at), inverse);
+        }
+        l.store(out, at, l.quotient_round(acc));
+    }
+}

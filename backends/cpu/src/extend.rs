@@ -1,0 +1,138 @@
+//! The common heart of the two fused operations: residues modulo a few source primes, in Coeff, to transforms modulo
+//! many targets, without a row in Coeff ever lying in memory.
+//!
+//! Source digits lie *tile by tile*: tile c is column c of the transform's cut (see [`crate::ntt`]), all its rows
+//! one after the other. A tile of all sources stays in the second-level cache while it is converted to target after
+//! target, and what comes out is at once taken through the first pass of the target's transform.
+
+use crate::{
+    Cpu, Words,
+    convert::{self, Form, TOGETHER, Target},
+    intt,
+    isa::Kernel,
+    lanes::Lanes,
+    ntt::{self, COLUMN, Column, Cut, Input},
+    parallel::{row, rows_mut},
+    stages::Stages,
+    tables::{self, Table},
+};
+use kernel::{backend::Limbs, modular::Modulus, ring::Basis};
+
+/// Targets of a fused operation that share the reading of the sources.
+pub const GROUP: usize = 12;
+
+/// Tiles a row, and words a tile.
+pub fn tiles(n: usize) -> (usize, usize) {
+    let cut = Cut::of(n);
+    let tiles = if cut.rows == 1 { 1 } else { cut.columns() };
+    (tiles, n / tiles)
+}
+
+/// One source row: Eval to Coeff times `scale`, tile by tile.
+struct Digit<'a> {
+    /// Of the source prime.
+    table: &'a Table,
+    /// What the inverse transform ends with, plain.
+    scale: u32,
+    /// Eval.
+    src: &'a [u32],
+    /// Digits.
+    dst: &'a mut [u32],
+    /// A row of scratch.
+    row: &'a mut [u32],
+}
+
+impl<L: Lanes> Kernel<L> for Digit<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let s = Stages { l, q: l.modulus(self.table.q), tree: &self.table.inverse.factors };
+        let (cut, scale) = (Cut::of(self.src.len()), L::twiddle(self.table.q, self.scale));
+        let mut x = vec![l.splat(0); cut.scratch()];
+        if cut.rows == 1 {
+            return intt::inverse_blocks(&s, &self.table.inverse.words, &scale, self.src, self.dst, &mut x);
+        }
+        intt::inverse_blocks(&s, &self.table.inverse.words, &scale, self.src, self.row, &mut x);
+        for c in 0..cut.columns() {
+            let from = Column { at: c * COLUMN, stride: cut.cols };
+            let to = Column { at: c * COLUMN * cut.rows, stride: COLUMN };
+            intt::inverse_column(&s, &scale, (self.row, from), (self.dst, to), &mut x[..2 * cut.rows]);
+        }
+    }
+}
+
+/// The first half of the transforms of `targets`, into `rows`, one a target, from `digits` tile by tile; `tile` is
+/// [`TOGETHER`] tiles of scratch.
+#[inline(always)]
+pub fn extend<L: Lanes>(
+    l: L,
+    digits: &[&[u32]],
+    targets: &[Target<'_>],
+    rows: &mut [&mut [u32]],
+    tile: &mut [u32],
+    x: &mut [L::V],
+) {
+    let Some(n) = rows.first().map(|r| r.len()) else { return };
+    let (cut, (tiles, words)) = (Cut::of(n), tiles(n));
+    for c in 0..tiles {
+        let digits: Vec<&[u32]> = digits.iter().map(|d| &d[c * words..][..words]).collect();
+        for (targets, rows) in targets.chunks(TOGETHER).zip(rows.chunks_mut(TOGETHER)) {
+            if cut.rows == 1 {
+                convert::product(l, &digits, targets, rows, Form::Settled);
+                continue;
+            }
+            let mut outs: Vec<&mut [u32]> = tile.chunks_exact_mut(words).take(targets.len()).collect();
+            convert::product(l, &digits, targets, &mut outs, Form::Settled);
+            for ((target, row), tile) in targets.iter().zip(rows).zip(&outs) {
+                let (from, to) = (Column { at: 0, stride: COLUMN }, Column { at: c * COLUMN, stride: cut.cols });
+                ntt::forward_column(l, target.table, Input::Montgomery, (tile, from), (row, to), x);
+            }
+        }
+    }
+}
+
+/// out = the quotient that makes a conversion from `sources` centred, any part of a row.
+struct Overflow<'a> {
+    digits: Vec<&'a [u32]>,
+    sources: &'a [Modulus],
+    out: &'a mut [u32],
+}
+
+impl<L: Lanes> Kernel<L> for Overflow<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        convert::quotient(l, &self.digits, self.sources, self.out);
+    }
+}
+
+impl Cpu<'_> {
+    /// Rows `over` of `a`, to Coeff, times the plain `scale` of their line index, tile by tile into `to`.
+    pub(crate) fn digits(
+        &self,
+        over: Basis,
+        to: &mut Limbs<Words>,
+        a: &Limbs<Words>,
+        scale: impl Fn(usize, Modulus) -> u32 + Sync + Send,
+    ) {
+        let (n, count) = (a.shape.cols as usize, a.shape.count as usize);
+        let rows: Vec<_> = rows_mut(to, over).into_iter().filter(|(p, _)| p.item < count).collect();
+        self.threads.each(rows, |(p, dst)| {
+            let (table, mut scratch) = (&self.tables[p.m], self.pool.scratch(n));
+            let scale = tables::inverse_scale(table.q, n, scale(p.m, table.q));
+            self.isa.run(Digit { table, scale, src: row(a, p), dst, row: &mut scratch });
+        });
+    }
+
+    /// The quotient of a row of digits.
+    pub(crate) fn overflow(&self, digits: &[&[u32]], sources: &[Modulus]) -> Words {
+        let n = digits.first().map_or(0, |d| d.len());
+        let mut out = self.pool.scratch(n);
+        let (_, words) = tiles(n);
+        let part =
+            |(c, out)| Overflow { digits: digits.iter().map(|d| &d[c * words..][..words]).collect(), sources, out };
+        let tasks = out.chunks_exact_mut(words).enumerate().map(part).collect();
+        self.threads.each(tasks, |task| self.isa.run(task));
+        out
+    }
+}

@@ -1,0 +1,88 @@
+//! The choice of instruction set, made once, at run time.
+
+#[cfg(target_arch = "x86_64")]
+use crate::{avx2::Avx2, avx512::Avx512};
+use crate::{lanes::Lanes, portable::Portable};
+
+/// A computation on lanes L; mark `run` `#[inline(always)]`, so that it is compiled for their instructions. Most are
+/// written over any lanes; parts of them that deserve a function of their own go through [`Lanes::call`].
+pub trait Kernel<L: Lanes> {
+    /// What it returns.
+    type Output;
+    /// The computation.
+    fn run(self, lanes: L) -> Self::Output;
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Proof {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    Portable(Portable),
+}
+
+/// An instruction set that this processor has.
+#[derive(Clone, Copy, Debug)]
+pub struct Isa(Proof);
+
+impl Isa {
+    /// The widest one.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(proof) = Avx512::detect() {
+            return Self(Proof::Avx512(proof));
+        } else if let Some(proof) = Avx2::detect() {
+            return Self(Proof::Avx2(proof));
+        }
+        Self(Proof::Portable(Portable))
+    }
+
+    /// Every one, widest first.
+    pub fn available() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(Avx512::detect().map(|proof| Self(Proof::Avx512(proof))));
+            all.extend(Avx2::detect().map(|proof| Self(Proof::Avx2(proof))));
+        }
+        all.push(Self(Proof::Portable(Portable)));
+        all
+    }
+
+    /// The available one called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().into_iter().find(|isa| isa.name() == name)
+    }
+
+    /// "avx512", "avx2" or "portable".
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx2(_) => "avx2",
+            Proof::Portable(_) => "portable",
+        }
+    }
+
+    /// Runs `kernel` compiled for this instruction set.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn run<T, K>(self, kernel: K) -> T
+    where
+        K: Kernel<Avx512, Output = T> + Kernel<Avx2, Output = T> + Kernel<Portable, Output = T>,
+    {
+        match self.0 {
+            Proof::Avx512(lanes) => lanes.call(kernel),
+            Proof::Avx2(lanes) => lanes.call(kernel),
+            Proof::Portable(lanes) => lanes.call(kernel),
+        }
+    }
+
+    /// Runs `kernel`.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn run<K: Kernel<Portable>>(self, kernel: K) -> K::Output {
+        let Proof::Portable(lanes) = self.0;
+        lanes.call(kernel)
+    }
+}

@@ -1,0 +1,125 @@
+//! Eight residues at a time: the vocabulary in which every kernel of this backend is written once.
+//!
+//! A *lazy* residue is any representative that the instruction set finds cheap; [`Lanes::settle`] brings it back
+//! to a word. AVX-512 keeps it in 52 bits of a 64-bit lane and never corrects within a pass; AVX2 and the portable
+//! lanes keep it below 4q in 32 bits. The names of the last three stages of a transform (`split4`, `join1`, ...)
+//! move elements between lanes; their order of lanes is private to the instruction set, and `load_pair` and
+//! `store_pair` are its two ends.
+
+use crate::isa::Kernel;
+use kernel::modular::Modulus;
+
+/// Words a vector.
+pub const LANES: usize = 8;
+
+/// A constant factor w as it lies in memory: w, and its quotient by q (see [`Lanes::twiddle`]).
+pub type Twiddle = [u64; 2];
+
+/// One instruction set. A value of the type is the proof that the processor has it.
+pub trait Lanes: Copy + Send + Sync {
+    /// Eight residues, lazy or words.
+    type V: Copy + Send + Sync;
+    /// Eight 64-bit sums.
+    type A: Copy;
+    /// The constants of one modulus.
+    type Q: Copy;
+    /// Eight constant factors.
+    type W: Copy;
+    /// Settled words are below SETTLED q, so 16 / SETTLED products by canonical words fit in 64 bits.
+    const SETTLED: usize;
+
+    /// `kernel`, as a function compiled for these instructions.
+    fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output;
+
+    /// The constants of q.
+    fn modulus(self, q: Modulus) -> Self::Q;
+
+    // -- memory
+
+    /// x[at..at + 8].
+    fn load(self, x: &[u32], at: usize) -> Self::V;
+    /// x[at..at + 8] = v, settled words.
+    fn store(self, x: &mut [u32], at: usize, v: Self::V);
+    /// Eight times x, a word.
+    fn splat(self, x: u64) -> Self::V;
+
+    // -- canonical words in and out
+
+    /// a + b mod q.
+    fn add(self, q: &Self::Q, a: Self::V, b: Self::V) -> Self::V;
+    /// a - b mod q.
+    fn sub(self, q: &Self::Q, a: Self::V, b: Self::V) -> Self::V;
+    /// ab/2^32 mod q.
+    fn mul(self, q: &Self::Q, a: Self::V, b: Self::V) -> Self::V;
+
+    // -- lazy residues
+
+    /// A lazy residue as a word in [0, SETTLED q).
+    fn settle(self, q: &Self::Q, x: Self::V) -> Self::V;
+    /// A settled word as a word in [0, q).
+    fn canonical(self, q: &Self::Q, x: Self::V) -> Self::V;
+    /// The memory form of the factor w, plain.
+    fn twiddle(q: Modulus, w: u32) -> Twiddle;
+    /// Eight times the factor.
+    fn factor(self, w: &Twiddle) -> Self::W;
+    /// xw in [0, 2q), x lazy.
+    fn scale(self, q: &Self::Q, x: Self::V, w: Self::W) -> Self::V;
+
+    // -- transforms
+
+    /// What the first input of a first forward butterfly needs, so that up to 16 stages stay lazy.
+    fn lift(self, q: &Self::Q, u: Self::V) -> Self::V;
+    /// (u + xw, u - xw), lazy.
+    fn forward(self, q: &Self::Q, u: Self::V, x: Self::V, w: Self::W) -> [Self::V; 2];
+    /// (u + v, (u - v) w), lazy, in stage `stage` < 16 of a pass over words in [0, 2q).
+    fn inverse(self, q: &Self::Q, u: Self::V, v: Self::V, w: Self::W, stage: u32) -> [Self::V; 2];
+
+    // -- the last three stages, inside vectors
+
+    /// The word form of the factor with Montgomery residue `w`: one word a factor, for factors that differ by lane.
+    fn word(q: Modulus, w: u32) -> u32;
+    /// Lanes of two blocks of 8: words[at..at + 2] as factors for the halves that [`Lanes::split4`] makes.
+    fn spread2(self, q: &Self::Q, words: &[u32], at: usize) -> Self::W;
+    /// words[at..at + 4] for the halves that [`Lanes::split2`] makes.
+    fn spread4(self, q: &Self::Q, words: &[u32], at: usize) -> Self::W;
+    /// words[at..at + 8] for the halves that [`Lanes::split1`] makes.
+    fn spread8(self, q: &Self::Q, words: &[u32], at: usize) -> Self::W;
+    /// Two vectors of 8 words, natural order, to their first and second halves.
+    fn split4(self, x: [Self::V; 2]) -> [Self::V; 2];
+    /// What split4 gave to the first and second halves of its blocks of 4.
+    fn split2(self, x: [Self::V; 2]) -> [Self::V; 2];
+    /// What split2 gave to even and odd words.
+    fn split1(self, x: [Self::V; 2]) -> [Self::V; 2];
+    /// Inverse of split4.
+    fn join4(self, x: [Self::V; 2]) -> [Self::V; 2];
+    /// Inverse of split2.
+    fn join2(self, x: [Self::V; 2]) -> [Self::V; 2];
+    /// Inverse of split1.
+    fn join1(self, x: [Self::V; 2]) -> [Self::V; 2];
+    /// x[at..at + 16] in the order that split1 leaves.
+    fn load_pair(self, x: &[u32], at: usize) -> [Self::V; 2];
+    /// x[at..at + 16] from the order that split1 leaves, settled words.
+    fn store_pair(self, x: &mut [u32], at: usize, v: [Self::V; 2]);
+
+    // -- sums of products
+
+    /// Eight zeros.
+    fn zero(self) -> Self::A;
+    /// acc + ab, words.
+    fn mul_add(self, acc: Self::A, a: Self::V, b: Self::V) -> Self::A;
+    /// acc/2^32, settled, for any 64-bit sum.
+    fn reduce(self, q: &Self::Q, acc: Self::A) -> Self::V;
+    /// The word c' for which [`Lanes::reduce_constant`] of a sum of xc' is the sum of xc; c is plain.
+    fn constant(q: Modulus, c: u32) -> u32;
+    /// Settled, for any 64-bit sum of products by [`Lanes::constant`]s.
+    fn reduce_constant(self, q: &Self::Q, acc: Self::A) -> Self::V;
+    /// acc + floor(2^29 y/f), given [`kernel::ring::limb::quotient_inverse`] of f.
+    fn quotient_add(self, acc: Self::A, y: Self::V, inverse: (u32, u64)) -> Self::A;
+    /// The sum rounded to units of 2^29.
+    fn quotient_round(self, acc: Self::A) -> Self::V;
+
+    // -- permutations
+
+    /// out[i] = x[index[i]], i < 16.
+    fn permute(self, out: &mut [u32], x: &[u32], index: &[u32; 16]);
+}

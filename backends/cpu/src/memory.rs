@@ -1,0 +1,81 @@
+//! Memory: page-aligned buffers that return to a free list when they are dropped, so that a program that works in
+//! steady state never meets a fresh page. Contents of a recycled buffer are whatever its last owner left.
+
+use kernel::{Error, Result};
+use memmap2::MmapMut;
+use std::{
+    alloc::{Layout, handle_alloc_error},
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Free blocks by their length in words.
+type Free = BTreeMap<usize, Vec<MmapMut>>;
+
+/// Where buffers come from and go back to.
+#[derive(Clone, Debug, Default)]
+pub struct Pool(Arc<Mutex<Free>>);
+
+/// A buffer of words; dropping it gives it back.
+#[derive(Debug)]
+pub struct Words {
+    block: Option<MmapMut>, // None only while it is dropped
+    words: usize,
+    pool: Pool,
+}
+
+/// A huge page, to which larger blocks are rounded.
+const HUGE: usize = 1 << 21;
+
+impl Pool {
+    /// `words` words, contents unspecified: a free block at most twice as long, or a new one.
+    pub fn take(&self, words: usize) -> Result<Words> {
+        let recycled = self.free().range_mut(words..=2 * words).find_map(|(_, blocks)| blocks.pop());
+        let block = match recycled {
+            Some(block) => block,
+            None => fresh(words).map_err(|_| Error::OutOfMemory { words })?,
+        };
+        Ok(Words { block: Some(block), words, pool: self.clone() })
+    }
+
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Pool::take`] in the middle of recorded work, where nobody can be told of a failure: it aborts, as every
+    /// small allocation does.
+    pub fn scratch(&self, words: usize) -> Words {
+        self.take(words).unwrap_or_else(|_| handle_alloc_error(Layout::new::<[u32; HUGE]>()))
+    }
+}
+
+fn fresh(words: usize) -> std::io::Result<MmapMut> {
+    let bytes = 4 * words.max(1);
+    let page = if bytes < HUGE { 4096 } else { HUGE };
+    let block = MmapMut::map_anon(bytes.next_multiple_of(page))?;
+    #[cfg(target_os = "linux")]
+    let _ = block.advise(memmap2::Advice::HugePage); // advice: without it the program is right, only slower
+    Ok(block)
+}
+
+impl Deref for Words {
+    type Target = [u32];
+    fn deref(&self) -> &[u32] {
+        self.block.as_ref().map_or(&[], |b| &bytemuck::cast_slice(&b[..])[..self.words])
+    }
+}
+
+impl DerefMut for Words {
+    fn deref_mut(&mut self) -> &mut [u32] {
+        self.block.as_mut().map_or(&mut [], |b| &mut bytemuck::cast_slice_mut(&mut b[..])[..self.words])
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            self.pool.free().entry(block.len() / 4).or_default().push(block);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Element-wise operations on one row, eight words at a time. The second operand of a product or sum may be
+//! block-constant. These run at the speed of memory, so nothing here is unrolled by hand.
+
+use crate::{
+    isa::Kernel,
+    lanes::{LANES, Lanes},
+};
+use kernel::{backend::Op, modular::Modulus};
+
+/// x[at..at + 8], or all of a shorter x and zeros.
+#[inline(always)]
+fn get<L: Lanes>(l: L, x: &[u32], at: usize) -> L::V {
+    if x.len() >= LANES {
+        return l.load(x, at);
+    }
+    let mut padded = [0; LANES];
+    padded[..x.len()].copy_from_slice(x);
+    l.load(&padded, 0)
+}
+
+/// Inverse of [`get`].
+#[inline(always)]
+fn put<L: Lanes>(l: L, x: &mut [u32], at: usize, v: L::V) {
+    if x.len() >= LANES {
+        return l.store(x, at, v);
+    }
+    let mut padded = [0; LANES];
+    l.store(&mut padded, 0, v);
+    let n = x.len();
+    x.copy_from_slice(&padded[..n]);
+}
+
+/// Words [at, at + 8) of a row of n words in which each word of b stands for n / b.len() of them.
+#[inline(always)]
+fn spread<L: Lanes>(l: L, b: &[u32], n: usize, at: usize) -> L::V {
+    let log = (n / b.len()).trailing_zeros();
+    match log {
+        0 => get(l, b, at),
+        1 | 2 => {
+            let words: [u32; LANES] = core::array::from_fn(|i| b[((at + i) >> log) & (b.len() - 1)]);
+            l.load(&words, 0)
+        }
+        _ => l.splat(b[at >> log] as u64),
+    }
+}
+
+/// out = a op b; without an a, out = out op b.
+pub struct Zip<'a> {
+    /// Modulus.
+    pub q: Modulus,
+    /// Operation.
+    pub op: Op,
+    /// Result, and first operand where `a` is none.
+    pub out: &'a mut [u32],
+    /// First operand.
+    pub a: Option<&'a [u32]>,
+    /// Second operand, perhaps block-constant.
+    pub b: &'a [u32],
+}
+
+impl<L: Lanes> Kernel<L> for Zip<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let (q, n) = (&l.modulus(self.q), self.out.len());
+        for at in (0..n).step_by(LANES) {
+            let a = self.a.map_or_else(|| get(l, self.out, at), |a| get(l, a, at));
+            let b = spread(l, self.b, n, at);
+            let word = match self.op {
+                Op::Add => l.add(q, a, b),
+                Op::Sub => l.sub(q, a, b),
+                Op::Mul => l.mul(q, a, b),
+            };
+            put(l, self.out, at, word);
+        }
+    }
+}
+
+/// out = sum of ab, or out + sum of ab.
+pub struct Dot<'a> {
+    /// Modulus.
+    pub q: Modulus,
+    /// Result.
+    pub out: &'a mut [u32],
+    /// Whether the result is added to what `out` holds.
+    pub accumulate: bool,
+    /// Factors, the second perhaps block-constant.
+    pub terms: &'a [(&'a [u32], &'a [u32])],
+}
+
+/// Products of canonical words that fit a 64-bit sum.
+const TERMS: usize = 16;
+
+impl<L: Lanes> Kernel<L> for Dot<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let (q, n) = (&l.modulus(self.q), self.out.len());
+        for (i, terms) in self.terms.chunks(TERMS).enumerate() {
+            let accumulate = self.accumulate || i > 0;
+            for at in (0..n).step_by(LANES) {
+                let mut acc = l.zero();
+                for (a, b) in terms {
+                    acc = l.mul_add(acc, get(l, a, at), spread(l, b, n, at));
+                }
+                let mut sum = l.canonical(q, l.reduce(q, acc));
+                if accumulate {
+                    sum = l.add(q, sum, get(l, self.out, at));
+                }
+                put(l, self.out, at, sum);
+            }
+        }
+    }
+}
+
+/// (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1)
+pub struct Tensor<'a> {
+    /// Modulus.
+    pub q: Modulus,
+    /// Results.
+    pub d: [&'a mut [u32]; 3],
+    /// First pair.
+    pub a: [&'a [u32]; 2],
+    /// Second pair, perhaps block-constant.
+    pub b: [&'a [u32]; 2],
+}
+
+impl<L: Lanes> Kernel<L> for Tensor<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let (q, n, [d0, d1, d2]) = (&l.modulus(self.q), self.d[0].len(), self.d);
+        for at in (0..n).step_by(LANES) {
+            let (a0, a1) = (get(l, self.a[0], at), get(l, self.a[1], at));
+            let (b0, b1) = (spread(l, self.b[0], n, at), spread(l, self.b[1], n, at));
+            let cross = l.mul_add(l.mul_add(l.zero(), a0, b1), a1, b0);
+            put(l, d0, at, l.mul(q, a0, b0));
+            put(l, d1, at, l.canonical(q, l.reduce(q, cross)));
+            put(l, d2, at, l.mul(q, a1, b1));
+        }
+    }
+}
+
+/// out = a(X^galois), Eval. In bit-reversed order the exponents of 16 neighbours differ in their top four bits
+/// alone, so a block of 16 comes from one block of 16, in one of 16 orders.
+pub struct Permute<'a> {
+    /// Result.
+    pub out: &'a mut [u32],
+    /// Operand.
+    pub a: &'a [u32],
+    /// Where each block comes from and in which order.
+    pub plan: &'a Plan,
+}
+
+/// The part of an automorphism that all rows share.
+pub struct Plan {
+    /// (first word of the source block, order) for each block.
+    blocks: Vec<(u32, u8)>,
+    orders: [[u32; Plan::BLOCK]; Plan::BLOCK],
+}
+
+impl Plan {
+    /// Words a block: transforms shorter than this have no plan.
+    pub const BLOCK: usize = 16;
+
+    /// X -> X^galois on n words.
+    pub fn new(galois: u32, n: usize) -> Self {
+        use kernel::ring::limb::brv;
+        let bits = n.trailing_zeros();
+        let mut orders = [[0; Self::BLOCK]; Self::BLOCK];
+        for (carry, order) in orders.iter_mut().enumerate() {
+            for (i, from) in order.iter_mut().enumerate() {
+                *from = brv((brv(i, 4) * galois as usize + carry) % Self::BLOCK, 4) as u32;
+            }
+        }
+        let blocks = (0..n / Self::BLOCK).map(|block| {
+            // exponent of the block's first word, halved; its top four bits are brv of the place in the block
+            let e = ((2 * brv(block * Self::BLOCK, bits) + 1) * galois as usize) % (2 * n) / 2;
+            let (carry, rest) = (e / (n / Self::BLOCK), e % (n / Self::BLOCK));
+            (brv(rest, bits) as u32, carry as u8)
+        });
+        Self { blocks: blocks.collect(), orders }
+    }
+}
+
+impl<L: Lanes> Kernel<L> for Permute<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        for (out, (from, order)) in self.out.chunks_exact_mut(Plan::BLOCK).zip(&self.plan.blocks) {
+            let from = *from as usize;
+            l.permute(out, &self.a[from..from + Plan::BLOCK], &self.plan.orders[*order as usize & 15]);
+        }
+    }
+}

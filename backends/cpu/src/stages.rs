@@ -1,0 +1,207 @@
+//! The stages of a transform between vectors: up to four at a time on vectors held in registers.
+//!
+//! A node of the transform's binary tree is numbered as its twiddle: the root is 1, the children of i are 2i and
+//! 2i + 1.
+
+use crate::{
+    isa::Kernel,
+    lanes::{Lanes, Twiddle},
+};
+
+/// The lanes, a modulus and the factors of one direction.
+pub struct Stages<'a, L: Lanes> {
+    /// Instruction set.
+    pub l: L,
+    /// Constants of the modulus.
+    pub q: L::Q,
+    /// Factors by node.
+    pub tree: &'a [Twiddle],
+}
+
+struct Forward<'a, L: Lanes> {
+    stages: &'a Stages<'a, L>,
+    x: &'a mut [L::V],
+    root: usize,
+}
+
+impl<L: Lanes> Kernel<L> for Forward<'_, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, _: L) {
+        self.stages.run_forward(self.x, self.root);
+    }
+}
+
+struct Inverse<'a, L: Lanes> {
+    stages: &'a Stages<'a, L>,
+    x: &'a mut [L::V],
+    root: usize,
+    done: u32,
+}
+
+impl<L: Lanes> Kernel<L> for Inverse<'_, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, _: L) {
+        self.stages.run_inverse(self.x, self.root, self.done);
+    }
+}
+
+/// Equally spaced vectors of a scratch.
+#[derive(Clone, Copy)]
+struct Every {
+    at: usize,
+    stride: usize,
+}
+
+impl Every {
+    #[inline(always)]
+    fn i(self, k: usize) -> usize {
+        self.at + k * self.stride
+    }
+}
+
+impl<L: Lanes> Stages<'_, L> {
+    #[inline(always)]
+    fn run_forward(&self, x: &mut [L::V], root: usize) {
+        let mut blocks = 1;
+        while x.len() > 2 * blocks {
+            let len = x.len() / blocks;
+            let stages = (len / 2).trailing_zeros().min(4);
+            for (b, x) in x.chunks_exact_mut(len).enumerate() {
+                let (node, stride) = (root * blocks + b, len >> stages);
+                for at in 0..stride {
+                    let e = Every { at, stride };
+                    match stages {
+                        4 => self.forward_16(x, e, node),
+                        3 => self.forward_8(x, e, node),
+                        2 => self.forward_4(x, e, node),
+                        _ => [x[at], x[e.i(1)]] = self.forward_2([x[at], x[e.i(1)]], node),
+                    }
+                }
+            }
+            blocks <<= stages;
+        }
+    }
+
+    /// The forward stages of node `root` over all of `x`, down to blocks of two vectors.
+    pub fn forward(&self, x: &mut [L::V], root: usize) {
+        self.l.call(Forward { stages: self, x, root });
+    }
+
+    /// The inverse stages from blocks of two vectors up to node `root` over all of `x`; `done` stages came before
+    /// in this pass.
+    pub fn inverse(&self, x: &mut [L::V], root: usize, done: u32) {
+        self.l.call(Inverse { stages: self, x, root, done });
+    }
+
+    /// One stage.
+    #[inline(always)]
+    pub fn forward_2(&self, [a, b]: [L::V; 2], node: usize) -> [L::V; 2] {
+        self.l.forward(&self.q, a, b, self.l.factor(&self.tree[node]))
+    }
+
+    #[inline(always)]
+    fn forward_quad(&self, [a, b, c, d]: [L::V; 4], node: usize) -> [L::V; 4] {
+        let w = self.l.factor(&self.tree[node]);
+        let ([a, c], [b, d]) = (self.l.forward(&self.q, a, c, w), self.l.forward(&self.q, b, d, w));
+        let ([a, b], [c, d]) = (self.forward_2([a, b], 2 * node), self.forward_2([c, d], 2 * node + 1));
+        [a, b, c, d]
+    }
+
+    #[inline(always)]
+    fn forward_4(&self, x: &mut [L::V], e: Every, node: usize) {
+        let y = self.forward_quad([x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]], node);
+        [x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]] = y;
+    }
+
+    #[inline(always)]
+    fn forward_8(&self, x: &mut [L::V], e: Every, node: usize) {
+        let [a0, b0] = self.forward_2([x[e.i(0)], x[e.i(4)]], node);
+        let [a1, b1] = self.forward_2([x[e.i(1)], x[e.i(5)]], node);
+        let [a2, b2] = self.forward_2([x[e.i(2)], x[e.i(6)]], node);
+        let [a3, b3] = self.forward_2([x[e.i(3)], x[e.i(7)]], node);
+        [x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]] = self.forward_quad([a0, a1, a2, a3], 2 * node);
+        [x[e.i(4)], x[e.i(5)], x[e.i(6)], x[e.i(7)]] = self.forward_quad([b0, b1, b2, b3], 2 * node + 1);
+    }
+
+    #[inline(always)]
+    fn forward_16(&self, x: &mut [L::V], e: Every, node: usize) {
+        let [a0, b0, c0, d0] = self.forward_quad([x[e.i(0)], x[e.i(4)], x[e.i(8)], x[e.i(12)]], node);
+        let [a1, b1, c1, d1] = self.forward_quad([x[e.i(1)], x[e.i(5)], x[e.i(9)], x[e.i(13)]], node);
+        let [a2, b2, c2, d2] = self.forward_quad([x[e.i(2)], x[e.i(6)], x[e.i(10)], x[e.i(14)]], node);
+        let [a3, b3, c3, d3] = self.forward_quad([x[e.i(3)], x[e.i(7)], x[e.i(11)], x[e.i(15)]], node);
+        [x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]] = self.forward_quad([a0, a1, a2, a3], 4 * node);
+        [x[e.i(4)], x[e.i(5)], x[e.i(6)], x[e.i(7)]] = self.forward_quad([b0, b1, b2, b3], 4 * node + 1);
+        [x[e.i(8)], x[e.i(9)], x[e.i(10)], x[e.i(11)]] = self.forward_quad([c0, c1, c2, c3], 4 * node + 2);
+        [x[e.i(12)], x[e.i(13)], x[e.i(14)], x[e.i(15)]] = self.forward_quad([d0, d1, d2, d3], 4 * node + 3);
+    }
+
+    #[inline(always)]
+    fn run_inverse(&self, x: &mut [L::V], root: usize, mut done: u32) {
+        let mut len = 2;
+        while len < x.len() {
+            let stages = (x.len() / len).trailing_zeros().min(4);
+            let stride = len;
+            len <<= stages;
+            let blocks = x.len() / len;
+            for (b, x) in x.chunks_exact_mut(len).enumerate() {
+                let node = root * blocks + b;
+                for at in 0..stride {
+                    let e = Every { at, stride };
+                    match stages {
+                        4 => self.inverse_16(x, e, node, done),
+                        3 => self.inverse_8(x, e, node, done),
+                        2 => self.inverse_4(x, e, node, done),
+                        _ => [x[at], x[e.i(1)]] = self.inverse_2([x[at], x[e.i(1)]], node, done),
+                    }
+                }
+            }
+            done += stages;
+        }
+    }
+
+    /// One stage.
+    #[inline(always)]
+    pub fn inverse_2(&self, [a, b]: [L::V; 2], node: usize, done: u32) -> [L::V; 2] {
+        self.l.inverse(&self.q, a, b, self.l.factor(&self.tree[node]), done)
+    }
+
+    #[inline(always)]
+    fn inverse_quad(&self, [a, b, c, d]: [L::V; 4], node: usize, done: u32) -> [L::V; 4] {
+        let ([a, b], [c, d]) = (self.inverse_2([a, b], 2 * node, done), self.inverse_2([c, d], 2 * node + 1, done));
+        let w = self.l.factor(&self.tree[node]);
+        let [a, c] = self.l.inverse(&self.q, a, c, w, done + 1);
+        let [b, d] = self.l.inverse(&self.q, b, d, w, done + 1);
+        [a, b, c, d]
+    }
+
+    #[inline(always)]
+    fn inverse_4(&self, x: &mut [L::V], e: Every, node: usize, done: u32) {
+        let y = self.inverse_quad([x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]], node, done);
+        [x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]] = y;
+    }
+
+    #[inline(always)]
+    fn inverse_8(&self, x: &mut [L::V], e: Every, node: usize, done: u32) {
+        let [a0, a1, a2, a3] = self.inverse_quad([x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]], 2 * node, done);
+        let [b0, b1, b2, b3] = self.inverse_quad([x[e.i(4)], x[e.i(5)], x[e.i(6)], x[e.i(7)]], 2 * node + 1, done);
+        [x[e.i(0)], x[e.i(4)]] = self.inverse_2([a0, b0], node, done + 2);
+        [x[e.i(1)], x[e.i(5)]] = self.inverse_2([a1, b1], node, done + 2);
+        [x[e.i(2)], x[e.i(6)]] = self.inverse_2([a2, b2], node, done + 2);
+        [x[e.i(3)], x[e.i(7)]] = self.inverse_2([a3, b3], node, done + 2);
+    }
+
+    #[inline(always)]
+    fn inverse_16(&self, x: &mut [L::V], e: Every, node: usize, done: u32) {
+        let n = 4 * node;
+        let [a0, a1, a2, a3] = self.inverse_quad([x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]], n, done);
+        let [b0, b1, b2, b3] = self.inverse_quad([x[e.i(4)], x[e.i(5)], x[e.i(6)], x[e.i(7)]], n + 1, done);
+        let [c0, c1, c2, c3] = self.inverse_quad([x[e.i(8)], x[e.i(9)], x[e.i(10)], x[e.i(11)]], n + 2, done);
+        let [d0, d1, d2, d3] = self.inverse_quad([x[e.i(12)], x[e.i(13)], x[e.i(14)], x[e.i(15)]], n + 3, done);
+        [x[e.i(0)], x[e.i(4)], x[e.i(8)], x[e.i(12)]] = self.inverse_quad([a0, b0, c0, d0], node, done + 2);
+        [x[e.i(1)], x[e.i(5)], x[e.i(9)], x[e.i(13)]] = self.inverse_quad([a1, b1, c1, d1], node, done + 2);
+        [x[e.i(2)], x[e.i(6)], x[e.i(10)], x[e.i(14)]] = self.inverse_quad([a2, b2, c2, d2], node, done + 2);
+        [x[e.i(3)], x[e.i(7)], x[e.i(11)], x[e.i(15)]] = self.inverse_quad([a3, b3, c3, d3], node, done + 2);
+    }
+}
