@@ -50,8 +50,8 @@ impl<'p, B: Backend> Client<'p, B> {
 
     /// The keys that `demand` names, and those of ModRaise if the chain can be bootstrapped.
     pub fn keys(&mut self, be: &mut B, demand: &Demand) -> Keys<B> {
-        let mut keys = Keys::default();
-        keys.relin = demand.relin.map(|level| self.key(be, Switch::Relinearize, level));
+        let relin = demand.relin.map(|level| self.key(be, Switch::Relinearize, level));
+        let mut keys = Keys { relin, ..Keys::default() };
         let rotations = demand.rotations.iter().map(|(k, level)| (self.params.galois(*k), *level));
         let conjugate = demand.conjugate.map(|level| (self.params.galois_conjugate(), level));
         for (g, level) in rotations.chain(conjugate).collect::<Vec<_>>() {
