@@ -145,8 +145,7 @@ fn a_linear_map_costs_one_rescale_and_joins_a_product() {
         let mut plain: Vec<Option<Plaintext<Be>>> = Vec::new();
         for g in giants {
             for b in babies {
-                let rotated: Vec<f64> =
-                    (0..16).map(|i| diagonal(g + b)[(i as i32 - g).rem_euclid(16) as usize]).collect();
+                let rotated: Vec<f64> = (0..16).map(|i| diagonal(g + b)[(i - g).rem_euclid(16) as usize]).collect();
                 plain.push(if g + b == 2 { None } else { Some(ev.encode_diagonal(&rotated, top).unwrap()) });
             }
         }
