@@ -3,7 +3,7 @@
 //!
 //! Read upwards: [`poly`] evaluates polynomials, [`approx`] makes them and certifies their error, [`reciprocal`]
 //! and [`inv_sqrt`] divide, [`reduce`] sums along rows, and on these stand [`activation`], [`norm`], [`attention`].
-//! [`linear`] and [`product`] multiply matrices.
+//! [`linear`] and [`matmul`] multiply matrices.
 
 use crate::{arith::Arithmetic, error::Result};
 
@@ -12,6 +12,10 @@ pub mod approx;
 pub mod attention;
 pub mod exp;
 pub mod inv_sqrt;
+#[cfg(feature = "alloc")]
+pub mod linear;
+#[cfg(feature = "alloc")]
+pub mod matmul;
 pub mod norm;
 pub mod poly;
 pub mod reciprocal;
