@@ -294,7 +294,8 @@ mod tests {
     fn a_transform_is_the_sum_that_its_contract_says() {
         let mut ev = Plain::<f64, 4>::new();
         let x = [1.0, 10.0, 100.0, 1000.0];
-        let plain = [Some([1.0; 4]), None, Some([1.0, 2.0, 3.0, 4.0]), Some([1.0; 4])];
+        let (ones, count) = ([1.0; 4], [1.0, 2.0, 3.0, 4.0]);
+        let plain = [Some(&ones), None, Some(&count), Some(&ones)];
         let map = Transform { babies: &[0, 1], giants: &[0, 2], plain: &plain };
         let h = ev.hoist(&x, map.babies).unwrap();
         // inner sums: x, and [1,2,3,4]*x + rot_1(x) = [11, 120, 1300, 4001], turned by two

@@ -91,7 +91,8 @@ pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plain>], xs: &[&A::Ho
     }
     let mut sum = None;
     for (map, x) in maps.iter().zip(xs) {
-        let t = Transform { babies: &map.steps.babies, giants: &map.steps.giants, plain: &map.plain };
+        let plain: Vec<Option<&A::Plain>> = map.plain.iter().map(Option::as_ref).collect();
+        let t = Transform { babies: &map.steps.babies, giants: &map.steps.giants, plain: &plain };
         let w = ev.transform(x, &t)?;
         sum = Some(match sum {
             None => w,
