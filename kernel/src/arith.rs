@@ -109,13 +109,13 @@ pub struct Transform<'a, P> {
     /// Rotations of the inner sums.
     pub giants: &'a [i32],
     /// The diagonals, encoded by [`Arithmetic::encode_diagonal`].
-    pub plain: &'a [Option<P>],
+    pub plain: &'a [Option<&'a P>],
 }
 
 impl<P> Transform<'_, P> {
     /// The (baby index, diagonal) pairs of giant step `g`.
     pub fn row(&self, g: usize) -> impl Iterator<Item = (usize, &P)> {
         let row = &self.plain[g * self.babies.len()..][..self.babies.len()];
-        row.iter().enumerate().filter_map(|(b, p)| p.as_ref().map(|p| (b, p)))
+        row.iter().enumerate().filter_map(|(b, p)| p.map(|p| (b, p)))
     }
 }

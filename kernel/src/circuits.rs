@@ -3,19 +3,37 @@
 //!
 //! Read upwards: [`poly`] evaluates polynomials, [`approx`] makes them and certifies their error, [`reciprocal`]
 //! and [`inv_sqrt`] divide, [`reduce`] sums along rows, and on these stand [`activation`], [`norm`], [`attention`].
-//! [`linear`] and [`product`] multiply matrices.
+//! [`linear`] and [`matmul`] multiply matrices.
 
 use crate::{arith::Arithmetic, error::Result};
 
+pub mod activation;
 pub mod approx;
+pub mod attention;
+#[cfg(feature = "alloc")]
+pub mod catalogue;
+pub mod exp;
 pub mod inv_sqrt;
+#[cfg(feature = "alloc")]
+pub mod linear;
+#[cfg(feature = "alloc")]
+pub mod matmul;
+pub mod norm;
 pub mod poly;
 pub mod reciprocal;
+pub mod reduce;
+pub mod sign;
 
 /// A copy of x at a lower level. Depth 0.
 pub fn at_level<A: Arithmetic>(ev: &mut A, x: &A::Slots, level: u8) -> Result<A::Slots> {
     let y = ev.copy(x)?;
     ev.level_down(y, level)
+}
+
+/// Both at the lower level of the two. Depth 0.
+pub fn aligned<A: Arithmetic>(ev: &mut A, x: A::Slots, y: A::Slots) -> Result<(A::Slots, A::Slots)> {
+    let level = ev.level(&x).min(ev.level(&y));
+    Ok((ev.level_down(x, level)?, ev.level_down(y, level)?))
 }
 
 /// xy for operands at any two levels: the higher one is lowered first. Depth 1 below the lower one.

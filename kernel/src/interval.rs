@@ -104,6 +104,9 @@ impl<F: Endpoint> Number for Bounds<F> {
     fn mul(self, y: Self) -> Self {
         Self::hull([self.lo.mul(y.lo), self.lo.mul(y.hi), self.hi.mul(y.lo), self.hi.mul(y.hi)])
     }
+    fn is_finite(self) -> bool {
+        self.lo.is_finite() && self.hi.is_finite()
+    }
     fn square(self) -> Self {
         let zero = F::of(0.0);
         let (a, b) = (self.lo.mul(self.lo), self.hi.mul(self.hi));

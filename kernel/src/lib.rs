@@ -2,7 +2,8 @@
 //!
 //! Read upwards: [`modular`] words, [`ring`] limbs, [`backend`] the hardware contract, [`poly`] typed polynomials,
 //! [`params`] checked parameters, [`ckks`] the encryption scheme. [`arith`] is the language of circuits, of which
-//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures and the cost [`trace`] are others.
+//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures and the cost [`trace`] are others, and a [`pair`]
+//! of them runs in lockstep.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,8 @@ pub mod embedding;
 pub mod error;
 pub mod interval;
 pub mod modular;
+#[cfg(feature = "alloc")]
+pub mod pair;
 pub mod params;
 pub mod plain;
 pub mod poly;

@@ -22,6 +22,8 @@ pub trait Number: Copy {
     fn square(self) -> Self {
         self.mul(self)
     }
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
 }
 
 impl Number for f64 {
@@ -37,6 +39,9 @@ impl Number for f64 {
     fn mul(self, y: f64) -> f64 {
         self * y
     }
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
 }
 
 impl Number for f32 {
@@ -51,6 +56,9 @@ impl Number for f32 {
     }
     fn mul(self, y: f32) -> f32 {
         self * y
+    }
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
     }
 }
 
@@ -221,8 +229,12 @@ impl<V: Storage> Arithmetic for Clear<V> {
     fn accumulate(&mut self, w: &mut V, v: V) -> Result<()> {
         self.add(w, &v)
     }
+    /// [`Error::NotFinite`] if a product overflowed: an input was far outside the range of its circuit.
     fn rescale(&mut self, w: V) -> Result<V> {
-        Ok(w)
+        match w.numbers().iter().position(|x| !x.is_finite()) {
+            Some(slot) => Err(Error::NotFinite { slot }),
+            None => Ok(w),
+        }
     }
 
     fn rotate(&mut self, x: &V, k: i32) -> Result<V> {
@@ -282,7 +294,8 @@ mod tests {
     fn a_transform_is_the_sum_that_its_contract_says() {
         let mut ev = Plain::<f64, 4>::new();
         let x = [1.0, 10.0, 100.0, 1000.0];
-        let plain = [Some([1.0; 4]), None, Some([1.0, 2.0, 3.0, 4.0]), Some([1.0; 4])];
+        let (ones, count) = ([1.0; 4], [1.0, 2.0, 3.0, 4.0]);
+        let plain = [Some(&ones), None, Some(&count), Some(&ones)];
         let map = Transform { babies: &[0, 1], giants: &[0, 2], plain: &plain };
         let h = ev.hoist(&x, map.babies).unwrap();
         // inner sums: x, and [1,2,3,4]*x + rot_1(x) = [11, 120, 1300, 4001], turned by two

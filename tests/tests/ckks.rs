@@ -150,6 +150,7 @@ fn a_linear_map_costs_one_rescale_and_joins_a_product() {
             }
         }
         let hoisted = ev.hoist(&cx, &babies).unwrap();
+        let plain: Vec<_> = plain.iter().map(Option::as_ref).collect();
         let map = Transform { babies: &babies, giants: &giants, plain: &plain };
         let mapped = ev.transform(&hoisted, &map).unwrap();
         let mut sum = ev.mul(&cx, &cx).unwrap();

@@ -164,7 +164,8 @@ impl<P> Encoded<P> {
     pub fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         let x = ev.level_down(x, self.level)?;
         let hoisted = ev.hoist(&x, &self.babies)?;
-        let map = Transform { babies: &self.babies, giants: &self.giants, plain: &self.plain };
+        let plain: Vec<Option<&P>> = self.plain.iter().map(Option::as_ref).collect();
+        let map = Transform { babies: &self.babies, giants: &self.giants, plain: &plain };
         let sum = ev.transform(&hoisted, &map)?;
         ev.rescale(sum)
     }

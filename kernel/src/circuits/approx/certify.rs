@@ -96,3 +96,15 @@ fn sup(lo: f64, hi: f64, degree: usize, g: impl Fn(f64) -> f64) -> f64 {
 fn slack(f: Function, p: &Polynomial, lo: f64, hi: f64) -> f64 {
     p.rounding(f64::EPSILON) / f.at(hi).min(f.at(lo)) * 2.0 + 4.0 * f64::EPSILON
 }
+
+/// A certified bound of |p - 1| on [lo, hi].
+#[cfg(feature = "alloc")]
+pub(in crate::circuits) fn distance_to_one(p: &Polynomial, (lo, hi): (f64, f64)) -> f64 {
+    sup(lo, hi, p.degree(), |x| p.at(x) - 1.0) + p.rounding(f64::EPSILON)
+}
+
+/// A certified bound of |p| on [lo, hi].
+#[cfg(feature = "alloc")]
+pub(in crate::circuits) fn largest(p: &Polynomial, (lo, hi): (f64, f64)) -> f64 {
+    sup(lo, hi, p.degree(), |x| p.at(x)) + p.rounding(f64::EPSILON)
+}

@@ -86,7 +86,8 @@ fn level(
     }
     let solution = solve(rows).ok_or(Error::BadRange { lo: range.0, hi: range.1 })?;
     let mut coeffs = vec![0.0; terms.last().map_or(1, |j| j + 1)];
-    for (j, c) in terms.iter().zip(&solution) {
+    let negligible = solution[n].abs() * 1e-3 / (n + 1) as f64; // the other parity of an even or odd function
+    for (j, c) in terms.iter().zip(&solution).filter(|(_, c)| c.abs() > negligible) {
         coeffs[*j] = *c;
     }
     Polynomial::new(&coeffs, range)

@@ -1,0 +1,232 @@
+//! Weights × tokens. Slot = token · F + feature: a weight matrix acts on every token alike, so its diagonals have period
+//! F and their plaintexts are block-constant. The diagonals -(F-1) … F-1 are not cyclic: where one would leave its
+//! token it is zero, and no mask is needed. Baby steps are hoisted once and shared by all matrices that act on the same
+//! vector (Q, K and V); each giant step costs a matrix one key switch. For F = 1, one vector a feature, weights are
+//! constants and nothing is rotated. [MATH §8]
+
+use crate::{
+    arith::{Arithmetic, Transform},
+    error::{Error, Result},
+};
+use alloc::vec::Vec;
+
+/// How the diagonals of F × F matrices are split: d = g + b, b in [0, babies), g a multiple of `babies`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steps {
+    features: usize,
+    babies: Vec<i32>,
+    giants: Vec<i32>,
+}
+
+impl Steps {
+    /// For `maps` matrices of `features` rows and columns that act on the same vector: the split with the fewest key
+    /// switches in all.
+    pub fn new(features: usize, maps: usize) -> Result<Self> {
+        if features == 0 || features > 1 << 20 {
+            return Err(Error::TooMany { asked: features, limit: 1 << 20 });
+        }
+        let giants = |babies: usize| 2 * features.div_ceil(babies);
+        let cost = |babies: &usize| (babies - 1) + maps * (giants(*babies) - 1);
+        let babies = (1..=features).min_by_key(cost).unwrap_or(1);
+        let first = -((features.div_ceil(babies) * babies) as i32);
+        Ok(Self {
+            features,
+            babies: (0..babies as i32).collect(),
+            giants: (0..giants(babies)).map(|i| first + (i * babies) as i32).collect(),
+        })
+    }
+
+    /// Rotations of the input.
+    pub fn babies(&self) -> &[i32] {
+        &self.babies
+    }
+}
+
+/// A weight matrix, encoded for one level.
+#[derive(Debug)]
+pub struct Linear<P> {
+    steps: Steps,
+    plain: Vec<Option<P>>,
+    level: u8,
+}
+
+/// The matrix y_i = Σ_j weight(i, j) x_j on every token, for operands at `level`. Zero diagonals cost nothing; rows
+/// and columns beyond a matrix that is not F × F are zero.
+pub fn encode<A: Arithmetic>(
+    ev: &mut A,
+    steps: &Steps,
+    weight: impl Fn(usize, usize) -> f64,
+    level: u8,
+) -> Result<Linear<A::Plain>> {
+    let f = steps.features;
+    let mut plain = Vec::with_capacity(steps.babies.len() * steps.giants.len());
+    for g in &steps.giants {
+        for b in &steps.babies {
+            // entry u of the plaintext is entry u - g of diagonal d = g + b, which is weight(i, i + d)
+            let entry = |u: usize| {
+                let i = (u as i32 - g).rem_euclid(f as i32);
+                let j = i + g + b;
+                if (0..f as i32).contains(&j) { weight(i as usize, j as usize) } else { 0.0 }
+            };
+            let values: Vec<f64> = (0..f).map(entry).collect();
+            let zero = values.iter().all(|v| *v == 0.0);
+            plain.push(if zero { None } else { Some(ev.encode_diagonal(&values, level)?) });
+        }
+    }
+    if plain.iter().all(Option::is_none) {
+        plain[0] = Some(ev.encode_diagonal(&[0.0], level)?); // the zero matrix
+    }
+    Ok(Linear { steps: steps.clone(), plain, level })
+}
+
+/// The baby steps of x, for every matrix with these steps.
+pub fn hoist<A: Arithmetic>(ev: &mut A, steps: &Steps, x: &A::Slots) -> Result<A::Hoisted> {
+    ev.hoist(x, &steps.babies)
+}
+
+/// Σ_i maps[i] x_i of hoisted x_i: a row of a block matrix. Depth 1, one rescale for the sum.
+pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plain>], xs: &[&A::Hoisted]) -> Result<A::Slots> {
+    if maps.len() != xs.len() || maps.is_empty() {
+        return Err(Error::Length { expected: maps.len().max(1), actual: xs.len() });
+    }
+    let mut sum = None;
+    for (map, x) in maps.iter().zip(xs) {
+        let plain: Vec<Option<&A::Plain>> = map.plain.iter().map(Option::as_ref).collect();
+        let t = Transform { babies: &map.steps.babies, giants: &map.steps.giants, plain: &plain };
+        let w = ev.transform(x, &t)?;
+        sum = Some(match sum {
+            None => w,
+            Some(mut sum) => {
+                ev.accumulate(&mut sum, w)?;
+                sum
+            }
+        });
+    }
+    match sum {
+        Some(sum) => ev.rescale(sum),
+        None => Err(Error::Length { expected: 1, actual: 0 }), // cannot be: not empty
+    }
+}
+
+impl<P> Linear<P> {
+    /// The level of the operands that it was encoded for.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+}
+
+/// x + bias in every token. Depth 0.
+pub fn add_bias<A: Arithmetic>(ev: &mut A, x: &mut A::Slots, bias: &[f64]) -> Result<()> {
+    let level = ev.level(x);
+    let p = ev.encode(bias, level)?;
+    ev.add_plain(x, &p)
+}
+
+/// F = 1: y_i = Σ_j weight(i, j) x_j + bias(i) for `outputs` outputs, one vector a feature. Depth 1, no key switch.
+pub fn batched<A: Arithmetic>(
+    ev: &mut A,
+    xs: &[A::Slots],
+    outputs: usize,
+    weight: impl Fn(usize, usize) -> f64,
+    bias: impl Fn(usize) -> f64,
+) -> Result<Vec<A::Slots>> {
+    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let mut ys = Vec::with_capacity(outputs);
+    for i in 0..outputs {
+        let mut sum = ev.mul_const(first, weight(i, 0))?;
+        for (j, x) in rest.iter().enumerate() {
+            let w = ev.mul_const(x, weight(i, j + 1))?;
+            ev.accumulate(&mut sum, w)?;
+        }
+        let mut y = ev.rescale(sum)?;
+        ev.add_const(&mut y, bias(i))?;
+        ys.push(y);
+    }
+    Ok(ys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Steps, add_bias, apply, batched, encode, hoist};
+    use crate::{
+        arith::Arithmetic,
+        interval::{Bounds, Interval},
+        plain::Plain,
+        trace::Trace,
+    };
+    use std::vec::Vec;
+
+    fn weight(i: usize, j: usize) -> f64 {
+        libm::sin((7 * i + 3 * j) as f64)
+    }
+
+    #[test]
+    fn weights_act_on_every_token_and_no_token_meets_another() {
+        const N: usize = 48; // 8 tokens of 6 features
+        let x: [f64; N] = core::array::from_fn(|i| libm::cos((i * i) as f64));
+        for maps in [1, 3] {
+            let steps = Steps::new(6, maps).unwrap();
+            let mut ev = Plain::<f64, N>::new();
+            let map = encode(&mut ev, &steps, weight, 5).unwrap();
+            let h = hoist(&mut ev, &steps, &x).unwrap();
+            let mut y = apply(&mut ev, &[&map], &[&h]).unwrap();
+            add_bias(&mut ev, &mut y, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+            let mut certify = Interval::<f64, N>::new();
+            let map = encode(&mut certify, &steps, weight, 5).unwrap();
+            let h = hoist(&mut certify, &steps, &x.map(Bounds::point)).unwrap();
+            let mut sure = apply(&mut certify, &[&map], &[&h]).unwrap();
+            add_bias(&mut certify, &mut sure, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+            for s in 0..N {
+                let (t, i) = (s / 6, s % 6);
+                let want: f64 = (0..6).map(|j| weight(i, j) * x[6 * t + j]).sum::<f64>() + i as f64;
+                assert!((y[s] - want).abs() < 1e-14 && sure[s].contains(y[s]));
+            }
+        }
+    }
+
+    #[test]
+    fn block_rows_and_zero_matrices_are_sums() {
+        let mut ev = Plain::<f64, 8>::new();
+        let steps = Steps::new(4, 1).unwrap();
+        let maps = [encode(&mut ev, &steps, weight, 1).unwrap(), encode(&mut ev, &steps, |_, _| 0.0, 1).unwrap()];
+        let xs = [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [9.0; 8]];
+        let h: Vec<_> = xs.iter().map(|x| hoist(&mut ev, &steps, x).unwrap()).collect();
+        let y = apply(&mut ev, &[&maps[0], &maps[1]], &[&h[0], &h[1]]).unwrap();
+        let alone = apply(&mut ev, &[&maps[0]], &[&h[0]]).unwrap();
+        assert_eq!(y, alone);
+    }
+
+    #[test]
+    fn the_batched_form_is_the_same_map() {
+        let xs: [[f64; 2]; 3] = [[1.0, -1.0], [2.0, 0.5], [3.0, 4.0]];
+        let ys = batched(&mut Plain::<f64, 2>::new(), &xs, 4, weight, |i| i as f64).unwrap();
+        for (i, y) in ys.iter().enumerate() {
+            for s in 0..2 {
+                let want: f64 = (0..3).map(|j| weight(i, j) * xs[j][s]).sum::<f64>() + i as f64;
+                assert!((y[s] - want).abs() < 1e-15);
+            }
+        }
+        let mut tr = Trace::new(2, None);
+        let xs = [tr.input(1), tr.input(1), tr.input(1)];
+        batched(&mut tr, &xs, 4, weight, |_| 0.0).unwrap();
+        assert_eq!((tr.cost().key_switch, tr.lowest()), (0, 0));
+    }
+
+    #[test]
+    fn a_full_ciphertext_of_128_features_takes_few_key_switches_and_one_level() {
+        let run = |maps: usize| {
+            let mut tr = Trace::new(1 << 15, None); // 256 tokens of 128 features
+            let steps = Steps::new(128, maps).unwrap();
+            let x = tr.input(3);
+            let h = hoist(&mut tr, &steps, &x).unwrap();
+            for _ in 0..maps {
+                let map = encode(&mut tr, &steps, weight, 3).unwrap();
+                let y = apply(&mut tr, &[&map], &[&h]).unwrap();
+                assert_eq!(tr.level(&y), 2);
+            }
+            tr.cost()
+        };
+        assert_eq!((run(1).key_switch, run(1).hoist, run(1).mul_plain), (30, 1, 255));
+        assert_eq!((run(3).key_switch, run(3).hoist), (52, 1));
+    }
+}

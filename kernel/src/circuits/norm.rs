@@ -1,0 +1,250 @@
+//! Normalisation along rows: LayerNorm, RMSNorm, LayerNorm without its inverse, and BatchNorm folded to a product and
+//! a sum. Gains and biases fold into the weights that follow.
+//!
+//! LayerNorm works on z = x - Σx/n and Σx²/n - (Σx/n)², in one pass: the square of the mean is made beside the mean
+//! of the squares. The scale s of the inverse root goes into the sums, √s into z, and both cancel: z √s / √(s σ²).
+//! Where rows wrap and √s/n was folded into the weights before, n x - Σx and n Σx² - (Σx)² need no division at all.
+
+use super::{
+    aligned,
+    inv_sqrt::{InverseRoot, inverse_root},
+    product,
+    reduce::{Rows, masked, row_sums},
+};
+use crate::{
+    arith::Arithmetic,
+    error::{Error, Result},
+};
+
+/// How a row of n entries is normalised.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    root: InverseRoot,
+    length: usize,
+    epsilon: f64,
+}
+
+impl Norm {
+    /// For rows of `length` entries whose variance (RMSNorm: mean square) lies in `range`, ε not included; the result
+    /// is within a relative error of `error`.
+    pub fn new(length: usize, range: (f64, f64), epsilon: f64, error: f64) -> Result<Self> {
+        let root = InverseRoot::choose((range.0 + epsilon, range.1 + epsilon), error)?;
+        Self::with_root(length, epsilon, root)
+    }
+
+    /// With a given inverse root, whose range is that of variance + ε.
+    pub fn with_root(length: usize, epsilon: f64, root: InverseRoot) -> Result<Self> {
+        if length == 0 || length > i32::MAX as usize {
+            return Err(Error::Length { expected: 1, actual: length });
+        }
+        Ok(Self { root, length, epsilon })
+    }
+
+    /// The inverse root.
+    pub fn root(&self) -> &InverseRoot {
+        &self.root
+    }
+
+    /// The factor √s/n that goes into the weights before, for [`folded_layer_norm`].
+    pub fn input_scale(&self) -> f64 {
+        libm::sqrt(self.root.scale()) / self.length as f64
+    }
+
+    /// Levels of [`layer_norm`] and [`rms_norm`].
+    pub fn depth(&self) -> u8 {
+        3 + self.root.depth()
+    }
+
+    /// Levels of [`folded_layer_norm`] on these rows of a vector of `slots` slots.
+    pub fn folded_depth(&self, rows: &Rows, slots: usize) -> u8 {
+        2 + self.root.depth() + rows.depth(slots, 1.0)
+    }
+
+    /// Σx² over the row, not yet summed along the slots. Depth 1.
+    fn squares<A: Arithmetic>(&self, ev: &mut A, xs: &[A::Slots]) -> Result<A::Slots> {
+        let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+        let mut sum = ev.mul(first, first)?;
+        for x in rest {
+            let w = ev.mul(x, x)?;
+            ev.accumulate(&mut sum, w)?;
+        }
+        ev.rescale(sum)
+    }
+
+    /// v + s ε, its inverse root, and x times that for each x. Depth that of the root, and 1.
+    fn divide<A: Arithmetic>(&self, ev: &mut A, xs: &mut [A::Slots], mut v: A::Slots) -> Result<()> {
+        ev.add_const(&mut v, self.root.scale() * self.epsilon)?;
+        let inverse = inverse_root(ev, &self.root, &v)?;
+        for x in xs {
+            *x = product(ev, x, &inverse)?;
+        }
+        Ok(())
+    }
+}
+
+/// (x - μ)/√(σ² + ε) of each row. Depth [`Norm::depth`].
+pub fn layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+    let (n, s) = (how.length as f64, how.root.scale());
+    let squares = how.squares(ev, xs)?;
+    let mean = row_sums(ev, xs, rows, libm::sqrt(s) / n)?;
+    let square = ev.product(&mean, &mean)?;
+    let second = row_sums(ev, &[squares], rows, s / n)?;
+    let (mut variance, square) = aligned(ev, second, square)?;
+    ev.sub(&mut variance, &square)?;
+    for x in xs.iter_mut() {
+        let y = ev.scaled(x, libm::sqrt(s))?;
+        let mean = ev.copy(&mean)?;
+        let (mut y, mean) = aligned(ev, y, mean)?;
+        ev.sub(&mut y, &mean)?;
+        *x = y;
+    }
+    how.divide(ev, xs, variance)
+}
+
+/// The same for entries that were multiplied by [`Norm::input_scale`]. Depth [`Norm::folded_depth`]: one less where
+/// rows wrap. n as an integer costs log2(n) bits of headroom.
+pub fn folded_layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+    let n = how.length as i32; // fits: checked when built
+    let squares = how.squares(ev, xs)?;
+    let mut second = row_sums(ev, &[squares], rows, 1.0)?;
+    ev.mul_int(&mut second, n)?;
+    let sum = row_sums(ev, xs, rows, 1.0)?;
+    let square = ev.product(&sum, &sum)?;
+    let (mut variance, square) = aligned(ev, second, square)?;
+    ev.sub(&mut variance, &square)?;
+    for x in xs.iter_mut() {
+        let y = ev.copy(x)?;
+        let less = ev.copy(&sum)?;
+        let (mut y, less) = aligned(ev, y, less)?;
+        ev.mul_int(&mut y, n)?;
+        ev.sub(&mut y, &less)?;
+        *x = y;
+    }
+    how.divide(ev, xs, variance)
+}
+
+/// x/√(Σx²/n + ε) of each row. Depth [`Norm::depth`].
+pub fn rms_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+    let s = how.root.scale();
+    let squares = how.squares(ev, xs)?;
+    let mean = row_sums(ev, &[squares], rows, s / how.length as f64)?;
+    for x in xs.iter_mut() {
+        *x = ev.scaled(x, libm::sqrt(s))?;
+    }
+    how.divide(ev, xs, mean)
+}
+
+/// σ LN(x) = x - μ of each row: a homogeneous activation passes σ on, and the next norm cancels it. Depth 1.
+pub fn centre<A: Arithmetic>(ev: &mut A, xs: &mut [A::Slots], rows: &Rows, length: usize) -> Result<()> {
+    let mean = row_sums(ev, xs, rows, 1.0 / length.max(1) as f64)?;
+    for x in xs {
+        let y = ev.copy(x)?;
+        let mean = ev.copy(&mean)?;
+        let (mut y, mean) = aligned(ev, y, mean)?;
+        ev.sub(&mut y, &mean)?;
+        *x = y;
+    }
+    Ok(())
+}
+
+/// BatchNorm of one feature as (a, b) of ax + b; both fold into the weights before or after.
+pub fn fold_batch_norm(gain: f64, bias: f64, mean: f64, variance: f64, epsilon: f64) -> (f64, f64) {
+    let a = gain / libm::sqrt(variance + epsilon);
+    (a, bias - a * mean)
+}
+
+/// ax + b with public patterns a and b, where they cannot be folded. Depth 1.
+pub fn affine<A: Arithmetic>(ev: &mut A, x: &A::Slots, a: &[f64], b: &[f64]) -> Result<A::Slots> {
+    let mut y = masked(ev, x, a)?;
+    let level = ev.level(&y);
+    let b = ev.encode(b, level)?;
+    ev.add_plain(&mut y, &b)?;
+    Ok(y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Norm, affine, centre, fold_batch_norm, folded_layer_norm, layer_norm, rms_norm};
+    use crate::{
+        circuits::reduce::Rows,
+        interval::{Bounds, Interval},
+        plain::Plain,
+    };
+
+    const F: usize = 16;
+    const N: usize = 64;
+
+    fn tokens() -> [f64; N] {
+        core::array::from_fn(|i| 3.0 * libm::sin((i * i) as f64) + (i / F) as f64)
+    }
+
+    /// (x - shift)/√(second moment about shift + ε), row by row; rows of 16 in a row, or interleaved.
+    fn defined(x: &[f64; N], stride: usize, epsilon: f64, about_mean: bool) -> [f64; N] {
+        let mut out = *x;
+        for i in 0..N {
+            let first = i / (F * stride) * (F * stride) + i % stride;
+            let row: [f64; F] = core::array::from_fn(|j| x[first + j * stride]);
+            let shift = if about_mean { row.iter().sum::<f64>() / F as f64 } else { 0.0 };
+            let moment = row.iter().map(|x| (x - shift) * (x - shift)).sum::<f64>() / F as f64;
+            out[i] = (x[i] - shift) / (moment + epsilon).sqrt();
+        }
+        out
+    }
+
+    #[test]
+    fn every_norm_keeps_its_error_and_its_enclosure() {
+        let x = tokens();
+        let how = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
+        for stride in [1, N / F] {
+            let rows = Rows::new(F, stride).unwrap();
+            let close = |y: &[f64; N], want: &[f64; N]| {
+                y.iter().zip(want).all(|(y, w)| (y - w).abs() <= 1e-4 * w.abs() + 1e-12)
+            };
+            let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
+            layer_norm(&mut Plain::<f64, N>::new(), &how, &mut y, &rows).unwrap();
+            layer_norm(&mut Interval::<f64, N>::new(), &how, &mut sure, &rows).unwrap();
+            assert!(close(&y[0], &defined(&x, stride, 1e-5, true)));
+            assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
+            let mut y = [x.map(|x| x * how.input_scale())];
+            folded_layer_norm(&mut Plain::<f64, N>::new(), &how, &mut y, &rows).unwrap();
+            assert!(close(&y[0], &defined(&x, stride, 1e-5, true)));
+            let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
+            rms_norm(&mut Plain::<f64, N>::new(), &how, &mut y, &rows).unwrap();
+            rms_norm(&mut Interval::<f64, N>::new(), &how, &mut sure, &rows).unwrap();
+            assert!(close(&y[0], &defined(&x, stride, 1e-5, false)));
+            assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
+            let mut y = [x];
+            centre(&mut Plain::<f64, N>::new(), &mut y, &rows, F).unwrap();
+            let mut again = y;
+            layer_norm(&mut Plain::<f64, N>::new(), &how, &mut again, &rows).unwrap();
+            assert!(close(&again[0], &defined(&x, stride, 1e-5, true))); // the next norm cancels σ
+        }
+    }
+
+    #[test]
+    fn batch_norm_is_a_product_and_a_sum() {
+        let (a, b) = fold_batch_norm(2.0, 1.0, 3.0, 3.99, 0.01);
+        let y = affine(&mut Plain::<f64, 2>::new(), &[3.0, 5.0], &[a], &[b]).unwrap();
+        assert!((y[0] - 1.0).abs() < 1e-15 && (y[1] - 3.0).abs() < 1e-15);
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn the_depths_are_those_of_the_trace() {
+        use crate::{arith::Arithmetic, trace::Trace};
+        let how = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
+        for stride in [1, N / F] {
+            let rows = Rows::new(F, stride).unwrap();
+            let mut tr = Trace::new(N, None);
+            let mut depth =
+                |circuit: fn(&mut Trace, &Norm, &mut [crate::trace::Leveled], &Rows) -> crate::Result<()>| {
+                    let mut xs = [tr.input(30), tr.input(30)];
+                    circuit(&mut tr, &how, &mut xs, &rows).unwrap();
+                    30 - tr.level(&xs[1])
+                };
+            assert_eq!((depth(layer_norm), depth(rms_norm)), (how.depth(), how.depth()));
+            assert_eq!(depth(folded_layer_norm), how.folded_depth(&rows, N));
+            assert_eq!(depth(|tr, _, xs, rows| centre(tr, xs, rows, F)), 1);
+        }
+    }
+}

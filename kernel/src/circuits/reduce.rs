@@ -1,0 +1,131 @@
+//! Sums along rows, and masks. A row's entries lie a fixed stride apart. Where the rows fill the whole vector,
+//! rotations wrap from a row's end to its start and every slot gets its row's sum without a level. Otherwise a mask
+//! keeps the sums at the rows' first entries, and they are spread again: one level, into which a factor folds.
+
+use crate::{
+    arith::Arithmetic,
+    error::{Error, Result},
+};
+use heapless::Vec;
+
+/// The longest pattern of a mask: stride times width of rows that do not fill the vector.
+pub const MAX_PERIOD: usize = 4096;
+
+/// Rows of `width` entries, `stride` slots apart; `stride` rows are interleaved, and the pattern repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows {
+    width: usize,
+    stride: usize,
+}
+
+impl Rows {
+    /// Rows of `width` entries, a power of two, `stride` slots apart.
+    pub fn new(width: usize, stride: usize) -> Result<Self> {
+        if !width.is_power_of_two() || stride == 0 {
+            return Err(Error::Slots { given: width, slots: stride });
+        }
+        Ok(Self { width, stride })
+    }
+
+    /// Entries of a row in one vector.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether rotations wrap within the rows of a vector of `slots` slots.
+    pub fn wrap(&self, slots: usize) -> bool {
+        self.width == 1 || self.width * self.stride == slots
+    }
+
+    /// Levels that [`row_sums`] takes with this factor.
+    pub fn depth(&self, slots: usize, factor: f64) -> u8 {
+        !(self.wrap(slots) && factor == 1.0) as u8
+    }
+
+    /// Slot by slot, the sum of the `width` entries from that slot on, cyclically. log2(width) rotations, depth 0.
+    fn windows<A: Arithmetic>(&self, ev: &mut A, mut x: A::Slots, sign: i32) -> Result<A::Slots> {
+        for i in 0..self.width.ilog2() {
+            let step = ((self.stride << i) % ev.slots().max(1)) as i32; // below 2^31: slots are
+            let turned = ev.rotate(&x, sign * step)?;
+            ev.add(&mut x, &turned)?;
+        }
+        Ok(x)
+    }
+}
+
+/// factor · Σ of each row, in every slot of the row. A row may go on through all of `xs` (not empty). Depth
+/// [`Rows::depth`]; log2(width) rotations, or twice as many if rows do not wrap.
+pub fn row_sums<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &Rows, factor: f64) -> Result<A::Slots> {
+    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let mut sum = ev.copy(first)?;
+    for x in rest {
+        ev.add(&mut sum, x)?;
+    }
+    let sum = rows.windows(ev, sum, 1)?;
+    if rows.wrap(ev.slots()) {
+        return if factor == 1.0 { Ok(sum) } else { ev.scaled(&sum, factor) };
+    }
+    let mut pattern: Vec<f64, MAX_PERIOD> = Vec::new();
+    let period = rows.width * rows.stride;
+    pattern.resize(period, 0.0).map_err(|_| Error::TooMany { asked: period, limit: MAX_PERIOD })?;
+    pattern[..rows.stride].fill(factor);
+    let firsts = masked(ev, &sum, &pattern)?;
+    rows.windows(ev, firsts, -1)
+}
+
+/// x times a public pattern, repeated: masks, and factors that differ from slot to slot. Depth 1.
+pub fn masked<A: Arithmetic>(ev: &mut A, x: &A::Slots, pattern: &[f64]) -> Result<A::Slots> {
+    let level = ev.level(x);
+    let p = ev.encode(pattern, level)?;
+    let w = ev.mul_plain(x, &p)?;
+    ev.rescale(w)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rows, masked, row_sums};
+    use crate::{Error, plain::Plain};
+
+    #[test]
+    fn sums_arrive_in_every_slot_of_their_row() {
+        let x: [f64; 16] = core::array::from_fn(|i| (i * i) as f64);
+        let mut ev = Plain::<f64, 16>::new();
+        for (width, stride) in [(1, 1), (4, 1), (4, 2), (16, 1), (8, 2), (4, 4), (2, 8)] {
+            let rows = Rows::new(width, stride).unwrap();
+            let y = row_sums(&mut ev, &[x, x], &rows, 0.5).unwrap();
+            for (i, y) in y.iter().enumerate() {
+                let first = i / (width * stride) * (width * stride) + i % stride;
+                let sum: f64 = (0..width).map(|j| x[first + j * stride]).sum();
+                assert_eq!(*y, sum, "width {width}, stride {stride}, slot {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mask_repeats() {
+        let y = masked(&mut Plain::<f32, 4>::new(), &[1.0, 2.0, 3.0, 4.0], &[0.0, 1.0]).unwrap();
+        assert_eq!(y, [0.0, 2.0, 0.0, 4.0]);
+    }
+
+    #[test]
+    fn a_row_without_vectors_or_with_an_odd_width_is_an_error() {
+        assert_eq!(Rows::new(6, 1).err(), Some(Error::Slots { given: 6, slots: 1 }));
+        let none = row_sums(&mut Plain::<f32, 4>::new(), &[], &Rows::new(2, 1).unwrap(), 1.0);
+        assert_eq!(none, Err(Error::Length { expected: 1, actual: 0 }));
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn rows_that_wrap_take_no_level() {
+        use crate::{arith::Arithmetic, trace::Trace};
+        for (width, stride, factor, depth, rotations) in
+            [(8, 2, 1.0, 0, 3), (8, 2, 0.5, 1, 3), (8, 1, 1.0, 1, 6), (8, 1, 0.5, 1, 6), (1, 1, 1.0, 0, 0)]
+        {
+            let (mut tr, rows) = (Trace::new(16, None), Rows::new(width, stride).unwrap());
+            let xs = [tr.input(5), tr.input(5)];
+            let y = row_sums(&mut tr, &xs, &rows, factor).unwrap();
+            assert_eq!((5 - tr.level(&y), tr.cost().key_switch), (depth, rotations));
+            assert_eq!(rows.depth(16, factor), depth);
+        }
+    }
+}
