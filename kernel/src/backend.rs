@@ -6,6 +6,8 @@ use crate::{
 };
 use heapless::Vec;
 
+pub use crate::ring::Op;
+
 /// `count` x `basis.len()` x `cols` words, row-major, rows in the order of `basis.iter()`.
 ///
 /// The second operand of an element-wise operation broadcasts in two dimensions: a `count` of 1 serves every item
@@ -46,17 +48,6 @@ pub struct Limbs<Buf> {
     pub buf: Buf,
     /// How they are laid out.
     pub shape: Shape,
-}
-
-/// The element-wise vocabulary, as a value, so that a backend can map it to a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// a + b
-    Add,
-    /// a - b
-    Sub,
-    /// ab/R, the Montgomery product
-    Mul,
 }
 
 /// The most digits of a key switch.

@@ -13,49 +13,13 @@ use heapless::Vec;
 
 pub mod presets;
 pub mod security;
+pub mod spec;
 
 pub use security::Security;
+pub use spec::{Bootstrap, Spec};
 
 /// The most levels of a chain.
 pub const MAX_LEVELS: usize = 48;
-
-/// A parameter set as its author writes it. Primes are listed in the order of the line.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spec<'a> {
-    /// log2 of the ring degree.
-    pub log_n: u8,
-    /// P, the special primes of key switching; empty where nothing is evaluated.
-    pub specials: &'a [u32],
-    /// `[terminals | base | mains | EvalMod | CoeffsToSlots]`.
-    pub line: &'a [u32],
-    /// Terminals: small primes at the front of the line, restored by rational rescales.
-    pub terminals: u8,
-    /// Base primes: what is left at level 0.
-    pub base: u8,
-    /// Primes of one key-switching digit.
-    pub alpha: u8,
-    /// Each level's primes, from level 0 up: how many terminals (the last ones), how many primes after them.
-    pub levels: &'a [(u8, u8)],
-    /// log2 of the scale at level 0.
-    pub scale_bits: f64,
-    /// What the topmost levels are reserved for, if ciphertexts can be bootstrapped.
-    pub bootstrap: Option<Bootstrap>,
-    /// The security level that the chain must meet.
-    pub security: Security,
-}
-
-/// Levels that bootstrapping takes for itself.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bootstrap {
-    /// Levels of CoeffsToSlots, the topmost.
-    pub coeffs_to_slots: u8,
-    /// Levels of EvalMod, below them.
-    pub eval_mod: u8,
-    /// Message levels that SlotsToCoeffs takes.
-    pub slots_to_coeffs: u8,
-    /// log2 of the scale during EvalMod.
-    pub eval_mod_scale_bits: f64,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Level {
@@ -80,7 +44,7 @@ pub struct Params {
 impl Params {
     /// Checks everything: primes, spans, digit sizes, scales, security. Each failure names what disagrees.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
-        let moduli = moduli(spec)?;
+        let moduli = spec.moduli()?;
         let specials = spec.specials.len() as u16;
         let log_qp = moduli.iter().map(|m| libm::log2(m.q() as f64)).sum();
         spec.security.check(spec.log_n, log_qp)?;
@@ -316,28 +280,6 @@ impl Params {
     pub fn galois_conjugate(&self) -> u32 {
         2 * self.n() as u32 - 1
     }
-}
-
-/// The line with its specials in front, every prime checked.
-fn moduli(spec: &Spec<'_>) -> Result<Vec<Modulus, MAX_MODULI>> {
-    let asked = spec.specials.len() + spec.line.len();
-    if asked > MAX_MODULI {
-        return Err(Error::TooMany { asked, limit: MAX_MODULI });
-    }
-    if spec.log_n < 3 || spec.log_n > 17 {
-        return Err(Error::NoBound { log_n: spec.log_n });
-    }
-    let two_n = 2u32 << spec.log_n;
-    let mut out: Vec<Modulus, MAX_MODULI> = Vec::new();
-    for &modulus in spec.specials.iter().chain(spec.line) {
-        let bad = Error::BadModulus { modulus, two_n };
-        let in_range = (1 << 19..1 << 30).contains(&modulus) && modulus % two_n == 1;
-        if !in_range || !Modulus::new(modulus).is_prime() || out.iter().any(|m| m.q() == modulus) {
-            return Err(bad);
-        }
-        let _ = out.push(Modulus::new(modulus)); // cannot overflow: length checked
-    }
-    Ok(out)
 }
 
 #[cfg(test)]

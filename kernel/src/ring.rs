@@ -93,6 +93,17 @@ impl Basis {
     }
 }
 
+/// The element-wise vocabulary, as a value, so that a backend can map it to a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// ab/R, the Montgomery product
+    Mul,
+}
+
 /// Everything constant about the ring: degree, moduli, twiddles. Flash on a device, one upload on a GPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring<'r> {

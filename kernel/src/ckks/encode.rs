@@ -48,7 +48,9 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
 
 /// Nearest integer, ties away from zero, for |x| below 2^62; saturates beyond.
 pub fn round(x: f64) -> i64 {
-    (x + 0.5f64.copysign(x)) as i64
+    let whole = x as i64; // toward zero
+    let rest = x - whole as f64; // exact
+    whole + (rest >= 0.5) as i64 - (rest <= -0.5) as i64
 }
 
 /// Coefficients to slots: the inverse of [`encode`]; `slots` is half as long as `coeffs`.
@@ -98,6 +100,15 @@ mod tests {
                 z + root * Complex::from(*c as f64 / scale)
             });
             assert!((z.re - want.re).abs() < 1e-10 && (z.im - want.im).abs() < 1e-10, "{z:?} {want:?}");
+        }
+    }
+
+    #[test]
+    fn rounding_is_to_nearest_at_every_size() {
+        let below_half = 0.49999999999999994; // plus 1/2 is 1 in f64
+        let odd = (1i64 << 52) + 1; // plus 1/2 is a tie that goes to the next even integer
+        for (x, rounded) in [(below_half, 0), (0.5, 1), (2.5, 3), (7.49, 7), (odd as f64, odd), (1e18, 10i64.pow(18))] {
+            assert_eq!((round(x), round(-x)), (rounded, -rounded), "{x}");
         }
     }
 

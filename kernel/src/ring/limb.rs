@@ -6,7 +6,10 @@
 //! limb that is constant on contiguous blocks ("block-constant": a polynomial in X^(n/c)).
 
 use super::convert::Conversion;
-use crate::{backend::Op, modular::Modulus, ring::MAX_MODULI};
+use crate::{
+    modular::Modulus,
+    ring::{MAX_MODULI, Op},
+};
 
 /// i with its lowest `bits` bits reversed.
 pub fn brv(i: usize, bits: u32) -> usize {

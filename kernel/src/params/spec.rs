@@ -1,0 +1,71 @@
+//! A parameter set as its author, or a file, writes it: anything at all, until [`super::Params`] has checked it.
+
+use super::Security;
+use crate::{
+    error::{Error, Result},
+    modular::Modulus,
+    ring::MAX_MODULI,
+};
+use heapless::Vec;
+
+/// A parameter set as its author writes it. Primes are listed in the order of the line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spec<'a> {
+    /// log2 of the ring degree.
+    pub log_n: u8,
+    /// P, the special primes of key switching; empty where nothing is evaluated.
+    pub specials: &'a [u32],
+    /// `[terminals | base | mains | EvalMod | CoeffsToSlots]`.
+    pub line: &'a [u32],
+    /// Terminals: small primes at the front of the line, restored by rational rescales.
+    pub terminals: u8,
+    /// Base primes: what is left at level 0.
+    pub base: u8,
+    /// Primes of one key-switching digit.
+    pub alpha: u8,
+    /// Each level's primes, from level 0 up: how many terminals (the last ones), how many primes after them.
+    pub levels: &'a [(u8, u8)],
+    /// log2 of the scale at level 0.
+    pub scale_bits: f64,
+    /// What the topmost levels are reserved for, if ciphertexts can be bootstrapped.
+    pub bootstrap: Option<Bootstrap>,
+    /// The security level that the chain must meet.
+    pub security: Security,
+}
+
+/// Levels that bootstrapping takes for itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bootstrap {
+    /// Levels of CoeffsToSlots, the topmost.
+    pub coeffs_to_slots: u8,
+    /// Levels of EvalMod, below them.
+    pub eval_mod: u8,
+    /// Message levels that SlotsToCoeffs takes.
+    pub slots_to_coeffs: u8,
+    /// log2 of the scale during EvalMod.
+    pub eval_mod_scale_bits: f64,
+}
+
+impl Spec<'_> {
+    /// The line with its specials in front, every prime checked.
+    pub(super) fn moduli(&self) -> Result<Vec<Modulus, MAX_MODULI>> {
+        let asked = self.specials.len() + self.line.len();
+        if asked > MAX_MODULI {
+            return Err(Error::TooMany { asked, limit: MAX_MODULI });
+        }
+        if self.log_n < 3 || self.log_n > 17 {
+            return Err(Error::NoBound { log_n: self.log_n });
+        }
+        let two_n = 2u32 << self.log_n;
+        let mut out: Vec<Modulus, MAX_MODULI> = Vec::new();
+        for &modulus in self.specials.iter().chain(self.line) {
+            let bad = Error::BadModulus { modulus, two_n };
+            let in_range = (1 << 19..1 << 30).contains(&modulus) && modulus % two_n == 1;
+            if !in_range || !Modulus::new(modulus).is_prime() || out.iter().any(|m| m.q() == modulus) {
+                return Err(bad);
+            }
+            let _ = out.push(Modulus::new(modulus)); // cannot overflow: length checked
+        }
+        Ok(out)
+    }
+}

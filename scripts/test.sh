@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Every test of the repository, as CI runs them: format, lints, documentation, the test suite, a short fuzz of each
+# target, and the kernel for a bare-metal target. Stops at the first failure with a non-zero status.
+#   usage: scripts/test.sh [STEP ...]      STEP: format lints docs tests fuzz metal; all of them by default
+#   FUZZ_SECONDS (10) is the time given to each fuzz target.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+format() {
+    cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
+}
+
+lints() {
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+}
+
+docs() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
+}
+
+tests() {
+    cargo test --workspace --release
+}
+
+# The corpus is read, what the fuzzer adds to it goes to a temporary folder.
+fuzz() {
+    cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; return 1; }
+    local target found
+    for target in $(sed -n 's/^name = "\(.*\)" # target$/\1/p' fuzz/Cargo.toml); do
+        found=$(mktemp -d)
+        RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" "$found" "fuzz/corpus/$target" -- \
+            -max_total_time="${FUZZ_SECONDS:-10}" -rss_limit_mb=4096 -verbosity=0 -print_final_stats=0
+        rm -r "$found"
+        echo "fuzzed $target for ${FUZZ_SECONDS:-10} s"
+    done
+}
+
+metal() {
+    scripts/bare-metal.sh
+}
+
+steps=("${@:-format}")
+[ $# -gt 0 ] || steps=(format lints docs tests fuzz metal)
+current="start"
+trap 'status=$?; [ $status -eq 0 ] || echo "FAILED: $current" >&2' EXIT
+for current in "${steps[@]}"; do
+    case $current in format | lints | docs | tests | fuzz | metal) ;; *) echo "no step $current" >&2; exit 2 ;; esac
+    echo "== $current"
+    began=$SECONDS
+    "$current"
+    echo "== $current: $((SECONDS - began)) s"
+done
+current="end"
+echo "All passed: ${steps[*]}, in $SECONDS s."
