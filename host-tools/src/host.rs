@@ -26,12 +26,27 @@ impl Choice {
     }
 }
 
-impl Choice {
-    /// How many of `threads` one instance uses.
-    pub fn uses(self, threads: usize) -> usize {
-        match self {
-            Choice::Scalar => threads.min(1),
+/// A backend and its threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The backend.
+    pub backend: Choice,
+    /// Threads that one instance may use.
+    pub threads: usize,
+}
+
+impl Device {
+    /// How many threads one instance does use.
+    pub fn uses(self) -> usize {
+        match self.backend {
+            Choice::Scalar => 1,
         }
+    }
+
+    /// Several instances that share the threads: how many, and what each is.
+    pub fn split(self, most: usize) -> (usize, Device) {
+        let parts = self.threads.clamp(1, most);
+        (parts, Device { threads: self.threads.div_ceil(parts), ..self })
     }
 }
 
@@ -82,8 +97,8 @@ impl Host {
     }
 
     /// Runs a job on a fresh backend.
-    pub fn run<J: Job>(&self, choice: Choice, job: J) -> Result<J::Output> {
-        match choice {
+    pub fn run<J: Job>(&self, on: Device, job: J) -> Result<J::Output> {
+        match on.backend {
             Choice::Scalar => {
                 let words = self.params.moduli().len() * self.params.n();
                 let mut memory: Vec<Vec<u32>> = (0..BLOCKS).map(|_| vec![0; words]).collect();

@@ -4,7 +4,7 @@
 use crate::{
     error::{In, Result},
     files::{self, Body, Header, public_basis},
-    host::{Choice, Host, Job},
+    host::{Device, Host, Job},
     random,
     secret::Secret,
 };
@@ -53,6 +53,9 @@ impl Want {
     }
 }
 
+/// Keys that are drawn at the same time, each on its share of the threads: there are steps that one thread does.
+const MOST_WORKERS: usize = 4;
+
 /// A drawn key on its way to its file.
 struct Drawn {
     path: PathBuf,
@@ -69,16 +72,16 @@ struct Shared<'a> {
     next: AtomicUsize,
 }
 
-/// Makes `wants` with `workers` backends and writes them into `folder`; `done` is called after each file.
+/// Makes `wants` and writes them into `folder`; `done` is called after each file.
 pub fn generate(
     host: &Host,
-    choice: Choice,
+    on: Device,
     secret: &Secret,
     wants: &[Want],
     folder: &Path,
-    workers: usize,
     done: impl Fn() + Sync,
 ) -> Result<()> {
+    let (workers, each) = on.split(MOST_WORKERS);
     let shared = Shared { host, secret, wants, folder, next: AtomicUsize::new(0) };
     let (send, receive) = mpsc::sync_channel::<Drawn>(1);
     let (give_back, spare) = mpsc::channel::<Vec<u32>>();
@@ -90,7 +93,7 @@ pub fn generate(
         let handles: Vec<_> = (0..workers)
             .map(|_| {
                 let worker = Worker { shared: &shared, send: send.clone(), spare: &spare };
-                scope.spawn(|| host.run(choice, worker))
+                scope.spawn(|| host.run(each, worker))
             })
             .collect();
         drop(send);

@@ -4,7 +4,7 @@ use super::common::{Compute, Source, print, print_json, progress};
 use crate::{
     Error, Result,
     error::In,
-    host::{Choice, Host},
+    host::Host,
     keygen::{Layout, Want, generate},
     secret::Secret,
 };
@@ -67,7 +67,7 @@ struct Summary {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let threads = args.compute.threads()?;
+    let device = args.compute.device()?;
     let layout = Layout::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,
@@ -87,8 +87,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let start = std::time::Instant::now();
     let host = Host::new(secret.params.clone());
     let bar = progress(wants.len(), "keys");
-    let workers = workers(args.compute.backend, threads);
-    generate(&host, args.compute.backend, &secret, &wants, &layout.eval, workers, || bar.inc(1))?;
+    generate(&host, device, &secret, &wants, &layout.eval, || bar.inc(1))?;
     bar.finish_and_clear();
     let files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
     let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
@@ -102,13 +101,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         seconds: start.elapsed().as_secs_f64(),
     };
     if args.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
-}
-
-/// Backends that use many threads by themselves get one worker.
-fn workers(choice: Choice, threads: usize) -> usize {
-    match choice {
-        Choice::Scalar => threads.min(8),
-    }
 }
 
 fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {

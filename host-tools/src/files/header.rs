@@ -102,6 +102,14 @@ impl Header {
         }
     }
 
+    /// Ciphertexts in the file.
+    pub fn count(&self) -> usize {
+        match self.body {
+            Body::Ciphertext(sealed) => sealed.count as usize,
+            _ => 0,
+        }
+    }
+
     /// The tensors that such a file has, in file order.
     pub fn tensors(&self, params: &Params) -> Vec<Expected> {
         let residues = |name, count: usize, basis: Basis| Expected {
