@@ -46,7 +46,7 @@ impl Source {
 #[derive(clap::Args)]
 pub struct Compute {
     /// The backend.
-    #[arg(long, value_enum, default_value_t = Choice::Scalar)]
+    #[arg(long, value_enum, default_value_t = Choice::Cpu)]
     pub backend: Choice,
     /// Threads; all cores by default.
     #[arg(long, value_name = "T")]
