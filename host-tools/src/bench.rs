@@ -6,7 +6,7 @@ mod peak;
 
 use crate::{
     Error, Result,
-    host::{Choice, Host, Job},
+    host::{Device, Host, Job},
 };
 use kernel::{
     backend::{Backend, Shape},
@@ -109,8 +109,8 @@ pub struct Plan<'a> {
 }
 
 /// Measures, and calls `report` after each operation.
-pub fn run(host: &Host, choice: Choice, plan: &Plan<'_>, report: impl FnMut(Measured) -> Result<()>) -> Result<()> {
-    host.run(choice, Bench { host, plan, report })
+pub fn run(host: &Host, on: Device, plan: &Plan<'_>, report: impl FnMut(Measured) -> Result<()>) -> Result<()> {
+    host.run(on, Bench { host, plan, report })
 }
 
 /// The result of one operation.

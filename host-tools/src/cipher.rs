@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     files::{Body, Header, Sealed, View, public_basis},
-    host::{Choice, Host, Job},
+    host::{Device, Host, Job},
     random,
     secret::Secret,
     wire::expand,
@@ -38,18 +38,29 @@ pub struct Encrypted {
     pub tensors: Vec<Vec<u32>>,
 }
 
-/// Encrypts `values` at `level`.
-pub fn encrypt(host: &Host, choice: Choice, under: &Under<'_>, values: &[f64], level: u8) -> Result<Encrypted> {
+/// Ciphertexts that `values` fill.
+pub fn count(params: &Params, values: &[f64]) -> usize {
+    values.len().div_ceil(params.slots()).max(1)
+}
+
+/// Encrypts `values` at `level`; `step` is called after each ciphertext.
+pub fn encrypt(
+    host: &Host,
+    on: Device,
+    under: &Under<'_>,
+    values: &[f64],
+    level: u8,
+    step: &dyn Fn(),
+) -> Result<Encrypted> {
     let top = host.params().top();
     if level > top {
         return Err(Error::usage(format!("--level {level}"), format!("the highest is {top}")));
     }
-    let count = values.len().div_ceil(host.params().slots()).max(1);
-    let count = u16::try_from(count).map_err(|_| {
+    let count = u16::try_from(count(host.params(), values)).map_err(|_| {
         let most = u16::MAX as usize * host.params().slots();
         Error::usage("values", format!("{} of them, a file holds up to {most}", values.len()))
     })?;
-    host.run(choice, Encrypt { host, under, values, level, count })
+    host.run(on, Encrypt { host, under, values, level, count, step })
 }
 
 struct Encrypt<'a> {
@@ -58,6 +69,7 @@ struct Encrypt<'a> {
     values: &'a [f64],
     level: u8,
     count: u16,
+    step: &'a dyn Fn(),
 }
 
 /// The key in the backend's memory.
@@ -102,6 +114,7 @@ impl Job for Encrypt<'_> {
             for (tensor, c) in tensors.iter_mut().zip(&c) {
                 be.download(c.limbs(), &mut tensor[item * words..][..words])?;
             }
+            (self.step)();
         }
         z.iter_mut().for_each(|z| *z = Complex::default());
         let seed = match key {
@@ -119,10 +132,11 @@ impl Job for Encrypt<'_> {
 
 /// Decrypts a ciphertext file, whose key was compared with `secret`'s, to its values.
 ///
-/// They carry noise that depends on the secret: they are private to the key's owner.
-pub fn decrypt(host: &Host, choice: Choice, secret: &Secret, view: &View<'_>) -> Result<Vec<f64>> {
+/// They carry noise that depends on the secret: they are private to the key's owner. `step` is called after each
+/// ciphertext.
+pub fn decrypt(host: &Host, on: Device, secret: &Secret, view: &View<'_>, step: &dyn Fn()) -> Result<Vec<f64>> {
     match view.header.body {
-        Body::Ciphertext(sealed) => host.run(choice, Decrypt { host, secret, view, sealed }),
+        Body::Ciphertext(sealed) => host.run(on, Decrypt { host, secret, view, sealed, step }),
         _ => Ok(Vec::new()),
     }
 }
@@ -132,6 +146,7 @@ struct Decrypt<'a> {
     secret: &'a Secret,
     view: &'a View<'a>,
     sealed: Sealed,
+    step: &'a dyn Fn(),
 }
 
 impl Job for Decrypt<'_> {
@@ -159,6 +174,7 @@ impl Job for Decrypt<'_> {
             encode::decode(&roots, &coeffs, params.scale(level), &mut z)?;
             let left = (self.sealed.values as usize).saturating_sub(values.len());
             values.extend(z.iter().take(left).map(|z| z.re));
+            (self.step)();
         }
         words[..].zeroize();
         coeffs[..].zeroize();

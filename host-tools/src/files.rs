@@ -29,16 +29,25 @@ pub enum Kind {
     RelinKey,
     /// The key of one automorphism.
     GaloisKey,
+    /// The keys of ModRaise, for bootstrapping.
+    RaiseKey,
     /// Encrypted values.
     Ciphertext,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
-        [Kind::Params, Kind::SecretKey, Kind::PublicKey, Kind::RelinKey, Kind::GaloisKey, Kind::Ciphertext];
+    pub const ALL: [Kind; 7] = [
+        Kind::Params,
+        Kind::SecretKey,
+        Kind::PublicKey,
+        Kind::RelinKey,
+        Kind::GaloisKey,
+        Kind::RaiseKey,
+        Kind::Ciphertext,
+    ];
     /// Their names.
-    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key or ciphertext";
+    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key, raise-key or ciphertext";
 }
 
 impl fmt::Display for Kind {
@@ -49,6 +58,7 @@ impl fmt::Display for Kind {
             Kind::PublicKey => "public-key",
             Kind::RelinKey => "relin-key",
             Kind::GaloisKey => "galois-key",
+            Kind::RaiseKey => "raise-key",
             Kind::Ciphertext => "ciphertext",
         })
     }

@@ -1,6 +1,7 @@
 //! Where work runs: the tables that a backend is built from, and the one `match` that chooses a backend.
 
 use crate::Result;
+use cpu::{Cpu, Isa};
 use kernel::{
     backend::Backend,
     params::Params,
@@ -13,6 +14,8 @@ use std::{cell::RefCell, fmt};
 /// A backend, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
+    /// Vectors and threads, with the widest instructions that the processor has.
+    Cpu,
     /// The portable backend, one thread: the specification at work.
     Scalar,
 }
@@ -21,23 +24,41 @@ impl Choice {
     /// The instructions that it uses on this machine.
     pub fn isa(self) -> &'static str {
         match self {
+            Choice::Cpu => Isa::detect().name(),
             Choice::Scalar => "portable",
         }
     }
 }
 
-impl Choice {
-    /// How many of `threads` one instance uses.
-    pub fn uses(self, threads: usize) -> usize {
-        match self {
-            Choice::Scalar => threads.min(1),
+/// A backend and its threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The backend.
+    pub backend: Choice,
+    /// Threads that one instance may use.
+    pub threads: usize,
+}
+
+impl Device {
+    /// How many threads one instance does use.
+    pub fn uses(self) -> usize {
+        match self.backend {
+            Choice::Cpu => self.threads,
+            Choice::Scalar => 1,
         }
+    }
+
+    /// Several instances that share the threads: how many, and what each is.
+    pub fn split(self, most: usize) -> (usize, Device) {
+        let parts = self.threads.clamp(1, most);
+        (parts, Device { threads: self.threads.div_ceil(parts), ..self })
     }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Choice::Cpu => "cpu",
             Choice::Scalar => "scalar",
         })
     }
@@ -82,8 +103,9 @@ impl Host {
     }
 
     /// Runs a job on a fresh backend.
-    pub fn run<J: Job>(&self, choice: Choice, job: J) -> Result<J::Output> {
-        match choice {
+    pub fn run<J: Job>(&self, on: Device, job: J) -> Result<J::Output> {
+        match on.backend {
+            Choice::Cpu => job.run(Cpu::with(self.ring()?, Isa::detect(), on.threads)),
             Choice::Scalar => {
                 let words = self.params.moduli().len() * self.params.n();
                 let mut memory: Vec<Vec<u32>> = (0..BLOCKS).map(|_| vec![0; words]).collect();

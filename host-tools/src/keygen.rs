@@ -4,13 +4,16 @@
 use crate::{
     error::{In, Result},
     files::{self, Body, Header, public_basis},
-    host::{Choice, Host, Job},
+    host::{Device, Host, Job},
     random,
     secret::Secret,
 };
 use kernel::{
     backend::Backend,
-    ckks::keys::{PublicKey, SecretKey, Switch, switching_digit},
+    ckks::{
+        keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
+        raise::RaiseKeys,
+    },
     params::Params,
     ring::Basis,
 };
@@ -27,10 +30,12 @@ use std::{
 pub enum Want {
     /// The public key.
     Public,
-    /// The relinearisation key.
-    Relin,
-    /// The key of X -> X^g.
-    Galois(u32),
+    /// The relinearisation key, for levels up to this.
+    Relin(u8),
+    /// The key of X -> X^g, for levels up to this.
+    Galois(u32, u8),
+    /// The keys of ModRaise.
+    Raise,
 }
 
 impl Want {
@@ -38,8 +43,9 @@ impl Want {
     pub fn file_name(self) -> String {
         match self {
             Want::Public => "public.safetensors".into(),
-            Want::Relin => "relin.safetensors".into(),
-            Want::Galois(g) => format!("galois-{g}.safetensors"),
+            Want::Relin(_) => "relin.safetensors".into(),
+            Want::Galois(g, _) => format!("galois-{g}.safetensors"),
+            Want::Raise => "raise.safetensors".into(),
         }
     }
 
@@ -47,11 +53,15 @@ impl Want {
         let seed = random::bytes()?;
         Ok(match self {
             Want::Public => Body::PublicKey { seed },
-            Want::Relin => Body::RelinKey { seed },
-            Want::Galois(galois) => Body::GaloisKey { galois, seed },
+            Want::Relin(level) => Body::RelinKey { level, seed },
+            Want::Galois(galois, level) => Body::GaloisKey { galois, level, seed },
+            Want::Raise => Body::RaiseKey { seed },
         })
     }
 }
+
+/// Keys that are drawn at the same time, each on its share of the threads: there are steps that one thread does.
+const MOST_WORKERS: usize = 4;
 
 /// A drawn key on its way to its file.
 struct Drawn {
@@ -69,16 +79,16 @@ struct Shared<'a> {
     next: AtomicUsize,
 }
 
-/// Makes `wants` with `workers` backends and writes them into `folder`; `done` is called after each file.
+/// Makes `wants` and writes them into `folder`; `done` is called after each file.
 pub fn generate(
     host: &Host,
-    choice: Choice,
+    on: Device,
     secret: &Secret,
     wants: &[Want],
     folder: &Path,
-    workers: usize,
     done: impl Fn() + Sync,
 ) -> Result<()> {
+    let (workers, each) = on.split(MOST_WORKERS);
     let shared = Shared { host, secret, wants, folder, next: AtomicUsize::new(0) };
     let (send, receive) = mpsc::sync_channel::<Drawn>(1);
     let (give_back, spare) = mpsc::channel::<Vec<u32>>();
@@ -90,13 +100,14 @@ pub fn generate(
         let handles: Vec<_> = (0..workers)
             .map(|_| {
                 let worker = Worker { shared: &shared, send: send.clone(), spare: &spare };
-                scope.spawn(|| host.run(choice, worker))
+                scope.spawn(|| host.run(each, worker))
             })
             .collect();
         drop(send);
         let written = receive.into_iter().try_for_each(|drawn| {
             let Drawn { path, header, words } = drawn;
-            files::write(&path, &header, host.params(), &[bytemuck::cast_slice(&words)]).in_file(&path)?;
+            let tensors = split(&words, &header, host.params());
+            files::write(&path, &header, host.params(), &tensors).in_file(&path)?;
             let _ = give_back.send(words); // nobody is left to take it when all is drawn
             done();
             Ok(())
@@ -140,6 +151,17 @@ impl Job for Worker<'_> {
     }
 }
 
+/// The words of each tensor.
+fn split<'a>(mut words: &'a [u32], header: &Header, params: &Params) -> Vec<&'a [u8]> {
+    let expected = header.tensors(params);
+    let tensors = expected.iter().map(|tensor| {
+        let (head, tail) = words.split_at(tensor.shape.iter().product::<usize>().min(words.len()));
+        words = tail;
+        bytemuck::cast_slice(head)
+    });
+    tensors.collect()
+}
+
 /// Draws the stored half of a key into `words`, in the layout of its file.
 fn draw<B: Backend>(
     be: &mut B,
@@ -151,9 +173,17 @@ fn draw<B: Backend>(
 ) -> Result<()> {
     let mut rng = random::generator()?;
     let size = |basis: Basis| basis.len() * params.n();
-    let (switch, seed) = match body {
-        Body::RelinKey { seed } => (Switch::Relinearize, seed),
-        Body::GaloisKey { galois, seed } => (Switch::Galois(*galois), seed),
+    let (switch, level, seed) = match body {
+        Body::RelinKey { level, seed } => (Switch::Relinearize, *level, seed),
+        Body::GaloisKey { galois, level, seed } => (Switch::Galois(*galois), *level, seed),
+        Body::RaiseKey { seed } => {
+            let keys = RaiseKeys::generate(be, params, sk, seed, &mut rng, scratch)?;
+            let ([small, _], [large, _]) = (&keys.to_sparse, &keys.to_dense);
+            let at = small.shape.words();
+            words.resize(at + large.shape.words(), 0);
+            be.download(small, &mut words[..at])?;
+            return Ok(be.download(large, &mut words[at..])?);
+        }
         Body::PublicKey { seed } => {
             let basis = public_basis(params);
             let pk = PublicKey::generate(be, sk, basis, seed, &mut rng, scratch)?;
@@ -162,10 +192,10 @@ fn draw<B: Backend>(
         }
         Body::Params | Body::SecretKey | Body::Ciphertext(_) => return Ok(()),
     };
-    let digit_words = size(params.line().with(params.specials()));
-    words.resize(params.digits() * digit_words, 0);
+    let digit_words = size(key_basis(params, level));
+    words.resize(key_digits(params, level) * digit_words, 0);
     for (j, words) in words.chunks_exact_mut(digit_words).enumerate() {
-        let [b, _] = switching_digit(be, params, sk, (switch, params.highest()), j, seed, &mut rng, scratch)?;
+        let [b, _] = switching_digit(be, params, sk, (switch, level), j, seed, &mut rng, scratch)?;
         be.download(&b, words)?;
     }
     Ok(())

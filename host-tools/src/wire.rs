@@ -5,10 +5,11 @@ use crate::{
     files::{Body, Header, Sealed, View},
 };
 use kernel::{
-    backend::{Backend, Limbs, Shape},
+    backend::{Backend, Limbs, Pair, Shape},
     ckks::{
         Ciphertext,
-        keys::{EvaluationKey, Keys},
+        keys::{EvaluationKey, Keys, key_basis},
+        raise::{RaiseKeys, dense_basis, sparse_basis},
     },
     poly::Poly,
     ring::{Basis, sample::Seed},
@@ -22,28 +23,36 @@ pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, str
     Ok(a)
 }
 
-/// Loads a relinearisation or Galois key into `keys`; a view of another kind changes nothing.
+/// Loads a relinearisation, Galois or ModRaise key into `keys`; a view of another kind changes nothing.
 pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, keys: &mut Keys<B>) -> Result<()> {
     match view.header.body {
-        Body::RelinKey { seed } => keys.relin = Some(digits(be, view, &seed)?),
-        Body::GaloisKey { galois, seed } => {
-            keys.galois.insert(galois, digits(be, view, &seed)?);
+        Body::RelinKey { level, seed } => keys.relin = Some(digits(be, view, level, &seed)?),
+        Body::GaloisKey { galois, level, seed } => {
+            keys.galois.insert(galois, digits(be, view, level, &seed)?);
+        }
+        Body::RaiseKey { seed } => {
+            let (small, large) = (sparse_basis(&view.params)?, dense_basis(&view.params));
+            let to_sparse = pair(be, view.words(0), small, &seed, 0)?;
+            keys.raise = Some(RaiseKeys { to_sparse, to_dense: pair(be, view.words(1), large, &seed, 1)? });
         }
         _ => {}
     }
     Ok(())
 }
 
-fn digits<B: Backend>(be: &mut B, view: &View<'_>, seed: &Seed) -> Result<EvaluationKey<B>> {
-    let (params, basis) = (&view.params, view.params.line().with(view.params.specials()));
-    let shape = Shape { count: 1, basis, cols: params.n() as u32 };
-    let mut digits = Vec::with_capacity(params.digits());
-    for (j, words) in view.words(0).chunks_exact(shape.words()).enumerate() {
-        let mut b = be.alloc(shape)?;
-        be.upload(&mut b, words)?;
-        digits.push([b, expand(be, 1, basis, seed, j as u64)?]);
-    }
-    Ok(EvaluationKey { level: params.highest(), digits })
+fn digits<B: Backend>(be: &mut B, view: &View<'_>, level: u8, seed: &Seed) -> Result<EvaluationKey<B>> {
+    let basis = key_basis(&view.params, level);
+    let words = view.words(0).chunks_exact(basis.len() * view.params.n()).enumerate();
+    let digits = words.map(|(j, words)| pair(be, words, basis, seed, j as u64)).collect::<Result<_>>()?;
+    Ok(EvaluationKey { level, digits })
+}
+
+/// One stored half with the half that its seed stands for.
+fn pair<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed, stream: u64) -> Result<Pair<B::Buf>> {
+    let cols = be.ring().n() as u32;
+    let mut b = be.alloc(Shape { count: 1, basis, cols })?;
+    be.upload(&mut b, words)?;
+    Ok([b, expand(be, 1, basis, seed, stream)?])
 }
 
 /// Loads the ciphertexts of a file as one batch.

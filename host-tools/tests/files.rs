@@ -20,8 +20,8 @@ fn every_kind() -> Vec<Header> {
         header("B16", Body::Params),
         header("C12", Body::SecretKey),
         header("L13", Body::PublicKey { seed }),
-        header("L13", Body::RelinKey { seed }),
-        header("L13", Body::GaloisKey { galois: 5, seed }),
+        header("L13", Body::RelinKey { level: 2, seed }),
+        header("L13", Body::GaloisKey { galois: 5, level: 1, seed }),
         header("C12", Body::Ciphertext(sealed)),
         header("C12", Body::Ciphertext(Sealed { seed: None, ..sealed })),
     ]
@@ -62,7 +62,8 @@ fn with(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 
 #[test]
 fn every_kind_is_read_back_as_it_was_written() {
-    for header in every_kind() {
+    let raise = header("B16", Body::RaiseKey { seed: [3; 32] }); // large: the smallest set that bootstraps
+    for header in every_kind().into_iter().chain([raise]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, file(&header, 5)).unwrap();
@@ -149,6 +150,12 @@ fn the_wrong_kind_parameters_or_key_are_named_in_pairs() {
     assert_eq!(fault.to_string(), "parameter set C12 where L13 is needed");
     let fault = view.expect_same(&Header { key: Some(KeyId([8; 16])), ..every_kind()[1].clone() }).unwrap_err();
     assert!(fault.to_string().starts_with("belongs to key 0707") && fault.to_string().contains("key 0808"), "{fault}");
+}
+
+#[test]
+fn a_key_for_bootstrapping_belongs_to_parameters_that_bootstrap() {
+    let bytes = file(&header("L13", Body::PublicKey { seed: [3; 32] }), 0);
+    assert!(parse(&with(&bytes, r#""kind":"public-key""#, r#""kind":"raise-key" "#)).is_err());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use kernel::{
     backend::Backend,
     ckks::{
         Ciphertext, encode, encrypt,
-        keys::{EvaluationKey, PublicKey, Switch},
+        keys::{EvaluationKey, PublicKey, Switch, key_basis, key_digits},
     },
     complex::Complex,
     embedding::fill_roots,
@@ -104,20 +104,12 @@ impl<B: Backend> Bed<'_, B> {
     pub(super) fn evaluation_key(&mut self, switch: Switch) -> Result<EvaluationKey<B>> {
         let (seed, mut rng) = (random::bytes()?, random::generator()?);
         let (be, scratch) = (&mut self.ckks.be, &mut self.scratch);
-        Ok(EvaluationKey::generate(
-            be,
-            self.params,
-            &self.sk,
-            (switch, self.params.highest()),
-            &seed,
-            &mut rng,
-            scratch,
-        )?)
+        Ok(EvaluationKey::generate(be, self.params, &self.sk, (switch, self.level), &seed, &mut rng, scratch)?)
     }
 
-    /// Bytes of a whole key in memory.
+    /// Bytes of a key for the level in memory.
     fn key_bytes(&self) -> usize {
-        2 * self.params.digits() * self.params.moduli().len() * self.params.n() * 4
+        2 * key_digits(self.params, self.level) * key_basis(self.params, self.level).len() * self.params.n() * 4
     }
 
     fn roots(&self) -> Vec<Complex> {

@@ -45,7 +45,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let threads = args.compute.backend.uses(args.compute.threads()?);
+    let device = args.compute.device()?;
     let budget = Duration::try_from_secs_f64(args.seconds);
     let budget = budget.map_err(|e| Error::usage(format!("--seconds {}", args.seconds), e.to_string()))?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
@@ -61,7 +61,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.highest())));
     }
     let ops = select(&args.op, params, level)?;
-    let (choice, limbs) = (args.compute.backend, params.q(level).len());
+    let (choice, threads, limbs) = (device.backend, device.uses(), params.q(level).len());
     let preset = spec.name().map_or_else(|| spec.hash().to_hex()[..16].to_string(), String::from);
     if !args.json {
         let log_q = params.log_product(params.q(level));
@@ -75,7 +75,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let bar = progress(ops.len(), "operations");
     let plan = Plan { ops: &ops, level, budget };
-    measure(&host, choice, &plan, |m| {
+    measure(&host, device, &plan, |m| {
         let record = Record {
             op: m.op,
             backend: choice.to_string(),

@@ -4,7 +4,7 @@ use crate::{
     Error, Result,
     error::In,
     files::{Kind, Mapped, View},
-    host::Choice,
+    host::{Choice, Device},
     spec::SpecBuf,
 };
 use kernel::params::presets;
@@ -46,7 +46,7 @@ impl Source {
 #[derive(clap::Args)]
 pub struct Compute {
     /// The backend.
-    #[arg(long, value_enum, default_value_t = Choice::Scalar)]
+    #[arg(long, value_enum, default_value_t = Choice::Cpu)]
     pub backend: Choice,
     /// Threads; all cores by default.
     #[arg(long, value_name = "T")]
@@ -54,15 +54,15 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Sets the number of threads and returns it.
-    pub fn threads(&self) -> Result<usize> {
+    /// Sets the number of threads, and says where to work.
+    pub fn device(&self) -> Result<Device> {
         if let Some(threads) = self.threads {
             if !(1..=1024).contains(&threads) {
                 return Err(Error::usage(format!("--threads {threads}"), "from 1 to 1024"));
             }
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global(); // set once, by whoever is first
         }
-        Ok(rayon::current_num_threads())
+        Ok(Device { backend: self.backend, threads: rayon::current_num_threads() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `polyformer decrypt`: a ciphertext file to numbers.
 
-use super::common::{Compute, print, print_json};
+use super::common::{Compute, print, print_json, progress};
 use crate::{
     Result, cipher,
     error::In,
@@ -16,8 +16,9 @@ Examples:
   polyformer decrypt y.safetensors --key keys/secret.safetensors --json > y.json
 
 The numbers are yours alone. Their last digits are noise that depends on the secret key and on the inputs: who sees
-many decrypted results, exactly as printed, can learn the key (IND-CPA^D). Before you hand a result to anyone, round
-it or add noise well above its error.";
+decrypted results as they are printed may learn the key (IND-CPA^D). Before a result leaves you, add Gaussian noise of
+standard deviation sqrt(12 T) 2^(S/2) E, with E a bound on the error of a value, T the number of results that are
+revealed under this key, S at least 30 (eprint 2022/816).";
 
 /// Decrypt to numbers, one a line. They are private to the owner of the key: see below.
 #[derive(clap::Args)]
@@ -40,7 +41,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    args.compute.threads()?;
+    let device = args.compute.device()?;
     let path = &args.ciphertext;
     let secret = Secret::read(&args.key)?;
     let mapped = Mapped::open(path).in_file(path)?;
@@ -48,7 +49,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     view.expect_kind(Kind::Ciphertext).in_file(path)?;
     view.expect_same(&secret.header).in_file(path)?;
     let host = Host::new(secret.params.clone());
-    let values = cipher::decrypt(&host, args.compute.backend, &secret, &view)?;
+    let bar = progress(view.header.count(), "ciphertexts");
+    let values = cipher::decrypt(&host, device, &secret, &view, &|| bar.inc(1))?;
+    bar.finish_and_clear();
     let mut text = Vec::new();
     if args.json {
         print_json(&mut text, &serde_json::json!({ "values": values }))?;

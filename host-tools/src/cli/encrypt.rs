@@ -1,12 +1,12 @@
 //! `polyformer encrypt`: numbers to a ciphertext file.
 
-use super::common::{Compute, print, print_json};
+use super::common::{Compute, print, print_json, progress};
 use crate::{
     Error, Result,
     cipher::{self, Under},
     error::In,
     files::{self, Fault, Kind, Mapped, View},
-    host::Host,
+    host::{Device, Host},
     numbers,
     secret::Secret,
 };
@@ -51,28 +51,30 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    args.compute.threads()?;
+    let device = args.compute.device()?;
     let values = numbers::parse(&read(&args.values)?).in_file(named(&args.values))?;
     match (&args.key, &args.public_key) {
         (Some(path), _) => {
             let secret = Secret::read(path)?;
             let host = Host::new(secret.params.clone());
-            write(args, &host, &Under::Secret(&secret), &values, out)
+            write(args, &host, device, &Under::Secret(&secret), &values, out)
         }
         (None, Some(path)) => {
             let mapped = Mapped::open(path).in_file(path)?;
             let view = View::parse(mapped.bytes()).in_file(path)?;
             view.expect_kind(Kind::PublicKey).in_file(path)?;
             let host = Host::new(view.params.clone());
-            write(args, &host, &Under::Public(&view), &values, out)
+            write(args, &host, device, &Under::Public(&view), &values, out)
         }
         (None, None) => Err(Error::usage("encrypt", "one of --key and --public-key is needed")),
     }
 }
 
-fn write(args: &Args, host: &Host, under: &Under<'_>, values: &[f64], out: &mut dyn Write) -> Result<()> {
+fn write(args: &Args, host: &Host, on: Device, under: &Under<'_>, values: &[f64], out: &mut dyn Write) -> Result<()> {
     let level = args.level.unwrap_or(host.params().top());
-    let encrypted = cipher::encrypt(host, args.compute.backend, under, values, level);
+    let bar = progress(cipher::count(host.params(), values), "ciphertexts");
+    let encrypted = cipher::encrypt(host, on, under, values, level, &|| bar.inc(1));
+    bar.finish_and_clear();
     let encrypted = encrypted.map_err(|e| match e {
         Error::Kernel(e @ (kernel::Error::TooLarge { .. } | kernel::Error::NotFinite { .. })) => {
             Error::File { path: named(&args.values).into(), fault: Fault::Values(e) }

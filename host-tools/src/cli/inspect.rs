@@ -81,10 +81,15 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
     let (header, params) = (&view.header, &view.params);
     let more = match header.body {
         Body::Params | Body::SecretKey => More::default(),
-        Body::PublicKey { .. } | Body::RelinKey { .. } => More { seeded: Some(true), ..More::default() },
-        Body::GaloisKey { galois, .. } => {
-            More { seeded: Some(true), galois: Some(galois), rotation: rotation(params, galois), ..More::default() }
-        }
+        Body::PublicKey { .. } | Body::RaiseKey { .. } => More { seeded: Some(true), ..More::default() },
+        Body::RelinKey { level, .. } => More { seeded: Some(true), level: Some(level), ..More::default() },
+        Body::GaloisKey { galois, level, .. } => More {
+            seeded: Some(true),
+            level: Some(level),
+            galois: Some(galois),
+            rotation: rotation(params, galois),
+            ..More::default()
+        },
         Body::Ciphertext(s) => More {
             level: Some(s.level),
             scale_bits: Some(params.scale(s.level).log2()),
@@ -145,6 +150,8 @@ impl std::fmt::Display for Facts {
         {
             writeln!(f, "level:      {level}, log2(Q) {log_q:.1}, scale 2^{scale:.2}")?;
             writeln!(f, "values:     {values} in {count} ciphertext(s)")?;
+        } else if let Some(level) = m.level {
+            writeln!(f, "serves:     levels up to {level}")?;
         }
         match (m.galois, m.rotation) {
             (Some(g), Some(k)) => writeln!(f, "galois:     X -> X^{g}, the rotation by {k}")?,

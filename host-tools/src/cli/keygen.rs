@@ -4,17 +4,21 @@ use super::common::{Compute, Source, print, print_json, progress};
 use crate::{
     Error, Result,
     error::In,
-    host::{Choice, Host},
+    host::Host,
     keygen::{Layout, Want, generate},
     secret::Secret,
 };
-use kernel::params::Params;
-use std::{collections::BTreeSet, io::Write, path::PathBuf};
+use kernel::{
+    bootstrap::{Bootstrapper, Order},
+    params::Params,
+    trace::{Demand, Trace},
+};
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   polyformer keygen --preset L14 --out keys
-  polyformer keygen --preset B16 --rotations powers,-1 --conjugation --public --out keys
+  polyformer keygen --preset B16 --rotations powers,-1 --bootstrap real --public --out keys
   polyformer keygen --secret keys/secret.safetensors --rotations 3,5 --out keys     (add keys to a set)
 
 Writes
@@ -22,6 +26,7 @@ Writes
   keys/eval/relin.safetensors    products
   keys/eval/galois-G.safetensors one a rotation: G is 5^K mod 2N for the rotation by K
   keys/eval/public.safetensors   with --public: lets others encrypt for you
+  keys/eval/raise.safetensors    with --bootstrap
 Send the folder keys/eval to the server, nothing else.";
 
 /// Make a secret key and the keys that a server needs to compute.
@@ -39,6 +44,13 @@ pub struct Args {
     /// Rotations, as a list of numbers, ranges A..B (both included) and `powers` (1, 2, 4, up to half the slots).
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
     rotations: Vec<String>,
+    /// Also make every key that bootstrapping needs, each for the levels where it is used.
+    #[arg(long, value_enum, value_name = "SLOTS")]
+    bootstrap: Option<Refresh>,
+    /// Make the keys of --rotations, --conjugation and products for levels up to this; lower ones are smaller. By
+    /// default every message level.
+    #[arg(long, value_name = "L")]
+    level: Option<u8>,
     /// Also make the key of complex conjugation.
     #[arg(long)]
     conjugation: bool,
@@ -55,6 +67,15 @@ pub struct Args {
     compute: Compute,
 }
 
+/// What the slots of a bootstrapped ciphertext hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Refresh {
+    /// Real numbers: half the work.
+    Real,
+    /// Complex numbers, or two real vectors.
+    Complex,
+}
+
 #[derive(serde::Serialize)]
 struct Summary {
     key: String,
@@ -67,7 +88,7 @@ struct Summary {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let threads = args.compute.threads()?;
+    let device = args.compute.device()?;
     let layout = Layout::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,
@@ -87,8 +108,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let start = std::time::Instant::now();
     let host = Host::new(secret.params.clone());
     let bar = progress(wants.len(), "keys");
-    let workers = workers(args.compute.backend, threads);
-    generate(&host, args.compute.backend, &secret, &wants, &layout.eval, workers, || bar.inc(1))?;
+    generate(&host, device, &secret, &wants, &layout.eval, || bar.inc(1))?;
     bar.finish_and_clear();
     let files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
     let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
@@ -104,13 +124,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     if args.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
 }
 
-/// Backends that use many threads by themselves get one worker.
-fn workers(choice: Choice, threads: usize) -> usize {
-    match choice {
-        Choice::Scalar => threads.min(8),
-    }
-}
-
 fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
     let mut wants = Vec::new();
     let evaluates = params.specials() > 0;
@@ -120,19 +133,52 @@ fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
     if args.public {
         wants.push(Want::Public);
     }
-    if evaluates {
-        wants.push(Want::Relin);
+    if !evaluates {
+        return Ok(wants);
     }
-    let mut galois = BTreeSet::new();
+    let level = args.level.unwrap_or(params.top());
+    if level > params.highest() {
+        return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.highest())));
+    }
+    let mut demand = Demand { relin: Some(level), conjugate: args.conjugation.then_some(level), ..Demand::default() };
     for item in &args.rotations {
-        for k in rotations(item, params.slots() as i64)? {
-            galois.insert(params.galois(k));
+        let steps = rotations(item, params.slots() as i64)?;
+        demand.rotations.extend(steps.into_iter().map(|k| (k, level)));
+    }
+    let mut demands = vec![demand];
+    if let Some(refresh) = args.bootstrap {
+        demands.push(bootstrapping(params, refresh)?);
+        wants.push(Want::Raise);
+    }
+    wants.extend(demands.iter().filter_map(|d| d.relin).max().map(Want::Relin));
+    let mut galois = BTreeMap::new();
+    for demand in demands {
+        let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
+        for (g, level) in demand.rotations.into_iter().map(|(k, l)| (params.galois(k), l)).chain(conjugate) {
+            let highest = galois.entry(g).or_insert(level);
+            *highest = level.max(*highest);
         }
     }
-    galois.extend(args.conjugation.then(|| params.galois_conjugate()));
     galois.remove(&1); // the rotation by 0 needs no key
-    wants.extend(galois.into_iter().map(Want::Galois));
+    wants.extend(galois.into_iter().map(|(g, level)| Want::Galois(g, level)));
     Ok(wants)
+}
+
+/// The keys of bootstrapping full slots.
+fn bootstrapping(params: &Params, refresh: Refresh) -> Result<Demand> {
+    if params.bootstrap().is_none() {
+        return Err(Error::usage(
+            "--bootstrap",
+            "these parameters have no levels for it; B16 and `params --bootstrap` have",
+        ));
+    }
+    let order = match refresh {
+        Refresh::Real => Order::SlotsToCoeffsFirst,
+        Refresh::Complex => Order::ModRaiseFirst,
+    };
+    let mut trace = Trace::new(params.slots(), None);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order)?;
+    Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
 }
 
 /// The rotations that one item of the list means.

@@ -6,6 +6,10 @@ use super::{
 };
 use crate::spec::SpecBuf;
 use kernel::{
+    ckks::{
+        keys::{key_basis, key_digits},
+        raise::{dense_basis, sparse_basis},
+    },
     params::Params,
     ring::{Basis, sample::Seed},
 };
@@ -41,6 +45,8 @@ pub enum Body {
     },
     /// b of every digit of the relinearisation key.
     RelinKey {
+        /// The highest level that it serves.
+        level: u8,
         /// Seed of a.
         seed: Seed,
     },
@@ -48,7 +54,14 @@ pub enum Body {
     GaloisKey {
         /// g.
         galois: u32,
+        /// The highest level that it serves.
+        level: u8,
         /// Seed of a.
+        seed: Seed,
+    },
+    /// b of the two keys of ModRaise.
+    RaiseKey {
+        /// Seed of both halves a.
         seed: Seed,
     },
     /// Ciphertexts of one vector.
@@ -98,7 +111,16 @@ impl Header {
             Body::PublicKey { .. } => Kind::PublicKey,
             Body::RelinKey { .. } => Kind::RelinKey,
             Body::GaloisKey { .. } => Kind::GaloisKey,
+            Body::RaiseKey { .. } => Kind::RaiseKey,
             Body::Ciphertext(_) => Kind::Ciphertext,
+        }
+    }
+
+    /// Ciphertexts in the file.
+    pub fn count(&self) -> usize {
+        match self.body {
+            Body::Ciphertext(sealed) => sealed.count as usize,
+            _ => 0,
         }
     }
 
@@ -113,8 +135,12 @@ impl Header {
             Body::Params => Vec::new(),
             Body::SecretKey => vec![Expected { name: "seed", shape: vec![32], basis: None }],
             Body::PublicKey { .. } => vec![residues("b", 1, public_basis(params))],
-            Body::RelinKey { .. } | Body::GaloisKey { .. } => {
-                vec![residues("b", params.digits(), params.line().with(params.specials()))]
+            Body::RelinKey { level, .. } | Body::GaloisKey { level, .. } => {
+                vec![residues("b", key_digits(params, level), key_basis(params, level))]
+            }
+            Body::RaiseKey { .. } => {
+                let small = params.base().with(params.base().len() as u16); // sparse_basis, checked by parse
+                vec![residues("to_sparse", 1, small), residues("to_dense", 1, dense_basis(params))]
             }
             Body::Ciphertext(Sealed { level, count, seed, .. }) => {
                 let names: &[_] = if seed.is_some() { &["c0"] } else { &["c0", "c1"] };
@@ -138,9 +164,14 @@ impl Header {
         }
         match &self.body {
             Body::Params | Body::SecretKey => {}
-            Body::PublicKey { seed } | Body::RelinKey { seed } => put("seed", hex(seed)),
-            Body::GaloisKey { galois, seed } => {
+            Body::PublicKey { seed } | Body::RaiseKey { seed } => put("seed", hex(seed)),
+            Body::RelinKey { level, seed } => {
+                put("level", level.to_string());
+                put("seed", hex(seed));
+            }
+            Body::GaloisKey { galois, level, seed } => {
                 put("galois", galois.to_string());
+                put("level", level.to_string());
                 put("seed", hex(seed));
             }
             Body::Ciphertext(s) => {
@@ -176,8 +207,16 @@ impl Header {
             Kind::Params => Body::Params,
             Kind::SecretKey => Body::SecretKey,
             Kind::PublicKey => Body::PublicKey { seed: bytes(fields, "seed")? },
-            Kind::RelinKey => Body::RelinKey { seed: bytes(fields, "seed")? },
-            Kind::GaloisKey => Body::GaloisKey { galois: galois(fields, &params)?, seed: bytes(fields, "seed")? },
+            Kind::RelinKey => Body::RelinKey { level: level(fields, &params)?, seed: bytes(fields, "seed")? },
+            Kind::GaloisKey => Body::GaloisKey {
+                galois: galois(fields, &params)?,
+                level: level(fields, &params)?,
+                seed: bytes(fields, "seed")?,
+            },
+            Kind::RaiseKey => {
+                sparse_basis(&params)?;
+                Body::RaiseKey { seed: bytes(fields, "seed")? }
+            }
             Kind::Ciphertext => Body::Ciphertext(sealed(fields, &params)?),
         };
         let key = if kind == Kind::Params { None } else { Some(KeyId(bytes(fields, "key")?)) };
@@ -190,13 +229,17 @@ pub fn public_basis(params: &Params) -> Basis {
     Basis { specials: 0, start: params.line().start, end: params.q(params.top()).end }
 }
 
+fn level(fields: &Fields, params: &Params) -> Result<u8> {
+    number(fields, "level", params.highest() as u64)
+}
+
 fn galois(fields: &Fields, params: &Params) -> Result<u32> {
     let g: u32 = number(fields, "galois", 2 * params.n() as u64 - 1)?;
     if g % 2 == 1 { Ok(g) } else { Err(Fault::field("galois", Some(&g.to_string()), "an odd number")) }
 }
 
 fn sealed(fields: &Fields, params: &Params) -> Result<Sealed> {
-    let level: u8 = number(fields, "level", params.highest() as u64)?;
+    let level = level(fields, params)?;
     let count: u16 = number(fields, "count", u16::MAX as u64)?;
     if count == 0 {
         return Err(Fault::field("count", Some("0"), "at least one ciphertext"));

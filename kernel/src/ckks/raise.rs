@@ -30,9 +30,13 @@ pub struct RaiseKeys<B: Backend> {
 }
 
 /// The base and as many specials, the only moduli under which a key for the sparse secret may exist. An error if
-/// their product is over [`SPARSE_BITS`]: sparse secrets are weak at large moduli.
+/// there are not as many, or if their product is over [`SPARSE_BITS`]: sparse secrets are weak at large moduli.
 pub fn sparse_basis(params: &Params) -> Result<Basis> {
-    let basis = params.base().with(params.base().len() as u16);
+    let specials = params.base().len() as u16;
+    if specials > params.specials() {
+        return Err(Error::NoBootstrap);
+    }
+    let basis = params.base().with(specials);
     check_sparse(params, basis)?;
     Ok(basis)
 }

@@ -24,16 +24,19 @@ pub fn uniform(q: Modulus, seed: &Seed, stream: u64, out: &mut [u32]) {
     rng.set_stream(stream);
     let mask = u32::MAX >> q.q().leading_zeros();
     let mut bytes = [0u8; 4 * BUFFER];
+    let mut good = [0u32; BUFFER];
     let mut filled = 0;
     while filled < out.len() {
         rng.fill_bytes(&mut bytes);
+        let mut kept = 0;
         for b in bytes.chunks_exact(4) {
             let x = u32::from_le_bytes([b[0], b[1], b[2], b[3]]) & mask;
-            if x < q.q() && filled < out.len() {
-                out[filled] = x;
-                filled += 1;
-            }
+            good[kept] = x;
+            kept += (x < q.q()) as usize; // no branch: it would be mispredicted
         }
+        let kept = kept.min(out.len() - filled);
+        out[filled..][..kept].copy_from_slice(&good[..kept]);
+        filled += kept;
     }
 }
 
