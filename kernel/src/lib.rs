@@ -24,6 +24,8 @@ pub mod error;
 pub mod interval;
 pub mod modular;
 #[cfg(feature = "alloc")]
+#[cfg(feature = "alloc")]
+pub mod nn;
 pub mod pair;
 pub mod params;
 pub mod plain;

@@ -58,17 +58,29 @@ pub fn encode<A: Arithmetic>(
     weight: impl Fn(usize, usize) -> f64,
     level: u8,
 ) -> Result<Linear<A::Plain>> {
-    let f = steps.features;
+    encode_rows(ev, steps, steps.features, weight, level)
+}
+
+/// As [`encode`], with weights that differ from token to token and repeat after `period` slots, a multiple of F:
+/// `weight(s, j)` is that of input j of the slot's token in slot s.
+pub fn encode_rows<A: Arithmetic>(
+    ev: &mut A,
+    steps: &Steps,
+    period: usize,
+    weight: impl Fn(usize, usize) -> f64,
+    level: u8,
+) -> Result<Linear<A::Plain>> {
+    let f = steps.features as i32;
     let mut plain = Vec::with_capacity(steps.babies.len() * steps.giants.len());
     for g in &steps.giants {
         for b in &steps.babies {
-            // entry u of the plaintext is entry u - g of diagonal d = g + b, which is weight(i, i + d)
+            // entry u of the plaintext is entry s = u - g of diagonal d = g + b, the weight of input i + d in slot s
             let entry = |u: usize| {
-                let i = (u as i32 - g).rem_euclid(f as i32);
-                let j = i + g + b;
-                if (0..f as i32).contains(&j) { weight(i as usize, j as usize) } else { 0.0 }
+                let s = (u as i32 - g).rem_euclid(period as i32);
+                let j = s % f + g + b;
+                if (0..f).contains(&j) { weight(s as usize, j as usize) } else { 0.0 }
             };
-            let values: Vec<f64> = (0..f).map(entry).collect();
+            let values: Vec<f64> = (0..period).map(entry).collect();
             let zero = values.iter().all(|v| *v == 0.0);
             plain.push(if zero { None } else { Some(ev.encode_diagonal(&values, level)?) });
         }

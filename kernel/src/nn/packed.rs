@@ -1,0 +1,246 @@
+//! The transformer on slots. Slot = token · T + question · F + feature, T = questions · F; the vector repeats after
+//! `tokens` · T slots, so that turning it by multiples of T turns the tokens of every question cyclically. A tensor wider
+//! than F is several vectors. Weights are encoded when they are used: their plaintexts are short.
+
+use super::{Attention, Engine, Matrix, Next, Norm};
+use crate::{
+    arith::Arithmetic,
+    circuits::{
+        linear::{self, Steps},
+        poly::{Polynomial, evaluate_doubled},
+        reduce::{Rows, row_sums},
+    },
+    error::{Error, Result},
+};
+use alloc::{vec, vec::Vec};
+
+mod attention;
+
+/// How the questions lie in a vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Rows kept for the tokens of a question, a power of two.
+    pub tokens: usize,
+    /// F: features of a token, a power of two.
+    pub features: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// L of each question; their number is a power of two, and 0 stands for none.
+    pub lengths: Vec<usize>,
+}
+
+impl Layout {
+    /// The least layout for questions of these lengths. `slots`: the most that a vector has.
+    pub fn new(lengths: &[usize], features: usize, heads: usize, slots: usize) -> Result<Self> {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let (tokens, questions) = (longest.next_power_of_two().max(4), lengths.len().next_power_of_two());
+        let given = tokens * questions * features;
+        if longest == 0 || !features.is_power_of_two() || !heads.is_power_of_two() || heads > features || given > slots
+        {
+            return Err(Error::Slots { given, slots });
+        }
+        let mut lengths = lengths.to_vec();
+        lengths.resize(questions, 0);
+        Ok(Self { tokens, features, heads, lengths })
+    }
+
+    /// T: slots from a token to the next.
+    pub fn stride(&self) -> usize {
+        self.lengths.len() * self.features
+    }
+
+    /// Slots after which the vector repeats.
+    pub fn period(&self) -> usize {
+        self.tokens * self.stride()
+    }
+
+    /// Token, question and feature of a slot.
+    pub fn place(&self, slot: usize) -> (usize, usize, usize) {
+        let s = slot % self.period();
+        (s / self.stride(), s % self.stride() / self.features, s % self.features)
+    }
+
+    /// Packs one question's rows of features into its slots of `out`, one period long.
+    pub fn pack(&self, question: usize, rows: &[f64], out: &mut [f64]) -> Result<()> {
+        let expected = self.lengths.get(question).copied().unwrap_or(0) * self.features;
+        if rows.len() != expected || out.len() != self.period() {
+            return Err(Error::Length { expected, actual: rows.len() });
+        }
+        for (t, row) in rows.chunks_exact(self.features).enumerate() {
+            out[t * self.stride() + question * self.features..][..self.features].copy_from_slice(row);
+        }
+        Ok(())
+    }
+
+    /// The first `count` features of a question's first token: where [`Engine::classify`] leaves the logits.
+    pub fn unpack<'a>(&self, question: usize, slots: &'a [f64], count: usize) -> &'a [f64] {
+        &slots[question * self.features..][..count]
+    }
+}
+
+/// An engine over an arithmetic.
+#[derive(Debug)]
+pub struct Packed<'a, A> {
+    ev: &'a mut A,
+    layout: Layout,
+}
+
+impl<'a, A: Arithmetic> Packed<'a, A> {
+    /// Works on vectors of this layout.
+    pub fn new(ev: &'a mut A, layout: Layout) -> Self {
+        Self { ev, layout }
+    }
+
+    /// Vectors that hold `width` features.
+    fn chunks(&self, width: usize) -> usize {
+        width.div_ceil(self.layout.features)
+    }
+
+    /// The bias of one chunk, on every token.
+    fn add_bias(&mut self, x: &mut A::Slots, m: &Matrix, chunk: usize) -> Result<()> {
+        let f = self.layout.features;
+        let bias: Vec<f64> = (0..f).map(|i| m.bias(chunk * f + i)).collect();
+        linear::add_bias(self.ev, x, &bias)
+    }
+
+    /// The baby steps of every chunk.
+    fn hoist(&mut self, xs: &[A::Slots], steps: &Steps) -> Result<Vec<A::Hoisted>> {
+        xs.iter().map(|x| linear::hoist(self.ev, steps, x)).collect()
+    }
+
+    /// Brings every chunk to the least level among them.
+    fn align(&mut self, xs: &[&A::Slots]) -> Result<Vec<A::Slots>> {
+        let level = xs.iter().map(|x| self.ev.level(x)).min().unwrap_or(0);
+        xs.iter().map(|x| crate::circuits::at_level(self.ev, x, level)).collect()
+    }
+
+    /// p of c x + d where the constants make the argument of p's doubled basis: w = 2 slope c x + ..: c is folded by
+    /// the caller, who multiplies x by [`Packed::input_factor`].
+    fn polynomial(&mut self, p: &Polynomial, mut w: A::Slots, epsilon: f64) -> Result<A::Slots> {
+        let (slope, offset) = p.to_unit();
+        self.ev.add_const(&mut w, 2.0 * (offset + slope * epsilon))?;
+        evaluate_doubled(self.ev, p, w)
+    }
+
+    /// What x is multiplied by on its way into [`Packed::polynomial`].
+    fn input_factor(p: &Polynomial) -> f64 {
+        2.0 * p.to_unit().0
+    }
+}
+
+impl<A: Arithmetic> Engine for Packed<'_, A> {
+    type Tensor = Vec<A::Slots>;
+
+    /// Depth 1.
+    fn linear(&mut self, x: &Vec<A::Slots>, maps: &[&Matrix]) -> Result<Vec<Vec<A::Slots>>> {
+        let f = self.layout.features;
+        let outputs: usize = maps.iter().map(|m| self.chunks(m.rows)).sum();
+        let steps = Steps::new(f, outputs)?;
+        let level = x.first().map_or(0, |x| self.ev.level(x));
+        let hoisted = self.hoist(x, &steps)?;
+        let hoisted: Vec<&A::Hoisted> = hoisted.iter().collect();
+        let mut out = Vec::with_capacity(maps.len());
+        for m in maps {
+            let mut chunks = Vec::with_capacity(self.chunks(m.rows));
+            for c in 0..self.chunks(m.rows) {
+                let mut blocks = Vec::with_capacity(x.len());
+                for b in 0..x.len() {
+                    let entry = |i: usize, j: usize| m.at(c * f + i, b * f + j);
+                    blocks.push(linear::encode(self.ev, &steps, entry, level)?);
+                }
+                let blocks: Vec<_> = blocks.iter().collect();
+                let mut y = linear::apply(self.ev, &blocks, &hoisted)?;
+                self.add_bias(&mut y, m, c)?;
+                chunks.push(y);
+            }
+            out.push(chunks);
+        }
+        Ok(out)
+    }
+
+    /// Depth 11.
+    fn attention(&mut self, qkv: [Vec<A::Slots>; 3], how: &Attention) -> Result<Vec<A::Slots>> {
+        Ok(vec![attention::attention(self.ev, &self.layout, qkv.each_ref().map(|x| &x[0]), how)?])
+    }
+
+    /// Depth 3 and that of the polynomial.
+    fn norm(&mut self, x: &Vec<A::Slots>, how: &Norm) -> Result<Vec<A::Slots>> {
+        let rows = Rows::new(self.layout.features, 1)?;
+        let mut squares = Vec::with_capacity(x.len());
+        for x in x {
+            squares.push(self.ev.product(x, x)?);
+        }
+        let factor = Self::input_factor(&how.root) / self.layout.features as f64;
+        let mean = row_sums(self.ev, &squares, &rows, factor)?;
+        let root = self.polynomial(&how.root, mean, how.epsilon)?;
+        x.iter().map(|x| crate::circuits::product(self.ev, x, &root)).collect()
+    }
+
+    /// Depth 1.
+    fn activate(&mut self, x: &Vec<A::Slots>, [c0, c1, _]: [f64; 3]) -> Result<Vec<A::Slots>> {
+        let mut out = Vec::with_capacity(x.len());
+        for x in x {
+            let mut sum = self.ev.mul(x, x)?;
+            let linear = self.ev.mul_const(x, c1)?;
+            self.ev.accumulate(&mut sum, linear)?;
+            let mut y = self.ev.rescale(sum)?;
+            self.ev.add_const(&mut y, c0)?;
+            out.push(y);
+        }
+        Ok(out)
+    }
+
+    fn add(&mut self, x: &mut Vec<A::Slots>, y: Vec<A::Slots>) -> Result<()> {
+        for (x, mut y) in x.iter_mut().zip(y) {
+            let level = self.ev.level(x).min(self.ev.level(&y));
+            *x = crate::circuits::at_level(self.ev, x, level)?;
+            y = self.ev.level_down(y, level)?;
+            self.ev.add(x, &y)?;
+        }
+        Ok(())
+    }
+
+    /// Depth 1: the mean is in the weights, which are zero on rows that hold no token.
+    fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix; 2]) -> Result<Vec<A::Slots>> {
+        let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
+        let all = self.align(&all)?;
+        let f = self.layout.features;
+        let steps = Steps::new(f, 1)?;
+        let level = all.first().map_or(0, |x| self.ev.level(x));
+        let hoisted = self.hoist(&all, &steps)?;
+        let hoisted: Vec<&A::Hoisted> = hoisted.iter().collect();
+        let mut blocks = Vec::with_capacity(all.len());
+        for (x, m) in xs.iter().zip(maps) {
+            for b in 0..x.len() {
+                let entry = |slot: usize, j: usize| {
+                    let (t, q, i) = self.layout.place(slot);
+                    let tokens = self.layout.lengths[q];
+                    if t < tokens { m.at(i, b * f + j) / tokens as f64 } else { 0.0 }
+                };
+                blocks.push(linear::encode_rows(self.ev, &steps, self.layout.period(), entry, level)?);
+            }
+        }
+        let blocks: Vec<_> = blocks.iter().collect();
+        let mut y = linear::apply(self.ev, &blocks, &hoisted)?;
+        for i in 0..self.layout.tokens.ilog2() {
+            let turned = self.ev.rotate(&y, (self.layout.stride() << i) as i32)?;
+            self.ev.add(&mut y, &turned)?;
+        }
+        self.add_bias(&mut y, &maps[0], 0)?;
+        Ok(vec![y])
+    }
+
+    fn refresh(&mut self, x: Vec<A::Slots>, what: Next, _: f64) -> Result<Vec<A::Slots>> {
+        let depth = match what {
+            Next::Attention => 1 + attention::DEPTH + 1 + BOOTSTRAP_DEPTH,
+            Next::FeedForward { last: true } => NORM_DEPTH + 3,
+            Next::FeedForward { last: false } => NORM_DEPTH + 3 + NORM_DEPTH + BOOTSTRAP_DEPTH,
+        };
+        x.into_iter().map(|x| self.ev.refresh(x, depth)).collect()
+    }
+}
+
+/// Levels of a norm with a polynomial of degree at most 3.
+const NORM_DEPTH: u8 = 5;
+/// Levels that a bootstrap takes of its input.
+const BOOTSTRAP_DEPTH: u8 = 3;

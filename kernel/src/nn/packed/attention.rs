@@ -1,0 +1,188 @@
+//! Attention of a few tokens in the slots of their features.
+//!
+//! The d features of a head lie in d/g groups of g, the number of tokens. Scores are kept by distance: slot (t, h, a, c)
+//! holds the score of query t and key t + c, the same in every group a. With K' = turn(K), turn(x)(t, h, a, c) =
+//! x(t + c, h, a, c), the score is the sum over groups and over k < g of two factors whose columns are shifted by k
+//! within their groups: Q(t, ., c + k) and K'(t - k, ., c + k). So g products are made, relinearised once, and the
+//! groups are added by one linear map. Mixing is the same with V' = turn(V): the sum over k of the weights with
+//! their columns shifted by k, times V' with its tokens turned by k. The sum of the shifted weights alone is the
+//! sum of a row, in every column of it.
+
+use super::Layout;
+use crate::{
+    arith::{Arithmetic, Transform},
+    circuits::{at_level, poly::evaluate_doubled},
+    error::{Error, Result},
+    nn::Attention,
+};
+use alloc::{vec, vec::Vec};
+
+/// Levels from query, key and value to what the heads make of them: scores 4, power 2, shift 1, reciprocal of degree at
+/// most 7 3, product 1.
+pub const DEPTH: u8 = 11;
+
+/// Groups of the features of a head.
+#[derive(Clone, Copy)]
+struct Groups {
+    /// g: columns of a group.
+    size: usize,
+    /// d/g: groups of a head.
+    count: usize,
+    /// Slots from a token to the next.
+    stride: i32,
+}
+
+/// What the heads make of query, key and value, side by side. Depth [`DEPTH`].
+pub fn attention<A: Arithmetic>(
+    ev: &mut A,
+    layout: &Layout,
+    [q, k, v]: [&A::Slots; 3],
+    how: &Attention,
+) -> Result<A::Slots> {
+    let d = layout.features / layout.heads;
+    let size = layout.tokens;
+    if size > d {
+        return Err(Error::Slots { given: size, slots: d });
+    }
+    let groups = Groups { size, count: d / size, stride: layout.stride() as i32 };
+    let s = scores(ev, layout, groups, q, k)?;
+    let z = ev.product(&s, &s)?;
+    let z = ev.product(&z, &z)?;
+    let (slope, offset) = how.reciprocal.to_unit();
+    // the factor that the reciprocal's argument wants is in the shifted weights; the reciprocal takes it out again
+    let factor = 2.0 * slope;
+    let shifted = shift_columns(ev, groups, &z, |_| 0, |_| factor, &[1.0])?;
+    let level = shifted.first().map_or(0, |z| ev.level(z));
+    let turned = turn(ev, groups, v)?;
+    let turned = ev.level_down(turned, level)?;
+    let steps: Vec<i32> = (0..size as i32).map(|k| k * groups.stride).collect();
+    let rows = ev.hoist(&turned, &steps)?;
+    let mut mixed: Option<A::Wide> = None;
+    let mut sum: Option<A::Slots> = None;
+    for (z, step) in shifted.iter().zip(&steps) {
+        let v = ev.hoisted(&rows, *step)?;
+        let w = ev.mul(z, &v)?;
+        match (&mut mixed, &mut sum) {
+            (Some(mixed), Some(sum)) => {
+                ev.accumulate(mixed, w)?;
+                ev.add(sum, z)?;
+            }
+            _ => {
+                mixed = Some(w);
+                sum = Some(ev.copy(z)?);
+            }
+        }
+    }
+    let none = Error::Length { expected: 1, actual: 0 };
+    let (mixed, mut sum) = (ev.rescale(mixed.ok_or(none)?)?, sum.ok_or(none)?);
+    ev.add_const(&mut sum, 2.0 * (offset + slope * how.epsilon))?;
+    let reciprocal = evaluate_doubled(ev, &how.reciprocal.clone().scaled(1.0 / factor), sum)?;
+    crate::circuits::product(ev, &mixed, &reciprocal)
+}
+
+/// L^(-1/4) q k where t + c is a token, 0 elsewhere. Depth 4.
+fn scores<A: Arithmetic>(ev: &mut A, layout: &Layout, groups: Groups, q: &A::Slots, k: &A::Slots) -> Result<A::Slots> {
+    let turned = turn(ev, groups, k)?;
+    let q = at_level(ev, q, ev.level(&turned))?;
+    let k = shift_columns(ev, groups, &turned, |k| -k * groups.stride, |_| 1.0, &pattern(layout, groups))?;
+    let q = shift_columns(ev, groups, &q, |_| 0, |_| 1.0, &[1.0])?;
+    let mut sum: Option<A::Wide> = None;
+    for (q, k) in q.iter().zip(&k) {
+        let w = ev.mul(q, k)?;
+        match &mut sum {
+            Some(sum) => ev.accumulate(sum, w)?,
+            None => sum = Some(w),
+        }
+    }
+    let partial = ev.rescale(sum.ok_or(Error::Length { expected: 1, actual: 0 })?)?;
+    add_groups(ev, groups, &partial)
+}
+
+/// L^(-1/4) in the slots (t, c) whose key t + c is a token of the question.
+fn pattern(layout: &Layout, groups: Groups) -> Vec<f64> {
+    let value = |slot: usize| {
+        let (t, question, f) = layout.place(slot);
+        let (tokens, key) = (layout.lengths[question], (t + f % groups.size) % layout.tokens);
+        if key < tokens { 1.0 / libm::sqrt(libm::sqrt(tokens as f64)) } else { 0.0 }
+    };
+    (0..layout.period()).map(value).collect()
+}
+
+/// x(t + c, h, a, c). Depth 1.
+fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Slots> {
+    let level = ev.level(x);
+    let babies_count = 1 << groups.size.ilog2().div_ceil(2);
+    let babies: Vec<i32> = (0..babies_count).map(|b| b * groups.stride).collect();
+    let giants: Vec<i32> = (0..groups.size as i32 / babies_count).map(|g| g * babies_count * groups.stride).collect();
+    let mut plain = Vec::with_capacity(groups.size);
+    for c in 0..groups.size {
+        let column: Vec<f64> = (0..groups.size).map(|f| (f == c) as u8 as f64).collect();
+        plain.push(ev.encode_diagonal(&column, level)?);
+    }
+    map(ev, x, &babies, &giants, &plain.iter().map(Some).collect::<Vec<_>>())
+}
+
+fn map<A: Arithmetic>(
+    ev: &mut A,
+    x: &A::Slots,
+    babies: &[i32],
+    giants: &[i32],
+    plain: &[Option<&A::Plain>],
+) -> Result<A::Slots> {
+    let hoisted = ev.hoist(x, babies)?;
+    let w = ev.transform(&hoisted, &Transform { babies, giants, plain })?;
+    ev.rescale(w)
+}
+
+/// For every k < g, x with column c of each group taken from column c + k, the tokens turned by `rows(k)` slots, times
+/// `factor(k)` and `pattern`. Depth 1.
+fn shift_columns<A: Arithmetic>(
+    ev: &mut A,
+    groups: Groups,
+    x: &A::Slots,
+    rows: impl Fn(i32) -> i32,
+    factor: impl Fn(i32) -> f64,
+    pattern: &[f64],
+) -> Result<Vec<A::Slots>> {
+    let (size, level) = (groups.size as i32, ev.level(x));
+    let steps: Vec<i32> = (0..size).flat_map(|k| [k + rows(k), k - size + rows(k)]).collect();
+    let steps: Vec<i32> = steps.into_iter().filter(|s| *s != -size + rows(0)).collect(); // k = 0 never wraps
+    let hoisted = ev.hoist(x, &steps)?;
+    let mut out = Vec::with_capacity(groups.size);
+    for k in 0..size {
+        let period = pattern.len().max(groups.size);
+        let part = |inside: bool| -> Vec<f64> {
+            let value = |s: usize| {
+                let wraps = (s as i32 % size) + k >= size;
+                if wraps == inside { 0.0 } else { factor(k) * pattern[s % pattern.len()] }
+            };
+            (0..period).map(value).collect()
+        };
+        let near = ev.encode_diagonal(&part(true), level)?;
+        let far = ev.encode_diagonal(&part(false), level)?;
+        let both = [k + rows(k), k - size + rows(k)];
+        let (babies, plain): (&[i32], Vec<Option<&A::Plain>>) =
+            if k == 0 { (&both[..1], vec![Some(&near)]) } else { (&both, vec![Some(&near), Some(&far)]) };
+        let w = ev.transform(&hoisted, &Transform { babies, giants: &[0], plain: &plain })?;
+        out.push(ev.rescale(w)?);
+    }
+    Ok(out)
+}
+
+/// The sum over the groups of a head, in each of them. Depth 1, or a level lost if there is one group.
+fn add_groups<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Slots> {
+    let (count, size) = (groups.count as i32, groups.size as i32);
+    if count == 1 {
+        return ev.copy(x);
+    }
+    let level = ev.level(x);
+    let offsets: Vec<i32> = (1 - count..count).collect();
+    let mut plain = Vec::with_capacity(offsets.len());
+    for offset in &offsets {
+        let value = |f: usize| (0..count).contains(&(f as i32 / size + offset)) as u8 as f64;
+        let values: Vec<f64> = (0..(count * size) as usize).map(value).collect();
+        plain.push(ev.encode_diagonal(&values, level)?);
+    }
+    let babies: Vec<i32> = offsets.iter().map(|o| o * size).collect();
+    map(ev, x, &babies, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
+}

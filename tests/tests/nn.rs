@@ -1,0 +1,92 @@
+//! The transformer on slots is the transformer on rows, and its depth is what it says.
+
+use kernel::{
+    arith::Arithmetic,
+    circuits::poly::Polynomial,
+    nn::{
+        Attention, Layer, Matrix, Model, Norm,
+        dense::{Dense, Rows},
+        forward,
+        packed::{Layout, Packed},
+    },
+    plain::PlainVec,
+    trace::Trace,
+};
+
+/// Numbers in [-1, 1] that no structure helps with.
+fn noise(seed: usize, len: usize) -> Vec<f64> {
+    (0..len).map(|i| ((i * 7919 + seed * 104729 + i * i * 31) % 2003) as f64 / 1001.0 - 1.0).collect()
+}
+
+fn matrix(seed: usize, rows: usize, cols: usize) -> Matrix {
+    let size = 0.5 / (cols as f64).sqrt();
+    let small = |v: Vec<f64>, size: f64| v.into_iter().map(|w| (w * size) as f32).collect();
+    Matrix::new(rows, cols, small(noise(seed, rows * cols), size), small(noise(seed + 1, rows), 0.1)).unwrap()
+}
+
+fn model(width: usize, hidden: usize, classes: usize) -> Model {
+    let poly = |c: &[f64], range| Polynomial::new(c, range).unwrap();
+    let norm = || Norm { epsilon: 0.01, root: poly(&[0.9, -0.4, 0.1, -0.05], (0.1, 4.0)) };
+    let layer = |i: usize| Layer {
+        norm_attention: (i > 0).then(norm),
+        attention: Attention {
+            epsilon: 0.02,
+            reciprocal: poly(&[3.0, -2.0, 1.0, -0.5, 0.3, -0.2, 0.1, -0.05], (0.02, 1.5)),
+            qkv: [1, 3, 5].map(|s| matrix(10 * i + s, width, width)),
+            output: matrix(10 * i + 7, width, width),
+        },
+        norm_feed_forward: norm(),
+        up: matrix(100 + i, hidden, width),
+        activation: [0.2, 0.5, 0.12],
+        down: matrix(200 + i, width, hidden),
+    };
+    Model::new(width, 2, vec![layer(0), layer(1)], matrix(300, classes, width), 16.0).unwrap()
+}
+
+fn dense(model: &Model, x: &[f64]) -> Vec<f64> {
+    let x = Rows::new(model.width, x.to_vec()).unwrap();
+    forward(&mut Dense::<f64>::new(model.heads), model, x).unwrap().values().to_vec()
+}
+
+#[test]
+fn packed_questions_get_the_answers_of_dense_ones() {
+    for (width, hidden, lengths) in
+        [(16, 32, vec![3]), (16, 16, vec![8]), (16, 48, vec![5, 1, 7]), (32, 64, vec![4, 16])]
+    {
+        let model = model(width, hidden, 5);
+        let layout = Layout::new(&lengths, width, model.heads, 1 << 14).unwrap();
+        let mut packed = vec![0.0; layout.period()];
+        let questions: Vec<Vec<f64>> = lengths.iter().enumerate().map(|(i, l)| noise(i, l * width)).collect();
+        for (q, rows) in questions.iter().enumerate() {
+            layout.pack(q, rows, &mut packed).unwrap();
+        }
+        let mut ev = PlainVec::<f64>::with_slots(layout.period());
+        let out = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![packed]).unwrap();
+        for (q, rows) in questions.iter().enumerate() {
+            for (got, want) in layout.unpack(q, &out[0], 5).iter().zip(dense(&model, rows)) {
+                assert!((got - want).abs() < 1e-9, "{lengths:?}, question {q}: {got} and {want}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_layers_take_three_bootstraps() {
+    let model = model(16, 32, 5);
+    let layout = Layout::new(&[3], 16, model.heads, 1 << 14).unwrap();
+    let mut trace = Trace::new(1 << 14, Some(16));
+    let x = trace.input(16);
+    let out = forward(&mut Packed::new(&mut trace, layout), &model, vec![x]).unwrap();
+    assert_eq!((trace.cost().bootstrap, trace.level(&out[0])), (3, 8), "{:?}", trace.cost());
+}
+
+#[test]
+fn half_and_double_floats_agree() {
+    let model = model(16, 32, 5);
+    let x = noise(3, 4 * 16);
+    let rows = Rows::new(16, x.iter().map(|x| *x as f32).collect()).unwrap();
+    let single = forward(&mut Dense::<f32>::new(2), &model, rows).unwrap();
+    for (a, b) in single.values().iter().zip(dense(&model, &x)) {
+        assert!((*a as f64 - b).abs() < 1e-4, "{a} and {b}");
+    }
+}
