@@ -3,7 +3,7 @@
 
 use crate::{
     isa::Kernel,
-    lanes::{LANES, Lanes, Twiddle},
+    lanes::{Form, LANES, Lanes, Twiddle},
 };
 use core::arch::x86_64::*;
 use kernel::modular::Modulus;
@@ -43,6 +43,11 @@ impl Avx2 {
     fn below(self, x: __m256i, bound: __m256i) -> __m256i {
         // SAFETY: `self` proves AVX2.
         unsafe { _mm256_min_epu32(x, _mm256_sub_epi32(x, bound)) }
+    }
+
+    #[inline(always)]
+    fn formed(self, q: &Constants, x: __m256i, form: Form) -> __m256i {
+        if form == Form::Canonical { self.canonical(q, x) } else { x }
     }
 
     /// The high halves of the 64-bit lanes: even words of the result from `even`, odd words from `odd`.
@@ -129,6 +134,16 @@ impl Lanes for Avx2 {
         unsafe { _mm256_storeu_si256(x.as_mut_ptr().cast(), v) }
     }
     #[inline(always)]
+    fn store_two(self, q: &Constants, x: &mut [u32], at: usize, [a, b]: Pair, form: Form) {
+        self.store(x, at, self.formed(q, a, form));
+        self.store(x, at + LANES, self.formed(q, b, form));
+    }
+    #[inline(always)]
+    fn prefetch(self, x: &[u32], at: usize) {
+        // SAFETY: a prefetch is a hint, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
     fn splat(self, x: u64) -> __m256i {
         self.all(x as u32)
     }
@@ -167,6 +182,11 @@ impl Lanes for Avx2 {
         [self.all(w[0] as u32), self.all(w[1] as u32)]
     }
     #[inline(always)]
+    fn add_settled(self, q: &Constants, x: __m256i, y: __m256i) -> __m256i {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_add_epi32(self.below(x, q.two_q), y) }
+    }
+    #[inline(always)]
     fn scale(self, q: &Constants, x: __m256i, w: Pair) -> __m256i {
         let h = self.high(x, w[1]);
         // SAFETY: `self` proves AVX2.
@@ -192,15 +212,13 @@ impl Lanes for Avx2 {
         w
     }
     #[inline(always)]
-    fn spread2(self, q: &Constants, words: &[u32], at: usize) -> Pair {
-        let w = &words[at..at + 2];
+    fn spread2(self, q: &Constants, w: &[u32; 2]) -> Pair {
         // SAFETY: `self` proves AVX2.
         let d = unsafe { _mm256_set_m128i(_mm_set1_epi32(w[1] as i32), _mm_set1_epi32(w[0] as i32)) };
         self.shoup(q, d)
     }
     #[inline(always)]
-    fn spread4(self, q: &Constants, words: &[u32], at: usize) -> Pair {
-        let w = &words[at..at + 4];
+    fn spread4(self, q: &Constants, w: &[u32; 4]) -> Pair {
         // SAFETY: `self` proves AVX2; `w` is as long as the access.
         let d = unsafe {
             let four = _mm256_castsi128_si256(_mm_loadu_si128(w.as_ptr().cast()));
@@ -209,8 +227,8 @@ impl Lanes for Avx2 {
         self.shoup(q, d)
     }
     #[inline(always)]
-    fn spread8(self, q: &Constants, words: &[u32], at: usize) -> Pair {
-        self.shoup(q, self.load(words, at))
+    fn spread8(self, q: &Constants, w: &[u32; 8]) -> Pair {
+        self.shoup(q, self.load(w, 0))
     }
     #[inline(always)]
     fn split4(self, [a, b]: Pair) -> Pair {
@@ -253,12 +271,10 @@ impl Lanes for Avx2 {
         self.split4(evens_first)
     }
     #[inline(always)]
-    fn store_pair(self, x: &mut [u32], at: usize, [a, b]: Pair) {
+    fn store_pair(self, q: &Constants, x: &mut [u32], at: usize, [a, b]: Pair, form: Form) {
         // SAFETY: `self` proves AVX2.
         let halves = unsafe { [_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)] };
-        let [first, second] = self.split4(halves);
-        self.store(x, at, first);
-        self.store(x, at + LANES, second);
+        self.store_two(q, x, at, self.split4(halves), form);
     }
     #[inline(always)]
     fn zero(self) -> Pair {

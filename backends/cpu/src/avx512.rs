@@ -8,7 +8,7 @@
 
 use crate::{
     isa::Kernel,
-    lanes::{LANES, Lanes, Twiddle},
+    lanes::{Form, LANES, Lanes, Twiddle},
 };
 use core::arch::x86_64::*;
 use kernel::modular::Modulus;
@@ -33,6 +33,7 @@ impl Avx512 {
 #[derive(Clone, Copy, Debug)]
 pub struct Constants {
     q: __m512i,
+    words: __m512i,         // q in every half of a lane
     minus_q: __m512i,       // 2^52 - q
     quotient: __m512i,      // floor(2^52 / q)
     lift: __m512i,          // 32 q
@@ -42,11 +43,10 @@ pub struct Constants {
 
 const RADIX: u64 = 1 << 52;
 
-/// The even and the odd words of 16, in the order of lanes (word bit 2, word bit 3, word bit 1).
-const EVEN: [i32; 16] = [0, 0, 2, 0, 8, 0, 10, 0, 4, 0, 6, 0, 12, 0, 14, 0];
-const ODD: [i32; 16] = [1, 0, 3, 0, 9, 0, 11, 0, 5, 0, 7, 0, 13, 0, 15, 0];
-/// Where each of 16 words lies in that order: dword of the first vector, or 16 + dword of the second.
-const NATURAL: [i32; 16] = [0, 16, 2, 18, 8, 24, 10, 26, 4, 20, 6, 22, 12, 28, 14, 30];
+/// Places in two vectors of 8 lanes of 16 words: a dword of the first, or 16 + a dword of the second. Natural order,
+/// and the order that split1 leaves, in which lane (word bit 2, word bit 3, word bit 1) has the even words first.
+const NATURAL: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+const SPLIT: [i32; 16] = [0, 16, 2, 18, 8, 24, 10, 26, 4, 20, 6, 22, 12, 28, 14, 30];
 
 /// q^-1 modulo 2^52.
 fn inverse(q: Modulus) -> u64 {
@@ -65,11 +65,37 @@ impl Avx512 {
         unsafe { _mm512_set1_epi64(x as i64) }
     }
 
-    /// The words of `x` at the even places of `index`, each in the low half of a lane.
+    /// The words of `x`, whose highest is 0, at the places of `index` below 15.
     #[inline(always)]
-    fn pick(self, x: __m512i, index: &[i32; 16]) -> __m512i {
-        // SAFETY: `self` proves AVX-512; an array of 16 words is 64 bytes.
-        unsafe { _mm512_maskz_permutexvar_epi32(0x5555, _mm512_loadu_si512(index.as_ptr().cast()), x) }
+    fn pick(self, x: __m256i, index: [i64; 8]) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let [a, b, c, d, e, f, g, h] = index;
+            let zeros = 15 << 32; // the upper half of a lane takes word 15
+            let index = _mm512_set_epi64(
+                h | zeros,
+                g | zeros,
+                f | zeros,
+                e | zeros,
+                d | zeros,
+                c | zeros,
+                b | zeros,
+                a | zeros,
+            );
+            _mm512_permutexvar_epi32(index, _mm512_zextsi256_si512(x))
+        }
+    }
+
+    /// 16 settled words out of the places `index` of two vectors.
+    #[inline(always)]
+    fn pack(self, q: &Constants, [a, b]: [__m512i; 2], index: &[i32; 16], x: &mut [u32], form: Form) {
+        let x = &mut x[..2 * LANES];
+        // SAFETY: `self` proves AVX-512; both arrays hold 16 words.
+        unsafe {
+            let words = _mm512_permutex2var_epi32(a, _mm512_loadu_si512(index.as_ptr().cast()), b);
+            let reduced = _mm512_min_epu32(words, _mm512_sub_epi32(words, q.words));
+            _mm512_storeu_si512(x.as_mut_ptr().cast(), if form == Form::Canonical { reduced } else { words });
+        }
     }
 
     /// Factors from their word form: d = w 2^52 - w' q, so w' = -d/q mod 2^52 and w = ceil(w' q / 2^52).
@@ -104,6 +130,7 @@ impl Lanes for Avx512 {
         let (p, inverse) = (q.q() as u64, inverse(q));
         Constants {
             q: self.all(p),
+            words: self.all(p << 32 | p),
             minus_q: self.all(RADIX - p),
             quotient: self.all(RADIX / p),
             lift: self.all(32 * p),
@@ -122,6 +149,15 @@ impl Lanes for Avx512 {
         let x = &mut x[at..at + LANES];
         // SAFETY: `self` proves AVX-512; `x` is as long as the access.
         unsafe { _mm256_storeu_si256(x.as_mut_ptr().cast(), _mm512_cvtepi64_epi32(v)) }
+    }
+    #[inline(always)]
+    fn store_two(self, q: &Constants, x: &mut [u32], at: usize, v: [__m512i; 2], form: Form) {
+        self.pack(q, v, &NATURAL, &mut x[at..], form);
+    }
+    #[inline(always)]
+    fn prefetch(self, x: &[u32], at: usize) {
+        // SAFETY: a prefetch is a hint, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
     fn splat(self, x: u64) -> __m512i {
@@ -171,7 +207,19 @@ impl Lanes for Avx512 {
     }
     #[inline(always)]
     fn factor(self, w: &Twiddle) -> [__m512i; 2] {
-        [self.all(w[0]), self.all(w[1])]
+        // SAFETY: `self` proves AVX-512; each word is as long as its access.
+        unsafe {
+            let at = |i: usize| (&raw const w[i]).cast();
+            [_mm512_broadcastq_epi64(_mm_loadl_epi64(at(0))), _mm512_broadcastq_epi64(_mm_loadl_epi64(at(1)))]
+        }
+    }
+    #[inline(always)]
+    fn add_settled(self, q: &Constants, x: __m512i, y: __m512i) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let sum = _mm512_add_epi32(x, y);
+            _mm512_min_epu32(sum, _mm512_sub_epi32(sum, _mm512_add_epi32(q.q, q.q)))
+        }
     }
     #[inline(always)]
     fn scale(self, q: &Constants, x: __m512i, w: [__m512i; 2]) -> __m512i {
@@ -209,31 +257,22 @@ impl Lanes for Avx512 {
         q.mul(w, q.to_mont(1 << 20)) // from radix 2^32 to 2^52
     }
     #[inline(always)]
-    fn spread2(self, q: &Constants, words: &[u32], at: usize) -> [__m512i; 2] {
-        let w = &words[at..at + 2];
-        // SAFETY: `self` proves AVX-512.
-        unsafe {
-            let both = _mm512_set1_epi64((w[0] as u64 | (w[1] as u64) << 32) as i64);
-            self.shoup(q, self.pick(both, &[0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0]))
-        }
+    fn spread2(self, q: &Constants, w: &[u32; 2]) -> [__m512i; 2] {
+        // SAFETY: `self` proves AVX-512; the type of `w` is as long as the access.
+        let two = unsafe { _mm256_zextsi128_si256(_mm_loadl_epi64(w.as_ptr().cast())) };
+        self.shoup(q, self.pick(two, [0, 0, 0, 0, 1, 1, 1, 1]))
     }
     #[inline(always)]
-    fn spread4(self, q: &Constants, words: &[u32], at: usize) -> [__m512i; 2] {
-        let w = &words[at..at + 4];
-        // SAFETY: `self` proves AVX-512; `w` is as long as the access.
-        unsafe {
-            let four = _mm512_castsi128_si512(_mm_loadu_si128(w.as_ptr().cast()));
-            self.shoup(q, self.pick(four, &[0, 0, 0, 0, 2, 0, 2, 0, 1, 0, 1, 0, 3, 0, 3, 0]))
-        }
+    fn spread4(self, q: &Constants, w: &[u32; 4]) -> [__m512i; 2] {
+        // SAFETY: `self` proves AVX-512; the type of `w` is as long as the access.
+        let four = unsafe { _mm256_zextsi128_si256(_mm_loadu_si128(w.as_ptr().cast())) };
+        self.shoup(q, self.pick(four, [0, 0, 2, 2, 1, 1, 3, 3]))
     }
     #[inline(always)]
-    fn spread8(self, q: &Constants, words: &[u32], at: usize) -> [__m512i; 2] {
-        let w = &words[at..at + 8];
-        // SAFETY: `self` proves AVX-512; `w` is as long as the access.
-        unsafe {
-            let eight = _mm512_castsi256_si512(_mm256_loadu_si256(w.as_ptr().cast()));
-            self.shoup(q, self.pick(eight, &[0, 0, 1, 0, 4, 0, 5, 0, 2, 0, 3, 0, 6, 0, 7, 0]))
-        }
+    fn spread8(self, q: &Constants, w: &[u32; 8]) -> [__m512i; 2] {
+        // SAFETY: `self` proves AVX-512; the type of `w` is as long as the access.
+        let eight = unsafe { _mm256_loadu_si256(w.as_ptr().cast()) };
+        self.shoup(q, self.pick(eight, [0, 1, 4, 5, 2, 3, 6, 7]))
     }
     #[inline(always)]
     fn split4(self, [a, b]: [__m512i; 2]) -> [__m512i; 2] {
@@ -272,18 +311,14 @@ impl Lanes for Avx512 {
         let x = &x[at..at + 2 * LANES];
         // SAFETY: `self` proves AVX-512; `x` is as long as the access.
         unsafe {
-            let x = _mm512_loadu_si512(x.as_ptr().cast());
-            [self.pick(x, &EVEN), self.pick(x, &ODD)]
+            let order = _mm512_set_epi64(7, 6, 3, 2, 5, 4, 1, 0);
+            let x = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(x.as_ptr().cast()));
+            [_mm512_and_si512(x, self.all(u32::MAX as u64)), _mm512_srli_epi64::<32>(x)]
         }
     }
     #[inline(always)]
-    fn store_pair(self, x: &mut [u32], at: usize, [a, b]: [__m512i; 2]) {
-        let x = &mut x[at..at + 2 * LANES];
-        // SAFETY: `self` proves AVX-512; `x` is as long as the access.
-        unsafe {
-            let natural = _mm512_loadu_si512(NATURAL.as_ptr().cast());
-            _mm512_storeu_si512(x.as_mut_ptr().cast(), _mm512_permutex2var_epi32(a, natural, b))
-        }
+    fn store_pair(self, q: &Constants, x: &mut [u32], at: usize, v: [__m512i; 2], form: Form) {
+        self.pack(q, v, &SPLIT, &mut x[at..], form);
     }
     #[inline(always)]
     fn zero(self) -> __m512i {

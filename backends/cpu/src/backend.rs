@@ -2,10 +2,10 @@
 
 use crate::{
     Cpu, Words,
-    convert::{self, Form, TOGETHER, Target},
+    convert::{self, TOGETHER, Target},
     intt,
     isa::Kernel,
-    lanes::Lanes,
+    lanes::{Form, Lanes},
     ntt::{self, Cut},
     parallel::{Place, RowMut, row, rows_mut},
     rows::{Dot, Permute, Plan, Tensor, Zip},

@@ -2,7 +2,7 @@
 //! reduction a target. The overflow of a centred conversion is one more column.
 
 use crate::{
-    lanes::{LANES, Lanes},
+    lanes::{Form, LANES, Lanes},
     tables::Table,
 };
 use kernel::{
@@ -26,15 +26,6 @@ impl<'a> Target<'a> {
     pub fn new<L: Lanes>(_: L, table: &'a Table, constants: impl Iterator<Item = u32>) -> Self {
         Self { table, constants: constants.map(|c| L::constant(table.q, c) as u64).collect() }
     }
-}
-
-/// What a converted word has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Canonical.
-    Canonical,
-    /// Settled: enough for a transform.
-    Settled,
 }
 
 /// `outs[t] = sum_i digits[i] targets[t].constants[i]` modulo the primes of up to [`TOGETHER`] targets; all slices
@@ -70,11 +61,8 @@ fn block<L: Lanes, const T: usize>(
             }
         }
         for t in 0..T {
-            for (k, acc) in acc[t].iter().enumerate() {
-                let sum = l.reduce_constant(&qs[t], *acc);
-                let sum = if form == Form::Canonical { l.canonical(&qs[t], sum) } else { sum };
-                l.store(outs[t], at + k * LANES, sum);
-            }
+            let sum = [l.reduce_constant(&qs[t], acc[t][0]), l.reduce_constant(&qs[t], acc[t][1])];
+            l.store_two(&qs[t], outs[t], at, sum, form);
         }
     }
 }

@@ -7,11 +7,11 @@
 
 use crate::{
     Cpu, Words,
-    convert::{self, Form, TOGETHER, Target},
-    intt,
+    convert::{self, TOGETHER, Target},
+    intt::{self, InverseColumn},
     isa::Kernel,
-    lanes::Lanes,
-    ntt::{self, COLUMN, Column, Cut, Input},
+    lanes::{Form, Lanes},
+    ntt::{COLUMN, Column, Cut, ForwardColumn},
     parallel::{row, rows_mut},
     stages::Stages,
     tables::{self, Table},
@@ -46,17 +46,18 @@ impl<L: Lanes> Kernel<L> for Digit<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self, l: L) {
-        let s = Stages { l, q: l.modulus(self.table.q), tree: &self.table.inverse.factors };
+        let s = Stages { l, q: l.modulus(self.table.q), tree: &self.table.inverse };
         let (cut, scale) = (Cut::of(self.src.len()), L::twiddle(self.table.q, self.scale));
         let mut x = vec![l.splat(0); cut.scratch()];
         if cut.rows == 1 {
-            return intt::inverse_blocks(&s, &self.table.inverse.words, &scale, self.src, self.dst, &mut x);
+            return intt::inverse_blocks(l, &s, &scale, self.src, self.dst, &mut x);
         }
-        intt::inverse_blocks(&s, &self.table.inverse.words, &scale, self.src, self.row, &mut x);
+        intt::inverse_blocks(l, &s, &scale, self.src, self.row, &mut x);
         for c in 0..cut.columns() {
             let from = Column { at: c * COLUMN, stride: cut.cols };
             let to = Column { at: c * COLUMN * cut.rows, stride: COLUMN };
-            intt::inverse_column(&s, &scale, (self.row, from), (self.dst, to), &mut x[..2 * cut.rows]);
+            let (scale, x) = (&scale, &mut x[..2 * cut.rows]);
+            l.call(InverseColumn { stages: &s, scale, src: self.row, from, dst: self.dst, to, x });
         }
     }
 }
@@ -85,7 +86,8 @@ pub fn extend<L: Lanes>(
             convert::product(l, &digits, targets, &mut outs, Form::Settled);
             for ((target, row), tile) in targets.iter().zip(rows).zip(&outs) {
                 let (from, to) = (Column { at: 0, stride: COLUMN }, Column { at: c * COLUMN, stride: cut.cols });
-                ntt::forward_column(l, target.table, Input::Montgomery, (tile, from), (row, to), x);
+                let stages = &Stages { l, q: l.modulus(target.table.q), tree: &target.table.forward };
+                l.call(ForwardColumn { stages, scale: None, src: tile, from, dst: row, to, x });
             }
         }
     }

@@ -1,51 +1,124 @@
 //! The inverse transform: blocks, then columns. See [`crate::ntt`].
 
 use crate::{
-    lanes::{LANES, Lanes, Twiddle},
-    ntt::{COLUMN, Column, Cut},
-    stages::Stages,
+    isa::Kernel,
+    lanes::{Form, LANES, Lanes, Twiddle},
+    ntt::{COLUMN, Column, Cut, RADIX, settle},
+    stages::{Factors, Stages, tails},
     tables::Table,
 };
 
-/// The first four stages of a block of 16 words, node `node`: three inside its two vectors, one between them.
+/// The first four stages of a block of 16 words: three inside its two vectors, one between them.
 #[inline(always)]
-fn head<L: Lanes>(s: &Stages<'_, L>, words: &[u32], [u, v]: [L::V; 2], node: usize) -> [L::V; 2] {
+fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Factors<'_>) -> [L::V; 2] {
     let (l, q) = (s.l, &s.q);
-    let [u, v] = l.join1(l.inverse(q, u, v, l.spread8(q, words, 8 * node), 0));
-    let [u, v] = l.join2(l.inverse(q, u, v, l.spread4(q, words, 4 * node), 1));
-    s.inverse_2(l.join4(l.inverse(q, u, v, l.spread2(q, words, 2 * node), 2)), node, 3)
+    let [u, v] = l.join1(l.inverse(q, u, v, l.spread8(q, w8), 0));
+    let [u, v] = l.join2(l.inverse(q, u, v, l.spread4(q, w4), 1));
+    let [u, v] = l.join4(l.inverse(q, u, v, l.spread2(q, w2), 2));
+    l.inverse(q, u, v, l.factor(w), 3)
 }
 
-/// First pass, one block: canonical words to lazy residues.
-#[inline(always)]
-pub fn inverse_block<L: Lanes>(s: &Stages<'_, L>, words: &[u32], root: usize, src: &[u32], x: &mut [L::V]) {
-    let pairs = x.len() / 2;
-    for (p, x) in x.chunks_exact_mut(2).enumerate() {
-        [x[0], x[1]] = head(s, words, s.l.load_pair(src, p * COLUMN), root * pairs + p);
-    }
-    s.inverse(x, root, 4);
+/// First pass, one block: canonical words to words below 2q, or, where it is the only pass, to canonical words
+/// times `scale`.
+pub struct InverseBlock<'a, L: Lanes> {
+    /// Of the inverse tree.
+    pub stages: &'a Stages<'a, L>,
+    /// What all words are multiplied by at the end of the only pass.
+    pub scale: Option<&'a Twiddle>,
+    /// Node of the block.
+    pub root: usize,
+    /// Canonical words.
+    pub src: &'a [u32],
+    /// Where it goes to.
+    pub dst: &'a mut [u32],
+    /// The block's vectors.
+    pub x: &'a mut [L::V],
 }
 
-/// Second pass, one column: from words below 2q at `from` of `src` to canonical words times `scale` at `to` of
-/// `dst`.
-#[inline(always)]
-pub fn inverse_column<L: Lanes>(
-    s: &Stages<'_, L>,
-    scale: &Twiddle,
-    (src, from): (&[u32], Column),
-    (dst, to): (&mut [u32], Column),
-    x: &mut [L::V],
-) {
-    let (l, scale) = (s.l, s.l.factor(scale));
-    for (r, x) in x.chunks_exact_mut(2).enumerate() {
-        let at = from.at + r * from.stride;
-        (x[0], x[1]) = (l.load(src, at), l.load(src, at + LANES));
+impl<L: Lanes> Kernel<L> for InverseBlock<'_, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let (s, pairs) = (self.stages, self.x.len() / 2);
+        for (p, (x, w)) in self.x.chunks_exact_mut(2).zip(tails(s.tree, self.root * pairs, pairs)).enumerate() {
+            [x[0], x[1]] = head(s, l.load_pair(self.src, p * COLUMN), w);
+        }
+        if pairs == RADIX {
+            for half in 0..2 {
+                let x = core::array::from_fn(|k| self.x[2 * k + half]);
+                for (k, y) in s.inverse_16(x, self.root, 4).into_iter().enumerate() {
+                    self.x[2 * k + half] = y;
+                }
+            }
+        } else {
+            s.inverse(self.x, self.root, 4, 2);
+        }
+        let form = if self.scale.is_some() { Form::Canonical } else { Form::Settled };
+        for (p, x) in self.x.chunks_exact(2).enumerate() {
+            l.store_two(&s.q, self.dst, p * COLUMN, settle(s, self.scale, [x[0], x[1]]), form);
+        }
     }
-    s.inverse(x, 1, 0);
-    for (r, x) in x.chunks_exact(2).enumerate() {
-        let at = to.at + r * to.stride;
-        l.store(dst, at, l.canonical(&s.q, l.scale(&s.q, x[0], scale)));
-        l.store(dst, at + LANES, l.canonical(&s.q, l.scale(&s.q, x[1], scale)));
+}
+
+/// Second pass, one column: from words below 2q to canonical words times `scale`.
+pub struct InverseColumn<'a, L: Lanes> {
+    /// Of the inverse tree.
+    pub stages: &'a Stages<'a, L>,
+    /// What all words are multiplied by.
+    pub scale: &'a Twiddle,
+    /// Words below 2q.
+    pub src: &'a [u32],
+    /// Where in `src`.
+    pub from: Column,
+    /// Canonical words.
+    pub dst: &'a mut [u32],
+    /// Where in `dst`.
+    pub to: Column,
+    /// Two vectors a row.
+    pub x: &'a mut [L::V],
+}
+
+impl<L: Lanes> Kernel<L> for InverseColumn<'_, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self, l: L) {
+        let (s, rows) = (self.stages, self.x.len() / 2);
+        if rows < RADIX {
+            for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
+                [x[0], x[1]] = l.load_two(self.src, self.from.at + r * self.from.stride);
+            }
+            s.inverse(self.x, 1, 0, 2);
+        } else {
+            for b in 0..rows / RADIX {
+                self.first_stages(l, b, 0);
+                self.first_stages(l, b, LANES);
+            }
+            s.inverse(self.x, 1, 4, 2 * RADIX);
+        }
+        for (r, x) in self.x.chunks_exact(2).enumerate() {
+            let scaled = settle(s, Some(self.scale), [x[0], x[1]]);
+            l.store_two(&s.q, self.dst, self.to.at + r * self.to.stride, scaled, Form::Canonical);
+        }
+    }
+}
+
+impl<L: Lanes> InverseColumn<'_, L> {
+    /// Loads the b-th 16 rows and takes half of the column through its first four stages.
+    #[inline(always)]
+    fn first_stages(&mut self, l: L, b: usize, half: usize) {
+        let (s, blocks) = (self.stages, self.x.len() / 2 / RADIX);
+        let at = self.from.at + b * RADIX * self.from.stride + half;
+        let mut x = [l.splat(0); RADIX]; // no closure: it would not be compiled for these lanes
+        for (k, x) in x.iter_mut().enumerate() {
+            let at = at + k * self.from.stride;
+            if half == 0 {
+                l.prefetch(self.src, at + COLUMN); // of the next column
+            }
+            *x = l.load(self.src, at);
+        }
+        for (k, y) in s.inverse_16(x, blocks + b, 0).into_iter().enumerate() {
+            self.x[2 * (b * RADIX + k) + half / LANES] = y;
+        }
     }
 }
 
@@ -53,21 +126,17 @@ pub fn inverse_column<L: Lanes>(
 /// else words below 2q.
 #[inline(always)]
 pub fn inverse_blocks<L: Lanes>(
+    l: L,
     s: &Stages<'_, L>,
-    words: &[u32],
     scale: &Twiddle,
-    data: &[u32],
+    src: &[u32],
     row: &mut [u32],
     x: &mut [L::V],
 ) {
-    let (cut, l, scale) = (Cut::of(data.len()), s.l, s.l.factor(scale));
-    let x = &mut x[..cut.cols / LANES];
-    for (b, (data, row)) in data.chunks_exact(cut.cols).zip(row.chunks_exact_mut(cut.cols)).enumerate() {
-        inverse_block(s, words, cut.rows + b, data, x);
-        for (i, x) in x.iter().enumerate() {
-            let word = if cut.rows > 1 { l.settle(&s.q, *x) } else { l.canonical(&s.q, l.scale(&s.q, *x, scale)) };
-            l.store(row, i * LANES, word);
-        }
+    let cut = Cut::of(src.len());
+    let scale = (cut.rows == 1).then_some(scale);
+    for (b, (src, dst)) in src.chunks_exact(cut.cols).zip(row.chunks_exact_mut(cut.cols)).enumerate() {
+        l.call(InverseBlock { stages: s, scale, root: cut.rows + b, src, dst, x: &mut x[..cut.cols / LANES] });
     }
 }
 
@@ -75,14 +144,14 @@ pub fn inverse_blocks<L: Lanes>(
 /// long.
 #[inline(always)]
 pub fn inverse<L: Lanes>(l: L, table: &Table, scale: &Twiddle, data: &mut [u32], row: &mut [u32], x: &mut [L::V]) {
-    let s = Stages { l, q: l.modulus(table.q), tree: &table.inverse.factors };
+    let s = &Stages { l, q: l.modulus(table.q), tree: &table.inverse };
     let cut = Cut::of(data.len());
-    inverse_blocks(&s, &table.inverse.words, scale, data, row, x);
+    inverse_blocks(l, s, scale, data, row, x);
     if cut.rows == 1 {
         return data.copy_from_slice(row);
     }
     for c in 0..cut.columns() {
-        let column = Column { at: c * COLUMN, stride: cut.cols };
-        inverse_column(&s, scale, (row, column), (data, column), &mut x[..2 * cut.rows]);
+        let (column, x) = (Column { at: c * COLUMN, stride: cut.cols }, &mut x[..2 * cut.rows]);
+        l.call(InverseColumn { stages: s, scale, src: row, from: column, dst: data, to: column, x });
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     convert::{TOGETHER, Target},
     extend::{self, GROUP, extend},
     isa::Kernel,
-    lanes::{LANES, Lanes},
-    ntt::{self, COLUMN, Cut},
+    lanes::{Form, LANES, Lanes},
+    ntt::{COLUMN, Cut, ForwardBlock},
     parallel::{Place, chunks, contains, row, rows_mut},
     stages::Stages,
     tables::Table,
@@ -85,8 +85,7 @@ impl<L: Lanes> Kernel<L> for KeySwitch<'_> {
 /// Second passes and products of one target; `ext` has a row a digit, `x` a block a digit.
 #[inline(always)]
 fn multiply<L: Lanes>(l: L, cut: Cut, mut product: Product<'_>, ext: &[u32], x: &mut [L::V]) {
-    let tree = &product.table.forward;
-    let s = Stages { l, q: l.modulus(product.table.q), tree: &tree.factors };
+    let s = Stages { l, q: l.modulus(product.table.q), tree: &product.table.forward };
     let (n, vectors) = (cut.rows * cut.cols, cut.cols / LANES);
     let together = 16 / L::SETTLED; // products in a sum
     for b in 0..cut.rows {
@@ -98,13 +97,13 @@ fn multiply<L: Lanes>(l: L, cut: Cut, mut product: Product<'_>, ext: &[u32], x: 
                         [x[0], x[1]] = l.load_pair(row, at + p * COLUMN);
                     }
                 }
-                _ => ntt::forward_block(&s, &tree.words, cut.rows + b, &ext[at..at + cut.cols], x),
+                _ => l.call(ForwardBlock { stages: &s, root: cut.rows + b, src: &ext[at..at + cut.cols], x }),
             }
         }
         for (out, keys) in &mut product.outs {
             for p in 0..vectors / 2 {
                 let at = at + p * COLUMN;
-                let mut sum = [l.splat(0); 2];
+                let mut sum = [l.splat(0); 2]; // settled
                 for (i, keys) in keys.chunks(together).enumerate() {
                     let mut acc = [l.zero(); 2];
                     for (k, key) in keys.iter().enumerate() {
@@ -112,11 +111,15 @@ fn multiply<L: Lanes>(l: L, cut: Cut, mut product: Product<'_>, ext: &[u32], x: 
                         let key = l.load_pair(key, at);
                         acc = [l.mul_add(acc[0], x[y], key[0]), l.mul_add(acc[1], x[y + 1], key[1])];
                     }
-                    for k in 0..2 {
-                        sum[k] = l.add(&s.q, sum[k], l.canonical(&s.q, l.reduce(&s.q, acc[k])));
+                    let part = [l.reduce(&s.q, acc[0]), l.reduce(&s.q, acc[1])];
+                    if i == 0 {
+                        sum = part;
+                    } else {
+                        sum[0] = l.add_settled(&s.q, sum[0], l.canonical(&s.q, part[0]));
+                        sum[1] = l.add_settled(&s.q, sum[1], l.canonical(&s.q, part[1]));
                     }
                 }
-                l.store_pair(out, at, sum);
+                l.store_pair(&s.q, out, at, sum, Form::Canonical);
             }
         }
     }

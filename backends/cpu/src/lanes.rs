@@ -15,6 +15,15 @@ pub const LANES: usize = 8;
 /// A constant factor w as it lies in memory: w, and its quotient by q (see [`Lanes::twiddle`]).
 pub type Twiddle = [u64; 2];
 
+/// How far a word has to be reduced before it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As far as a transform or a product needs.
+    Settled,
+    /// To [0, q).
+    Canonical,
+}
+
 /// One instruction set. A value of the type is the proof that the processor has it.
 pub trait Lanes: Copy + Send + Sync {
     /// Eight residues, lazy or words.
@@ -40,6 +49,15 @@ pub trait Lanes: Copy + Send + Sync {
     fn load(self, x: &[u32], at: usize) -> Self::V;
     /// x[at..at + 8] = v, settled words.
     fn store(self, x: &mut [u32], at: usize, v: Self::V);
+    /// x[at..at + 16].
+    #[inline(always)]
+    fn load_two(self, x: &[u32], at: usize) -> [Self::V; 2] {
+        [self.load(x, at), self.load(x, at + LANES)]
+    }
+    /// x[at..at + 16] = v, settled words.
+    fn store_two(self, q: &Self::Q, x: &mut [u32], at: usize, v: [Self::V; 2], form: Form);
+    /// Asks for the cache line of x[at], which need not exist.
+    fn prefetch(self, x: &[u32], at: usize);
     /// Eight times x, a word.
     fn splat(self, x: u64) -> Self::V;
 
@@ -62,6 +80,8 @@ pub trait Lanes: Copy + Send + Sync {
     fn twiddle(q: Modulus, w: u32) -> Twiddle;
     /// Eight times the factor.
     fn factor(self, w: &Twiddle) -> Self::W;
+    /// x + y settled, x settled and y in [0, 2q).
+    fn add_settled(self, q: &Self::Q, x: Self::V, y: Self::V) -> Self::V;
     /// xw in [0, 2q), x lazy.
     fn scale(self, q: &Self::Q, x: Self::V, w: Self::W) -> Self::V;
 
@@ -78,12 +98,12 @@ pub trait Lanes: Copy + Send + Sync {
 
     /// The word form of the factor with Montgomery residue `w`: one word a factor, for factors that differ by lane.
     fn word(q: Modulus, w: u32) -> u32;
-    /// Lanes of two blocks of 8: words[at..at + 2] as factors for the halves that [`Lanes::split4`] makes.
-    fn spread2(self, q: &Self::Q, words: &[u32], at: usize) -> Self::W;
-    /// words[at..at + 4] for the halves that [`Lanes::split2`] makes.
-    fn spread4(self, q: &Self::Q, words: &[u32], at: usize) -> Self::W;
-    /// words[at..at + 8] for the halves that [`Lanes::split1`] makes.
-    fn spread8(self, q: &Self::Q, words: &[u32], at: usize) -> Self::W;
+    /// Two words as factors for the halves that [`Lanes::split4`] makes, one for each block of 8.
+    fn spread2(self, q: &Self::Q, words: &[u32; 2]) -> Self::W;
+    /// Four words, for the halves that [`Lanes::split2`] makes.
+    fn spread4(self, q: &Self::Q, words: &[u32; 4]) -> Self::W;
+    /// Eight words, for the halves that [`Lanes::split1`] makes.
+    fn spread8(self, q: &Self::Q, words: &[u32; 8]) -> Self::W;
     /// Two vectors of 8 words, natural order, to their first and second halves.
     fn split4(self, x: [Self::V; 2]) -> [Self::V; 2];
     /// What split4 gave to the first and second halves of its blocks of 4.
@@ -99,7 +119,7 @@ pub trait Lanes: Copy + Send + Sync {
     /// x[at..at + 16] in the order that split1 leaves.
     fn load_pair(self, x: &[u32], at: usize) -> [Self::V; 2];
     /// x[at..at + 16] from the order that split1 leaves, settled words.
-    fn store_pair(self, x: &mut [u32], at: usize, v: [Self::V; 2]);
+    fn store_pair(self, q: &Self::Q, x: &mut [u32], at: usize, v: [Self::V; 2], form: Form);
 
     // -- sums of products
 

@@ -6,8 +6,8 @@ use crate::{
     convert::{TOGETHER, Target},
     extend::{self, GROUP, extend},
     isa::Kernel,
-    lanes::{LANES, Lanes},
-    ntt::{self, COLUMN, Cut},
+    lanes::{Form, LANES, Lanes},
+    ntt::{COLUMN, Cut, ForwardBlock},
     parallel::{Place, chunks, contains, row, rows_mut},
     stages::Stages,
     tables::Table,
@@ -67,22 +67,21 @@ impl<L: Lanes> Kernel<L> for ModSwitch<'_> {
 /// Second pass and sum of one target.
 #[inline(always)]
 fn finish<L: Lanes>(l: L, cut: Cut, quotient: Quotient<'_>, row: &[u32], x: &mut [L::V]) {
-    let (q, tree) = (quotient.table.q, &quotient.table.forward);
-    let s = Stages { l, q: l.modulus(q), tree: &tree.factors };
+    let q = quotient.table.q;
+    let s = Stages { l, q: l.modulus(q), tree: &quotient.table.forward };
     let kept = quotient.kept.map(|(a, factor)| (a, l.factor(&L::twiddle(q, factor))));
     for (b, row) in row.chunks_exact(cut.cols).enumerate() {
-        ntt::forward_block(&s, &tree.words, cut.rows + b, row, x);
+        l.call(ForwardBlock { stages: &s, root: cut.rows + b, src: row, x });
         for (p, x) in x.chunks_exact(2).enumerate() {
             let at = b * cut.cols + p * COLUMN;
-            let mut sum = [l.canonical(&s.q, x[0]), l.canonical(&s.q, x[1])];
+            let mut sum = [x[0], x[1]];
             if let Some((a, factor)) = kept {
                 let a = l.load_pair(a, at);
                 for k in 0..2 {
-                    let scaled = l.canonical(&s.q, l.scale(&s.q, a[k], factor));
-                    sum[k] = l.add(&s.q, sum[k], scaled);
+                    sum[k] = l.add_settled(&s.q, sum[k], l.scale(&s.q, a[k], factor));
                 }
             }
-            l.store_pair(quotient.out, at, sum);
+            l.store_pair(&s.q, quotient.out, at, sum, Form::Canonical);
         }
     }
 }

@@ -4,8 +4,9 @@
 //! in registers, and writes words.
 
 use crate::{
-    lanes::{LANES, Lanes},
-    stages::Stages,
+    isa::Kernel,
+    lanes::{Form, LANES, Lanes, Twiddle},
+    stages::{Factors, Stages, tails},
     tables::Table,
 };
 
@@ -50,104 +51,170 @@ pub struct Column {
     pub stride: usize,
 }
 
-/// What the inputs of a forward transform are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Plain residues, which enter Montgomery form on the way.
-    Plain,
-    /// Residues that are in Montgomery form already.
-    Montgomery,
+/// Four stages at once, and the rows or vectors that they take.
+pub const RADIX: usize = 16;
+
+/// First pass, one column.
+pub struct ForwardColumn<'a, L: Lanes> {
+    /// Of the forward tree.
+    pub stages: &'a Stages<'a, L>,
+    /// What all words are multiplied by on the way.
+    pub scale: Option<&'a Twiddle>,
+    /// Settled words.
+    pub src: &'a [u32],
+    /// Where in `src`.
+    pub from: Column,
+    /// Settled words.
+    pub dst: &'a mut [u32],
+    /// Where in `dst`.
+    pub to: Column,
+    /// Two vectors a row.
+    pub x: &'a mut [L::V],
 }
 
-/// The last four stages of a block of 16 words, node `node`: the first between its two vectors, three inside them.
+impl<L: Lanes> Kernel<L> for ForwardColumn<'_, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run(mut self, l: L) {
+        let (s, rows, from) = (self.stages, self.x.len() / 2, self.from);
+        if rows < RADIX {
+            for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
+                [x[0], x[1]] = l.load_two(self.src, from.at + r * from.stride);
+                if r < rows / 2 {
+                    [x[0], x[1]] = [l.lift(&s.q, x[0]), l.lift(&s.q, x[1])];
+                }
+            }
+            s.forward(self.x, 1);
+        } else {
+            for r in 0..rows / RADIX {
+                self.first_stages(l, r, 0);
+                self.first_stages(l, r, LANES);
+            }
+        }
+        let blocks = if rows < RADIX { 1 } else { RADIX };
+        for (b, x) in self.x.chunks_exact_mut(2 * rows / blocks).enumerate() {
+            if x.len() == 2 * RADIX {
+                s.forward_pairs(x, RADIX + b);
+            } else if blocks == RADIX {
+                s.forward(x, RADIX + b);
+            }
+            for (r, x) in x.chunks_exact(2).enumerate() {
+                let at = self.to.at + (b * rows / blocks + r) * self.to.stride;
+                l.store_two(&s.q, self.dst, at, settle(s, self.scale, [x[0], x[1]]), Form::Settled);
+            }
+        }
+    }
+}
+
+impl<L: Lanes> ForwardColumn<'_, L> {
+    /// Loads every 16th of the rows, from row r on, and takes half of the column through its first four stages.
+    #[inline(always)]
+    fn first_stages(&mut self, l: L, r: usize, half: usize) {
+        let (s, step, from) = (self.stages, self.x.len() / 2 / RADIX, self.from);
+        let at = from.at + r * from.stride + half;
+        let mut x = [l.splat(0); RADIX]; // no closure: it would not be compiled for these lanes
+        for (k, x) in x.iter_mut().enumerate() {
+            let at = at + k * step * from.stride;
+            if half == 0 {
+                l.prefetch(self.src, at + COLUMN); // of the next column
+            }
+            *x = l.load(self.src, at);
+            if k < RADIX / 2 {
+                *x = l.lift(&s.q, *x);
+            }
+        }
+        for (k, y) in s.forward_16(x, 1).into_iter().enumerate() {
+            self.x[2 * (r + k * step) + half / LANES] = y;
+        }
+    }
+}
+
+/// Settled, or settled and multiplied by `scale`.
 #[inline(always)]
-fn tail<L: Lanes>(s: &Stages<'_, L>, words: &[u32], x: [L::V; 2], node: usize) -> [L::V; 2] {
+pub fn settle<L: Lanes>(s: &Stages<'_, L>, scale: Option<&Twiddle>, [a, b]: [L::V; 2]) -> [L::V; 2] {
     let (l, q) = (s.l, &s.q);
-    let [u, v] = l.split4(s.forward_2(x, node));
-    let [u, v] = l.split2(l.forward(q, u, v, l.spread2(q, words, 2 * node)));
-    let [u, v] = l.split1(l.forward(q, u, v, l.spread4(q, words, 4 * node)));
-    l.forward(q, u, v, l.spread8(q, words, 8 * node))
+    match scale {
+        Some(w) => [l.scale(q, a, l.factor(w)), l.scale(q, b, l.factor(w))],
+        None => [l.settle(q, a), l.settle(q, b)],
+    }
 }
 
-/// First pass, one column: from words below 2^32 at `from` of `src` to settled words at `to` of `dst`.
-#[inline(always)]
-pub fn forward_column<L: Lanes>(
-    l: L,
-    table: &Table,
-    input: Input,
-    (src, from): (&[u32], Column),
-    (dst, to): (&mut [u32], Column),
-    x: &mut [L::V],
-) {
-    let s = Stages { l, q: l.modulus(table.q), tree: &table.forward.factors };
-    let (q, rows) = (&s.q, x.len() / 2);
-    if input == Input::Plain {
-        let (enter, root) = (l.factor(&s.tree[0]), l.factor(&table.entering_root));
-        for r in 0..rows / 2 {
-            let (lo, hi) = (from.at + r * from.stride, from.at + (r + rows / 2) * from.stride);
+/// Second pass, one block: settled words, from natural order to the order of [`Lanes::load_pair`].
+pub struct ForwardBlock<'a, L: Lanes> {
+    /// Of the forward tree.
+    pub stages: &'a Stages<'a, L>,
+    /// Node of the block.
+    pub root: usize,
+    /// Where it comes from.
+    pub src: &'a [u32],
+    /// Where it goes to.
+    pub x: &'a mut [L::V],
+}
+
+impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let Self { stages: s, root, src, x } = self;
+        let pairs = x.len() / 2;
+        if pairs == RADIX {
             for c in 0..2 {
-                let u = l.lift(q, l.scale(q, l.load(src, lo + c * LANES), enter));
-                [x[2 * r + c], x[2 * r + c + rows]] = l.forward(q, u, l.load(src, hi + c * LANES), root);
+                let mut y = [l.splat(0); RADIX];
+                for (k, y) in y.iter_mut().enumerate() {
+                    *y = l.load(src, k * COLUMN + c * LANES);
+                    if k < RADIX / 2 {
+                        *y = l.lift(&s.q, *y);
+                    }
+                }
+                for (k, y) in s.forward_16(y, root).into_iter().enumerate() {
+                    x[2 * k + c] = y;
+                }
             }
-        }
-        let (lo, hi) = x.split_at_mut(rows);
-        s.forward(lo, 2);
-        s.forward(hi, 3);
-    } else {
-        for (r, x) in x.chunks_exact_mut(2).enumerate() {
-            let at = from.at + r * from.stride;
-            (x[0], x[1]) = (l.load(src, at), l.load(src, at + LANES));
-            if r < rows / 2 {
-                (x[0], x[1]) = (l.lift(q, x[0]), l.lift(q, x[1]));
+        } else {
+            for (p, x) in x.chunks_exact_mut(2).enumerate() {
+                [x[0], x[1]] = l.load_two(src, p * COLUMN);
+                if p < pairs.div_ceil(2) {
+                    [x[0], x[1]] = [l.lift(&s.q, x[0]), l.lift(&s.q, x[1])];
+                }
             }
+            s.forward(x, root);
         }
-        s.forward(x, 1);
-    }
-    for (r, x) in x.chunks_exact(2).enumerate() {
-        let at = to.at + r * to.stride;
-        l.store(dst, at, l.settle(q, x[0]));
-        l.store(dst, at + LANES, l.settle(q, x[1]));
+        for (x, w) in x.chunks_exact_mut(2).zip(tails(s.tree, root * pairs, pairs)) {
+            let [a, b] = tail(s, [x[0], x[1]], w);
+            [x[0], x[1]] = [l.settle(&s.q, a), l.settle(&s.q, b)];
+        }
     }
 }
 
-/// Second pass, one block: from words below 2^32 to settled words, in the order of [`Lanes::load_pair`].
+/// The last four stages of a block of 16 words: the first between its two vectors, three inside them.
 #[inline(always)]
-pub fn forward_block<L: Lanes>(s: &Stages<'_, L>, words: &[u32], root: usize, src: &[u32], x: &mut [L::V]) {
-    let (l, q, half) = (s.l, &s.q, x.len() / 2);
-    for (i, x) in x.iter_mut().enumerate() {
-        *x = l.load(src, i * LANES);
-        if i < half {
-            *x = l.lift(q, *x);
-        }
-    }
-    s.forward(x, root);
-    for (p, x) in x.chunks_exact_mut(2).enumerate() {
-        let [a, b] = tail(s, words, [x[0], x[1]], root * half + p);
-        (x[0], x[1]) = (l.settle(q, a), l.settle(q, b));
-    }
+fn tail<L: Lanes>(s: &Stages<'_, L>, [a, b]: [L::V; 2], (w, w2, w4, w8): Factors<'_>) -> [L::V; 2] {
+    let (l, q) = (s.l, &s.q);
+    let [u, v] = l.split4(l.forward(q, a, b, l.factor(w)));
+    let [u, v] = l.split2(l.forward(q, u, v, l.spread2(q, w2)));
+    let [u, v] = l.split1(l.forward(q, u, v, l.spread4(q, w4)));
+    l.forward(q, u, v, l.spread8(q, w8))
 }
 
 /// Coeff to Eval: words of `data` canonical on both sides; `row` is as long, `x` is `Cut::scratch` long.
 #[inline(always)]
 pub fn forward<L: Lanes>(l: L, table: &Table, data: &mut [u32], row: &mut [u32], x: &mut [L::V]) {
-    let s = Stages { l, q: l.modulus(table.q), tree: &table.forward.factors };
-    let (cut, q) = (Cut::of(data.len()), &s.q);
-    if cut.rows == 1 {
-        let enter = l.factor(&s.tree[0]);
-        for (i, row) in row.chunks_exact_mut(LANES).enumerate() {
-            l.store(row, 0, l.scale(q, l.load(data, i * LANES), enter));
-        }
-    } else {
-        for c in 0..cut.columns() {
-            let column = Column { at: c * COLUMN, stride: cut.cols };
-            forward_column(l, table, Input::Plain, (data, column), (row, column), &mut x[..2 * cut.rows]);
+    let s = &Stages { l, q: l.modulus(table.q), tree: &table.forward };
+    let (cut, scale) = (Cut::of(data.len()), Some(&s.tree.factors[0]));
+    for c in 0..cut.columns() {
+        if cut.rows > 1 {
+            let (column, x) = (Column { at: c * COLUMN, stride: cut.cols }, &mut x[..2 * cut.rows]);
+            l.call(ForwardColumn { stages: s, scale, src: data, from: column, dst: row, to: column, x });
+        } else {
+            let settled = settle(s, scale, l.load_two(data, c * COLUMN));
+            l.store_two(&s.q, row, c * COLUMN, settled, Form::Settled);
         }
     }
     let x = &mut x[..cut.cols / LANES];
     for (b, (data, row)) in data.chunks_exact_mut(cut.cols).zip(row.chunks_exact(cut.cols)).enumerate() {
-        forward_block(&s, &table.forward.words, cut.rows + b, row, x);
+        l.call(ForwardBlock { stages: s, root: cut.rows + b, src: row, x });
         for (p, x) in x.chunks_exact(2).enumerate() {
-            l.store_pair(data, p * COLUMN, [l.canonical(q, x[0]), l.canonical(q, x[1])]);
+            l.store_pair(&s.q, data, p * COLUMN, [x[0], x[1]], Form::Canonical);
         }
     }
 }

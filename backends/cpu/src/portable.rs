@@ -3,7 +3,7 @@
 
 use crate::{
     isa::Kernel,
-    lanes::{LANES, Lanes, Twiddle},
+    lanes::{Form, LANES, Lanes, Twiddle},
 };
 use kernel::modular::Modulus;
 
@@ -43,6 +43,13 @@ fn redc(q: Modulus, acc: u64) -> u32 {
     hi + high(m, q.q()) + (acc as u32 != 0) as u32 // [0, 3q]
 }
 
+impl Portable {
+    #[inline(always)]
+    fn formed(self, q: &Modulus, x: V, form: Form) -> V {
+        if form == Form::Canonical { self.canonical(q, x) } else { x }
+    }
+}
+
 impl Lanes for Portable {
     type V = V;
     type A = [u64; LANES];
@@ -67,6 +74,13 @@ impl Lanes for Portable {
     fn store(self, x: &mut [u32], at: usize, v: V) {
         x[at..at + LANES].copy_from_slice(&v);
     }
+    #[inline(always)]
+    fn store_two(self, q: &Modulus, x: &mut [u32], at: usize, [a, b]: [V; 2], form: Form) {
+        self.store(x, at, self.formed(q, a, form));
+        self.store(x, at + LANES, self.formed(q, b, form));
+    }
+    #[inline(always)]
+    fn prefetch(self, _: &[u32], _: usize) {}
     #[inline(always)]
     fn splat(self, x: u64) -> V {
         [x as u32; LANES]
@@ -99,6 +113,10 @@ impl Lanes for Portable {
         ([w[0] as u32; LANES], [w[1] as u32; LANES])
     }
     #[inline(always)]
+    fn add_settled(self, q: &Modulus, x: V, y: V) -> V {
+        map(|i| below(x[i], 2 * q.q()) + y[i])
+    }
+    #[inline(always)]
     fn scale(self, q: &Modulus, x: V, w: (V, V)) -> V {
         map(|i| x[i].wrapping_mul(w.0[i]).wrapping_sub(high(x[i], w.1[i]).wrapping_mul(q.q())))
     }
@@ -122,19 +140,16 @@ impl Lanes for Portable {
         w
     }
     #[inline(always)]
-    fn spread2(self, q: &Modulus, words: &[u32], at: usize) -> (V, V) {
-        let words = &words[at..at + 2];
-        (map(|i| shoup(*q, words[i / 4]).0), map(|i| shoup(*q, words[i / 4]).1))
+    fn spread2(self, q: &Modulus, w: &[u32; 2]) -> (V, V) {
+        (map(|i| shoup(*q, w[i / 4]).0), map(|i| shoup(*q, w[i / 4]).1))
     }
     #[inline(always)]
-    fn spread4(self, q: &Modulus, words: &[u32], at: usize) -> (V, V) {
-        let words = &words[at..at + 4];
-        (map(|i| shoup(*q, words[i / 2]).0), map(|i| shoup(*q, words[i / 2]).1))
+    fn spread4(self, q: &Modulus, w: &[u32; 4]) -> (V, V) {
+        (map(|i| shoup(*q, w[i / 2]).0), map(|i| shoup(*q, w[i / 2]).1))
     }
     #[inline(always)]
-    fn spread8(self, q: &Modulus, words: &[u32], at: usize) -> (V, V) {
-        let words = &words[at..at + 8];
-        (map(|i| shoup(*q, words[i]).0), map(|i| shoup(*q, words[i]).1))
+    fn spread8(self, q: &Modulus, w: &[u32; 8]) -> (V, V) {
+        (map(|i| shoup(*q, w[i]).0), map(|i| shoup(*q, w[i]).1))
     }
     #[inline(always)]
     fn split4(self, [a, b]: [V; 2]) -> [V; 2] {
@@ -166,7 +181,8 @@ impl Lanes for Portable {
         [map(|i| x[2 * i]), map(|i| x[2 * i + 1])]
     }
     #[inline(always)]
-    fn store_pair(self, x: &mut [u32], at: usize, [a, b]: [V; 2]) {
+    fn store_pair(self, q: &Modulus, x: &mut [u32], at: usize, [a, b]: [V; 2], form: Form) {
+        let (a, b) = (self.formed(q, a, form), self.formed(q, b, form));
         for (i, x) in x[at..at + 2 * LANES].chunks_exact_mut(2).enumerate() {
             (x[0], x[1]) = (a[i], b[i]);
         }

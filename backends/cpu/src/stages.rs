@@ -6,6 +6,7 @@
 use crate::{
     isa::Kernel,
     lanes::{Lanes, Twiddle},
+    tables::Tree,
 };
 
 /// The lanes, a modulus and the factors of one direction.
@@ -15,7 +16,7 @@ pub struct Stages<'a, L: Lanes> {
     /// Constants of the modulus.
     pub q: L::Q,
     /// Factors by node.
-    pub tree: &'a [Twiddle],
+    pub tree: &'a Tree,
 }
 
 struct Forward<'a, L: Lanes> {
@@ -37,14 +38,25 @@ struct Inverse<'a, L: Lanes> {
     x: &'a mut [L::V],
     root: usize,
     done: u32,
+    len: usize,
 }
 
 impl<L: Lanes> Kernel<L> for Inverse<'_, L> {
     type Output = ();
     #[inline(always)]
     fn run(self, _: L) {
-        self.stages.run_inverse(self.x, self.root, self.done);
+        self.stages.run_inverse(self.x, self.root, self.done, self.len);
     }
+}
+
+/// The factors of the last four stages of a block of 16 words: one between its two vectors, words inside them.
+pub type Factors<'a> = (&'a Twiddle, &'a [u32; 2], &'a [u32; 4], &'a [u32; 8]);
+
+/// Those of the last four stages of `blocks` blocks from node `node` on.
+pub fn tails<'a>(tree: &'a Tree, node: usize, blocks: usize) -> impl Iterator<Item = Factors<'a>> {
+    let words = |each: usize| &tree.words[each * node..][..each * blocks];
+    let inside = words(2).as_chunks().0.iter().zip(words(4).as_chunks().0).zip(words(8).as_chunks().0);
+    tree.factors[node..][..blocks].iter().zip(inside).map(|(w, ((w2, w4), w8))| (w, w2, w4, w8))
 }
 
 /// Equally spaced vectors of a scratch.
@@ -58,6 +70,22 @@ impl Every {
     #[inline(always)]
     fn i(self, k: usize) -> usize {
         self.at + k * self.stride
+    }
+
+    #[inline(always)]
+    fn get<V: Copy>(self, x: &[V]) -> [V; 16] {
+        let mut y = [x[self.at]; 16];
+        for (k, y) in y.iter_mut().enumerate() {
+            *y = x[self.i(k)];
+        }
+        y
+    }
+
+    #[inline(always)]
+    fn set<V: Copy>(self, x: &mut [V], y: [V; 16]) {
+        for (k, y) in y.into_iter().enumerate() {
+            x[self.i(k)] = y;
+        }
     }
 }
 
@@ -73,7 +101,7 @@ impl<L: Lanes> Stages<'_, L> {
                 for at in 0..stride {
                     let e = Every { at, stride };
                     match stages {
-                        4 => self.forward_16(x, e, node),
+                        4 => e.set(x, self.forward_16(e.get(x), node)),
                         3 => self.forward_8(x, e, node),
                         2 => self.forward_4(x, e, node),
                         _ => [x[at], x[e.i(1)]] = self.forward_2([x[at], x[e.i(1)]], node),
@@ -89,21 +117,26 @@ impl<L: Lanes> Stages<'_, L> {
         self.l.call(Forward { stages: self, x, root });
     }
 
-    /// The inverse stages from blocks of two vectors up to node `root` over all of `x`; `done` stages came before
+    /// The inverse stages from blocks of `len` vectors up to node `root` over all of `x`; `done` stages came before
     /// in this pass.
-    pub fn inverse(&self, x: &mut [L::V], root: usize, done: u32) {
-        self.l.call(Inverse { stages: self, x, root, done });
+    pub fn inverse(&self, x: &mut [L::V], root: usize, done: u32, len: usize) {
+        self.l.call(Inverse { stages: self, x, root, done, len });
+    }
+
+    #[inline(always)]
+    fn factor(&self, node: usize) -> L::W {
+        self.l.factor(&self.tree.factors[node])
     }
 
     /// One stage.
     #[inline(always)]
     pub fn forward_2(&self, [a, b]: [L::V; 2], node: usize) -> [L::V; 2] {
-        self.l.forward(&self.q, a, b, self.l.factor(&self.tree[node]))
+        self.l.forward(&self.q, a, b, self.factor(node))
     }
 
     #[inline(always)]
     fn forward_quad(&self, [a, b, c, d]: [L::V; 4], node: usize) -> [L::V; 4] {
-        let w = self.l.factor(&self.tree[node]);
+        let w = self.factor(node);
         let ([a, c], [b, d]) = (self.l.forward(&self.q, a, c, w), self.l.forward(&self.q, b, d, w));
         let ([a, b], [c, d]) = (self.forward_2([a, b], 2 * node), self.forward_2([c, d], 2 * node + 1));
         [a, b, c, d]
@@ -125,21 +158,31 @@ impl<L: Lanes> Stages<'_, L> {
         [x[e.i(4)], x[e.i(5)], x[e.i(6)], x[e.i(7)]] = self.forward_quad([b0, b1, b2, b3], 2 * node + 1);
     }
 
+    /// Four stages of 16 pairs of vectors.
     #[inline(always)]
-    fn forward_16(&self, x: &mut [L::V], e: Every, node: usize) {
-        let [a0, b0, c0, d0] = self.forward_quad([x[e.i(0)], x[e.i(4)], x[e.i(8)], x[e.i(12)]], node);
-        let [a1, b1, c1, d1] = self.forward_quad([x[e.i(1)], x[e.i(5)], x[e.i(9)], x[e.i(13)]], node);
-        let [a2, b2, c2, d2] = self.forward_quad([x[e.i(2)], x[e.i(6)], x[e.i(10)], x[e.i(14)]], node);
-        let [a3, b3, c3, d3] = self.forward_quad([x[e.i(3)], x[e.i(7)], x[e.i(11)], x[e.i(15)]], node);
-        [x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]] = self.forward_quad([a0, a1, a2, a3], 4 * node);
-        [x[e.i(4)], x[e.i(5)], x[e.i(6)], x[e.i(7)]] = self.forward_quad([b0, b1, b2, b3], 4 * node + 1);
-        [x[e.i(8)], x[e.i(9)], x[e.i(10)], x[e.i(11)]] = self.forward_quad([c0, c1, c2, c3], 4 * node + 2);
-        [x[e.i(12)], x[e.i(13)], x[e.i(14)], x[e.i(15)]] = self.forward_quad([d0, d1, d2, d3], 4 * node + 3);
+    pub fn forward_pairs(&self, x: &mut [L::V], node: usize) {
+        for at in 0..2 {
+            let e = Every { at, stride: 2 };
+            e.set(x, self.forward_16(e.get(x), node));
+        }
+    }
+
+    /// Four stages of 16 vectors in registers.
+    #[inline(always)]
+    pub fn forward_16(&self, x: [L::V; 16], node: usize) -> [L::V; 16] {
+        let [a0, b0, c0, d0] = self.forward_quad([x[0], x[4], x[8], x[12]], node);
+        let [a1, b1, c1, d1] = self.forward_quad([x[1], x[5], x[9], x[13]], node);
+        let [a2, b2, c2, d2] = self.forward_quad([x[2], x[6], x[10], x[14]], node);
+        let [a3, b3, c3, d3] = self.forward_quad([x[3], x[7], x[11], x[15]], node);
+        let [a0, a1, a2, a3] = self.forward_quad([a0, a1, a2, a3], 4 * node);
+        let [b0, b1, b2, b3] = self.forward_quad([b0, b1, b2, b3], 4 * node + 1);
+        let [c0, c1, c2, c3] = self.forward_quad([c0, c1, c2, c3], 4 * node + 2);
+        let [d0, d1, d2, d3] = self.forward_quad([d0, d1, d2, d3], 4 * node + 3);
+        [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3]
     }
 
     #[inline(always)]
-    fn run_inverse(&self, x: &mut [L::V], root: usize, mut done: u32) {
-        let mut len = 2;
+    fn run_inverse(&self, x: &mut [L::V], root: usize, mut done: u32, mut len: usize) {
         while len < x.len() {
             let stages = (x.len() / len).trailing_zeros().min(4);
             let stride = len;
@@ -150,7 +193,7 @@ impl<L: Lanes> Stages<'_, L> {
                 for at in 0..stride {
                     let e = Every { at, stride };
                     match stages {
-                        4 => self.inverse_16(x, e, node, done),
+                        4 => e.set(x, self.inverse_16(e.get(x), node, done)),
                         3 => self.inverse_8(x, e, node, done),
                         2 => self.inverse_4(x, e, node, done),
                         _ => [x[at], x[e.i(1)]] = self.inverse_2([x[at], x[e.i(1)]], node, done),
@@ -164,13 +207,13 @@ impl<L: Lanes> Stages<'_, L> {
     /// One stage.
     #[inline(always)]
     pub fn inverse_2(&self, [a, b]: [L::V; 2], node: usize, done: u32) -> [L::V; 2] {
-        self.l.inverse(&self.q, a, b, self.l.factor(&self.tree[node]), done)
+        self.l.inverse(&self.q, a, b, self.factor(node), done)
     }
 
     #[inline(always)]
     fn inverse_quad(&self, [a, b, c, d]: [L::V; 4], node: usize, done: u32) -> [L::V; 4] {
         let ([a, b], [c, d]) = (self.inverse_2([a, b], 2 * node, done), self.inverse_2([c, d], 2 * node + 1, done));
-        let w = self.l.factor(&self.tree[node]);
+        let w = self.factor(node);
         let [a, c] = self.l.inverse(&self.q, a, c, w, done + 1);
         let [b, d] = self.l.inverse(&self.q, b, d, w, done + 1);
         [a, b, c, d]
@@ -192,16 +235,17 @@ impl<L: Lanes> Stages<'_, L> {
         [x[e.i(3)], x[e.i(7)]] = self.inverse_2([a3, b3], node, done + 2);
     }
 
+    /// Four stages of 16 vectors in registers.
     #[inline(always)]
-    fn inverse_16(&self, x: &mut [L::V], e: Every, node: usize, done: u32) {
-        let n = 4 * node;
-        let [a0, a1, a2, a3] = self.inverse_quad([x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]], n, done);
-        let [b0, b1, b2, b3] = self.inverse_quad([x[e.i(4)], x[e.i(5)], x[e.i(6)], x[e.i(7)]], n + 1, done);
-        let [c0, c1, c2, c3] = self.inverse_quad([x[e.i(8)], x[e.i(9)], x[e.i(10)], x[e.i(11)]], n + 2, done);
-        let [d0, d1, d2, d3] = self.inverse_quad([x[e.i(12)], x[e.i(13)], x[e.i(14)], x[e.i(15)]], n + 3, done);
-        [x[e.i(0)], x[e.i(4)], x[e.i(8)], x[e.i(12)]] = self.inverse_quad([a0, b0, c0, d0], node, done + 2);
-        [x[e.i(1)], x[e.i(5)], x[e.i(9)], x[e.i(13)]] = self.inverse_quad([a1, b1, c1, d1], node, done + 2);
-        [x[e.i(2)], x[e.i(6)], x[e.i(10)], x[e.i(14)]] = self.inverse_quad([a2, b2, c2, d2], node, done + 2);
-        [x[e.i(3)], x[e.i(7)], x[e.i(11)], x[e.i(15)]] = self.inverse_quad([a3, b3, c3, d3], node, done + 2);
+    pub fn inverse_16(&self, x: [L::V; 16], node: usize, done: u32) -> [L::V; 16] {
+        let [a0, a1, a2, a3] = self.inverse_quad([x[0], x[1], x[2], x[3]], 4 * node, done);
+        let [b0, b1, b2, b3] = self.inverse_quad([x[4], x[5], x[6], x[7]], 4 * node + 1, done);
+        let [c0, c1, c2, c3] = self.inverse_quad([x[8], x[9], x[10], x[11]], 4 * node + 2, done);
+        let [d0, d1, d2, d3] = self.inverse_quad([x[12], x[13], x[14], x[15]], 4 * node + 3, done);
+        let [a0, b0, c0, d0] = self.inverse_quad([a0, b0, c0, d0], node, done + 2);
+        let [a1, b1, c1, d1] = self.inverse_quad([a1, b1, c1, d1], node, done + 2);
+        let [a2, b2, c2, d2] = self.inverse_quad([a2, b2, c2, d2], node, done + 2);
+        let [a3, b3, c3, d3] = self.inverse_quad([a3, b3, c3, d3], node, done + 2);
+        [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3]
     }
 }

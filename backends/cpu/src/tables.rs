@@ -25,13 +25,10 @@ pub struct Tree {
 pub struct Table {
     /// The prime.
     pub q: Modulus,
-    /// From Coeff to Eval. Its entry 1 is multiplied by 2^32, see `plain_root`.
+    /// From Coeff to Eval.
     pub forward: Tree,
     /// From Eval to Coeff.
     pub inverse: Tree,
-    /// Entry 1 of the forward tree times 2^32: with it, and entry 0 on the other input, a transform begins by
-    /// entering Montgomery form.
-    pub entering_root: Twiddle,
 }
 
 struct Build<'a> {
@@ -52,13 +49,7 @@ impl<L: Lanes> Kernel<L> for Build<'_> {
                 .collect(),
             words: twiddles.iter().map(|w| L::word(q, *w)).collect(),
         };
-        let root = self.ring.twiddles(self.m).get(1).map_or(0, |w| *w);
-        Table {
-            q,
-            forward: tree(self.ring.twiddles(self.m)),
-            inverse: tree(self.ring.inv_twiddles(self.m)),
-            entering_root: L::twiddle(q, root), // in Montgomery form already
-        }
+        Table { q, forward: tree(self.ring.twiddles(self.m)), inverse: tree(self.ring.inv_twiddles(self.m)) }
     }
 }
 
