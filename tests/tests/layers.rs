@@ -29,7 +29,7 @@ const KERNEL: [(&str, &[&str]); 14] = [
 const PACKAGES: [(&str, &[&str]); 4] = [
     ("kernel", &["heapless", "libm", "half", "bytemuck", "rand_core", "rand_chacha", "zeroize", "subtle", "defmt"]),
     ("backends/scalar", &["kernel"]),
-    ("backends/cpu", &["kernel", "rayon"]),
+    ("backends/cpu", &["kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes, huge pages
     ("backends/wgpu", &["kernel", "wgpu", "bytemuck"]),
 ];
 

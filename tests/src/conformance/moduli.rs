@@ -7,6 +7,7 @@ use crate::{
 };
 use kernel::{
     backend::digit,
+    ckks::keys::key_digits,
     ring::{Basis, convert::MAX_SOURCES},
 };
 
@@ -109,7 +110,8 @@ pub fn switching_moduli_rounds_to_nearest(chain: &Chain) -> impl Iterator<Item =
     })
 }
 
-/// Two hoisted keys, a batch of two, keys of one item, accumulators just large enough or larger.
+/// Two hoisted keys, a batch of two, keys of one item, of all digits or of those of the level, accumulators just
+/// large enough or larger.
 pub fn key_switches_sum_over_digits(chain: &Chain) -> impl Iterator<Item = Program> {
     let (params, n, full) = (&chain.params, chain.params.n(), chain.full());
     let small = n <= EXHAUSTIVE;
@@ -117,13 +119,14 @@ pub fn key_switches_sum_over_digits(chain: &Chain) -> impl Iterator<Item = Progr
         let mut b = Build::new(chain, format!("key switch at level {level}"));
         let (q, pq) = (params.q(level), params.pq(level));
         let (alpha, digits) = (params.alpha(), params.digits());
+        let made = if level % 2 == 0 { digits } else { key_digits(params, level) }; // keys made for the level
         let count = if small || level == 1 { 2 } else { 1 };
         let d = b.value(count, if small { params.line() } else { q }, n);
         let mut keys = Vec::new();
         let mut accs = Vec::new();
         for _ in 0..count {
             let rows = if small { full } else { pq };
-            keys.push((0..digits).map(|_| [b.value(1, rows, n), b.value(1, rows, n)]).collect());
+            keys.push((0..made).map(|_| [b.value(1, rows, n), b.value(1, rows, n)]).collect());
             accs.push([b.garbage(count, pq, n), b.garbage(count, rows, n)]);
         }
         b.step(Step::KeySwitch { q, alpha, digits, d, keys, accs });

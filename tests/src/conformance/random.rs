@@ -13,7 +13,7 @@ use kernel::{
 
 /// A few programs, each of a dozen steps.
 pub fn programs_agree(chain: &Chain) -> impl Iterator<Item = Program> {
-    let programs = if chain.params.n() <= 64 { 20 } else { 2 };
+    let programs = if chain.params.n() <= 64 { 20 } else { 1 };
     (0..programs).map(move |seed| {
         let mut data = crate::data::Data::new(chain.ring(), seed + 1);
         let steps = if chain.params.n() <= ORACLE { 12 } else { 6 };
