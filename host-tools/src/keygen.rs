@@ -10,12 +10,14 @@ use crate::{
 };
 use kernel::{
     backend::Backend,
+    bootstrap::{Bootstrapper, Order},
     ckks::{
         keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
         raise::RaiseKeys,
     },
     params::Params,
     ring::Basis,
+    trace::{Demand, Trace},
 };
 use std::{
     path::{Path, PathBuf},
@@ -62,6 +64,13 @@ impl Want {
 
 /// Keys that are drawn at the same time, each on its share of the threads: there are steps that one thread does.
 const MOST_WORKERS: usize = 4;
+
+/// The keys that bootstrapping full slots needs, beside those of ModRaise.
+pub fn demand_of_bootstrapping(params: &Params, order: Order) -> Result<Demand> {
+    let mut trace = Trace::new(params.slots(), None);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order)?;
+    Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
+}
 
 /// A drawn key on its way to its file.
 struct Drawn {

@@ -5,14 +5,10 @@ use crate::{
     Error, Result,
     error::In,
     host::Host,
-    keygen::{Layout, Want, generate},
+    keygen::{Layout, Want, demand_of_bootstrapping, generate},
     secret::Secret,
 };
-use kernel::{
-    bootstrap::{Bootstrapper, Order},
-    params::Params,
-    trace::{Demand, Trace},
-};
+use kernel::{bootstrap::Order, params::Params, trace::Demand};
 use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -166,19 +162,13 @@ fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
 
 /// The keys of bootstrapping full slots.
 fn bootstrapping(params: &Params, refresh: Refresh) -> Result<Demand> {
-    if params.bootstrap().is_none() {
-        return Err(Error::usage(
-            "--bootstrap",
-            "these parameters have no levels for it; B16 and `params --bootstrap` have",
-        ));
-    }
     let order = match refresh {
         Refresh::Real => Order::SlotsToCoeffsFirst,
         Refresh::Complex => Order::ModRaiseFirst,
     };
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order)?;
-    Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
+    let none = "these parameters have no levels for it; B16 and those of `params --bootstrap` have";
+    params.bootstrap().ok_or_else(|| Error::usage("--bootstrap", none))?;
+    demand_of_bootstrapping(params, order)
 }
 
 /// The rotations that one item of the list means.
