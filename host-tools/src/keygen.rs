@@ -3,7 +3,7 @@
 
 use crate::{
     error::{In, Result},
-    files::{self, Body, Header, public_basis},
+    files::{self, Body, Header, Mapped, View, public_basis},
     host::{Device, Host, Job},
     random,
     secret::Secret,
@@ -48,6 +48,19 @@ impl Want {
             Want::Relin(_) => "relin.safetensors".into(),
             Want::Galois(g, _) => format!("galois-{g}.safetensors"),
             Want::Raise => "raise.safetensors".into(),
+        }
+    }
+
+    /// Whether the file at `path` is this key already, under the same secret, for these levels or more.
+    pub fn is_met_by(self, path: &Path, secret: &Secret) -> bool {
+        let Ok(mapped) = Mapped::open(path) else { return false };
+        let Ok(view) = View::parse(mapped.bytes()) else { return false };
+        let same = view.expect_same(&secret.header).is_ok();
+        same && match (self, &view.header.body) {
+            (Want::Public, Body::PublicKey { .. }) | (Want::Raise, Body::RaiseKey { .. }) => true,
+            (Want::Relin(need), Body::RelinKey { level, .. }) => *level >= need,
+            (Want::Galois(g, need), Body::GaloisKey { galois, level, .. }) => *galois == g && *level >= need,
+            _ => false,
         }
     }
 
