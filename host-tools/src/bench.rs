@@ -56,6 +56,8 @@ pub enum Op {
     RotateHoisted8,
     /// One rotation key, in memory.
     KeygenGalois,
+    /// Full real slots from the lowest level that it takes back to the top.
+    Bootstrap,
 }
 
 impl Op {
@@ -65,6 +67,7 @@ impl Op {
             Op::MulRelinRescale => params.specials() > 0 && level > 0,
             Op::MulPlain | Op::Rescale => level > 0,
             Op::KeySwitch | Op::Rotate | Op::RotateHoisted8 | Op::KeygenGalois => params.specials() > 0,
+            Op::Bootstrap => params.bootstrap().is_some(),
             Op::EncryptPk => level <= params.top(),
             _ => true,
         }
@@ -118,6 +121,8 @@ pub fn run(host: &Host, on: Device, plan: &Plan<'_>, report: impl FnMut(Measured
 pub struct Measured {
     /// The operation.
     pub op: Op,
+    /// The level of its operands.
+    pub level: u8,
     /// As [`Record::seconds`].
     pub seconds: f64,
     /// As [`Record::bytes`].
@@ -145,8 +150,13 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
         let mut bench = Bed { ckks, sk, params, level: self.plan.level, budget: self.plan.budget, scratch };
         for op in self.plan.ops {
             peak::reset();
+            let level = match (op, params.bootstrap()) {
+                (Op::Bootstrap, Some(b)) => b.slots_to_coeffs,
+                _ => self.plan.level,
+            };
+            bench.level = level;
             let (seconds, bytes) = bench.measure(*op)?;
-            (self.report)(Measured { op: *op, seconds, bytes, peak_bytes: peak::bytes() })?;
+            (self.report)(Measured { op: *op, level, seconds, bytes, peak_bytes: peak::bytes() })?;
         }
         Ok(())
     }
@@ -181,6 +191,7 @@ impl<B: Backend> Bed<'_, B> {
             Op::Rotate => self.rotate(),
             Op::RotateHoisted8 => self.rotate_hoisted_8(),
             Op::KeygenGalois => self.keygen_galois(),
+            Op::Bootstrap => self.bootstrap(),
         }
     }
 
@@ -235,13 +246,13 @@ pub fn level_near(params: &Params, log_q: f64) -> u8 {
     (0..=params.highest()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
 }
 
-/// The operations asked for, or all that are possible.
+/// The operations asked for, or all that are possible but bootstrapping, which has gigabytes of keys to make first.
 pub fn select(asked: &[Op], params: &Params, level: u8) -> Result<Vec<Op>> {
     if let Some(op) = asked.iter().find(|op| !op.possible(params, level)) {
         let name = serde_json::to_string(op).unwrap_or_default();
         return Err(Error::usage(format!("--op {}", name.trim_matches('"')), format!("not possible at level {level}")));
     }
     let all = <Op as clap::ValueEnum>::value_variants();
-    let possible = || all.iter().copied().filter(|op| op.possible(params, level)).collect();
+    let possible = || all.iter().copied().filter(|op| op.possible(params, level) && *op != Op::Bootstrap).collect();
     Ok(if asked.is_empty() { possible() } else { asked.to_vec() })
 }

@@ -3,19 +3,21 @@
 
 use crate::{
     error::{In, Result},
-    files::{self, Body, Header, public_basis},
+    files::{self, Body, Header, Mapped, View, public_basis},
     host::{Device, Host, Job},
     random,
     secret::Secret,
 };
 use kernel::{
     backend::Backend,
+    bootstrap::{Bootstrapper, Order},
     ckks::{
         keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
         raise::RaiseKeys,
     },
     params::Params,
     ring::Basis,
+    trace::{Demand, Trace},
 };
 use std::{
     path::{Path, PathBuf},
@@ -49,6 +51,19 @@ impl Want {
         }
     }
 
+    /// Whether the file at `path` is this key already, under the same secret, for these levels or more.
+    pub fn is_met_by(self, path: &Path, secret: &Secret) -> bool {
+        let Ok(mapped) = Mapped::open(path) else { return false };
+        let Ok(view) = View::parse(mapped.bytes()) else { return false };
+        let same = view.expect_same(&secret.header).is_ok();
+        same && match (self, &view.header.body) {
+            (Want::Public, Body::PublicKey { .. }) | (Want::Raise, Body::RaiseKey { .. }) => true,
+            (Want::Relin(need), Body::RelinKey { level, .. }) => *level >= need,
+            (Want::Galois(g, need), Body::GaloisKey { galois, level, .. }) => *galois == g && *level >= need,
+            _ => false,
+        }
+    }
+
     fn body(self) -> Result<Body> {
         let seed = random::bytes()?;
         Ok(match self {
@@ -62,6 +77,13 @@ impl Want {
 
 /// Keys that are drawn at the same time, each on its share of the threads: there are steps that one thread does.
 const MOST_WORKERS: usize = 4;
+
+/// The keys that bootstrapping full slots needs, beside those of ModRaise.
+pub fn demand_of_bootstrapping(params: &Params, order: Order) -> Result<Demand> {
+    let mut trace = Trace::new(params.slots(), None);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order)?;
+    Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
+}
 
 /// A drawn key on its way to its file.
 struct Drawn {

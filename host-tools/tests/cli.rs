@@ -124,7 +124,13 @@ fn keygen_writes_what_it_says_and_guards_the_secret() {
     assert_eq!(place.count("keys/eval"), 16);
     let before = std::fs::read(&secret).unwrap();
     assert!(bad(&["keygen", "--preset", "L13", "--out", &keys], "").contains("secret key is there"));
-    good(&["keygen", "--secret", &secret, "--rotations", "5", "--out", &keys], "");
+    let more = good(&["keygen", "--secret", &secret, "--rotations", "5,1", "--out", &keys, "--level", "1"], "");
+    assert!(more.contains("1 made, 2 kept"), "{more}"); // kept: relin and the rotation by 1, which serve level 2
+    let relin = place.at("keys/eval/relin.safetensors");
+    let cut = std::fs::read(&relin).unwrap();
+    std::fs::write(&relin, &cut[..cut.len() / 2]).unwrap();
+    let more = good(&["keygen", "--secret", &secret, "--rotations", "5", "--out", &keys], "");
+    assert!(more.contains("2 made"), "{more}"); // relin was broken, the rotation by 5 served level 1 alone
     assert_eq!(std::fs::read(&secret).unwrap(), before);
     assert_eq!(place.count("keys/eval"), 17);
     let text = good(&["inspect", &secret], "") + &good(&["inspect", &secret, "--json"], "");

@@ -108,7 +108,7 @@ impl<B: Backend> Bed<'_, B> {
     }
 
     /// Bytes of a key for the level in memory.
-    fn key_bytes(&self) -> usize {
+    pub(super) fn key_bytes(&self) -> usize {
         2 * key_digits(self.params, self.level) * key_basis(self.params, self.level).len() * self.params.n() * 4
     }
 

@@ -1,11 +1,15 @@
 //! The server's operations: sums, products, rescales, key switches, rotations.
 
 use super::{Bed, median};
-use crate::Result;
+use crate::{Result, keygen::demand_of_bootstrapping, random};
 use kernel::{
     arith::Arithmetic,
     backend::{Backend, Shape, digit},
-    ckks::keys::Switch,
+    bootstrap::Order,
+    ckks::{
+        keys::{Keys, Switch},
+        raise::RaiseKeys,
+    },
 };
 use std::time::Instant;
 
@@ -117,6 +121,42 @@ impl<B: Backend> Bed<'_, B> {
         })?;
         self.ckks.keys_mut().0.galois.clear();
         Ok((seconds, self.bytes(2 + 2 * 8) + 8 * self.key_bytes_at_level()))
+    }
+
+    /// The bytes are those of the keys: each is read at least once.
+    pub(super) fn bootstrap(&mut self) -> Result<(f64, usize)> {
+        let demand = demand_of_bootstrapping(self.params, Order::SlotsToCoeffsFirst)?;
+        let conjugate = demand.conjugate.map(|level| (self.params.galois_conjugate(), level));
+        let rotations = demand.rotations.iter().map(|(k, level)| (self.params.galois(*k), *level));
+        let galois: Vec<(u32, u8)> = rotations.chain(conjugate).collect();
+        let (level, mut bytes) = (self.level, 0);
+        for (g, highest) in galois {
+            self.level = highest;
+            let key = self.evaluation_key(Switch::Galois(g))?;
+            bytes += self.key_bytes();
+            self.ckks.keys_mut().0.galois.insert(g, key);
+        }
+        self.level = demand.relin.unwrap_or(level);
+        let relin = self.evaluation_key(Switch::Relinearize)?;
+        bytes += self.key_bytes();
+        self.level = level;
+        let (seed, mut rng, be) = (random::bytes()?, random::generator()?, &mut self.ckks.be);
+        let raise = RaiseKeys::generate(be, self.params, &self.sk, &seed, &mut rng, &mut self.scratch)?;
+        let keys = self.ckks.keys_mut().0;
+        (keys.relin, keys.raise) = (Some(relin), Some(raise));
+        self.ckks.bootstrap_with(self.params.slots(), Order::SlotsToCoeffsFirst)?;
+        let x = self.ciphertext()?;
+        let seconds = median(self.budget, || {
+            let x = self.ckks.copy(&x)?;
+            let start = Instant::now();
+            let y = self.ckks.refresh(x, level + 1)?;
+            self.ckks.be.submit()?;
+            let time = start.elapsed();
+            drop(y);
+            Ok(time)
+        })?;
+        *self.ckks.keys_mut().0 = Keys::default();
+        Ok((seconds, bytes))
     }
 
     fn load_rotations(&mut self, count: i32) -> Result<()> {

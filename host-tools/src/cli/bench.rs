@@ -24,7 +24,7 @@ transforms), bytes (operands, keys and results) and peak_bytes (resident size wh
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// Operation to measure; may be repeated. All by default.
+    /// Operation to measure; may be repeated. All but bootstrap by default.
     #[arg(long, value_name = "NAME", value_enum)]
     op: Vec<Op>,
     /// Level to measure at; the highest message level by default.
@@ -82,8 +82,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             isa: choice.isa(),
             preset: preset.clone(),
             n: params.n(),
-            level,
-            limbs,
+            level: m.level,
+            limbs: params.q(m.level).len(),
             threads,
             seconds: m.seconds,
             bytes: m.bytes,

@@ -5,21 +5,17 @@ use crate::{
     Error, Result,
     error::In,
     host::Host,
-    keygen::{Layout, Want, generate},
+    keygen::{Layout, Want, demand_of_bootstrapping, generate},
     secret::Secret,
 };
-use kernel::{
-    bootstrap::{Bootstrapper, Order},
-    params::Params,
-    trace::{Demand, Trace},
-};
+use kernel::{bootstrap::Order, params::Params, trace::Demand};
 use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   polyformer keygen --preset L14 --out keys
   polyformer keygen --preset B16 --rotations powers,-1 --bootstrap real --public --out keys
-  polyformer keygen --secret keys/secret.safetensors --rotations 3,5 --out keys     (add keys to a set)
+  polyformer keygen --secret keys/secret.safetensors --rotations 3,5 --out keys     (add keys, or go on)
 
 Writes
   keys/secret.safetensors        the secret key, mode 0600: never leaves you
@@ -35,7 +31,7 @@ Send the folder keys/eval to the server, nothing else.";
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// Make keys for this secret key instead of a new one.
+    /// Make keys for this secret key instead of a new one. Keys that are there already are kept.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "params"])]
     secret: Option<PathBuf>,
     /// Folder to write to; made if it is not there.
@@ -82,6 +78,7 @@ struct Summary {
     secret: PathBuf,
     eval: PathBuf,
     files: Vec<String>,
+    kept: usize,
     bytes: u64,
     seconds: f64,
 }
@@ -95,7 +92,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         (None, Some(spec)) => Secret::generate(spec)?,
         (None, None) => return Err(Error::usage("keygen", "one of --preset, --params and --secret is needed")),
     };
-    let wants = wants(args, &secret.params)?;
+    let mut wants = wants(args, &secret.params)?;
+    let asked = wants.len();
     std::fs::create_dir_all(&layout.eval).in_file(&layout.eval)?;
     if args.secret.is_none() {
         if layout.secret.exists() && !args.force {
@@ -106,6 +104,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         secret.write(&layout.secret)?;
     }
     let start = std::time::Instant::now();
+    wants.retain(|want| !want.is_met_by(&layout.eval.join(want.file_name()), &secret));
     let host = Host::new(secret.params.clone());
     let bar = progress(wants.len(), "keys");
     generate(&host, device, &secret, &wants, &layout.eval, || bar.inc(1))?;
@@ -117,6 +116,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         key: secret.header.key.map_or(String::new(), |key| key.to_string()),
         secret: args.secret.clone().unwrap_or(layout.secret),
         eval: layout.eval,
+        kept: asked - wants.len(),
         bytes,
         files,
         seconds: start.elapsed().as_secs_f64(),
@@ -166,19 +166,13 @@ fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
 
 /// The keys of bootstrapping full slots.
 fn bootstrapping(params: &Params, refresh: Refresh) -> Result<Demand> {
-    if params.bootstrap().is_none() {
-        return Err(Error::usage(
-            "--bootstrap",
-            "these parameters have no levels for it; B16 and `params --bootstrap` have",
-        ));
-    }
     let order = match refresh {
         Refresh::Real => Order::SlotsToCoeffsFirst,
         Refresh::Complex => Order::ModRaiseFirst,
     };
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order)?;
-    Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
+    let none = "these parameters have no levels for it; B16 and those of `params --bootstrap` have";
+    params.bootstrap().ok_or_else(|| Error::usage("--bootstrap", none))?;
+    demand_of_bootstrapping(params, order)
 }
 
 /// The rotations that one item of the list means.
@@ -200,7 +194,13 @@ fn rotations(item: &str, slots: i64) -> Result<Vec<i32>> {
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}  the secret key {}: keep it to yourself", self.secret.display(), self.key)?;
-        let (files, megabytes) = (self.files.len(), self.bytes as f64 / 1e6);
-        writeln!(f, "{}  {files} keys, {megabytes:.1} MB, {:.1} s: for the server", self.eval.display(), self.seconds)
+        let kept = if self.kept > 0 { format!(", {} kept", self.kept) } else { String::new() };
+        let (made, megabytes) = (self.files.len(), self.bytes as f64 / 1e6);
+        writeln!(
+            f,
+            "{}  {made} made{kept}, {megabytes:.1} MB, {:.1} s: for the server",
+            self.eval.display(),
+            self.seconds
+        )
     }
 }

@@ -50,7 +50,7 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
 pub fn round(x: f64) -> i64 {
     let whole = x as i64; // toward zero
     let rest = x - whole as f64; // exact
-    whole + (rest >= 0.5) as i64 - (rest <= -0.5) as i64
+    whole.saturating_add((rest >= 0.5) as i64).saturating_sub((rest <= -0.5) as i64)
 }
 
 /// Coefficients to slots: the inverse of [`encode`]; `slots` is half as long as `coeffs`.
@@ -100,6 +100,13 @@ mod tests {
                 z + root * Complex::from(*c as f64 / scale)
             });
             assert!((z.re - want.re).abs() < 1e-10 && (z.im - want.im).abs() < 1e-10, "{z:?} {want:?}");
+        }
+    }
+
+    #[test]
+    fn rounding_saturates_and_never_overflows() {
+        for (x, rounded) in [(1e300, i64::MAX), (f64::INFINITY, i64::MAX), (-1e300, i64::MIN), (f64::NAN, 0)] {
+            assert_eq!(round(x), rounded);
         }
     }
 
