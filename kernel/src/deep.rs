@@ -10,7 +10,7 @@ use crate::{
     arith::{Arithmetic, Transform},
     error::{Error, Result},
 };
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 
 pub mod place;
 
@@ -56,24 +56,32 @@ pub struct DeepHoisted<H> {
     depth: u8,
 }
 
+/// Sees every value when it is made.
+pub type Watch<'w, A> = Box<dyn FnMut(&A, &Node, &<A as Arithmetic>::Slots) + 'w>;
+
 /// Runs circuits on `A` with the bootstraps of a placement; `refresh(evaluator, value)` does one.
-#[derive(Debug)]
-pub struct Deep<A, R> {
+pub struct Deep<'w, A: Arithmetic, R> {
     /// What it runs on.
     pub inner: A,
     refresh: R,
     placement: Placement,
     nodes: Vec<Node>,
+    watch: Option<Watch<'w, A>>,
 }
 
-impl<A, R> Deep<A, R>
+impl<'w, A, R> Deep<'w, A, R>
 where
     A: Arithmetic,
     R: FnMut(&mut A, A::Slots) -> Result<A::Slots>,
 {
     /// Over `inner`.
     pub fn new(inner: A, placement: Placement, refresh: R) -> Self {
-        Self { inner, refresh, placement, nodes: Vec::new() }
+        Self { inner, refresh, placement, nodes: Vec::new(), watch: None }
+    }
+
+    /// From now on `watch` sees every value, after its bootstrap if it has one.
+    pub fn watch(&mut self, watch: Watch<'w, A>) {
+        self.watch = Some(watch);
     }
 
     /// An input of the circuit.
@@ -106,8 +114,12 @@ where
         operands: Vec<usize>,
     ) -> Result<Value<A::Slots>> {
         let origin = self.nodes.len();
-        self.nodes.push(Node { depth, product, operands, name });
+        let node = Node { depth, product, operands, name };
         let inner = if self.placement.refreshes(origin) { (self.refresh)(&mut self.inner, x)? } else { x };
+        if let Some(watch) = &mut self.watch {
+            watch(&self.inner, &node, &inner);
+        }
+        self.nodes.push(node);
         Ok(Value { inner: Some(inner), origin, depth })
     }
 
@@ -165,7 +177,7 @@ fn depth_of(level: u8) -> Result<u8> {
     TOP.checked_sub(level).ok_or(Error::LevelExhausted { need: level, have: TOP })
 }
 
-impl<A, R> Arithmetic for Deep<A, R>
+impl<A, R> Arithmetic for Deep<'_, A, R>
 where
     A: Arithmetic,
     R: FnMut(&mut A, A::Slots) -> Result<A::Slots>,

@@ -16,12 +16,13 @@ pub struct Placement {
     refreshed: u8,
     cuts: Vec<u8>,
     values: BTreeSet<usize>,
+    floor: u8,
 }
 
 impl Placement {
     /// No bootstraps; inputs come at level `input`.
     pub fn none(input: u8) -> Self {
-        Self { input, refreshed: 0, cuts: Vec::new(), values: BTreeSet::new() }
+        Self { input, refreshed: 0, cuts: Vec::new(), values: BTreeSet::new(), floor: 0 }
     }
 
     /// Whether the value with this index is bootstrapped.
@@ -43,12 +44,18 @@ impl Placement {
     pub fn level(&self, depth: u8) -> Result<u8> {
         let cut = self.cuts.iter().rev().find(|c| **c <= depth);
         let (from, level) = cut.map_or((0, self.input), |c| (*c, self.refreshed));
-        level.checked_sub(depth - from).ok_or(Error::LevelExhausted { need: depth - from, have: level })
+        let level = level.checked_sub(depth - from).ok_or(Error::LevelExhausted { need: depth - from, have: level })?;
+        Ok(level + self.floor)
+    }
+
+    /// The same with every level `floor` higher: a bootstrap that starts at level `floor` keeps those below for itself.
+    pub fn raised(self, floor: u8) -> Self {
+        Self { floor, ..self }
     }
 
     /// The placement of these cuts: every value that must be, and no other, is bootstrapped.
     fn of(nodes: &[Node], input: u8, refreshed: u8, cuts: Vec<u8>) -> Result<Self> {
-        let mut place = Self { input, refreshed, cuts, values: BTreeSet::new() };
+        let mut place = Self { input, refreshed, cuts, values: BTreeSet::new(), floor: 0 };
         loop {
             let missing = place.missing(nodes)?;
             if missing.is_empty() {
