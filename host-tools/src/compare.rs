@@ -4,7 +4,11 @@
 //! Each variant gets scores as its paper does: PowerSoftmax x/r, so that none is over 1; the exponentials x less the row's
 //! maximum (in a model, a public bound of it); BPMax 5x/r; σ-attention and CGF x itself.
 
-use crate::{Error, Result, plan};
+use crate::{
+    Error, Result,
+    host::{Device, Host},
+    plan,
+};
 use kernel::{
     arith::Arithmetic,
     circuits::{
@@ -17,6 +21,8 @@ use kernel::{
     trace::Trace,
 };
 use serde::Serialize;
+
+mod encrypted;
 
 /// One variant. The fields of its JSON are stable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -192,6 +198,17 @@ impl Case {
             error_vs_definition: worst(&values[0], &self.defined),
             certified_error: self.entry.certified_error(),
             seconds: None,
+        })
+    }
+
+    /// `line` with the seconds and errors of a run on ciphertexts.
+    pub fn run(&self, line: Line, host: &Host, on: Device) -> Result<Line> {
+        let (seconds, values) = encrypted::run(host, on, self)?;
+        Ok(Line {
+            seconds: Some(seconds),
+            error_vs_softmax: worst(&values, &self.exact),
+            error_vs_definition: worst(&values, &self.defined),
+            ..line
         })
     }
 }

@@ -97,3 +97,12 @@ fn seconds_are_predicted_from_figures() {
     let seconds = ledger["seconds"].as_f64().unwrap();
     assert!((0.3..3.0).contains(&seconds), "{seconds}");
 }
+
+#[test]
+fn a_variant_runs_on_ciphertexts() {
+    let lines = json(&["compare", "--preset", "L14", "--variant", "bpmax", "--run", "--json"]);
+    let number = |key: &str| lines[0][key].as_f64().unwrap();
+    assert_eq!(lines.len(), 1);
+    assert!(number("seconds") > 0.0 && number("error_vs_definition") < 1e-5, "{}", lines[0]);
+    assert!(bad(&["compare", "--variant", "nothing"]).contains("no such variant"));
+}

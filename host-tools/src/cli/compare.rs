@@ -1,10 +1,11 @@
 //! `polyformer compare`: the replacements of softmax on one engine.
 
-use super::common::{Source, print, print_json};
+use super::common::{Compute, Source, print, print_json};
 use crate::{
     Error, Result,
     compare::{Distribution, Scores, cases, picture},
     error::In,
+    host::Host,
     spec::SpecBuf,
 };
 use std::{
@@ -17,10 +18,11 @@ Examples:
   polyformer compare
   polyformer compare --length 256 --range 4 --distribution normal --json
   polyformer compare --scores scores.txt --svg docs/compare.svg
+  polyformer compare --preset L15 --variant power_softmax_length_agnostic --run
 
 Each line of --json has variant, depth, mults, key_switches, bootstraps, error_vs_softmax, error_vs_definition,
 certified_error and seconds. Errors are the largest of any weight. Products and key switches are those of the variant;
-its bootstraps come on top. A file of scores has one row a line.";
+its bootstraps come on top. With --run, errors and seconds are those of ciphertexts. A file of scores has one row a line.";
 
 /// Compare the replacements of softmax: depth, cost, bootstraps, error.
 #[derive(clap::Args)]
@@ -43,12 +45,20 @@ pub struct Args {
     /// Relative error that a division may add.
     #[arg(long, value_name = "E", default_value_t = 1.0 / 1024.0)]
     error: f64,
+    /// Only this variant; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    variant: Vec<String>,
+    /// Run on ciphertexts under a throwaway key, and measure.
+    #[arg(long)]
+    run: bool,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
     /// Write a picture of depth against error.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 /// Runs the command.
@@ -57,26 +67,34 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let spec = spec.ok_or_else(|| Error::usage("compare", "no parameter set"))?;
     let params = spec.params()?;
     let scores = scores(args, params.slots())?;
-    let cases = cases(&scores, params.slots(), args.error)?;
+    let mut cases = cases(&scores, params.slots(), args.error)?;
+    if let Some(name) = args.variant.iter().find(|v| cases.iter().all(|c| c.entry.name != **v)) {
+        return Err(Error::usage(format!("--variant {name}"), "no such variant"));
+    }
+    cases.retain(|c| args.variant.is_empty() || args.variant.iter().any(|v| c.entry.name == v));
+    let host = if args.run { Some((Host::new(params.clone()), args.compute.device()?)) } else { None };
     if !args.json {
-        let head = ["variant", "depth", "mults", "switches", "bootstraps", "vs softmax", "vs own", "certified"];
-        let [a, b, c, d, e, f, g, h] = head;
-        print(out, format_args!("{a:36} {b:>5} {c:>5} {d:>8} {e:>10} {f:>10} {g:>10} {h:>10}\n"))?;
+        let [a, b, c, d, e] = ["variant", "depth", "mults", "switches", "bootstraps"];
+        let [f, g, h, i] = ["vs softmax", "vs own", "certified", if args.run { "  seconds" } else { "" }];
+        print(out, format_args!("{a:36} {b:>5} {c:>5} {d:>8} {e:>10} {f:>10} {g:>10} {h:>10}{i}\n"))?;
     }
     let mut lines = Vec::new();
     for case in &cases {
-        let line = case.line(&params)?;
+        let mut line = case.line(&params)?;
+        if let Some((host, on)) = &host {
+            line = case.run(line, host, *on)?;
+        }
         if args.json {
             print_json(out, &line)?;
         } else {
             let (name, depth, mults, switches) = (line.variant, line.depth, line.mults, line.key_switches);
             let (soft, own) = (line.error_vs_softmax, line.error_vs_definition);
             let sure = line.certified_error.map_or("-".into(), |e| format!("{e:.1e}"));
-            let boots = line.bootstraps;
+            let (boots, took) = (line.bootstraps, line.seconds.map_or(String::new(), |s| format!(" {s:8.2}")));
             print(
                 out,
                 format_args!(
-                    "{name:36} {depth:5} {mults:5} {switches:8} {boots:10} {soft:10.1e} {own:10.1e} {sure:>10}\n"
+                    "{name:36} {depth:5} {mults:5} {switches:8} {boots:10} {soft:10.1e} {own:10.1e} {sure:>10}{took}\n"
                 ),
             )?;
         }
