@@ -2,11 +2,13 @@
 
 mod bench;
 mod common;
+mod compare;
 mod decrypt;
 mod encrypt;
 mod inspect;
 mod keygen;
 mod params;
+mod plan;
 
 use crate::{Error, Result, error::In};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -43,6 +45,8 @@ enum Command {
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
+    Compare(compare::Args),
+    Plan(plan::Args),
     /// Print a completion script for a shell.
     ///
     /// For bash: polyformer completions bash > ~/.local/share/bash-completion/completions/polyformer
@@ -84,6 +88,8 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Decrypt(args) => decrypt::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
+        Command::Compare(args) => compare::run(&args, out),
+        Command::Plan(args) => plan::run(&args, out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "polyformer", &mut script);

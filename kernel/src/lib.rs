@@ -19,6 +19,8 @@ pub mod bootstrap;
 pub mod circuits;
 pub mod ckks;
 pub mod complex;
+#[cfg(feature = "alloc")]
+pub mod deep;
 pub mod embedding;
 pub mod error;
 pub mod interval;

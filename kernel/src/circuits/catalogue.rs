@@ -169,9 +169,9 @@ fn matrices<A: Arithmetic>(ev: &mut A, features: usize, maps: usize, x: &A::Slot
     Ok(out)
 }
 
-/// The attention rows, for rows of `length` scores in [-range, range]; `error` is what the division may add.
-/// PowerSoftmax sees scores over `range`, so that none is over 1.
-pub fn attention(slots: usize, length: usize, range: f64, error: f64) -> Result<Vec<Entry>> {
+/// The attention rows, for rows of `length` scores in [-range, range]; `error` is what the division may add, `narrow` the
+/// range of CGF's exponents. PowerSoftmax sees scores over `range`, so that none is over 1.
+pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
     let rows = Rows::new(length, slots / length)?;
     let (l, unit) = (length as f64, (-1.0, 1.0));
     let published = PowerSoftmax::published(2, (2e-6 * l, l), 22)?;
@@ -179,7 +179,7 @@ pub fn attention(slots: usize, length: usize, range: f64, error: f64) -> Result<
     let agnostic = PowerSoftmax::length_agnostic(2, length, 1e-3, 1.0, error)?;
     let stable = PowerSoftmax::plain(2, (1.0, l), error)?;
     let inverse: Vec<f64> = (0..slots).map(|_| 1.0 / range).collect();
-    let narrow = softmax::Cgf::new(length, (-3.0, 3.0), error)?;
+    let narrow = softmax::Cgf::new(length, narrow, error)?;
     let bpmax = pointwise::BpMax::PUBLISHED;
     // the pattern: visible, over a divisor that the largest row sum cannot exceed
     let pattern: Vec<f64> = (0..slots).map(|_| bpmax.pattern(1.0, l * libm::pow(2.0 * bpmax.c, 5.0))).collect();
@@ -214,13 +214,13 @@ pub fn attention(slots: usize, length: usize, range: f64, error: f64) -> Result<
 /// Every circuit on vectors of `slots` slots, a power of two from 64 on.
 pub fn every(slots: usize) -> Result<Vec<Entry>> {
     let length = slots.min(128);
-    let mut all = attention(slots, length, 8.0, 1e-3)?;
+    let mut all = attention(slots, length, 8.0, 1e-3, (-3.0, 3.0))?;
     let rows = Rows::new(length, slots / length)?;
     let blocks = Rows::new(16, 1)?;
     let norm = Norm::new(length, (0.75, 2500.0), 1e-5, 1e-3)?;
     let narrow = Norm::new(16, (0.15, 10.0), 1e-5, 1e-3)?;
     let minimax = |f, range, degree| Approximation::minimax(f, Weight::Absolute, range, degree);
-    let heads = Heads { tokens: slots / 16, heads: 2, width: 8 };
+    let heads = Heads { tokens: (slots / 16).min(32), heads: 2, width: 8 };
     let mask: Vec<f64> = (0..slots).map(|i| causal(i / 16 % 16, i % 16)).collect();
     let newton = Division::new((0.1, 1.0), Iteration::Newton, true, Some(3), 2)?;
     let root = InverseRoot::new((0.2, 150.0), Iteration::Newton, true, None, 6)?;
@@ -260,6 +260,43 @@ impl Entry {
             Circuit::Reciprocal(how) => how.scale(),
             Circuit::InverseRoot(how) => how.scale(),
             _ => 1.0,
+        }
+    }
+
+    /// The definition that an attention circuit stands for, in floats: `row`, before any factor of the input, becomes its
+    /// weights. `None` for other circuits.
+    pub fn define(&self, row: &mut [f64]) -> Option<()> {
+        match &self.circuit {
+            Circuit::Power(how, Form::Stable(inverse)) => {
+                row.iter_mut().for_each(|x| *x *= inverse.first().copied().unwrap_or(1.0));
+                how.define(row);
+            }
+            Circuit::Power(how, _) => how.define(row),
+            Circuit::Sigma(f, length) => {
+                let scale = 1.0 / libm::sqrt(*length as f64);
+                row.iter_mut().for_each(|x| *x = scale * f.function().at(*x));
+            }
+            Circuit::Exp(_) => row.iter_mut().for_each(|x| *x = libm::exp(*x)),
+            Circuit::BpMax(how, pattern) => {
+                let divisor = how.pattern(1.0, 1.0) / pattern.first().copied().unwrap_or(1.0);
+                row.iter_mut().for_each(|x| *x = how.define(*x, divisor));
+            }
+            Circuit::Cgf(how) => how.define(row),
+            Circuit::Nexus(..) | Circuit::NormaliseAndSquare(_) => softmax::define(row),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The error of a weight against [`Entry::define`] that is certified, where one is: weights are at most 1.
+    pub fn certified_error(&self) -> Option<f64> {
+        match &self.circuit {
+            Circuit::Power(how, _) => Some(how.error()),
+            Circuit::Sigma(f, length) => Some(f.error() / libm::sqrt(*length as f64)),
+            Circuit::Exp(how) => Some(how.error()),
+            Circuit::BpMax(..) => Some(0.0),
+            Circuit::Cgf(how) => Some(how.error()),
+            _ => None,
         }
     }
 

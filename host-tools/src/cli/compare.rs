@@ -1,0 +1,127 @@
+//! `polyformer compare`: the replacements of softmax on one engine.
+
+use super::common::{Compute, Source, print, print_json};
+use crate::{
+    Error, Result,
+    compare::{Distribution, Scores, cases, picture},
+    error::In,
+    host::Host,
+    spec::SpecBuf,
+};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  polyformer compare
+  polyformer compare --length 256 --range 4 --distribution normal --json
+  polyformer compare --scores scores.txt --svg docs/compare.svg
+  polyformer compare --preset L15 --variant power_softmax_length_agnostic --run
+
+Each line of --json has variant, depth, mults, key_switches, bootstraps, error_vs_softmax, error_vs_definition,
+certified_error and seconds. Errors are the largest of any weight. Products and key switches are those of the variant;
+its bootstraps come on top. With --run, errors and seconds are those of ciphertexts. A file of scores has one row a line.";
+
+/// Compare the replacements of softmax: depth, cost, bootstraps, error.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Scores of a row, a power of two.
+    #[arg(long, value_name = "L", default_value_t = 128)]
+    length: usize,
+    /// Scores lie in [-R, R].
+    #[arg(long, value_name = "R", default_value_t = 8.0)]
+    range: f64,
+    /// How the scores are spread.
+    #[arg(long, value_enum, default_value_t = Distribution::Uniform)]
+    distribution: Distribution,
+    /// Scores from a file instead.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["length", "range", "distribution"])]
+    scores: Option<PathBuf>,
+    /// Relative error that a division may add.
+    #[arg(long, value_name = "E", default_value_t = 1.0 / 1024.0)]
+    error: f64,
+    /// Only this variant; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    variant: Vec<String>,
+    /// Run on ciphertexts under a throwaway key, and measure.
+    #[arg(long)]
+    run: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Write a picture of depth against error.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
+    let spec = spec.ok_or_else(|| Error::usage("compare", "no parameter set"))?;
+    let params = spec.params()?;
+    let scores = scores(args, params.slots())?;
+    let mut cases = cases(&scores, params.slots(), args.error)?;
+    if let Some(name) = args.variant.iter().find(|v| cases.iter().all(|c| c.entry.name != **v)) {
+        return Err(Error::usage(format!("--variant {name}"), "no such variant"));
+    }
+    cases.retain(|c| args.variant.is_empty() || args.variant.iter().any(|v| c.entry.name == v));
+    let host = if args.run { Some((Host::new(params.clone()), args.compute.device()?)) } else { None };
+    if !args.json {
+        let [a, b, c, d, e] = ["variant", "depth", "mults", "switches", "bootstraps"];
+        let [f, g, h, i] = ["vs softmax", "vs own", "certified", if args.run { "  seconds" } else { "" }];
+        print(out, format_args!("{a:36} {b:>5} {c:>5} {d:>8} {e:>10} {f:>10} {g:>10} {h:>10}{i}\n"))?;
+    }
+    let mut lines = Vec::new();
+    for case in &cases {
+        let mut line = case.line(&params)?;
+        if let Some((host, on)) = &host {
+            line = case.run(line, host, *on)?;
+        }
+        if args.json {
+            print_json(out, &line)?;
+        } else {
+            let (name, depth, mults, switches) = (line.variant, line.depth, line.mults, line.key_switches);
+            let (soft, own) = (line.error_vs_softmax, line.error_vs_definition);
+            let sure = line.certified_error.map_or("-".into(), |e| format!("{e:.1e}"));
+            let (boots, took) = (line.bootstraps, line.seconds.map_or(String::new(), |s| format!(" {s:8.2}")));
+            print(
+                out,
+                format_args!(
+                    "{name:36} {depth:5} {mults:5} {switches:8} {boots:10} {soft:10.1e} {own:10.1e} {sure:>10}{took}\n"
+                ),
+            )?;
+        }
+        lines.push(line);
+    }
+    if let Some(path) = &args.svg {
+        write(path, &picture(&lines))?;
+    }
+    Ok(())
+}
+
+fn scores(args: &Args, slots: usize) -> Result<Scores> {
+    if let Some(path) = &args.scores {
+        return Scores::parse(&std::fs::read_to_string(path).in_file(path)?, slots);
+    }
+    if !args.length.is_power_of_two() || args.length < 2 || args.length > slots {
+        return Err(Error::usage(format!("--length {}", args.length), format!("a power of two from 2 to {slots}")));
+    }
+    if !(args.range > 0.0 && args.range <= 1000.0) {
+        return Err(Error::usage(format!("--range {}", args.range), "over 0, up to 1000"));
+    }
+    Ok(Scores::synthetic(slots, args.length, args.range, args.distribution))
+}
+
+/// To a temporary name, then renamed.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let part = path.with_extension("part");
+    std::fs::write(&part, text).in_file(path)?;
+    std::fs::rename(&part, path).in_file(path)
+}

@@ -1,0 +1,103 @@
+//! `polyformer plan`: a dry run of a circuit, without keys.
+
+use super::common::{Source, print, print_json};
+use crate::{
+    Error, Result,
+    error::In,
+    plan::{Figure, Ledger, plan},
+    spec::SpecBuf,
+};
+use kernel::circuits::catalogue::every;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  polyformer plan --list
+  polyformer plan power_softmax
+  polyformer bench --json > figures.json && polyformer plan normalise_and_square --figures figures.json --json
+
+--json prints one object: circuit, depth, mults, key_switches, bootstraps, bootstraps_greedy, rotations, key_bytes,
+peak_bytes, seconds (null without --figures), and steps, each with op, level_before, level_after, least, most and
+bootstrap.";
+
+/// Plan a circuit: levels, value ranges, bootstraps, keys, memory.
+///
+/// Bootstraps are placed by cost over the whole graph; how many there would be if each stretch simply went on until the
+/// levels ran out is shown beside.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The circuit; --list names them.
+    #[arg(required_unless_present = "list")]
+    circuit: Option<String>,
+    /// Name every circuit.
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    source: Source,
+    /// Figures of this or another machine, as `polyformer bench --json` prints them, to predict seconds from.
+    #[arg(long, value_name = "FILE")]
+    figures: Option<PathBuf>,
+    /// Print every step, not only the bootstraps.
+    #[arg(long)]
+    steps: bool,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
+    let spec = spec.ok_or_else(|| Error::usage("plan", "no parameter set"))?;
+    let params = spec.params()?;
+    let entries = every(params.slots())?;
+    if args.list {
+        return entries.iter().try_for_each(|e| print(out, format_args!("{}\n", e.name)));
+    }
+    let name = args.circuit.as_deref().unwrap_or_default();
+    let entry = entries.into_iter().find(|e| e.name == name);
+    let entry = entry.ok_or_else(|| Error::usage(name, "no such circuit; --list names them"))?;
+    let figures = args.figures.as_deref().map_or(Ok(Vec::new()), figures)?;
+    let (ledger, _) = plan(&entry, &params, &entry.sample(params.slots(), 1), &figures)?;
+    if args.json { print_json(out, &ledger) } else { table(args, &ledger, out) }
+}
+
+fn figures(path: &Path) -> Result<Vec<Figure>> {
+    let text = std::fs::read_to_string(path).in_file(path)?;
+    let lines = text.lines().filter(|l| !l.trim().is_empty());
+    lines.map(|l| serde_json::from_str(l).map_err(std::io::Error::from).in_file(path)).collect()
+}
+
+fn table(args: &Args, l: &Ledger, out: &mut dyn Write) -> Result<()> {
+    let mib = |bytes: u64| bytes as f64 / (1u64 << 20) as f64;
+    let seconds = l.seconds.map_or("unknown without --figures".into(), |s| format!("{s:.2}"));
+    print(
+        out,
+        format_args!(
+            "{}\n  depth         {}\n  products      {}\n  key switches  {}\n  bootstraps    {} ({} if greedy)\n  \
+             rotations     {}\n  keys          {:.0} MiB\n  peak          {:.0} MiB\n  seconds       {seconds}\n\n",
+            l.circuit,
+            l.depth,
+            l.mults,
+            l.key_switches,
+            l.bootstraps,
+            l.bootstraps_greedy,
+            l.rotations.len(),
+            mib(l.key_bytes),
+            mib(l.peak_bytes),
+        ),
+    )?;
+    print(out, format_args!("{:>5} {:10} {:>11} {:>12} {:>12}\n", "step", "operation", "level", "least", "most"))?;
+    for (i, s) in l.steps.iter().enumerate() {
+        if args.steps || s.bootstrap || s.op == "rescale" || s.op == "input" {
+            let mark = if s.bootstrap { "  bootstrap" } else { "" };
+            let levels = format!("{} -> {}", s.level_before, s.level_after);
+            print(out, format_args!("{i:5} {:10} {levels:>11} {:12.4e} {:12.4e}{mark}\n", s.op, s.least, s.most))?;
+        }
+    }
+    Ok(())
+}

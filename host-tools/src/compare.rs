@@ -1,0 +1,243 @@
+//! Every replacement of softmax on one engine: the same parameters, the same rows of scores, and for each variant its
+//! cost, its bootstraps, and its error against softmax and against its own definition.
+//!
+//! Each variant gets scores as its paper does: PowerSoftmax x/r, so that none is over 1; the exponentials x less the row's
+//! maximum (in a model, a public bound of it); BPMax 5x/r; σ-attention and CGF x itself.
+
+use crate::{
+    Error, Result,
+    host::{Device, Host},
+    plan,
+};
+use kernel::{
+    arith::Arithmetic,
+    circuits::{
+        attention::softmax,
+        catalogue::{Circuit, Entry, Form, attention},
+    },
+    deep::TOP,
+    params::Params,
+    plain::PlainVec,
+    trace::Trace,
+};
+use serde::Serialize;
+
+mod encrypted;
+
+/// One variant. The fields of its JSON are stable.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// Its name.
+    pub variant: &'static str,
+    /// Levels from scores to weights.
+    pub depth: u8,
+    /// Products of two ciphertexts, bootstraps apart.
+    pub mults: u32,
+    /// Relinearisations and rotations, bootstraps apart.
+    pub key_switches: u32,
+    /// Bootstraps as planned.
+    pub bootstraps: usize,
+    /// The largest difference of a weight from softmax of the scores.
+    pub error_vs_softmax: f64,
+    /// The largest difference of a weight from the variant's own definition.
+    pub error_vs_definition: f64,
+    /// What that difference cannot exceed, rounding apart; `null` where no bound is certified.
+    pub certified_error: Option<f64>,
+    /// Seconds on ciphertexts; `null` if they were not run.
+    pub seconds: Option<f64>,
+}
+
+/// Scores, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// Scores of a row, a power of two.
+    pub length: usize,
+    /// Rows of `length` scores.
+    pub rows: Vec<Vec<f64>>,
+}
+
+/// How synthetic scores are spread over [-range, range].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Distribution {
+    /// Evenly.
+    Uniform,
+    /// Normally, with a standard deviation of a quarter of the range, clipped.
+    Normal,
+}
+
+impl Scores {
+    /// As many synthetic rows as a vector of `slots` slots holds; the same on every machine.
+    pub fn synthetic(slots: usize, length: usize, range: f64, how: Distribution) -> Self {
+        let mut state = 1u64;
+        let mut unit = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15); // SplitMix64
+            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let mut score = || match how {
+            Distribution::Uniform => range * (2.0 * unit() - 1.0),
+            // twelve uniform numbers have a variance of one
+            Distribution::Normal => (range / 4.0 * ((0..12).map(|_| unit()).sum::<f64>() - 6.0)).clamp(-range, range),
+        };
+        let rows = (0..slots / length).map(|_| (0..length).map(|_| score()).collect()).collect();
+        Self { length, rows }
+    }
+
+    /// One row a line, numbers separated by blanks or commas; every row as long as the first, a power of two.
+    pub fn parse(text: &str, slots: usize) -> Result<Self> {
+        let mut rows: Vec<Vec<f64>> = Vec::new();
+        for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+            let numbers = line.split([' ', ',', '\t']).filter(|w| !w.is_empty()).map(str::parse);
+            let row: std::result::Result<Vec<f64>, _> = numbers.collect();
+            let row = row.map_err(|e| Error::usage(format!("--scores, line {}", i + 1), e.to_string()))?;
+            if row.iter().any(|x| !x.is_finite()) {
+                return Err(Error::usage(format!("--scores, line {}", i + 1), "a score is not finite"));
+            }
+            rows.push(row);
+        }
+        let length = rows.first().map_or(0, Vec::len);
+        if let Some(row) = rows.iter().find(|r| r.len() != length) {
+            return Err(Error::usage("--scores", format!("rows of {length} and of {} scores", row.len())));
+        }
+        let most = slots.checked_div(length).unwrap_or(0);
+        if !length.is_power_of_two() || length < 2 || rows.len() > most {
+            let what = format!("{} rows of {length} scores; at most {most} rows of a power of two fit", rows.len());
+            return Err(Error::usage("--scores", what));
+        }
+        Ok(Self { length, rows })
+    }
+
+    /// The largest score in modulus.
+    pub fn range(&self) -> f64 {
+        self.rows.iter().flatten().fold(0.0, |m, x| x.abs().max(m))
+    }
+
+    /// Least and largest x - μ - σ²/2: the exponents of CGF.
+    fn exponents(&self) -> (f64, f64) {
+        let mut range = (-1e-3f64, 1e-3f64);
+        for row in &self.rows {
+            let n = row.len() as f64;
+            let mean = row.iter().sum::<f64>() / n;
+            let half = 0.5 * (row.iter().map(|x| x * x).sum::<f64>() / n - mean * mean);
+            for x in row {
+                range = (range.0.min(x - mean - half), range.1.max(x - mean - half));
+            }
+        }
+        range
+    }
+}
+
+/// A variant, its input, and what its weights should be.
+pub struct Case {
+    /// The circuit.
+    pub entry: Entry,
+    /// Scores as the circuit takes them, entry j of row r in slot j · (slots / length) + r.
+    pub input: Vec<f64>,
+    defined: Vec<f64>,
+    exact: Vec<f64>,
+}
+
+/// Every variant on these scores, for vectors of `slots` slots; divisions are within `error`.
+pub fn cases(scores: &Scores, slots: usize, error: f64) -> Result<Vec<Case>> {
+    let range = scores.range().max(1e-6);
+    let entries = attention(slots, scores.length, range, error, scores.exponents())?;
+    Ok(entries.into_iter().map(|entry| case(entry, scores, slots, range)).collect())
+}
+
+fn case(entry: Entry, scores: &Scores, slots: usize, range: f64) -> Case {
+    let stride = slots / scores.length;
+    let mut case = Case { input: vec![0.0; slots], defined: vec![0.0; slots], exact: vec![0.0; slots], entry };
+    for r in 0..stride {
+        let scores = &scores.rows[r % scores.rows.len()]; // rows are repeated to fill the vector
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let seen = |x: &f64| match &case.entry.circuit {
+            Circuit::Power(_, Form::Stable(_)) => *x,
+            Circuit::Power(..) => x / range,
+            Circuit::Exp(_) | Circuit::Nexus(..) | Circuit::NormaliseAndSquare(_) => x - most,
+            Circuit::BpMax(..) => 5.0 * x / range,
+            _ => *x,
+        };
+        let row: Vec<f64> = scores.iter().map(seen).collect();
+        let (mut defined, mut exact) = (row.clone(), scores.clone());
+        let _ = case.entry.define(&mut defined); // every attention circuit has a definition
+        softmax::define(&mut exact);
+        for j in 0..row.len() {
+            let slot = j * stride + r;
+            case.input[slot] = row[j] * case.entry.input_scale();
+            case.defined[slot] = defined[j];
+            case.exact[slot] = exact[j];
+        }
+    }
+    case
+}
+
+fn worst(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).fold(0.0, |m, (a, b)| (a - b).abs().max(m))
+}
+
+impl Case {
+    /// The variant in f64, and its cost on these parameters.
+    pub fn line(&self, params: &Params) -> Result<Line> {
+        let slots = params.slots();
+        let (nodes, depth) = plan::graph(&self.entry, slots)?;
+        let (placement, _, _) = plan::placed(&nodes, depth, params)?;
+        let mut trace = Trace::new(slots, None);
+        let mut xs = vec![trace.input(TOP)];
+        self.entry.circuit.run(&mut trace, &mut xs, &self.entry.rows)?;
+        let mut ev = PlainVec::<f64>::with_slots(slots);
+        let mut values = vec![ev.copy(&self.input)?];
+        self.entry.circuit.run(&mut ev, &mut values, &self.entry.rows)?;
+        Ok(Line {
+            variant: self.entry.name,
+            depth,
+            mults: trace.cost().mul,
+            key_switches: trace.cost().key_switch,
+            bootstraps: placement.bootstraps(),
+            error_vs_softmax: worst(&values[0], &self.exact),
+            error_vs_definition: worst(&values[0], &self.defined),
+            certified_error: self.entry.certified_error(),
+            seconds: None,
+        })
+    }
+
+    /// `line` with the seconds and errors of a run on ciphertexts.
+    pub fn run(&self, line: Line, host: &Host, on: Device) -> Result<Line> {
+        let (seconds, values) = encrypted::run(host, on, self)?;
+        Ok(Line {
+            seconds: Some(seconds),
+            error_vs_softmax: worst(&values, &self.exact),
+            error_vs_definition: worst(&values, &self.defined),
+            ..line
+        })
+    }
+}
+
+/// A picture of depth against error, as SVG.
+pub fn picture(lines: &[Line]) -> String {
+    let deepest = lines.iter().map(|l| l.depth).max().unwrap_or(1).max(1) as f64;
+    let x = |depth: u8| 60.0 + 620.0 * depth as f64 / deepest;
+    let y = |error: f64| 40.0 + 340.0 * (-error.max(1e-16).log10() / 16.0).clamp(0.0, 1.0);
+    let mut svg = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 440\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"900\" height=\"440\" fill=\"white\"/>\n\
+         <path d=\"M60 40V380H680\" fill=\"none\" stroke=\"black\"/>\n\
+         <text x=\"370\" y=\"425\" text-anchor=\"middle\">depth (levels)</text>\n\
+         <text x=\"16\" y=\"210\" transform=\"rotate(-90 16 210)\" text-anchor=\"middle\">error against the definition</text>\n",
+    );
+    for depth in (0..=deepest as u8).step_by(5) {
+        svg += &format!("<text x=\"{:.0}\" y=\"398\" text-anchor=\"middle\">{depth}</text>\n", x(depth));
+    }
+    for power in (0..=16).step_by(4) {
+        let at = y(10f64.powi(-power)) + 4.0;
+        svg += &format!("<text x=\"54\" y=\"{at:.0}\" text-anchor=\"end\">1e-{power}</text>\n");
+    }
+    for (i, line) in lines.iter().enumerate() {
+        let (cx, cy) = (x(line.depth), y(line.error_vs_definition));
+        let at = 60 + 22 * i;
+        svg += &format!("<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"5\" fill=\"steelblue\"/>\n");
+        svg += &format!("<text x=\"{:.1}\" y=\"{:.1}\">{}</text>\n", cx + 7.0, cy - 4.0, i + 1);
+        svg += &format!("<text x=\"700\" y=\"{at}\" font-size=\"11\">{} {}</text>\n", i + 1, line.variant);
+    }
+    svg + "</svg>\n"
+}

@@ -1,0 +1,115 @@
+//! One variant on ciphertexts: a throwaway secret, exactly the keys that the tracer demands, the bootstraps of the plan,
+//! and the time from the first operation to the last. Nothing of it is written anywhere.
+
+use super::Case;
+use crate::{
+    Result,
+    host::{Device, Host, Job},
+    plan, random,
+};
+use kernel::{
+    arith::Arithmetic,
+    backend::Backend,
+    bootstrap::{Bootstrapper, Order},
+    ckks::{
+        Ckks,
+        encode::{MAX_BITS, decode, encode},
+        encrypt::{decrypt, encrypt},
+        keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
+        raise::RaiseKeys,
+    },
+    complex::Complex,
+    deep::{Deep, Placement},
+    embedding::fill_roots,
+    trace::{Demand, Trace},
+};
+use std::time::Instant;
+
+/// Seconds, and the decrypted weights.
+pub fn run(host: &Host, on: Device, case: &Case) -> Result<(f64, Vec<f64>)> {
+    host.run(on, Encrypted { host, case })
+}
+
+struct Encrypted<'a> {
+    host: &'a Host,
+    case: &'a Case,
+}
+
+impl Encrypted<'_> {
+    /// The placement, and the keys that it takes.
+    fn demand(&self) -> Result<(Placement, Demand)> {
+        let (params, entry) = (self.host.params(), &self.case.entry);
+        let (slots, top) = (params.slots(), params.top());
+        let (nodes, depth) = plan::graph(entry, slots)?;
+        let (placement, _, _) = plan::placed(&nodes, depth, params)?;
+        let mut trace = Trace::new(slots, None);
+        if placement.bootstraps() > 0 {
+            let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst)?;
+            trace.bootstrap_with(bootstrapper);
+        }
+        let mut deep = Deep::new(trace, placement.clone(), |tr: &mut Trace, x| tr.refresh(x, top));
+        let x = deep.inner.input(top);
+        let mut xs = vec![deep.input(x)?];
+        entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
+        let demand = deep.inner.demand().clone();
+        Ok((placement, demand))
+    }
+}
+
+impl Job for Encrypted<'_> {
+    type Output = (f64, Vec<f64>);
+
+    fn run<B: Backend>(self, mut be: B) -> Result<Self::Output> {
+        let (params, entry) = (self.host.params(), &self.case.entry);
+        let (n, slots, top) = (params.n(), params.slots(), params.top());
+        let (placement, demand) = self.demand()?;
+        let mut rng = random::generator()?;
+        let full = params.line().with(params.specials());
+        let mut coeffs = vec![0; n];
+        let sk = SecretKey::expand(&mut be, &SecretSeed::generate(&mut rng), full, &mut coeffs)?;
+        let mut keys = Keys::default();
+        let rotations = demand.rotations.iter().map(|(k, level)| (params.galois(*k), *level));
+        let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
+        for (g, level) in rotations.chain(conjugate) {
+            let (seed, what) = (random::bytes()?, (Switch::Galois(g), level));
+            let key = EvaluationKey::generate(&mut be, params, &sk, what, &seed, &mut rng, &mut coeffs)?;
+            keys.galois.insert(g, key);
+        }
+        if let Some(level) = demand.relin {
+            let (seed, what) = (random::bytes()?, (Switch::Relinearize, level));
+            keys.relin = Some(EvaluationKey::generate(&mut be, params, &sk, what, &seed, &mut rng, &mut coeffs)?);
+        }
+        if placement.bootstraps() > 0 {
+            let seed = random::bytes()?;
+            keys.raise = Some(RaiseKeys::generate(&mut be, params, &sk, &seed, &mut rng, &mut coeffs)?);
+        }
+
+        let mut roots = vec![Complex::default(); slots];
+        fill_roots(&mut roots);
+        let mut values: Vec<Complex> = self.case.input.iter().map(|x| Complex::from(*x)).collect();
+        encode(&roots, &mut values, params.scale(top), MAX_BITS, &mut coeffs)?;
+        let x = encrypt(&mut be, params, &sk, top, &mut coeffs, &random::bytes()?, &mut rng)?;
+
+        let mut ckks = Ckks::new(be, params, keys, 1)?;
+        if placement.bootstraps() > 0 {
+            ckks.bootstrap_with(slots, Order::SlotsToCoeffsFirst)?;
+        }
+        let mut deep = Deep::new(ckks, placement, |ev: &mut Ckks<'_, B>, x| ev.refresh(x, top));
+        let start = Instant::now();
+        let mut xs = vec![deep.input(x)?];
+        entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
+        deep.inner.be.submit()?;
+        let seconds = start.elapsed().as_secs_f64();
+
+        let mut words = vec![0; params.base().len() * n];
+        let mut weights = Vec::new();
+        for x in xs {
+            let x = deep.output(x)?;
+            decrypt(&mut deep.inner.be, params, &sk, &x, 0, &mut words, &mut coeffs)?;
+            decode(&roots, &coeffs, params.scale(x.level), &mut values)?;
+            weights = values.iter().map(|z| z.re).collect();
+        }
+        sk.wipe(&mut deep.inner.be)?;
+        Ok((seconds, weights))
+    }
+}

@@ -1,0 +1,196 @@
+//! A dry run without keys: what a circuit costs on a parameter set, where it bootstraps, what it needs in keys and
+//! memory, and how large its values get. Levels and costs come from the tracer, values from f64, both in one run.
+
+use crate::{Error, Result};
+use kernel::{
+    Result as KernelResult,
+    bootstrap::{Bootstrapper, Order},
+    circuits::catalogue::Entry,
+    deep::{
+        Deep, Node, Placement, TOP,
+        place::{cheapest, greedy},
+    },
+    pair::{Pair, Step},
+    params::Params,
+    plain::PlainVec,
+    trace::{Cost, Leveled, Trace},
+};
+use serde::{Deserialize, Serialize};
+use std::{cell::RefCell, rc::Rc};
+
+/// One step of a circuit: an operation that makes or changes a vector.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The operation.
+    pub op: &'static str,
+    /// The level that it works at.
+    pub level_before: u8,
+    /// The level of its result, after the bootstrap if there is one.
+    pub level_after: u8,
+    /// The least value in a slot.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+    /// Whether its result is bootstrapped.
+    pub bootstrap: bool,
+}
+
+/// What a circuit takes. The fields of its JSON are stable.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ledger {
+    /// The circuit.
+    pub circuit: String,
+    /// Levels from its inputs to its outputs.
+    pub depth: u8,
+    /// Products of two ciphertexts, those of bootstraps included.
+    pub mults: u32,
+    /// Relinearisations, rotations and conjugations, those of bootstraps included.
+    pub key_switches: u32,
+    /// Bootstraps, placed over the whole graph.
+    pub bootstraps: usize,
+    /// Bootstraps, if each stretch went on until the levels ran out.
+    pub bootstraps_greedy: usize,
+    /// Every rotation that needs a key.
+    pub rotations: Vec<i32>,
+    /// Evaluation keys in memory, each for the highest level where it is used.
+    pub key_bytes: u64,
+    /// Keys, and the most vectors alive at once as ciphertexts of the highest message level.
+    pub peak_bytes: u64,
+    /// Predicted from measured operations; `null` without them.
+    pub seconds: Option<f64>,
+    /// Step by step.
+    pub steps: Vec<Row>,
+}
+
+/// The figures that `polyformer bench --json` prints, as far as a prediction needs them.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Figure {
+    /// The operation.
+    pub op: String,
+    /// Primes of Q where it was measured.
+    pub limbs: usize,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+type Lockstep<W> = Pair<Trace, PlainVec<f64>, W>;
+type Values = (Leveled, Vec<f64>);
+
+fn nothing(_: &mut Trace, _: &mut PlainVec<f64>, _: Step, _: &Leveled, _: &Vec<f64>) -> KernelResult<()> {
+    Ok(())
+}
+
+/// The graph of a circuit, and its depth.
+pub fn graph(entry: &Entry, slots: usize) -> Result<(Vec<Node>, u8)> {
+    let mut deep = Deep::new(Trace::new(slots, None), Placement::none(TOP), |_, x| Ok(x));
+    let mut xs = Vec::new();
+    for _ in 0..entry.circuit.inputs() {
+        let x = deep.inner.input(TOP);
+        xs.push(deep.input(x)?);
+    }
+    entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
+    let depth = deep.nodes().iter().map(|n| n.depth).max().unwrap_or(0);
+    Ok((deep.into_parts().1, depth))
+}
+
+/// Where a graph of this depth is bootstrapped on these parameters, the number of bootstraps if done greedily, and the
+/// level of its inputs.
+pub fn placed(nodes: &[Node], depth: u8, params: &Params) -> Result<(Placement, usize, u8)> {
+    let top = params.top();
+    if depth <= top {
+        return Ok((Placement::none(top), 0, top));
+    }
+    let floor = params.bootstrap().map(|b| b.slots_to_coeffs).ok_or_else(|| {
+        let what = format!("depth {depth} needs bootstrapping: the parameters have {top} levels and no bootstrap");
+        Error::usage("circuit", what)
+    })?;
+    let reach = top - floor;
+    let late = greedy(nodes, reach, reach)?.bootstraps();
+    Ok((cheapest(nodes, reach, reach)?.raised(floor), late, top))
+}
+
+/// Runs `entry` on `inputs` (one vector each, as [`Entry::sample`] makes them) over the parameters.
+pub fn plan(
+    entry: &Entry,
+    params: &Params,
+    inputs: &[Vec<f64>],
+    figures: &[Figure],
+) -> Result<(Ledger, Vec<Vec<f64>>)> {
+    let slots = params.slots();
+    let (nodes, depth) = graph(entry, slots)?;
+    let (placement, late, top) = placed(&nodes, depth, params)?;
+    let mut trace = Trace::new(slots, None);
+    if placement.bootstraps() > 0 {
+        let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst)?;
+        trace.bootstrap_with(bootstrapper);
+    }
+    let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
+    let pair = Pair::new(trace, PlainVec::<f64>::with_slots(slots), nothing);
+    let refresh = |pair: &mut Lockstep<_>, (x, v): Values| {
+        let x = kernel::arith::Arithmetic::refresh(&mut pair.left, x, top)?;
+        Ok((x, v))
+    };
+    let mut deep = Deep::new(pair, placement.clone(), refresh);
+    let (seen, place) = (rows.clone(), placement.clone());
+    deep.watch(Box::new(move |pair, node: &Node, (x, v): &Values| {
+        let level_after = kernel::arith::Arithmetic::level(&pair.left, x);
+        let index = seen.borrow().len();
+        let bootstrap = place.refreshes(index);
+        let before = if node.product { place.level(node.depth - 1).ok() } else { None };
+        let level_before = before.unwrap_or(if bootstrap { place.level(node.depth).unwrap_or(0) } else { level_after });
+        let least = v.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = v.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        seen.borrow_mut().push(Row { op: node.name, level_before, level_after, least, most, bootstrap });
+    }));
+    let mut xs = Vec::new();
+    for input in inputs {
+        let x = deep.inner.left.input(top);
+        xs.push(deep.input((x, input.clone()))?);
+    }
+    entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
+    let mut results = Vec::new();
+    for x in xs {
+        results.push(deep.output(x)?.1);
+    }
+    let trace = &deep.inner.left;
+    let (cost, demand) = (trace.cost(), trace.demand().clone());
+    drop(deep);
+    let n = params.n() as u64;
+    let key = |level: u8| {
+        let (q, pq) = (params.q(level).len(), params.pq(level).len());
+        (q.div_ceil(params.alpha().max(1) as usize) * 2 * pq) as u64 * n * 4
+    };
+    let levels = demand.rotations.values().copied().chain(demand.relin).chain(demand.conjugate);
+    let key_bytes: u64 = levels.map(key).sum();
+    let vector = 2 * params.q(top).len() as u64 * n * 4;
+    let steps = rows.take();
+    let ledger = Ledger {
+        circuit: entry.name.into(),
+        depth,
+        mults: cost.mul,
+        key_switches: cost.key_switch,
+        bootstraps: placement.bootstraps(),
+        bootstraps_greedy: late,
+        rotations: demand.rotations.keys().copied().collect(),
+        key_bytes,
+        peak_bytes: key_bytes + cost.peak as u64 * vector,
+        seconds: seconds(&cost, figures, mean_limbs(&steps, params)),
+        steps,
+    };
+    Ok((ledger, results))
+}
+
+/// Primes of Q at the mean level of the products.
+fn mean_limbs(steps: &[Row], params: &Params) -> f64 {
+    let products = steps.iter().filter(|s| s.op == "rescale");
+    let (sum, count) = products.fold((0, 0), |(sum, count), s| (sum + params.q(s.level_before).len(), count + 1));
+    sum as f64 / count.max(1) as f64
+}
+
+/// Key switches, plaintext products and rescales at their measured speed, in proportion to the limbs.
+fn seconds(cost: &Cost, figures: &[Figure], limbs: f64) -> Option<f64> {
+    let one = |op: &str| figures.iter().find(|f| f.op == op).map(|f| f.seconds * limbs / f.limbs.max(1) as f64);
+    let (switch, plain, rescale) = (one("key_switch")?, one("mul_plain")?, one("rescale")?);
+    let (plains, rescales) = (cost.mul_plain + cost.mul_const + 2 * cost.mul, cost.rescale);
+    Some(cost.key_switch as f64 * switch + plains as f64 * plain + rescales as f64 * rescale)
+}

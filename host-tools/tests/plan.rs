@@ -1,0 +1,108 @@
+//! `plan` and `compare` as their users meet them: the keys of their JSON, their numbers, and errors in one line.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_polyformer")).args(args).output().unwrap()
+}
+
+/// The lines of a run that must succeed, as JSON.
+fn json(args: &[&str]) -> Vec<Value> {
+    let out = run(args);
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+fn bad(args: &[&str]) -> String {
+    let out = run(args);
+    assert_eq!((out.status.code(), out.stdout.len()), (Some(2), 0), "{args:?}");
+    let line = String::from_utf8(out.stderr).unwrap();
+    assert!(line.starts_with("error: ") && line.lines().count() == 1, "{line}");
+    line
+}
+
+#[test]
+fn compare_prints_one_object_a_variant_and_keeps_its_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let svg = folder.path().join("picture.svg");
+    let lines = json(&["compare", "--json", "--length", "64", "--svg", svg.to_str().unwrap()]);
+    let keys = [
+        "variant",
+        "depth",
+        "mults",
+        "key_switches",
+        "bootstraps",
+        "error_vs_softmax",
+        "error_vs_definition",
+        "certified_error",
+        "seconds",
+    ];
+    for line in &lines {
+        assert!(keys.iter().all(|k| line.get(k).is_some()) && line.as_object().unwrap().len() == keys.len());
+        if let Some(sure) = line["certified_error"].as_f64() {
+            assert!(line["error_vs_definition"].as_f64().unwrap() <= sure + 1e-12, "{line}");
+        }
+    }
+    let depth = |name: &str| lines.iter().find(|l| l["variant"] == name).unwrap()["depth"].as_u64().unwrap();
+    assert_eq!(depth("power_softmax_published"), 27);
+    assert!(depth("power_softmax") <= 17 && depth("power_softmax_length_agnostic") <= 12);
+    assert!(std::fs::read_to_string(svg).unwrap().starts_with("<svg"));
+}
+
+#[test]
+fn scores_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scores.txt");
+    std::fs::write(&path, "0.5, 1 -2 0\n1 1 1 1\n").unwrap();
+    assert_eq!(json(&["compare", "--json", "--scores", path.to_str().unwrap()]).len(), 14);
+    std::fs::write(&path, "0.5 1 -2\n").unwrap();
+    assert!(bad(&["compare", "--scores", path.to_str().unwrap()]).contains("rows of 3 scores"));
+    std::fs::write(&path, "0.5 1\n0.5 x\n").unwrap();
+    assert!(bad(&["compare", "--scores", path.to_str().unwrap()]).contains("line 2"));
+}
+
+#[test]
+fn plan_prints_a_ledger() {
+    let keys = ["depth", "key_switches", "bootstraps", "rotations", "key_bytes", "peak_bytes", "seconds", "steps"];
+    for (name, bootstraps) in [("power_softmax_published", true), ("gelu", false)] {
+        let lines = json(&["plan", name, "--json"]);
+        let ledger = &lines[0];
+        assert!(lines.len() == 1 && keys.iter().all(|k| ledger.get(k).is_some()));
+        let (planned, greedy) = (&ledger["bootstraps"], &ledger["bootstraps_greedy"]);
+        assert_eq!(planned.as_u64().unwrap() > 0, bootstraps);
+        assert!(planned.as_u64() <= greedy.as_u64());
+        let steps = ledger["steps"].as_array().unwrap();
+        let marked = steps.iter().filter(|s| s["bootstrap"] == true).count();
+        assert_eq!(marked as u64, planned.as_u64().unwrap());
+        assert!(steps.iter().all(|s| s["least"].as_f64() <= s["most"].as_f64()));
+        let last = steps.last().unwrap();
+        assert!(last["level_after"].as_u64() <= last["level_before"].as_u64());
+        assert!(ledger["seconds"].is_null());
+    }
+    assert!(bad(&["plan", "nothing"]).contains("no such circuit"));
+    assert!(bad(&["plan", "power_softmax_published", "--preset", "L15"]).contains("depth 27 needs bootstrapping"));
+}
+
+#[test]
+fn seconds_are_predicted_from_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("figures.json");
+    let line = |op: &str, s: f64| format!("{{\"op\":\"{op}\",\"limbs\":20,\"seconds\":{s},\"other\":1}}\n");
+    let text = line("key_switch", 0.1) + &line("mul_plain", 0.01) + &line("rescale", 0.01);
+    std::fs::write(&path, text).unwrap();
+    let ledger = &json(&["plan", "gelu", "--json", "--figures", path.to_str().unwrap()])[0];
+    let seconds = ledger["seconds"].as_f64().unwrap();
+    assert!((0.3..3.0).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn a_variant_runs_on_ciphertexts() {
+    let lines = json(&["compare", "--preset", "L14", "--variant", "bpmax", "--run", "--json"]);
+    let number = |key: &str| lines[0][key].as_f64().unwrap();
+    assert_eq!(lines.len(), 1);
+    assert!(number("seconds") > 0.0 && number("error_vs_definition") < 1e-5, "{}", lines[0]);
+    assert!(bad(&["compare", "--variant", "nothing"]).contains("no such variant"));
+}

@@ -1,0 +1,302 @@
+//! Circuits deeper than the chain. A circuit sees as many levels as it likes; underneath, values are bootstrapped where
+//! a [`place::Placement`] says. Circuits stay free of bootstraps, and where they are is decided over the whole graph.
+//!
+//! A placement is a list of cuts in depth and a set of values. Operands of products at depth u are lowered to one
+//! level, which follows from u and the last cut at or before it; so everything that a sum of products adds sits at
+//! one level. A value in the set is bootstrapped when it is made. [`Deep`] also records the graph, which
+//! [`place`] reads: run once over a tracer to record, place, and run again over anything.
+
+use crate::{
+    arith::{Arithmetic, Transform},
+    error::{Error, Result},
+};
+use alloc::{boxed::Box, vec, vec::Vec};
+
+pub mod place;
+
+pub use place::Placement;
+
+/// The level that a circuit sees before anything is multiplied.
+pub const TOP: u8 = 250;
+
+/// How a value came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Products before it on its longest path.
+    pub depth: u8,
+    /// Whether it was rescaled: its operands were lowered to the level of depth `depth` - 1.
+    pub product: bool,
+    /// The values that it was made of.
+    pub operands: Vec<usize>,
+    /// What made it.
+    pub name: &'static str,
+}
+
+/// A value, its place in the graph, and the depth at which the circuit sees it.
+#[derive(Debug)]
+pub struct Value<S> {
+    inner: Option<S>, // always there between calls
+    origin: usize,
+    depth: u8,
+}
+
+/// A product with its operands.
+#[derive(Debug)]
+pub struct DeepWide<W> {
+    inner: W,
+    operands: Vec<usize>,
+    depth: u8,
+}
+
+/// Rotations and their origin.
+#[derive(Debug)]
+pub struct DeepHoisted<H> {
+    inner: H,
+    origin: usize,
+    depth: u8,
+}
+
+/// Sees every value when it is made.
+pub type Watch<'w, A> = Box<dyn FnMut(&A, &Node, &<A as Arithmetic>::Slots) + 'w>;
+
+/// Runs circuits on `A` with the bootstraps of a placement; `refresh(evaluator, value)` does one.
+pub struct Deep<'w, A: Arithmetic, R> {
+    /// What it runs on.
+    pub inner: A,
+    refresh: R,
+    placement: Placement,
+    nodes: Vec<Node>,
+    watch: Option<Watch<'w, A>>,
+}
+
+impl<'w, A, R> Deep<'w, A, R>
+where
+    A: Arithmetic,
+    R: FnMut(&mut A, A::Slots) -> Result<A::Slots>,
+{
+    /// Over `inner`.
+    pub fn new(inner: A, placement: Placement, refresh: R) -> Self {
+        Self { inner, refresh, placement, nodes: Vec::new(), watch: None }
+    }
+
+    /// From now on `watch` sees every value, after its bootstrap if it has one.
+    pub fn watch(&mut self, watch: Watch<'w, A>) {
+        self.watch = Some(watch);
+    }
+
+    /// An input of the circuit.
+    pub fn input(&mut self, x: A::Slots) -> Result<Value<A::Slots>> {
+        self.made("input", x, 0, false, vec![])
+    }
+
+    /// A result of the circuit.
+    pub fn output(&self, x: Value<A::Slots>) -> Result<A::Slots> {
+        x.inner.ok_or(Error::NotFinite { slot: 0 })
+    }
+
+    /// The graph so far; a value's place is its index.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The evaluator underneath, and the graph.
+    pub fn into_parts(self) -> (A, Vec<Node>) {
+        (self.inner, self.nodes)
+    }
+
+    /// A new value, bootstrapped if the placement says so.
+    fn made(
+        &mut self,
+        name: &'static str,
+        x: A::Slots,
+        depth: u8,
+        product: bool,
+        operands: Vec<usize>,
+    ) -> Result<Value<A::Slots>> {
+        let origin = self.nodes.len();
+        let node = Node { depth, product, operands, name };
+        let inner = if self.placement.refreshes(origin) { (self.refresh)(&mut self.inner, x)? } else { x };
+        if let Some(watch) = &mut self.watch {
+            watch(&self.inner, &node, &inner);
+        }
+        self.nodes.push(node);
+        Ok(Value { inner: Some(inner), origin, depth })
+    }
+
+    /// x, changed in place, is a new value.
+    fn changed(&mut self, name: &'static str, x: &mut Value<A::Slots>, operands: Vec<usize>) -> Result<()> {
+        let inner = x.inner.take().ok_or(Error::NotFinite { slot: 0 })?;
+        *x = self.made(name, inner, x.depth, false, operands)?;
+        Ok(())
+    }
+
+    fn held(x: &Value<A::Slots>) -> Result<&A::Slots> {
+        x.inner.as_ref().ok_or(Error::NotFinite { slot: 0 }) // cannot be missing: see the field
+    }
+
+    /// A copy of x at the level of operands at its depth.
+    fn operand(&mut self, x: &Value<A::Slots>) -> Result<A::Slots> {
+        let copy = self.inner.copy(Self::held(x)?)?;
+        self.inner.level_down(copy, self.placement.level(x.depth)?)
+    }
+
+    fn wide(&self, inner: A::Wide, operands: Vec<usize>, depth: u8) -> DeepWide<A::Wide> {
+        DeepWide { inner, operands, depth }
+    }
+
+    /// x = x op y, both at the lower of their levels.
+    fn combined(
+        &mut self,
+        name: &'static str,
+        x: &mut Value<A::Slots>,
+        y: &Value<A::Slots>,
+        op: fn(&mut A, &mut A::Slots, &A::Slots) -> Result<()>,
+    ) -> Result<()> {
+        same(x.depth, y.depth)?;
+        let mut a = x.inner.take().ok_or(Error::NotFinite { slot: 0 })?;
+        let b = Self::held(y)?;
+        let (of_a, of_b) = (self.inner.level(&a), self.inner.level(b));
+        if of_a == of_b {
+            op(&mut self.inner, &mut a, b)?;
+        } else {
+            a = self.inner.level_down(a, of_a.min(of_b))?;
+            let b = self.inner.copy(b)?;
+            let b = self.inner.level_down(b, of_a.min(of_b))?;
+            op(&mut self.inner, &mut a, &b)?;
+        }
+        *x = self.made(name, a, x.depth, false, vec![x.origin, y.origin])?;
+        Ok(())
+    }
+}
+
+fn same(left: u8, right: u8) -> Result<()> {
+    if left == right { Ok(()) } else { Err(Error::LevelMismatch { left: TOP - left, right: TOP - right }) }
+}
+
+fn depth_of(level: u8) -> Result<u8> {
+    TOP.checked_sub(level).ok_or(Error::LevelExhausted { need: level, have: TOP })
+}
+
+impl<A, R> Arithmetic for Deep<'_, A, R>
+where
+    A: Arithmetic,
+    R: FnMut(&mut A, A::Slots) -> Result<A::Slots>,
+{
+    type Slots = Value<A::Slots>;
+    type Wide = DeepWide<A::Wide>;
+    type Plain = A::Plain;
+    type Hoisted = DeepHoisted<A::Hoisted>;
+
+    fn slots(&self) -> usize {
+        self.inner.slots()
+    }
+    fn level(&self, x: &Self::Slots) -> u8 {
+        TOP - x.depth
+    }
+    fn encode(&mut self, values: &[f64], level: u8) -> Result<A::Plain> {
+        let level = self.placement.level(depth_of(level)?)?;
+        self.inner.encode(values, level)
+    }
+    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<A::Plain> {
+        let level = self.placement.level(depth_of(level)?)?;
+        self.inner.encode_diagonal(values, level)
+    }
+
+    fn copy(&mut self, x: &Self::Slots) -> Result<Self::Slots> {
+        Ok(Value { inner: Some(self.inner.copy(Self::held(x)?)?), origin: x.origin, depth: x.depth })
+    }
+    fn add(&mut self, x: &mut Self::Slots, y: &Self::Slots) -> Result<()> {
+        self.combined("add", x, y, A::add)
+    }
+    fn sub(&mut self, x: &mut Self::Slots, y: &Self::Slots) -> Result<()> {
+        self.combined("sub", x, y, A::sub)
+    }
+    /// Made at the level of products, for which p was encoded.
+    fn add_plain(&mut self, x: &mut Self::Slots, p: &A::Plain) -> Result<()> {
+        let mut sum = self.operand(x)?;
+        self.inner.add_plain(&mut sum, p)?;
+        let mut made = self.made("add_plain", sum, x.depth, false, vec![x.origin])?;
+        core::mem::swap(x, &mut made);
+        Ok(())
+    }
+    fn neg(&mut self, x: &mut Self::Slots) -> Result<()> {
+        if let Some(inner) = &mut x.inner {
+            self.inner.neg(inner)?;
+        }
+        self.changed("neg", x, vec![x.origin])
+    }
+    fn add_const(&mut self, x: &mut Self::Slots, c: f64) -> Result<()> {
+        if let Some(inner) = &mut x.inner {
+            self.inner.add_const(inner, c)?;
+        }
+        self.changed("add_const", x, vec![x.origin])
+    }
+    fn mul_int(&mut self, x: &mut Self::Slots, k: i32) -> Result<()> {
+        if let Some(inner) = &mut x.inner {
+            self.inner.mul_int(inner, k)?;
+        }
+        self.changed("mul_int", x, vec![x.origin])
+    }
+
+    fn mul(&mut self, x: &Self::Slots, y: &Self::Slots) -> Result<Self::Wide> {
+        same(x.depth, y.depth)?;
+        let a = self.operand(x)?;
+        let w = if core::ptr::eq(x, y) {
+            self.inner.mul(&a, &a)?
+        } else {
+            let b = self.operand(y)?;
+            self.inner.mul(&a, &b)?
+        };
+        Ok(self.wide(w, vec![x.origin, y.origin], x.depth))
+    }
+    fn mul_plain(&mut self, x: &Self::Slots, p: &A::Plain) -> Result<Self::Wide> {
+        let a = self.operand(x)?;
+        let w = self.inner.mul_plain(&a, p)?;
+        Ok(self.wide(w, vec![x.origin], x.depth))
+    }
+    fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide> {
+        let a = self.operand(x)?;
+        let w = self.inner.mul_const(&a, c)?;
+        Ok(self.wide(w, vec![x.origin], x.depth))
+    }
+    fn accumulate(&mut self, w: &mut Self::Wide, v: Self::Wide) -> Result<()> {
+        same(w.depth, v.depth)?;
+        w.operands.extend(v.operands);
+        self.inner.accumulate(&mut w.inner, v.inner)
+    }
+    fn rescale(&mut self, w: Self::Wide) -> Result<Self::Slots> {
+        let x = self.inner.rescale(w.inner)?;
+        self.made("rescale", x, w.depth + 1, true, w.operands)
+    }
+
+    fn rotate(&mut self, x: &Self::Slots, k: i32) -> Result<Self::Slots> {
+        let turned = self.inner.rotate(Self::held(x)?, k)?;
+        self.made("rotate", turned, x.depth, false, vec![x.origin])
+    }
+    /// Made at the level of products: diagonals may follow.
+    fn hoist(&mut self, x: &Self::Slots, steps: &[i32]) -> Result<Self::Hoisted> {
+        let a = self.operand(x)?;
+        let at = self.made("hoist", a, x.depth, false, vec![x.origin])?;
+        Ok(DeepHoisted { inner: self.inner.hoist(Self::held(&at)?, steps)?, origin: at.origin, depth: x.depth })
+    }
+    fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots> {
+        let x = self.inner.hoisted(&h.inner, k)?;
+        self.made("hoisted", x, h.depth, false, vec![h.origin])
+    }
+    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, A::Plain>) -> Result<Self::Wide> {
+        let w = self.inner.transform(&h.inner, map)?;
+        Ok(self.wide(w, vec![h.origin], h.depth))
+    }
+    /// Only what the circuit sees: the value itself is lowered when it is multiplied.
+    fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
+        let depth = depth_of(level)?;
+        if depth < x.depth {
+            return Err(Error::LevelExhausted { need: level, have: TOP - x.depth });
+        }
+        Ok(Value { depth, ..x })
+    }
+    /// Nothing: there are always levels.
+    fn refresh(&mut self, x: Self::Slots, _: u8) -> Result<Self::Slots> {
+        Ok(x)
+    }
+}
