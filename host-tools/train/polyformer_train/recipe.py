@@ -25,9 +25,9 @@ class Recipe:
     name: str
     seed: int = 20
     vocabulary: int = 3000
-    edits: int = 2
-    crossings: int = 2
-    activation_degree: int = 4
+    edits: int = 1
+    crossings: int = 1
+    activation_degree: int = 2
     activation_range: float = 4.0
     epsilon: float = 0.02
     norm_epsilon: float = 1e-2

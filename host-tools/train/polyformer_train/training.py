@@ -16,16 +16,18 @@ from .distil import pad
 from .ranges import Losses, Ranges
 
 BOUNDS = {
-    "scores": (-math.inf, 1.0),
+    "scores": (-math.inf, 0.9),
     "denominator": (0.0, 0.3),
-    "variance": (0.5, 4.0),
-    "activation": (-3.5, 3.5),
+    "variance": (0.7, 2.5),
+    "activation": (-3.0, 3.0),
+    "residual": (-4.0, 4.0),
 }
+WEIGHTS = {"denominator": 4.0, "scores": 2.0}
 
 
 @dataclass
 class Schedule:
-    passes: float = 10
+    passes: float = 4
     polynomial_share: float = 0.3  # of the passes, at the end
     batch: int = 64
     rate: float = 2e-3
@@ -41,6 +43,7 @@ class Schedule:
     inverse_sqrt_degree: int = 7
     word_dropout: float = 0.05
     bounds: dict = field(default_factory=lambda: dict(BOUNDS))
+    weights: dict = field(default_factory=lambda: dict(WEIGHTS))
 
 
 @dataclass
@@ -70,7 +73,7 @@ def fit(model, corpus, schedule, seed, device="cpu", log=print):
     total = int(s.passes * a_pass)
     switch = None if exact else int(total * (1.0 - s.polynomial_share))
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: _rate(i, total, s.warmup))
-    losses = Losses(s.bounds) if not exact else None
+    losses = Losses(s.bounds, s.weights) if not exact else None
     started, step, measured, running = time.process_time(), 0, None, 0.0
     while step < total:
         for rows in _batches(corpus.ids, s.batch):
