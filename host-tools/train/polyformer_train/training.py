@@ -16,18 +16,18 @@ from .distil import pad
 from .ranges import Losses, Ranges
 
 BOUNDS = {
-    "scores": (-math.inf, 0.9),
-    "denominator": (0.0, 0.3),
-    "variance": (0.7, 2.5),
-    "activation": (-3.0, 3.0),
-    "residual": (-4.0, 4.0),
+    "scores": (-math.inf, 1.0),
+    "denominator": (0.0, 0.35),
+    "variance": (0.6, 3.0),
+    "activation": (-3.3, 3.3),
+    "residual": (-5.0, 5.0),
 }
 WEIGHTS = {"denominator": 4.0, "scores": 2.0}
 
 
 @dataclass
 class Schedule:
-    passes: float = 4
+    passes: float = 4.5
     polynomial_share: float = 0.3  # of the passes, at the end
     batch: int = 64
     rate: float = 2e-3
@@ -40,7 +40,7 @@ class Schedule:
     penalty: float = 1.0
     margin: float = 1.3
     reciprocal_degree: int = 7
-    inverse_sqrt_degree: int = 7
+    inverse_sqrt_degree: int = 3
     word_dropout: float = 0.05
     bounds: dict = field(default_factory=lambda: dict(BOUNDS))
     weights: dict = field(default_factory=lambda: dict(WEIGHTS))
