@@ -44,7 +44,10 @@ class Teacher:
 
     @torch.no_grad()
     def word_vectors(self, pieces, width):
-        """A start for the student's embedding: each piece's mean teacher vector, the leading `width` principal axes."""
+        """A start for the student's embedding: each piece's mean teacher vector on the leading `width` principal axes.
+
+        The axes are then turned at random: principal ones differ in size, and one large feature widens every range.
+        """
         table = self.model.get_input_embeddings().weight.detach().cpu()
         rows = []
         for piece in pieces:
@@ -56,7 +59,8 @@ class Teacher:
         rows = torch.stack(rows)
         rows = rows - rows.mean(0)
         _, _, axes = torch.linalg.svd(rows.double(), full_matrices=False)
-        projected = (rows.double() @ axes[:width].T).float()
+        turn, _ = torch.linalg.qr(torch.randn(width, width, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+        projected = (rows.double() @ axes[:width].T @ turn).float()
         return projected / projected.std()
 
 

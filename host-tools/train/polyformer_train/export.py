@@ -74,7 +74,10 @@ def save(folder, poly, exact, tokenizer, labels, ranges, extra):
 
 def _polynomials(layer):
     def of(norm):
-        return None if norm is None else norm.inverse_sqrt.polynomial.to_json()
+        if norm is None:
+            return None
+        p = norm.inverse_sqrt.polynomial
+        return p.to_json() | {"at_zero": p(0.0)}
 
     return {
         "reciprocal": layer.reciprocal.polynomial.to_json(),

@@ -71,7 +71,7 @@ class Layer(nn.Module):
         h = self.norm_feed_forward(x, taps, f"{name}.norm_feed_forward", rows)
         a = self.up(h)
         _see(taps, f"{name}.feed_forward.activation", a, rows)
-        x = x + dropout(_centre(self.down(dropout(self.activation(a)))))
+        x = x + dropout(_centre(self.down(self.activation(a))))
         _see(taps, f"{name}.feed_forward.residual", x, rows)
         return x
 

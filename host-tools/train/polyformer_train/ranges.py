@@ -8,7 +8,9 @@ import torch
 
 
 class Losses:
-    """Mean squared excess over (lo, hi) per place; `bounds` maps a name's last part, or the whole name, to (lo, hi).
+    """Mean squared excess over (lo, hi) per place, and a fiftieth of the worst one, since ranges are made by outliers.
+
+    `bounds` maps a name's last part, or the whole name, to (lo, hi); `weights` its last part to a factor.
 
     For scores it is the row maximum that is held (the loss on ||x||_inf), for everything else each element.
     """
@@ -30,7 +32,7 @@ class Losses:
             mean = square.sum() / keep.sum().clamp_min(1.0)
         else:
             mean = square.mean()
-        self.terms.append(self.weights.get(kind, 1.0) * (mean + 0.01 * square.amax()))
+        self.terms.append(self.weights.get(kind, 1.0) * (mean + 0.02 * square.amax()))
 
     def take(self):
         """The sum of all terms since the last call."""

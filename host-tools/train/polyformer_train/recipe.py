@@ -26,10 +26,10 @@ class Recipe:
     seed: int = 20
     vocabulary: int = 3000
     edits: int = 2
-    crossings: int = 2
-    activation_degree: int = 4
+    crossings: int = 1
+    activation_degree: int = 2
     activation_range: float = 4.0
-    epsilon: float = 0.02
+    epsilon: float = 0.03
     norm_epsilon: float = 1e-2
     dropout: float = 0.1
     schedule: Schedule = field(default_factory=Schedule)

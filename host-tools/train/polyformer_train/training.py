@@ -17,15 +17,17 @@ from .ranges import Losses, Ranges
 
 BOUNDS = {
     "scores": (-math.inf, 1.0),
-    "denominator": (0.0, 0.3),
-    "variance": (0.5, 4.0),
-    "activation": (-3.5, 3.5),
+    "denominator": (0.0, 0.35),
+    "variance": (0.6, 3.0),
+    "activation": (-3.3, 3.3),
+    "residual": (-5.0, 5.0),
 }
+WEIGHTS = {"denominator": 4.0, "scores": 2.0}
 
 
 @dataclass
 class Schedule:
-    passes: float = 10
+    passes: float = 4.5
     polynomial_share: float = 0.3  # of the passes, at the end
     batch: int = 64
     rate: float = 2e-3
@@ -38,9 +40,10 @@ class Schedule:
     penalty: float = 1.0
     margin: float = 1.3
     reciprocal_degree: int = 7
-    inverse_sqrt_degree: int = 7
+    inverse_sqrt_degree: int = 3
     word_dropout: float = 0.05
     bounds: dict = field(default_factory=lambda: dict(BOUNDS))
+    weights: dict = field(default_factory=lambda: dict(WEIGHTS))
 
 
 @dataclass
@@ -70,7 +73,7 @@ def fit(model, corpus, schedule, seed, device="cpu", log=print):
     total = int(s.passes * a_pass)
     switch = None if exact else int(total * (1.0 - s.polynomial_share))
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: _rate(i, total, s.warmup))
-    losses = Losses(s.bounds) if not exact else None
+    losses = Losses(s.bounds, s.weights) if not exact else None
     started, step, measured, running = time.process_time(), 0, None, 0.0
     while step < total:
         for rows in _batches(corpus.ids, s.batch):

@@ -20,7 +20,7 @@ def main():
     arguments.add_argument("--device", default="cpu")
     given = arguments.parse_args()
     train, dev = (data.read_tsv(Path(given.data) / f"sst2/{part}.tsv") for part in ("train", "dev"))
-    run(Recipe("sst2", vocabulary=4000), train, dev, given.out, given.cache, given.device)
+    run(Recipe("sst2", vocabulary=8000), train, dev, given.out, given.cache, given.device)
 
 
 if __name__ == "__main__":
