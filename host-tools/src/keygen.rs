@@ -81,7 +81,7 @@ const MOST_WORKERS: usize = 4;
 /// The keys that bootstrapping full slots needs, beside those of ModRaise.
 pub fn demand_of_bootstrapping(params: &Params, order: Order) -> Result<Demand> {
     let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order)?;
+    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order, 1.0)?;
     Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
 }
 

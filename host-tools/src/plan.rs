@@ -121,7 +121,7 @@ pub fn plan(
     let (placement, late, top) = placed(&nodes, depth, params)?;
     let mut trace = Trace::new(slots, None);
     if placement.bootstraps() > 0 {
-        let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst)?;
+        let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst, 1.0)?;
         trace.bootstrap_with(bootstrapper);
     }
     let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));

@@ -56,18 +56,30 @@ pub struct Bootstrapper<P> {
 }
 
 impl<P> Bootstrapper<P> {
-    /// For vectors of period `slots`, a power of two of at least 4.
-    pub fn new<A: Raise<Plain = P>>(ev: &mut A, params: &Params, slots: usize, order: Order) -> Result<Self> {
+    /// For vectors of period `slots`, a power of two of at least 4, and values in \[-range, range\] (real and imaginary
+    /// part). The error is `range` times that at 1.
+    pub fn new<A: Raise<Plain = P>>(
+        ev: &mut A,
+        params: &Params,
+        slots: usize,
+        order: Order,
+        range: f64,
+    ) -> Result<Self> {
         let Bootstrap { coeffs_to_slots, slots_to_coeffs, .. } = params.bootstrap().ok_or(Error::NoBootstrap)?;
         let (all, top, highest) = (params.slots(), params.top(), params.highest());
         if !slots.is_power_of_two() || slots < 4 || slots > all {
             return Err(Error::Slots { given: slots, slots: all });
         }
+        if !(range > 0.0 && range.is_finite()) {
+            return Err(Error::BadRange { lo: -range, hi: range });
+        }
+        // SlotsToCoeffs, if it comes first, brings the values into [-1, 1]; else there is less to multiply by
+        let (before, after) = if order == Order::SlotsToCoeffsFirst { (range, 1.0) } else { (1.0, range) };
         let scale = params.scale(0);
         let q0: f64 = params.base().iter().map(|m| params.moduli()[m].q() as f64).product();
-        let shift = libm::floor(libm::log2(q0 / scale) - RATIO_BITS).max(0.0) as u32;
+        let shift = libm::floor(libm::log2(q0 / scale / after) - RATIO_BITS).max(0.0) as u32;
         let headroom = if order == Order::ModRaiseFirst { libm::exp2(HEADROOM_BITS as f64) } else { 1.0 };
-        let amplitude = headroom * q0 / (2.0 * core::f64::consts::PI * scale * libm::exp2(shift as f64));
+        let amplitude = before * headroom * q0 / (2.0 * core::f64::consts::PI * scale * libm::exp2(shift as f64));
         let sine = Sine::new(REACH, DEGREE, amplitude, params.exit_ratio(top + 1))?;
         let mut roots = vec![Complex::default(); slots];
         fill_roots(&mut roots);
@@ -76,7 +88,7 @@ impl<P> Bootstrapper<P> {
         let copies = (all / slots) as f64;
         let up = params.scale(highest) / q0 * sine.input_factor() / 2.0 / copies;
         let up = factor(&roots, slots, coeffs_to_slots as usize, Direction::CoeffsToSlots, up);
-        let down = factor(&roots, slots, slots_to_coeffs as usize, Direction::SlotsToCoeffs, 1.0 / headroom);
+        let down = factor(&roots, slots, slots_to_coeffs as usize, Direction::SlotsToCoeffs, 1.0 / headroom / before);
         let (input, down_from) = match order {
             Order::SlotsToCoeffsFirst => (slots_to_coeffs, slots_to_coeffs),
             Order::ModRaiseFirst => (0, top),
@@ -119,7 +131,7 @@ impl<P> Bootstrapper<P> {
         self.input
     }
 
-    /// The same values, in \[-1, 1\] (real and imaginary part), at the level that [`Order`] says.
+    /// The same values, at the level that [`Order`] says.
     pub fn refresh<A: Raise<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         let mut x = ev.level_down(x, self.input)?;
         if self.order == Order::SlotsToCoeffsFirst {

@@ -118,7 +118,7 @@ pub struct Model {
     pub layers: Vec<Layer>,
     /// From the last activations, and from x: what is left of the network, one linear map each.
     pub classify: [Matrix; 2],
-    /// The largest |x| between layers, for bootstrapping.
+    /// The largest value that is ever refreshed, for bootstrapping.
     pub range: f64,
 }
 
@@ -181,8 +181,8 @@ pub trait Engine {
     fn add(&mut self, x: &mut Self::Tensor, y: Self::Tensor) -> Result<()>;
     /// The mean over tokens of the sum of maps\[i\] xs\[i\].
     fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix; 2]) -> Result<Self::Tensor>;
-    /// Makes x good for `what` comes next, at most `range` in size: encrypted values are bootstrapped if they must be.
-    fn refresh(&mut self, x: Self::Tensor, what: Next, range: f64) -> Result<Self::Tensor>;
+    /// Makes x good for what comes next: encrypted values are bootstrapped if they must be.
+    fn refresh(&mut self, x: Self::Tensor, next: Next) -> Result<Self::Tensor>;
 }
 
 /// The parts between which x may be refreshed.
@@ -208,7 +208,7 @@ pub fn forward<E: Engine>(e: &mut E, model: &Model, x: E::Tensor) -> Result<E::T
             None => e.linear(&x, &[q, k, v])?,
             Some(norm) => {
                 let h = e.norm(&x, norm)?;
-                let h = e.refresh(h, Next::Attention, model.range)?;
+                let h = e.refresh(h, Next::Attention)?;
                 e.linear(&h, &[q, k, v])?
             }
         };
@@ -218,7 +218,7 @@ pub fn forward<E: Engine>(e: &mut E, model: &Model, x: E::Tensor) -> Result<E::T
         for y in e.linear(&mixed, &[&layer.attention.output])? {
             e.add(&mut x, y)?;
         }
-        x = e.refresh(x, Next::FeedForward { last }, model.range)?;
+        x = e.refresh(x, Next::FeedForward { last })?;
         let h = e.norm(&x, &layer.norm_feed_forward)?;
         let mut up = e.linear(&h, &[&layer.up])?;
         let hidden = up.pop().ok_or(Error::Length { expected: 1, actual: 0 })?;

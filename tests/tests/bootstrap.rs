@@ -20,12 +20,12 @@ const LOG_N: u8 = 10;
 
 fn with_bootstrapping(
     order: Order,
-    period: usize,
+    (period, range): (usize, f64),
     f: impl FnOnce(&Params, &mut Client<'_, Be>, &mut Ckks<'_, Be>),
 ) -> Trace {
     let (params, mut be) = Chain::b16(LOG_N).into_scalar(400);
     let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, period, order).unwrap();
+    let bootstrapper = Bootstrapper::new(&mut trace, params, period, order, range).unwrap();
     trace.bootstrap_with(bootstrapper);
     let x = trace.input(3);
     let x = trace.refresh(x, 5).unwrap();
@@ -34,7 +34,7 @@ fn with_bootstrapping(
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, trace.demand());
     let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(period, order).unwrap();
+    ev.bootstrap_with(period, order, range).unwrap();
     f(params, &mut client, &mut ev);
     trace
 }
@@ -62,7 +62,7 @@ fn refresh(client: &mut Client<'_, Be>, ev: &mut Ckks<'_, Be>, x: &[Complex]) ->
 #[test]
 fn real_vectors_come_back_at_the_top_within_2_to_the_minus_23() {
     for period in [1 << (LOG_N - 1), 64] {
-        with_bootstrapping(Order::SlotsToCoeffsFirst, period, |p, client, ev| {
+        with_bootstrapping(Order::SlotsToCoeffsFirst, (period, 1.0), |p, client, ev| {
             for (name, x) in inputs(p.slots(), period) {
                 let (c, e) = refresh(client, ev, &x);
                 assert_eq!(c.level, p.top());
@@ -75,7 +75,7 @@ fn real_vectors_come_back_at_the_top_within_2_to_the_minus_23() {
 #[test]
 fn complex_vectors_come_back_three_levels_below_the_top() {
     for period in [1 << (LOG_N - 1), 32] {
-        with_bootstrapping(Order::ModRaiseFirst, period, |p, client, ev| {
+        with_bootstrapping(Order::ModRaiseFirst, (period, 1.0), |p, client, ev| {
             for (name, x) in inputs(p.slots(), period) {
                 let shifted = |i: usize| x[(i + 3) % period].re;
                 let x: Vec<Complex> = x.iter().enumerate().map(|(i, z)| Complex { re: z.re, im: shifted(i) }).collect();
@@ -89,7 +89,7 @@ fn complex_vectors_come_back_three_levels_below_the_top() {
 
 #[test]
 fn ten_in_a_row_with_products_between_keep_the_precision() {
-    with_bootstrapping(Order::SlotsToCoeffsFirst, 1 << (LOG_N - 1), |p, client, ev| {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, (1 << (LOG_N - 1), 1.0), |p, client, ev| {
         let x = scattered(p.slots(), 4);
         let mut want: Vec<f64> = x.iter().map(|z| z.re).collect();
         let mut c = client.encrypt(&mut ev.be, &x, 3);
@@ -115,7 +115,7 @@ fn ten_in_a_row_with_products_between_keep_the_precision() {
 
 #[test]
 fn the_trace_runs_as_many_key_switches_as_the_plan_says_and_names_every_key() {
-    let trace = with_bootstrapping(Order::SlotsToCoeffsFirst, 64, |_, _, _| {});
+    let trace = with_bootstrapping(Order::SlotsToCoeffsFirst, (64, 1.0), |_, _, _| {});
     let demand = trace.demand();
     assert_eq!(trace.cost().bootstrap, 1);
     assert!(demand.rotations.values().any(|level| *level <= 3), "SlotsToCoeffs has keys of its own, for low levels");
@@ -125,7 +125,7 @@ fn the_trace_runs_as_many_key_switches_as_the_plan_says_and_names_every_key() {
 
 #[test]
 fn a_missing_key_is_named_before_any_work_starts() {
-    with_bootstrapping(Order::SlotsToCoeffsFirst, 64, |p, client, ev| {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, (64, 1.0), |p, client, ev| {
         let (keys, _) = ev.keys_mut();
         keys.galois.remove(&p.galois(2)).unwrap();
         let c = client.encrypt(&mut ev.be, &scattered(p.slots(), 1), 3);
@@ -139,7 +139,7 @@ fn a_missing_key_is_named_before_any_work_starts() {
 
 #[test]
 fn a_level_too_low_to_bootstrap_is_an_error() {
-    with_bootstrapping(Order::SlotsToCoeffsFirst, 64, |p, client, ev| {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, (64, 1.0), |p, client, ev| {
         let c = client.encrypt(&mut ev.be, &scattered(p.slots(), 1), 2);
         assert_eq!(ev.refresh(c, 5).err(), Some(Error::LevelExhausted { need: 3, have: 2 }));
     });
@@ -148,7 +148,7 @@ fn a_level_too_low_to_bootstrap_is_an_error() {
 #[test]
 fn outside_the_range_the_error_grows_with_the_cube_as_stated() {
     // sin(2 pi x) / 2 pi = x (1 - (2 pi x)^2 / 6 + ..), x = value / ratio, ratio = q0 / (scale 2^shift).
-    with_bootstrapping(Order::SlotsToCoeffsFirst, 1 << (LOG_N - 1), |p, client, ev| {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, (1 << (LOG_N - 1), 1.0), |p, client, ev| {
         let q0: f64 = p.base().iter().map(|m| p.moduli()[m].q() as f64).product();
         let ratio = q0 / p.scale(0) / 2f64.powi(7);
         for size in [2.0f64, 8.0, 32.0] {
@@ -164,4 +164,21 @@ fn outside_the_range_the_error_grows_with_the_cube_as_stated() {
             assert!(e.worst > cube * 0.7, "size {size}: 2^{:.2} under 2^{:.2}", e.worst.log2(), cube.log2());
         }
     });
+}
+
+#[test]
+fn a_wider_range_costs_its_factor_in_precision() {
+    for (order, level) in [(Order::SlotsToCoeffsFirst, 16), (Order::ModRaiseFirst, 13)] {
+        with_bootstrapping(order, (64, 16.0), |_, client, ev| {
+            let x: Vec<Complex> = scattered(1 << (LOG_N - 1), 1)
+                .iter()
+                .enumerate()
+                .map(|(i, z)| z.scale(if i % 64 < 32 { 16.0 } else { 0.1 }))
+                .collect();
+            let x: Vec<Complex> = (0..x.len()).map(|i| x[i % 64]).collect();
+            let (c, e) = refresh(client, ev, &x);
+            assert_eq!(c.level, level);
+            assert!(e.worst < 16.0 * 2f64.powi(-22), "{order:?}: worst 2^{:.2}", e.worst.log2());
+        });
+    }
 }

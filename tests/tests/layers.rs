@@ -8,10 +8,11 @@ use std::{
 };
 
 /// Each module of the kernel and the modules that it may import, besides itself and `error`.
-const KERNEL: [(&str, &[&str]); 14] = [
+const KERNEL: [(&str, &[&str]); 17] = [
     ("error", &[]),
     ("modular", &[]),
     ("complex", &[]),
+    ("embedding", &["complex"]),
     ("ring", &["modular"]),
     ("backend", &["ring"]),
     ("poly", &["backend", "ring"]),
@@ -19,10 +20,12 @@ const KERNEL: [(&str, &[&str]); 14] = [
     ("arith", &["complex"]),
     ("plain", &["arith"]),
     ("interval", &["plain"]),
-    ("trace", &["arith"]),
     ("circuits", &["arith"]),
-    ("ckks", &["circuits", "arith", "complex", "params", "poly", "backend", "ring", "modular"]),
-    ("nn", &["circuits", "arith"]),
+    ("bootstrap", &["circuits", "arith", "embedding", "params"]),
+    ("trace", &["bootstrap", "arith"]),
+    ("pair", &["plain"]),
+    ("ckks", &["trace", "bootstrap", "embedding", "arith", "params", "poly", "backend", "ring", "modular"]),
+    ("nn", &["circuits", "plain", "arith"]),
 ];
 
 /// Each package that is held small, and all that it may depend on.

@@ -144,7 +144,7 @@ impl<B: Backend> Bed<'_, B> {
         let raise = RaiseKeys::generate(be, self.params, &self.sk, &seed, &mut rng, &mut self.scratch)?;
         let keys = self.ckks.keys_mut().0;
         (keys.relin, keys.raise) = (Some(relin), Some(raise));
-        self.ckks.bootstrap_with(self.params.slots(), Order::SlotsToCoeffsFirst)?;
+        self.ckks.bootstrap_with(self.params.slots(), Order::SlotsToCoeffsFirst, 1.0)?;
         let x = self.ciphertext()?;
         let seconds = median(self.budget, || {
             let x = self.ckks.copy(&x)?;

@@ -44,7 +44,7 @@ impl Encrypted<'_> {
         let (placement, _, _) = plan::placed(&nodes, depth, params)?;
         let mut trace = Trace::new(slots, None);
         if placement.bootstraps() > 0 {
-            let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst)?;
+            let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst, 1.0)?;
             trace.bootstrap_with(bootstrapper);
         }
         let mut deep = Deep::new(trace, placement.clone(), |tr: &mut Trace, x| tr.refresh(x, top));
@@ -92,7 +92,7 @@ impl Job for Encrypted<'_> {
 
         let mut ckks = Ckks::new(be, params, keys, 1)?;
         if placement.bootstraps() > 0 {
-            ckks.bootstrap_with(slots, Order::SlotsToCoeffsFirst)?;
+            ckks.bootstrap_with(slots, Order::SlotsToCoeffsFirst, 1.0)?;
         }
         let mut deep = Deep::new(ckks, placement, |ev: &mut Ckks<'_, B>, x| ev.refresh(x, top));
         let start = Instant::now();

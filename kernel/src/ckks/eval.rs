@@ -54,11 +54,11 @@ impl<'p, B: Backend> Ckks<'p, B> {
         Ok(Self { be, params, keys, ws, bootstrapper: None, batch, roots, slots, coeffs })
     }
 
-    /// From now on a refresh bootstraps vectors of period `slots` in this way, with the keys that
+    /// From now on a refresh bootstraps vectors of period `slots` and size `range` in this way, with the keys that
     /// [`Trace::demand_of`] says: it looks for all of them before it starts.
-    pub fn bootstrap_with(&mut self, slots: usize, order: Order) -> Result<()> {
+    pub fn bootstrap_with(&mut self, slots: usize, order: Order, range: f64) -> Result<()> {
         let params = self.params;
-        let bootstrapper = Bootstrapper::new(self, params, slots, order)?;
+        let bootstrapper = Bootstrapper::new(self, params, slots, order, range)?;
         let demand = Trace::demand_of(params.slots(), &bootstrapper)?;
         self.bootstrapper = Some(Rc::new((bootstrapper, demand)));
         Ok(())

@@ -144,7 +144,7 @@ impl<F: Number> Engine for Dense<F> {
         Ok(Rows { width: sum.len(), values: sum })
     }
 
-    fn refresh(&mut self, x: Rows<F>, _: Next, _: f64) -> Result<Rows<F>> {
+    fn refresh(&mut self, x: Rows<F>, _: Next) -> Result<Rows<F>> {
         Ok(x)
     }
 }

@@ -230,8 +230,8 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
         Ok(vec![y])
     }
 
-    fn refresh(&mut self, x: Vec<A::Slots>, what: Next, _: f64) -> Result<Vec<A::Slots>> {
-        let depth = match what {
+    fn refresh(&mut self, x: Vec<A::Slots>, next: Next) -> Result<Vec<A::Slots>> {
+        let depth = match next {
             Next::Attention => 1 + attention::DEPTH + 1 + BOOTSTRAP_DEPTH,
             Next::FeedForward { last: true } => NORM_DEPTH + 3,
             Next::FeedForward { last: false } => NORM_DEPTH + 3 + NORM_DEPTH + BOOTSTRAP_DEPTH,
