@@ -2,7 +2,9 @@
 
 use kernel::{
     backend::Shape,
-    ckks::encode::{self, Complex},
+    ckks::encode,
+    complex::Complex,
+    embedding::fill_roots,
     params::presets,
     ring::{Basis, limb},
 };
@@ -150,7 +152,7 @@ fn encoding_gives_the_known_coefficients() {
     for case in cases("encode") {
         let n = number(&case, "n") as usize;
         let mut roots = vec![Complex::default(); n / 2];
-        encode::fill_roots(&mut roots);
+        fill_roots(&mut roots);
         let mut words = stream(number(&case, "seed"));
         let mut part = || (words.next().unwrap() % (1 << 21)) as f64 / (1 << 20) as f64 - 1.0;
         let mut slots: Vec<Complex> = (0..n / 2).map(|_| Complex { re: part(), im: part() }).collect();

@@ -50,7 +50,7 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
 pub fn round(x: f64) -> i64 {
     let whole = x as i64; // toward zero
     let rest = x - whole as f64; // exact
-    whole + (rest >= 0.5) as i64 - (rest <= -0.5) as i64
+    whole.saturating_add((rest >= 0.5) as i64 - (rest <= -0.5) as i64)
 }
 
 /// Coefficients to slots: the inverse of [`encode`]; `slots` is half as long as `coeffs`.
@@ -110,6 +110,7 @@ mod tests {
         for (x, rounded) in [(below_half, 0), (0.5, 1), (2.5, 3), (7.49, 7), (odd as f64, odd), (1e18, 10i64.pow(18))] {
             assert_eq!((round(x), round(-x)), (rounded, -rounded), "{x}");
         }
+        assert_eq!((round(1e300), round(-1e300), round(f64::NAN)), (i64::MAX, i64::MIN, 0)); // refused afterwards
     }
 
     #[test]
