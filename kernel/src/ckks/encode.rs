@@ -50,7 +50,7 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
 pub fn round(x: f64) -> i64 {
     let whole = x as i64; // toward zero
     let rest = x - whole as f64; // exact
-    whole.saturating_add((rest >= 0.5) as i64).saturating_sub((rest <= -0.5) as i64)
+    whole.saturating_add((rest >= 0.5) as i64 - (rest <= -0.5) as i64)
 }
 
 /// Coefficients to slots: the inverse of [`encode`]; `slots` is half as long as `coeffs`.
@@ -104,19 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn rounding_saturates_and_never_overflows() {
-        for (x, rounded) in [(1e300, i64::MAX), (f64::INFINITY, i64::MAX), (-1e300, i64::MIN), (f64::NAN, 0)] {
-            assert_eq!(round(x), rounded);
-        }
-    }
-
-    #[test]
     fn rounding_is_to_nearest_at_every_size() {
         let below_half = 0.49999999999999994; // plus 1/2 is 1 in f64
         let odd = (1i64 << 52) + 1; // plus 1/2 is a tie that goes to the next even integer
         for (x, rounded) in [(below_half, 0), (0.5, 1), (2.5, 3), (7.49, 7), (odd as f64, odd), (1e18, 10i64.pow(18))] {
             assert_eq!((round(x), round(-x)), (rounded, -rounded), "{x}");
         }
+        assert_eq!((round(1e300), round(-1e300), round(f64::NAN)), (i64::MAX, i64::MIN, 0)); // refused afterwards
     }
 
     #[test]
