@@ -76,7 +76,7 @@ def run(recipe, train, held, out, cache, device="cpu", log=print):
     report = evaluate(out, *held)
     path = Path(out) / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) | {"held_out": report}
-    path.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     if recipe.golden:
         golden(out, recipe.golden)
     log(f"{report} processor {time.process_time() - clock:.0f} s, wall {time.time() - wall:.0f} s")

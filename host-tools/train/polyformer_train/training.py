@@ -16,7 +16,7 @@ from .distil import pad
 from .ranges import Losses, Ranges
 
 BOUNDS = {
-    "scores": (-math.inf, 1.0),
+    "scores": (0.0, 1.0),
     "denominator": (0.0, 0.35),
     "variance": (0.6, 3.0),
     "activation": (-3.3, 3.3),

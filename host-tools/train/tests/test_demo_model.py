@@ -54,6 +54,14 @@ def test_every_polynomial_covers_what_was_measured_and_is_the_one_its_name_says(
                 assert p["lo"] <= min(r["lo"]) and max(r["hi"]) <= p["hi"]
 
 
+def test_the_files_are_json_for_every_reader():
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    for name in ("config.json", "golden.json", "tokenizer.json"):
+        json.loads((FOLDER / name).read_text(encoding="utf-8"), parse_constant=refuse)
+
+
 def test_both_files_are_small_and_the_forms_are_close(model):
     assert sum((FOLDER / f).stat().st_size for f in model.config["files"].values()) <= 4e6
     held = model.config["held_out"]
