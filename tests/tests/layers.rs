@@ -12,7 +12,7 @@ const KERNEL: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("modular", &[]),
     ("complex", &[]),
-    ("embedding", &["complex"]),
+    ("embedding", &["complex", "ring"]),
     ("ring", &["modular"]),
     ("backend", &["ring"]),
     ("poly", &["backend", "ring"]),
