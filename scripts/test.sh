@@ -27,7 +27,7 @@ tests() {
 fuzz() {
     cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; return 1; }
     local target found
-    for target in $(sed -n 's/^name = "\(.*\)" # target$/\1/p' fuzz/Cargo.toml); do
+    for target in $(cargo fuzz list); do
         found=$(mktemp -d)
         RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" "$found" "fuzz/corpus/$target" -- \
             -max_total_time="${FUZZ_SECONDS:-10}" -rss_limit_mb=4096 -verbosity=0 -print_final_stats=0
