@@ -23,14 +23,16 @@ tests() {
     cargo test --workspace --release
 }
 
-# The corpus is read, what the fuzzer adds to it goes to a temporary folder.
+# Seeds are read from the corpus; what the fuzzer adds to them goes to a temporary folder.
 fuzz() {
     cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; return 1; }
-    local target found
-    for target in $(sed -n 's/^name = "\(.*\)" # target$/\1/p' fuzz/Cargo.toml); do
+    local target found seeds
+    for target in $(cargo fuzz list); do
         found=$(mktemp -d)
-        RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" "$found" "fuzz/corpus/$target" -- \
-            -max_total_time="${FUZZ_SECONDS:-10}" -rss_limit_mb=4096 -verbosity=0 -print_final_stats=0
+        seeds=("fuzz/corpus/$target")
+        [ -d "${seeds[0]}" ] || seeds=()
+        RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" "$found" "${seeds[@]}" -- \
+            -max_total_time="${FUZZ_SECONDS:-10}" -rss_limit_mb=4096 -verbosity=0
         rm -r "$found"
         echo "fuzzed $target for ${FUZZ_SECONDS:-10} s"
     done
