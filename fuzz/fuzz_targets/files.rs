@@ -3,28 +3,6 @@
 
 use libfuzzer_sys::fuzz_target;
 use polyformer::{
-<<<<<<< HEAD
-    files::{Kind, View},
-    numbers,
-};
-
-fuzz_target!(|data: &[u8]| {
-    // Words are read in place: the bytes of a map are aligned, so are these.
-    let mut words = vec![0u64; data.len().div_ceil(8)];
-    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-    bytes[..data.len()].copy_from_slice(data);
-    let bytes = &bytes[..data.len()];
-    match View::parse(bytes) {
-        Err(fault) => assert!(!fault.to_string().contains('\n'), "an error is one line: {fault}"),
-        Ok(view) => {
-            let kind = view.header.kind();
-            view.expect_kind(kind).unwrap();
-            view.expect_same(&view.header).unwrap();
-            for i in 0..view.header.count() + 3 {
-                assert!(view.words(i).len() * 4 <= data.len() && view.bytes(i).len() <= data.len());
-            }
-        }
-=======
     files::{Fault, Kind, View},
     numbers,
 };
@@ -56,7 +34,6 @@ fuzz_target!(|data: &[u8]| {
     {
         bytes[at..at + 64].copy_from_slice(actual.as_bytes()); // past the digest, to what it would have caught
         parse(bytes);
->>>>>>> laws
     }
     if let Ok(text) = std::str::from_utf8(data) {
         if let Ok(values) = numbers::parse(text) {
