@@ -2,7 +2,10 @@
 
 use kernel::{
     arith::Arithmetic,
+    bootstrap::{Bootstrapper, Order},
     circuits::poly::Polynomial,
+    ckks::Ckks,
+    complex::Complex,
     nn::{
         Attention, Layer, Matrix, Model, Norm,
         dense::{Dense, Rows},
@@ -12,6 +15,7 @@ use kernel::{
     plain::PlainVec,
     trace::Trace,
 };
+use laws::{chain::Chain, client::Client};
 
 /// Numbers in [-1, 1] that no structure helps with.
 fn noise(seed: usize, len: usize) -> Vec<f64> {
@@ -88,5 +92,35 @@ fn half_and_double_floats_agree() {
     let single = forward(&mut Dense::<f32>::new(2), &model, rows).unwrap();
     for (a, b) in single.values().iter().zip(dense(&model, &x)) {
         assert!((*a as f64 - b).abs() < 1e-4, "{a} and {b}");
+    }
+}
+
+#[test]
+fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_plan() {
+    let model = model(16, 32, 5);
+    let (params, mut be) = Chain::b16(10).into_scalar(700);
+    let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
+    let order = Order::SlotsToCoeffsFirst;
+    let mut trace = Trace::new(params.slots(), None);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, layout.period(), order, model.range).unwrap();
+    trace.bootstrap_with(bootstrapper);
+    let x = trace.input(params.top());
+    let planned = forward(&mut Packed::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
+    assert_eq!(trace.cost().bootstrap, 3);
+
+    let x = noise(5, 3 * 16);
+    let mut packed = vec![0.0; layout.period()];
+    layout.pack(0, &x, &mut packed).unwrap();
+    let slots: Vec<Complex> = (0..params.slots()).map(|i| Complex::from(packed[i % packed.len()])).collect();
+    let mut client = Client::new(&mut be, params, 5);
+    let keys = client.keys(&mut be, trace.demand());
+    let question = client.encrypt(&mut be, &slots, params.top());
+    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
+    ev.bootstrap_with(layout.period(), order, model.range).unwrap();
+    let answer = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![question]).unwrap();
+    assert_eq!(answer[0].level, trace.level(&planned[0]));
+    let logits: Vec<f64> = client.decrypt(&mut ev.be, &answer[0]).iter().map(|z| z.re).collect();
+    for (got, want) in layout.unpack(0, &logits, 5).iter().zip(dense(&model, &x)) {
+        assert!((got - want).abs() < 2f64.powi(-14), "{got} and {want}");
     }
 }
