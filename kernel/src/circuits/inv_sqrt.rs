@@ -41,33 +41,21 @@ impl InverseRoot {
         start: Option<usize>,
         steps: usize,
     ) -> Result<Self> {
-        Function::InvSqrt.check((lo, hi))?;
-        if steps > MAX_STEPS || (steps == 0 && start.is_none()) {
+        Self::after(&Begin::new((lo, hi), start)?, iteration, relaxed, steps)
+    }
+
+    fn after(begin: &Begin, iteration: Iteration, relaxed: bool, steps: usize) -> Result<Self> {
+        if steps > MAX_STEPS || (steps == 0 && begin.poly.is_none()) {
             return Err(Error::TooMany { asked: steps, limit: MAX_STEPS });
         }
-        // the start gives √x y_0 in [1 - e, 1 + e]: divided by 1 + e, a is in (0, 1]
-        let (start, scale, lowest, shrink) = match start {
-            Some(degree) => {
-                let scale = 2.0 / (hi - lo);
-                let range = (scale * lo, scale * hi);
-                let a = Approximation::chebyshev(Function::InvSqrt, Weight::Relative, range, degree)?;
-                let e = a.error();
-                let root = (1.0 - e) / (1.0 + e);
-                (Some(a.poly().clone()), scale, root * root.max(0.0), 1.0 / (1.0 + e))
-            }
-            None => (None, 1.0 / hi, lo / hi, 1.0),
-        };
-        if !(lowest > 0.0 && scale.is_finite()) {
-            return Err(Error::BadRange { lo, hi });
-        }
-        let (turns, first, last) = relaxation(lowest, relaxed, steps);
+        let (turns, first, last) = relaxation(begin.lowest, relaxed, steps);
         let root = libm::sqrt(last);
         let error = if relaxed { (1.0 - root) / (1.0 + root) } else { 1.0 - root } + 2.0 * f64::EPSILON;
-        let (start, scale) = match start {
-            Some(p) => (Some(p.scaled(shrink * libm::sqrt(first))), scale),
-            None => (None, scale * first),
+        let (start, scale) = match &begin.poly {
+            Some(p) => (Some(p.clone().scaled(libm::sqrt(first))), begin.scale),
+            None => (None, begin.scale * first),
         };
-        Ok(Self { range: (lo, hi), iteration, start, turns, scale, error })
+        Ok(Self { range: begin.range, iteration, start, turns, scale, error })
     }
 
     /// The way of least depth, then of fewest products, with a relative error of at most `error` on `range`.
@@ -76,9 +64,10 @@ impl InverseRoot {
         let mut best: Option<Self> = None;
         let mut reached = f64::INFINITY;
         for start in [None, Some(1), Some(3), Some(7), Some(15), Some(31), Some(63), Some(127), Some(255)] {
+            let Ok(begin) = Begin::new(range, start) else { continue };
             for iteration in [Iteration::Newton, Iteration::Goldschmidt] {
                 for steps in start.map_or(1, |_| 0)..=MAX_STEPS {
-                    let Ok(d) = Self::new(range, iteration, true, start, steps) else { continue };
+                    let Ok(d) = Self::after(&begin, iteration, true, steps) else { continue };
                     reached = reached.min(d.error);
                     if d.error <= error {
                         let better = |b: &Self| (d.depth(), d.products()) < (b.depth(), b.products());
@@ -133,6 +122,32 @@ impl InverseRoot {
             Some(p) => eval::products_of(p) + 3 * steps,
             None => 3 * steps - 3,
         }
+    }
+}
+
+/// What an iteration starts from: the constant 1, or a polynomial.
+struct Begin {
+    range: (f64, f64),
+    poly: Option<Polynomial>, // x y_0² is in (0, 1], as the iteration wants it
+    scale: f64,
+    lowest: f64, // the least x y_0²
+}
+
+impl Begin {
+    fn new((lo, hi): (f64, f64), degree: Option<usize>) -> Result<Self> {
+        Function::InvSqrt.check((lo, hi))?;
+        let mut begin = Self { range: (lo, hi), poly: None, scale: 1.0 / hi, lowest: lo / hi };
+        if let Some(degree) = degree {
+            begin.scale = 2.0 / (hi - lo);
+            let range = (begin.scale * lo, begin.scale * hi);
+            let a = Approximation::chebyshev(Function::InvSqrt, Weight::Relative, range, degree)?;
+            let e = a.error(); // √x y_0 is in [1 - e, 1 + e]
+            let root = (1.0 - e).max(0.0) / (1.0 + e);
+            begin.poly = Some(a.poly().clone().scaled(1.0 / (1.0 + e)));
+            begin.lowest = root * root;
+        }
+        let fine = begin.lowest > 0.0 && begin.scale.is_finite();
+        if fine { Ok(begin) } else { Err(Error::BadRange { lo, hi }) }
     }
 }
 
