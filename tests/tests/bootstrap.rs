@@ -5,9 +5,13 @@ use kernel::{
     Error,
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order},
-    ckks::{Ciphertext, Ckks},
+    ckks::{
+        Ciphertext, Ckks,
+        raise::{check_sparse, dense_basis, sparse_basis},
+    },
     complex::Complex,
-    params::Params,
+    params::{Params, presets},
+    ring::Basis,
     trace::Trace,
 };
 use laws::{
@@ -181,4 +185,16 @@ fn a_wider_range_costs_its_factor_in_precision() {
             assert!(e.worst < 16.0 * 2f64.powi(-22), "{order:?}: worst 2^{:.2}", e.worst.log2());
         });
     }
+}
+
+#[test]
+fn a_key_under_the_sparse_secret_may_not_live_over_one_prime_more() {
+    let params = Params::new(&presets::B16).unwrap();
+    let allowed = sparse_basis(&params).unwrap();
+    assert!(params.log_product(allowed) <= 120.0);
+    let wider = allowed.with(allowed.specials + 1);
+    assert!(matches!(check_sparse(&params, wider), Err(Error::Insecure { log_qp, bound: 120.0 }) if log_qp > 149.0));
+    let longer = Basis { end: allowed.end + 1, ..allowed };
+    assert!(matches!(check_sparse(&params, longer), Err(Error::Insecure { .. })));
+    assert!(matches!(check_sparse(&params, dense_basis(&params)), Err(Error::Insecure { .. })));
 }
