@@ -16,7 +16,7 @@ lints() {
 }
 
 docs() {
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --all-features --no-deps
 }
 
 tests() {

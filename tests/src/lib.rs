@@ -1,7 +1,7 @@
 //! The laws: what must be true of every backend and every layer, and the means to check it.
 //!
 //! Read in this order: [`chain`] rings to test on, [`data`] their words, [`program`] a few backend operations as a
-//! value, [`oracle`] what they mean, by definition and in big integers, [`conformance`] the suite that holds a
+//! value, [`oracle`] what they mean, by definition and in big integers, [`mod@conformance`] the suite that holds a
 //! backend to it, [`conformance::random`] programs without end, [`mutant`] backends with one fault that the suite must find.
 //! [`approximations`] is what the circuits promise, for bytes that a fuzzer chooses.
 

@@ -87,7 +87,7 @@ pub fn interpolate(q: u32, psi: u32, words: &[u32]) -> Vec<u32> {
     (0..n).map(|k| mul(q, sum(q, &values, &powers, k, 2 * k), scale)).collect()
 }
 
-/// ab in Z_q[X]/(X^n + 1), coefficients, by the schoolbook.
+/// ab in `Z_q[X]/(X^n + 1)`, coefficients, by the schoolbook.
 pub fn product(q: u32, a: &[u32], b: &[u32]) -> Vec<u32> {
     let n = a.len();
     let (add, sub) = (operation(q, Op::Add), operation(q, Op::Sub));

@@ -96,7 +96,7 @@ pub fn hoist<A: Arithmetic>(ev: &mut A, steps: &Steps, x: &A::Slots) -> Result<A
     ev.hoist(x, &steps.babies)
 }
 
-/// Σ_i maps[i] x_i of hoisted x_i: a row of a block matrix. Depth 1, one rescale for the sum.
+/// Σ_i `maps[i]` x_i of hoisted x_i: a row of a block matrix. Depth 1, one rescale for the sum.
 pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plain>], xs: &[&A::Hoisted]) -> Result<A::Slots> {
     if maps.len() != xs.len() || maps.is_empty() {
         return Err(Error::Length { expected: maps.len().max(1), actual: xs.len() });
