@@ -2,7 +2,7 @@
 
 mod client;
 mod evaluator;
-mod peak;
+pub mod peak;
 
 use crate::{
     Error, Result,

@@ -136,15 +136,34 @@ impl Job for Encrypt<'_> {
 /// ciphertext.
 pub fn decrypt(host: &Host, on: Device, secret: &Secret, view: &View<'_>, step: &dyn Fn()) -> Result<Vec<f64>> {
     match view.header.body {
-        Body::Ciphertext(sealed) => host.run(on, Decrypt { host, secret, view, sealed, step }),
+        Body::Ciphertext(sealed) => decrypt_words(host, on, secret, &[view.words(0), view.words(1)], sealed, step),
         _ => Ok(Vec::new()),
     }
+}
+
+/// [`decrypt`] of c0, and c1 unless it is seeded.
+pub fn decrypt_words(
+    host: &Host,
+    on: Device,
+    secret: &Secret,
+    words: &[&[u32]],
+    sealed: Sealed,
+    step: &dyn Fn(),
+) -> Result<Vec<f64>> {
+    let expected = sealed.count as usize * host.params().q(sealed.level).len() * host.params().n();
+    for tensor in 0..1 + sealed.seed.is_none() as usize {
+        let actual = words.get(tensor).map_or(0, |w| w.len());
+        if actual != expected {
+            return Err(kernel::Error::Length { expected, actual }.into());
+        }
+    }
+    host.run(on, Decrypt { host, secret, words, sealed, step })
 }
 
 struct Decrypt<'a> {
     host: &'a Host,
     secret: &'a Secret,
-    view: &'a View<'a>,
+    words: &'a [&'a [u32]],
     sealed: Sealed,
     step: &'a dyn Fn(),
 }
@@ -163,7 +182,7 @@ impl Job for Decrypt<'_> {
         let mut values = Vec::new();
         for item in 0..self.sealed.count as usize {
             let at = (item * q.len() + q.row(base.start as usize)) * n; // the base rows are adjacent
-            let stored = |tensor: usize| &self.view.words(tensor)[at..][..base.len() * n];
+            let stored = |tensor: usize| &self.words[tensor][at..][..base.len() * n];
             let c0 = Poly::from_words(&mut be, shape, stored(0))?;
             let c1 = match self.sealed.seed {
                 Some(seed) => Poly::assume(expand(&mut be, 1, base, &seed, item as u64)?),

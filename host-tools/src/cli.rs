@@ -4,7 +4,9 @@ mod bench;
 mod common;
 mod compare;
 mod decrypt;
+mod demo;
 mod encrypt;
+mod eval;
 mod inspect;
 mod keygen;
 mod params;
@@ -20,6 +22,7 @@ use std::{
 
 const EXAMPLES: &str = "\
 Examples, in the order of a first visit:
+  polyformer demo \"I think someone used my card in another country\"
   polyformer params --preset L14                          what a parameter set is made of
   polyformer keygen --preset L14 --rotations 1,2,4 --out keys
   echo 0.5 -0.25 3 | polyformer encrypt - --key keys/secret.safetensors --out x.safetensors
@@ -39,6 +42,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Params(params::Args),
     Keygen(keygen::Args),
     Encrypt(encrypt::Args),
@@ -47,6 +51,7 @@ enum Command {
     Bench(bench::Args),
     Compare(compare::Args),
     Plan(plan::Args),
+    Eval(eval::Args),
     /// Print a completion script for a shell.
     ///
     /// For bash: polyformer completions bash > ~/.local/share/bash-completion/completions/polyformer
@@ -82,6 +87,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, out: &mut dyn Write) -> Result<()> {
     match command {
+        Command::Demo(args) => demo::run(&args, out),
         Command::Params(args) => params::run(&args, out),
         Command::Keygen(args) => keygen::run(&args, out),
         Command::Encrypt(args) => encrypt::run(&args, out),
@@ -90,6 +96,7 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Bench(args) => bench::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Plan(args) => plan::run(&args, out),
+        Command::Eval(args) => eval::run(&args, out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "polyformer", &mut script);

@@ -41,6 +41,14 @@ pub enum Want {
 }
 
 impl Want {
+    /// The keys that `demand` names, and those of ModRaise if it bootstraps.
+    pub fn all(params: &Params, demand: &Demand, bootstraps: bool) -> Vec<Self> {
+        let rotations = demand.rotations.iter().map(|(k, level)| (params.galois(*k), *level));
+        let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
+        let galois = rotations.chain(conjugate).map(|(g, level)| Want::Galois(g, level));
+        demand.relin.map(Want::Relin).into_iter().chain(bootstraps.then_some(Want::Raise)).chain(galois).collect()
+    }
+
     /// Its file name.
     pub fn file_name(self) -> String {
         match self {
@@ -54,9 +62,18 @@ impl Want {
     /// Whether the file at `path` is this key already, under the same secret, for these levels or more.
     pub fn is_met_by(self, path: &Path, secret: &Secret) -> bool {
         let Ok(mapped) = Mapped::open(path) else { return false };
-        let Ok(view) = View::parse(mapped.bytes()) else { return false };
-        let same = view.expect_same(&secret.header).is_ok();
-        same && match (self, &view.header.body) {
+        View::parse(mapped.bytes()).is_ok_and(|view| self.is_named_by(&view.header, &secret.header))
+    }
+
+    /// Whether the file at `path` says that it is: its contents are not read.
+    pub fn is_claimed_by(self, path: &Path, of: &Header) -> bool {
+        let Ok(mapped) = Mapped::open(path) else { return false };
+        View::header(mapped.bytes()).is_ok_and(|header| self.is_named_by(&header, of))
+    }
+
+    fn is_named_by(self, header: &Header, of: &Header) -> bool {
+        let same = (&header.spec, header.key) == (&of.spec, of.key);
+        same && match (self, &header.body) {
             (Want::Public, Body::PublicKey { .. }) | (Want::Raise, Body::RaiseKey { .. }) => true,
             (Want::Relin(need), Body::RelinKey { level, .. }) => *level >= need,
             (Want::Galois(g, need), Body::GaloisKey { galois, level, .. }) => *galois == g && *level >= need,

@@ -7,13 +7,16 @@ pub mod cipher;
 pub mod cli;
 pub mod compare;
 pub mod error;
+pub mod eval;
 pub mod files;
 pub mod host;
 pub mod keygen;
+pub mod model;
 pub mod numbers;
 pub mod plan;
 pub mod random;
 pub mod secret;
+pub mod session;
 pub mod spec;
 pub mod wire;
 

@@ -5,6 +5,7 @@ use crate::{
     error::In,
     files::{Kind, Mapped, View},
     host::{Choice, Device},
+    model::Pretrained,
     spec::SpecBuf,
 };
 use kernel::params::presets;
@@ -64,6 +65,11 @@ impl Compute {
         }
         Ok(Device { backend: self.backend, threads: rayon::current_num_threads() })
     }
+}
+
+/// The model in a folder, or that in the program.
+pub fn pretrained(folder: Option<&Path>) -> Result<Pretrained> {
+    folder.map_or_else(Pretrained::embedded, Pretrained::read)
 }
 
 /// A value as one line of JSON on standard output.

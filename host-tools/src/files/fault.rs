@@ -111,6 +111,9 @@ pub enum Fault {
     /// Numbers that cannot be encoded.
     #[error("{0}")]
     Values(kernel::Error),
+    /// A model that the engines cannot run.
+    #[error("{0}")]
+    Model(String),
     /// Text that should be numbers.
     #[error("line {line}: {what}")]
     Numbers {

@@ -46,6 +46,14 @@ impl<'a> View<'a> {
         Ok(Self { header, params, data })
     }
 
+    /// Only the header, and that the file is as long as it says.
+    pub fn header(bytes: &[u8]) -> Result<Header> {
+        let (metadata, _) = split(bytes)?;
+        let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        fields.remove("digest");
+        Ok(Header::parse(&fields)?.0)
+    }
+
     /// Insists on a kind.
     pub fn expect_kind(&self, expected: Kind) -> Result<()> {
         let actual = self.header.kind();

@@ -1,0 +1,273 @@
+//! `polyformer demo`: a private question from words to answer, client and server in one process.
+
+use super::common::{Compute, pretrained, print, print_json, progress};
+use crate::{
+    Error, Result,
+    bench::peak,
+    cipher::Encrypted,
+    error::In,
+    files::Header,
+    host::{Device, Host, Job},
+    keygen::{Layout, Want, generate},
+    model::{Pretrained, probabilities, top},
+    secret::Secret,
+    session::{Client, Plan, Server, Watched, load_keys},
+    spec::SpecBuf,
+};
+use kernel::{
+    backend::Backend,
+    nn::{
+        dense::{Dense, Rows},
+        forward,
+        packed::Packed,
+    },
+    plain::PlainVec,
+};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  polyformer demo \"I think someone used my card in another country\"
+  polyformer demo \"How long does a transfer take?\" --json
+
+The first run makes a secret key and the keys of the server, some gigabytes, in --keys; later runs find them there. The
+part that plays the server gets the ciphertext, the number of tokens and its keys, nothing else.
+--json prints one object: label, top, seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
+bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors.";
+
+/// Ask the model in this program a question that its server cannot read.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The question.
+    text: String,
+    /// Folder of the keys; by default one in the user's cache folder.
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// A model folder; the model in the program by default.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// The preset that bootstraps.
+const PRESET: &str = "B16";
+
+/// Seconds by stage, in order.
+#[derive(Default)]
+struct Stages(Vec<(&'static str, f64)>);
+
+impl Stages {
+    fn add(&mut self, stage: &'static str, seconds: f64) {
+        match self.0.iter_mut().find(|(name, _)| *name == stage) {
+            Some((_, sum)) => *sum += seconds,
+            None => self.0.push((stage, seconds)),
+        }
+    }
+
+    fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let out = work();
+        self.add(stage, start.elapsed().as_secs_f64());
+        out
+    }
+}
+
+/// The largest differences of logits between one form and the next.
+#[derive(Clone, Copy, serde::Serialize)]
+struct Errors {
+    /// Exact twin and polynomial form.
+    model: Option<f64>,
+    /// Polynomial form and the f64 circuit on slots.
+    approximation: f64,
+    /// That circuit and the encrypted run.
+    encryption: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let device = args.compute.device()?;
+    let mut stages = Stages::default();
+    peak::reset();
+    let model = pretrained(args.model.as_deref())?;
+    let (ids, x) = stages.time("preprocess", || {
+        let ids = model.text.tokens(&args.text)?;
+        let x = model.text.embed(&ids);
+        Ok((ids, x))
+    })?;
+    let spec = SpecBuf::preset(PRESET).ok_or_else(|| Error::usage("demo", "no parameter set"))?;
+    let host = Host::new(spec.params()?);
+    let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
+
+    let (poly, steps) = in_rows(&model, x)?;
+    let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
+    let folder = Layout::new(&folder(args)?);
+    let secret = stages.time("key_generation", || keys(&host, device, &folder, spec, &wants))?;
+
+    let client = Client::new(&host, device, &secret, &model.text);
+    let slots = client.slots(&plan.layout, std::slice::from_ref(&ids))?;
+    let question = stages.time("encode_encrypt", || client.encrypt(&slots))?;
+    let serve = Serve {
+        host: &host,
+        model: &model,
+        plan: &plan,
+        eval: &folder.eval,
+        wants: &wants,
+        of: secret.header.clone(),
+        question: &question,
+        steps,
+        stages: &mut stages,
+    };
+    let answer = host.run(device, serve)?;
+    let answers = stages.time("decrypt_decode", || client.decrypt(&plan, &answer, 1))?;
+    let logits = answers.private().first().map_or(&[][..], |row| &row[..]);
+    let order = stages.time("postprocess", || Ok(top(logits)))?;
+
+    let circuit = on_slots(&model, &plan, slots)?;
+    let exact = model.exact.as_ref().map(|twin| twin.logits(&ids));
+    let errors = Errors {
+        model: exact.map(|exact| worst(&exact, &poly)),
+        approximation: worst(&poly, &circuit),
+        encryption: worst(&circuit, logits),
+    };
+    let p = probabilities(logits);
+    let top: Vec<(&str, f64)> = order.iter().take(3).map(|c| (model.text.label(*c), p[*c])).collect();
+    let total: f64 = stages.0.iter().filter(|(name, _)| *name != "key_generation").map(|(_, s)| s).sum();
+    let (up, down) = (sent(&question), sent(&answer));
+    let (precision, bits) = (-errors.encryption.log2(), host.params().security().bits());
+    let cost = plan.cost;
+    if args.json {
+        let seconds: serde_json::Map<String, serde_json::Value> =
+            stages.0.iter().map(|(name, s)| (name.to_string(), (*s).into())).collect();
+        let list: Vec<_> = top.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect();
+        return print_json(
+            out,
+            &serde_json::json!({
+                "label": top.first().map(|t| t.0), "top": list, "seconds": seconds, "total_seconds": total,
+                "peak_bytes": peak::bytes(), "bytes_up": up, "bytes_down": down, "precision_bits": precision,
+                "security_bits": bits, "preset": PRESET, "bootstraps": cost.bootstrap,
+                "key_switches": cost.key_switch, "errors": errors,
+            }),
+        );
+    }
+    for (label, p) in &top {
+        print(out, format_args!("{:>6.2} %  {label}\n", 100.0 * p))?;
+    }
+    print(out, format_args!("\n"))?;
+    for (name, seconds) in &stages.0 {
+        print(out, format_args!("{seconds:>8.2} s  {name}\n"))?;
+    }
+    let (peak, up, down) = (peak::bytes() as f64 / 1e9, up as f64 / 1e6, down as f64 / 1e6);
+    print(out, format_args!("{total:>8.2} s  in total, without key generation; {peak:.1} GB at most\n\n"))?;
+    let (bootstraps, switches) = (cost.bootstrap, cost.key_switch);
+    let line = format_args!(
+        "{PRESET}, {bits} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, {down:.1} MB \
+         down\n"
+    );
+    print(out, line)?;
+    let model = errors.model.map_or("unknown".into(), |e| format!("{e:.2}"));
+    let (approximation, encryption) = (errors.approximation, errors.encryption);
+    let line = format_args!(
+        "largest error of a logit: {model} by polynomials instead of the exact functions, {approximation:.1e} by the \
+         circuit on slots, {encryption:.1e} by encryption\n"
+    );
+    print(out, line)
+}
+
+/// Bytes that travel, the seed of a half that is not stored included.
+fn sent(x: &Encrypted) -> usize {
+    let words: usize = x.tensors.iter().map(|t| t.len()).sum();
+    4 * words + if x.tensors.len() == 1 { 32 } else { 0 }
+}
+
+fn worst(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// The folder of the keys.
+fn folder(args: &Args) -> Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = || set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    let folder = args.keys.clone().or_else(|| cache().map(|c| c.join("polyformer").join(PRESET)));
+    folder.ok_or_else(|| Error::usage("--keys", "no folder, and neither XDG_CACHE_HOME nor HOME is set"))
+}
+
+/// The secret key of the folder and, for the server, what is not there yet of `wants`.
+fn keys(host: &Host, on: Device, folder: &Layout, spec: SpecBuf, wants: &[Want]) -> Result<Secret> {
+    std::fs::create_dir_all(&folder.eval).in_file(&folder.eval)?;
+    let secret = if folder.secret.exists() {
+        let secret = Secret::read(&folder.secret)?;
+        if secret.header.spec != spec {
+            let what = format!("not a key of {PRESET}; another folder can be given with --keys");
+            return Err(Error::usage(folder.secret.display().to_string(), what));
+        }
+        secret
+    } else {
+        let secret = Secret::generate(spec)?;
+        secret.write(&folder.secret)?;
+        secret
+    };
+    let there = |want: &Want| want.is_claimed_by(&folder.eval.join(want.file_name()), &secret.header);
+    let missing: Vec<Want> = wants.iter().copied().filter(|want| !there(want)).collect();
+    let bar = progress(missing.len(), "making keys");
+    generate(host, on, &secret, &missing, &folder.eval, || bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(secret)
+}
+
+/// Logits of the polynomial form in f64, and how many parts the model has.
+fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
+    let mut steps = 0;
+    let mut count = |_: &'static str, _: f64| steps += 1;
+    let mut engine = Watched::new(Dense::<f64>::new(model.model.heads), &mut count);
+    let out = forward(&mut engine, &model.model, Rows::new(model.model.width, x)?)?;
+    Ok((out.values().to_vec(), steps))
+}
+
+/// Logits of the circuit that the server runs, in f64.
+fn on_slots(model: &Pretrained, plan: &Plan, slots: Vec<f64>) -> Result<Vec<f64>> {
+    let mut ev = PlainVec::<f64>::with_slots(plan.layout.period());
+    let out = forward(&mut Packed::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
+    Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes()).to_vec())
+}
+
+/// The server's part.
+struct Serve<'a> {
+    host: &'a Host,
+    model: &'a Pretrained,
+    plan: &'a Plan,
+    eval: &'a Path,
+    wants: &'a [Want],
+    of: Header,
+    question: &'a Encrypted,
+    steps: usize,
+    stages: &'a mut Stages,
+}
+
+impl Job for Serve<'_> {
+    type Output = Encrypted;
+
+    fn run<B: Backend>(self, mut be: B) -> Result<Encrypted> {
+        let Serve { host, model, plan, eval, wants, of, question, steps, stages } = self;
+        let bar = progress(wants.len(), "loading keys");
+        let keys = stages.time("load_keys", || load_keys(&mut be, eval, wants, &of, || bar.inc(1)))?;
+        bar.finish_and_clear();
+        let server = || Server::new(be, host.params(), keys, &model.model, plan, &of);
+        let mut server = stages.time("server_preprocess", server)?;
+        let bar = progress(steps, "computing on ciphertexts");
+        let answer = server.infer(question, &mut |part, seconds| {
+            stages.add(part, seconds);
+            bar.inc(1);
+        })?;
+        bar.finish_and_clear();
+        Ok(answer)
+    }
+}

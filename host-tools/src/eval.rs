@@ -1,0 +1,88 @@
+//! A labelled file through a model in the clear: how often the polynomial form is right, and how often its exact twin.
+
+use crate::{
+    Error, Result,
+    error::In,
+    files::Fault,
+    model::{Pretrained, Text, top},
+};
+use kernel::nn::{
+    dense::{Dense, Rows},
+    forward,
+};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// A question and its class.
+pub struct Labelled {
+    /// Its tokens, as many as the model reads.
+    pub ids: Vec<u32>,
+    /// Its class.
+    pub class: usize,
+}
+
+/// Reads a file with the columns text and category; at most `limit` rows.
+pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
+    let io = |e: csv::Error| {
+        let line = e.position().map_or(1, |p| p.line() as usize);
+        Fault::Numbers { line, what: e.to_string() }
+    };
+    let bytes = std::fs::read(path).in_file(path)?;
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
+    let headers = reader.headers().map_err(io).in_file(path)?.clone();
+    let column = |name: &str| {
+        let place = headers.iter().position(|h| h.trim_start_matches('\u{feff}') == name);
+        let bad = || Fault::Numbers { line: 1, what: format!("no column {name:?}, the columns are {headers:?}") };
+        place.ok_or_else(bad).in_file(path)
+    };
+    let (question, category) = (column("text")?, column("category")?);
+    let mut out = Vec::new();
+    for record in reader.records().take(limit) {
+        let record = record.map_err(io).in_file(path)?;
+        let bad = |what: String| Fault::Numbers { line: record.position().map_or(1, |p| p.line() as usize), what };
+        let name = record.get(category).unwrap_or_default();
+        let class = (0..text.classes()).find(|c| text.label(*c) == name);
+        let class = class.ok_or_else(|| bad(format!("{name:?} is no label of the model"))).in_file(path)?;
+        let ids = text.truncated(record.get(question).unwrap_or_default())?;
+        if ids.is_empty() {
+            return Err(bad("a text without words".into())).in_file(path);
+        }
+        out.push(Labelled { ids, class });
+    }
+    if out.is_empty() {
+        return Err(Error::usage(path.display().to_string(), "no questions in it"));
+    }
+    Ok(out)
+}
+
+/// Shares of right answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Accuracy {
+    /// Of the polynomial form.
+    pub poly: f64,
+    /// Of the exact twin, if there is one.
+    pub exact: Option<f64>,
+}
+
+/// Logits of the polynomial form in the clear, f32.
+pub fn logits(model: &Pretrained, ids: &[u32]) -> Result<Vec<f64>> {
+    let values = model.text.embed(ids).into_iter().map(|x| x as f32).collect();
+    let x = Rows::new(model.model.width, values)?;
+    let out = forward(&mut Dense::<f32>::new(model.model.heads), &model.model, x)?;
+    Ok(out.values().iter().map(|x| *x as f64).collect())
+}
+
+/// Runs both forms on every question, on all threads; `step` is called after each.
+pub fn accuracy(model: &Pretrained, questions: &[Labelled], step: impl Fn() + Sync) -> Result<Accuracy> {
+    let right = |q: &Labelled| -> Result<(usize, usize)> {
+        let hit = |logits: &[f64]| (top(logits).first() == Some(&q.class)) as usize;
+        let poly = hit(&logits(model, &q.ids)?);
+        let exact = model.exact.as_ref().map_or(0, |twin| hit(&twin.logits(&q.ids)));
+        step();
+        Ok((poly, exact))
+    };
+    let sum = |a: (usize, usize), b: (usize, usize)| Ok((a.0 + b.0, a.1 + b.1));
+    let (poly, exact) = questions.par_iter().map(right).try_reduce(|| (0, 0), sum)?;
+    let share = |hits: usize| hits as f64 / questions.len() as f64;
+    Ok(Accuracy { poly: share(poly), exact: model.exact.as_ref().map(|_| share(exact)) })
+}

@@ -1,0 +1,213 @@
+//! config.json: what it says, and what follows from it.
+
+use crate::files::{Fault, Result};
+use kernel::circuits::poly;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What is read of config.json.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    format: String,
+    version: u32,
+    /// Its name.
+    pub name: String,
+    /// File names beside it.
+    pub files: Files,
+    /// Sizes.
+    pub shape: Shape,
+    /// One name a class.
+    pub labels: Vec<String>,
+    /// Of the norm of the embeddings.
+    pub embedding_epsilon: f64,
+    /// Of the polynomial norms.
+    pub norm_epsilon: f64,
+    /// Of the twin's norms.
+    pub exact_norm_epsilon: f64,
+    /// Which attention.
+    pub attention: Attention,
+    /// One a layer.
+    pub polynomials: Vec<Layer>,
+    ranges: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+/// File names.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Files {
+    /// Weights of the polynomial form.
+    pub poly: String,
+    /// Weights of the twin.
+    pub exact: Option<String>,
+}
+
+/// Sizes.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Shape {
+    /// Tokens that there are.
+    pub vocabulary: usize,
+    /// Labels.
+    pub classes: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Features of a token.
+    pub width: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Features inside the feed-forward part.
+    pub feed_forward: usize,
+    /// The longest text.
+    pub max_tokens: usize,
+}
+
+/// Which attention.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Attention {
+    kind: String,
+    form: String,
+    power: u32,
+    /// Added to the mean of the powers.
+    pub epsilon: f64,
+}
+
+/// The polynomials of a layer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Layer {
+    /// Of attention.
+    pub reciprocal: Polynomial,
+    /// Of the norm before attention; none in the first layer.
+    pub norm_attention: Option<Polynomial>,
+    /// Of the norm before the feed-forward part.
+    pub norm_feed_forward: Polynomial,
+    /// Of degree 2.
+    pub activation: Polynomial,
+}
+
+/// Chebyshev coefficients on [lo, hi].
+#[derive(Clone, Debug, Deserialize)]
+pub struct Polynomial {
+    function: String,
+    lo: f64,
+    hi: f64,
+    coeffs: Vec<f64>,
+}
+
+/// The least and greatest values seen, per head where there are heads.
+#[derive(Deserialize)]
+struct Seen {
+    lo: Vec<f64>,
+    hi: Vec<f64>,
+}
+
+fn fault(what: impl Into<String>) -> Fault {
+    Fault::Model(what.into())
+}
+
+impl Polynomial {
+    /// As the kernel evaluates it.
+    pub fn kernel(&self) -> Result<poly::Polynomial> {
+        let made = poly::Polynomial::new(&self.coeffs, (self.lo, self.hi));
+        made.map_err(|e| fault(format!("polynomial of {}: {e}", self.function)))
+    }
+
+    /// c0, c1, c2 of c0 + c1 x + c2 x^2.
+    pub fn quadratic(&self) -> Result<[f64; 3]> {
+        let [a, b, c] = self.coeffs[..] else {
+            return Err(fault(format!("an activation of degree {}, 2 is supported", self.coeffs.len().max(1) - 1)));
+        };
+        let (slope, offset) = self.kernel()?.to_unit(); // T_2(t) = 2 t^2 - 1, t = slope x + offset
+        Ok([a - c + (b + 2.0 * c * offset) * offset, (b + 4.0 * c * offset) * slope, 2.0 * c * slope * slope])
+    }
+}
+
+impl Config {
+    /// Reads it, and refuses what the engines do not compute.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let c: Self = serde_json::from_slice(json).map_err(|e| fault(format!("not a model's config.json: {e}")))?;
+        if (&c.format[..], c.version) != ("polyformer-model", 1) {
+            return Err(fault(format!(
+                "format {:?} version {}, this program reads polyformer-model 1",
+                c.format, c.version
+            )));
+        }
+        let a = &c.attention;
+        if (&a.kind[..], &a.form[..], a.power) != ("power_softmax", "length_agnostic", 4) {
+            let what = format!("attention {} {} of power {}", a.form, a.kind, a.power);
+            return Err(fault(format!("{what}, the engines compute length_agnostic power_softmax of power 4")));
+        }
+        let s = &c.shape;
+        for (what, given, expected) in
+            [("labels", c.labels.len(), s.classes), ("layers with polynomials", c.polynomials.len(), s.layers)]
+        {
+            if given != expected || expected == 0 {
+                return Err(fault(format!("{given} {what} where the shape says {expected}")));
+            }
+        }
+        for (i, layer) in c.polynomials.iter().enumerate() {
+            if layer.norm_attention.is_some() != (i > 0) {
+                return Err(fault(format!("layer {i}: every layer but the first has a norm before its attention")));
+            }
+        }
+        if s.heads == 0 || !s.width.is_multiple_of(s.heads) || s.width == 0 || s.max_tokens == 0 {
+            return Err(fault(format!("width {} and {} heads", s.width, s.heads)));
+        }
+        c.range()?;
+        Ok(c)
+    }
+
+    /// A power of two that nothing exceeds which may be bootstrapped: x between layers as measured on texts, widened by
+    /// the margin of the polynomials, and what a norm before attention makes of the largest x at the least variance.
+    pub fn range(&self) -> Result<f64> {
+        let never = || fault("its ranges were never measured");
+        let ranges = self.ranges.as_ref().ok_or_else(never)?;
+        let margin = ranges.get("margin").and_then(|m| m.as_f64()).unwrap_or(1.0).max(1.0);
+        let sets: Vec<&serde_json::Value> = ranges.values().filter(|v| v.is_object()).collect();
+        let seen = |place: &str| -> Result<(f64, f64)> {
+            let mut all = (f64::INFINITY, f64::NEG_INFINITY);
+            for set in sets.iter().filter_map(|set| set.get(place)) {
+                let seen = Seen::deserialize(set).map_err(|e| fault(format!("range of {place}: {e}")))?;
+                all.0 = seen.lo.iter().fold(all.0, |a, b| a.min(*b));
+                all.1 = seen.hi.iter().fold(all.1, |a, b| a.max(*b));
+            }
+            if all.0 <= all.1 { Ok(all) } else { Err(never()) }
+        };
+        let (mut most, mut before) = (0.0f64, 0.0f64); // of everything, and of x before this layer
+        for i in 0..self.shape.layers {
+            if i > 0 {
+                let least = seen(&format!("layers.{i}.norm_attention.variance"))?.0;
+                most = most.max(before / least.max(self.norm_epsilon).sqrt());
+            }
+            for part in ["attention", "feed_forward"] {
+                let (lo, hi) = seen(&format!("layers.{i}.{part}.residual"))?;
+                before = hi.max(-lo);
+                most = most.max(before * margin);
+            }
+        }
+        if most > 0.0 && most.is_finite() { Ok(libm::exp2(libm::ceil(libm::log2(most)))) } else { Err(never()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Polynomial};
+
+    #[test]
+    fn a_quadratic_in_the_chebyshev_basis_is_the_same_in_powers() {
+        let p = Polynomial { function: "gelu".into(), lo: -1.0, hi: 5.0, coeffs: vec![0.7, -2.0, 0.3] };
+        let ([c0, c1, c2], k) = (p.quadratic().unwrap(), p.kernel().unwrap());
+        for x in [-1.0, 0.0, 0.4, 5.0] {
+            assert!((c0 + c1 * x + c2 * x * x - k.at(x)).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_model_without_ranges_or_with_other_attention_is_refused() {
+        let json = include_str!("../../models/banking77/config.json");
+        let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
+        let error = |v: &serde_json::Value| Config::parse(v.to_string().as_bytes()).unwrap_err().to_string();
+        value["attention"]["power"] = 2.into();
+        assert!(error(&value).contains("of power 2"));
+        value["attention"]["power"] = 4.into();
+        value.as_object_mut().unwrap().remove("ranges");
+        assert_eq!(error(&value), "its ranges were never measured");
+    }
+}

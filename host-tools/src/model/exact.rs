@@ -1,0 +1,128 @@
+//! The twin with softmax, GELU and LayerNorm, in f64 in the clear: what the polynomial form is measured against.
+
+use super::{config::Config, text::Embedding, weights::Weights};
+use crate::files::Result;
+use kernel::nn::Matrix;
+
+/// The twin's embeddings, layers and classifier.
+pub struct Exact {
+    embedding: Embedding,
+    layers: Vec<Layer>,
+    classifier: Map,
+    heads: usize,
+    epsilon: f64,
+}
+
+struct Layer {
+    qkv: [Map; 3],
+    output: Map,
+    up: Map,
+    down: Map,
+}
+
+/// A matrix that is read row by row.
+struct Map {
+    rows: usize,
+    cols: usize,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+}
+
+impl Map {
+    fn of(m: &Matrix) -> Self {
+        let weight = (0..m.rows * m.cols).map(|i| m.at(i / m.cols, i % m.cols)).collect();
+        Self { rows: m.rows, cols: m.cols, weight, bias: (0..m.rows).map(|i| m.bias(i)).collect() }
+    }
+
+    /// W x + b of every row.
+    fn of_rows(&self, x: &[f64]) -> Vec<f64> {
+        let rows = x.chunks_exact(self.cols);
+        rows.flat_map(|x| {
+            let weights = self.weight.chunks_exact(self.cols).zip(&self.bias);
+            weights.map(|(w, b)| b + dot(w, x)).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+impl Exact {
+    pub(super) fn new(config: &Config, weights: &Weights<'_>) -> Result<Self> {
+        let s = &config.shape;
+        let mut layers = Vec::new();
+        for i in 0..s.layers {
+            let map = |name: &str, rows, cols| -> Result<Map> {
+                Ok(Map::of(&weights.map(&format!("layers.{i}.{name}"), rows, cols)?))
+            };
+            let square = |name: &str| map(&format!("attention.{name}"), s.width, s.width);
+            layers.push(Layer {
+                qkv: [square("query")?, square("key")?, square("value")?],
+                output: square("output")?,
+                up: map("feed_forward.up", s.feed_forward, s.width)?,
+                down: map("feed_forward.down", s.width, s.feed_forward)?,
+            });
+        }
+        let classifier = Map::of(&weights.map("classifier", s.classes, s.width)?);
+        let embedding = Embedding::new(config, weights)?;
+        Ok(Self { embedding, layers, classifier, heads: s.heads, epsilon: config.exact_norm_epsilon })
+    }
+
+    /// Logits of a text's tokens, of which there is at least one.
+    pub fn logits(&self, ids: &[u32]) -> Vec<f64> {
+        let width = self.classifier.cols;
+        let mut x = self.embedding.rows(ids);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let h = if i == 0 { x.clone() } else { self.norm(&x) };
+            let [q, k, v] = layer.qkv.each_ref().map(|m| m.of_rows(&h));
+            add(&mut x, &layer.output.of_rows(&self.attention(&q, &k, &v)));
+            let a: Vec<f64> = layer.up.of_rows(&self.norm(&x)).into_iter().map(gelu).collect();
+            add(&mut x, &layer.down.of_rows(&a));
+        }
+        let mut pooled = vec![0.0; width];
+        x.chunks_exact(width).for_each(|row| add(&mut pooled, row));
+        pooled.iter_mut().for_each(|p| *p /= ids.len() as f64);
+        let logits = self.classifier.of_rows(&pooled);
+        debug_assert_eq!(logits.len(), self.classifier.rows);
+        logits
+    }
+
+    fn attention(&self, q: &[f64], k: &[f64], v: &[f64]) -> Vec<f64> {
+        let width = self.classifier.cols;
+        let d = width / self.heads;
+        let mut out = vec![0.0; q.len()];
+        for (q, out) in q.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            for h in 0..self.heads {
+                let part = h * d..(h + 1) * d;
+                let scores: Vec<f64> = k.chunks_exact(width).map(|k| dot(&q[part.clone()], &k[part.clone()])).collect();
+                let weights = super::probabilities(&scores);
+                for (w, v) in weights.iter().zip(v.chunks_exact(width)) {
+                    out[part.clone()].iter_mut().zip(&v[part.clone()]).for_each(|(o, v)| *o += w * v);
+                }
+            }
+        }
+        out
+    }
+
+    fn norm(&self, x: &[f64]) -> Vec<f64> {
+        let width = self.classifier.cols;
+        let rows = x.chunks_exact(width);
+        rows.flat_map(|row| {
+            let mean = row.iter().sum::<f64>() / width as f64;
+            let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / width as f64;
+            let scale = 1.0 / (variance + self.epsilon).sqrt();
+            row.iter().map(|x| (x - mean) * scale).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+}
+
+fn add(x: &mut [f64], y: &[f64]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
+
+fn gelu(a: f64) -> f64 {
+    0.5 * a * (1.0 + libm::erf(a * core::f64::consts::FRAC_1_SQRT_2))
+}

@@ -1,0 +1,119 @@
+//! The client's part of a model: text to tokens to normalised embeddings, and logits to labels. It never sees a
+//! server, and holds nothing secret.
+
+use super::{config::Config, weights::Weights};
+use crate::{
+    Error, Result,
+    files::{self, Fault},
+};
+use tokenizers::Tokenizer;
+
+/// Tokenizer, embeddings, labels.
+pub struct Text {
+    tokenizer: Tokenizer,
+    embedding: Embedding,
+    labels: Vec<String>,
+}
+
+/// Step 1 of FORM.md.
+pub(super) struct Embedding {
+    width: usize,
+    token: Vec<f32>,    // vocabulary x width
+    position: Vec<f32>, // max_tokens x width
+    epsilon: f64,
+}
+
+impl Embedding {
+    pub(super) fn new(config: &Config, weights: &Weights<'_>) -> files::Result<Self> {
+        let s = &config.shape;
+        Ok(Self {
+            width: s.width,
+            token: weights.numbers("embeddings.token", &[s.vocabulary, s.width])?,
+            position: weights.numbers("embeddings.position", &[s.max_tokens, s.width])?,
+            epsilon: config.embedding_epsilon,
+        })
+    }
+
+    /// Rows of mean 0 and variance 1, one a token. Tokens beyond the vocabulary are the unknown one.
+    pub(super) fn rows(&self, ids: &[u32]) -> Vec<f64> {
+        let mut out = Vec::with_capacity(ids.len() * self.width);
+        let known = self.token.len() / self.width;
+        for (id, position) in ids.iter().zip(self.position.chunks_exact(self.width)) {
+            let id = if (*id as usize) < known { *id as usize } else { 1 };
+            let token = &self.token[id * self.width..][..self.width];
+            let row: Vec<f64> = token.iter().zip(position).map(|(a, b)| *a as f64 + *b as f64).collect();
+            let mean = row.iter().sum::<f64>() / self.width as f64;
+            let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / self.width as f64;
+            let scale = 1.0 / (variance + self.epsilon).sqrt();
+            out.extend(row.iter().map(|x| (x - mean) * scale));
+        }
+        out
+    }
+}
+
+impl Text {
+    pub(super) fn new(config: &Config, weights: &Weights<'_>, tokenizer: &[u8]) -> files::Result<Self> {
+        let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| Fault::Model(format!("tokenizer: {e}")))?;
+        let (words, rows) = (tokenizer.get_vocab_size(true), config.shape.vocabulary);
+        if words > rows {
+            return Err(Fault::Model(format!("a tokenizer of {words} words, embeddings for {rows}")));
+        }
+        Ok(Self { tokenizer, embedding: Embedding::new(config, weights)?, labels: config.labels.clone() })
+    }
+
+    /// The longest text, in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.embedding.position.len() / self.embedding.width
+    }
+
+    /// Tokens of a text: at least one, at most [`Text::max_tokens`].
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.tokenizer.encode_fast(text, false);
+        let ids = encoding.map_err(|e| Error::usage("text", e.to_string()))?.get_ids().to_vec();
+        match (ids.len(), self.max_tokens()) {
+            (0, _) => Err(Error::usage("text", "no words in it")),
+            (given, most) if given > most => {
+                Err(Error::usage("text", format!("{given} tokens, the model takes {most}")))
+            }
+            _ => Ok(ids),
+        }
+    }
+
+    /// Tokens of a text of which the model reads what fits: 0 of an empty one.
+    pub fn truncated(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.tokenizer.encode_fast(text, false);
+        let mut ids = encoding.map_err(|e| Error::usage("text", e.to_string()))?.get_ids().to_vec();
+        ids.truncate(self.max_tokens());
+        Ok(ids)
+    }
+
+    /// What is encrypted: one normalised row a token.
+    pub fn embed(&self, ids: &[u32]) -> Vec<f64> {
+        self.embedding.rows(ids)
+    }
+
+    /// Classes.
+    pub fn classes(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The name of a class.
+    pub fn label(&self, class: usize) -> &str {
+        self.labels.get(class).map_or("", |label| label)
+    }
+}
+
+/// Classes, the likeliest first.
+pub fn top(logits: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+    order
+}
+
+/// Softmax of the logits.
+pub fn probabilities(logits: &[f64]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f64::MIN, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|x| (x - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|p| p / sum).collect()
+}

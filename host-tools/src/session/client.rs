@@ -1,0 +1,69 @@
+//! The client: words to ciphertext, ciphertext to logits. The only side that has the secret.
+
+use super::Plan;
+use crate::{
+    Result,
+    cipher::{self, Encrypted, Under},
+    error::In,
+    files::{Body, Fault, Kind},
+    host::{Device, Host},
+    model::Text,
+    secret::Secret,
+};
+use kernel::nn::packed::Layout;
+use std::path::Path;
+
+/// Who asks.
+pub struct Client<'a> {
+    host: &'a Host,
+    on: Device,
+    secret: &'a Secret,
+    text: &'a Text,
+}
+
+/// Decrypted logits, one row a question. They carry noise that depends on the secret: they belong to the key's owner.
+pub struct Answers(Vec<Vec<f64>>);
+
+impl Answers {
+    /// For the owner of the key.
+    pub fn private(&self) -> &[Vec<f64>] {
+        &self.0
+    }
+}
+
+impl<'a> Client<'a> {
+    /// A client with this secret, which was made for the parameters of `host`.
+    pub fn new(host: &'a Host, on: Device, secret: &'a Secret, text: &'a Text) -> Self {
+        Self { host, on, secret, text }
+    }
+
+    /// The slots of some questions: what is encrypted, one period long.
+    pub fn slots(&self, layout: &Layout, questions: &[Vec<u32>]) -> Result<Vec<f64>> {
+        let mut slots = vec![0.0; layout.period()];
+        for (i, ids) in questions.iter().enumerate() {
+            layout.pack(i, &self.text.embed(ids), &mut slots)?;
+        }
+        Ok(slots)
+    }
+
+    /// One ciphertext of the slots, repeated as far as it goes.
+    pub fn encrypt(&self, slots: &[f64]) -> Result<Encrypted> {
+        let params = self.host.params();
+        let values: Vec<f64> = slots.iter().copied().cycle().take(params.slots()).collect();
+        cipher::encrypt(self.host, self.on, &Under::Secret(self.secret), &values, params.top(), &|| ())
+    }
+
+    /// The logits in an answer, of `questions` questions.
+    pub fn decrypt(&self, plan: &Plan, answer: &Encrypted, questions: usize) -> Result<Answers> {
+        let place = Path::new("answer");
+        let Body::Ciphertext(sealed) = answer.header.body else {
+            let (expected, actual) = (Kind::Ciphertext, answer.header.kind());
+            return Err(Fault::Kind { expected, actual }).in_file(place);
+        };
+        let tensors: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
+        let slots = cipher::decrypt_words(self.host, self.on, self.secret, &tensors, sealed, &|| ())?;
+        let classes = self.text.classes();
+        let rows = (0..questions).map(|q| plan.layout.unpack(q, &slots, classes).to_vec());
+        Ok(Answers(rows.collect()))
+    }
+}

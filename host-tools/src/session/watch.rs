@@ -1,0 +1,53 @@
+//! An engine that says what it is doing and how long that took.
+
+use kernel::{
+    Result,
+    nn::{Attention, Engine, Matrix, Next, Norm},
+};
+use std::time::Instant;
+
+/// Wraps an engine; `step` is called after each operation with its name and seconds.
+pub struct Watched<'a, E> {
+    engine: E,
+    step: &'a mut dyn FnMut(&'static str, f64),
+}
+
+impl<'a, E: Engine> Watched<'a, E> {
+    /// Watches `engine`.
+    pub fn new(engine: E, step: &'a mut dyn FnMut(&'static str, f64)) -> Self {
+        Self { engine, step }
+    }
+
+    fn timed<T>(&mut self, name: &'static str, work: impl FnOnce(&mut E) -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let out = work(&mut self.engine);
+        (self.step)(name, start.elapsed().as_secs_f64());
+        out
+    }
+}
+
+impl<E: Engine> Engine for Watched<'_, E> {
+    type Tensor = E::Tensor;
+
+    fn linear(&mut self, x: &E::Tensor, maps: &[&Matrix]) -> Result<Vec<E::Tensor>> {
+        self.timed("linear", |e| e.linear(x, maps))
+    }
+    fn attention(&mut self, qkv: [E::Tensor; 3], how: &Attention) -> Result<E::Tensor> {
+        self.timed("attention", |e| e.attention(qkv, how))
+    }
+    fn norm(&mut self, x: &E::Tensor, how: &Norm) -> Result<E::Tensor> {
+        self.timed("norm", |e| e.norm(x, how))
+    }
+    fn activate(&mut self, x: &E::Tensor, c: [f64; 3]) -> Result<E::Tensor> {
+        self.timed("activation", |e| e.activate(x, c))
+    }
+    fn add(&mut self, x: &mut E::Tensor, y: E::Tensor) -> Result<()> {
+        self.timed("residual", |e| e.add(x, y))
+    }
+    fn classify(&mut self, xs: [&E::Tensor; 2], maps: &[Matrix; 2]) -> Result<E::Tensor> {
+        self.timed("classifier", |e| e.classify(xs, maps))
+    }
+    fn refresh(&mut self, x: E::Tensor, next: Next) -> Result<E::Tensor> {
+        self.timed("bootstrap", |e| e.refresh(x, next))
+    }
+}
