@@ -144,8 +144,13 @@ impl Lanes for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
-    fn splat(self, x: u64) -> __m256i {
-        self.all(x as u32)
+    fn prefetch_write(self, x: &mut [u32], at: usize) {
+        // SAFETY: a prefetch is a hint, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
+    fn splat(self, x: u32) -> __m256i {
+        self.all(x)
     }
     #[inline(always)]
     fn add(self, q: &Constants, a: __m256i, b: __m256i) -> __m256i {

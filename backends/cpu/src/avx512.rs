@@ -160,8 +160,14 @@ impl Lanes for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
-    fn splat(self, x: u64) -> __m512i {
-        self.all(x)
+    fn prefetch_write(self, x: &mut [u32], at: usize) {
+        // SAFETY: a prefetch is a hint, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
+    fn splat(self, x: u32) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_set1_epi32(x as i32) } // the upper halves of the lanes are ignored
     }
     #[inline(always)]
     fn add(self, q: &Constants, a: __m512i, b: __m512i) -> __m512i {

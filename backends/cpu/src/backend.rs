@@ -261,18 +261,20 @@ impl Backend for Cpu<'_> {
     }
 
     fn mod_switch(&mut self, from: Basis, to: Basis, out: &mut Buf, a: &Buf, ws: &mut Workspace<Words>) {
-        if (out.shape.cols as usize) < SHORTEST || from.minus(to).is_empty() {
+        if (out.shape.cols as usize) < SHORTEST {
             return backend::mod_switch(self, from, to, out, a, ws);
         }
-        self.fused_mod_switch(from, to, out, a, &mut ws.coeff);
+        self.fused_mod_switch(from, to, out, a);
     }
 
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Words>> {
+        // The fused operations bring their own scratch, a part of every temporary at a time.
         let n = self.ring.n();
+        let (count, digits) = if n < SHORTEST { (count, digits) } else { (0, 0) };
         let line = Shape { count, basis: self.ring.line(), cols: n as u32 };
         let full = Shape { basis: line.basis.with(self.ring.specials()), ..line };
         let mut ws = Workspace { ext: Default::default(), coeff: self.alloc(full)?, tmp: self.alloc(line)? };
-        for _ in 0..if n < SHORTEST { digits } else { 0 } {
+        for _ in 0..digits {
             let limbs = self.alloc(full)?;
             ws.ext.push(limbs).map_err(|_| Error::TooMany { asked: digits, limit: MAX_DIGITS })?;
         }
@@ -291,6 +293,6 @@ impl Backend for Cpu<'_> {
         if (d.shape.cols as usize) < SHORTEST {
             return backend::key_switch(self, q, alpha, d, keys, accs, ws);
         }
-        self.fused_key_switch(q, alpha, d, keys, accs, &mut ws.coeff);
+        self.fused_key_switch(q, alpha, d, keys, accs);
     }
 }

@@ -10,6 +10,9 @@ use kernel::{
     ring::{convert::MAX_SOURCES, limb::quotient_inverse},
 };
 
+/// Words of two vectors.
+const PAIR: usize = 2 * LANES;
+
 /// Targets that share each load of a digit.
 pub const TOGETHER: usize = 4;
 
@@ -18,13 +21,13 @@ pub struct Target<'a> {
     /// Of the target prime.
     pub table: &'a Table,
     /// One word a source, in the form of [`Lanes::constant`].
-    pub constants: Vec<u64>,
+    pub constants: Vec<u32>,
 }
 
 impl<'a> Target<'a> {
     /// `constants` plain.
     pub fn new<L: Lanes>(_: L, table: &'a Table, constants: impl Iterator<Item = u32>) -> Self {
-        Self { table, constants: constants.map(|c| L::constant(table.q, c) as u64).collect() }
+        Self { table, constants: constants.map(|c| L::constant(table.q, c)).collect() }
     }
 }
 
@@ -34,6 +37,8 @@ impl<'a> Target<'a> {
 pub fn product<L: Lanes>(l: L, digits: &[&[u32]], targets: &[Target<'_>], outs: &mut [&mut [u32]], form: Form) {
     match (targets, outs) {
         ([a, b, c, d], [oa, ob, oc, od]) => block(l, digits, [a, b, c, d], [oa, ob, oc, od], form),
+        ([a, b, c], [oa, ob, oc]) => block(l, digits, [a, b, c], [oa, ob, oc], form),
+        ([a, b], [oa, ob]) => block(l, digits, [a, b], [oa, ob], form),
         (targets, outs) => {
             for (target, out) in targets.iter().zip(outs) {
                 block(l, digits, [target], [out], form);
@@ -51,18 +56,23 @@ fn block<L: Lanes, const T: usize>(
     form: Form,
 ) {
     let qs = targets.map(|t| l.modulus(t.table.q));
-    for at in (0..outs[0].len()).step_by(2 * LANES) {
+    let outs = outs.map(|out| out.as_chunks_mut::<PAIR>().0);
+    let mut rows = [(&[][..], [0; T]); MAX_SOURCES + 1]; // a digit and its constants
+    for (i, (row, digit)) in rows.iter_mut().zip(digits).enumerate() {
+        *row = (digit.as_chunks::<PAIR>().0, targets.map(|t| t.constants[i]));
+    }
+    for p in 0..outs[0].len() {
         let mut acc = [[l.zero(); 2]; T];
-        for (i, digit) in digits.iter().enumerate() {
-            let (x, y) = (l.load(digit, at), l.load(digit, at + LANES));
+        for (digit, constants) in &rows[..digits.len()] {
+            let [x, y] = l.load_two(&digit[p], 0);
             for t in 0..T {
-                let c = l.splat(targets[t].constants[i]);
+                let c = l.splat(constants[t]);
                 acc[t] = [l.mul_add(acc[t][0], x, c), l.mul_add(acc[t][1], y, c)];
             }
         }
         for t in 0..T {
             let sum = [l.reduce_constant(&qs[t], acc[t][0]), l.reduce_constant(&qs[t], acc[t][1])];
-            l.store_two(&qs[t], outs[t], at, sum, form);
+            l.store_two(&qs[t], &mut outs[t][p], 0, sum, form);
         }
     }
 }

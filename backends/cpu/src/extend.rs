@@ -12,14 +12,30 @@ use crate::{
     isa::Kernel,
     lanes::{Form, Lanes},
     ntt::{COLUMN, Column, Cut, ForwardColumn},
-    parallel::{row, rows_mut},
+    parallel::{Place, row},
     stages::Stages,
     tables::{self, Table},
 };
 use kernel::{backend::Limbs, modular::Modulus, ring::Basis};
 
 /// Targets of a fused operation that share the reading of the sources.
-pub const GROUP: usize = 12;
+pub const GROUP: usize = 4;
+
+/// Words from one row of scratch to the next: 65 cache lines more than n, for rows a power of two apart would fall
+/// into the same sets of every cache.
+pub fn pitch(n: usize) -> usize {
+    n + 65 * COLUMN
+}
+
+/// Rows of n words in scratch.
+pub fn rows(scratch: &[u32], n: usize) -> impl Iterator<Item = &[u32]> {
+    scratch.chunks_exact(pitch(n)).map(move |row| &row[..n])
+}
+
+/// Rows of n words in scratch, to be written.
+pub fn rows_mut(scratch: &mut [u32], n: usize) -> impl Iterator<Item = &mut [u32]> {
+    scratch.chunks_exact_mut(pitch(n)).map(move |row| &mut row[..n])
+}
 
 /// Tiles a row, and words a tile.
 pub fn tiles(n: usize) -> (usize, usize) {
@@ -73,7 +89,7 @@ pub fn extend<L: Lanes>(
     tile: &mut [u32],
     x: &mut [L::V],
 ) {
-    let Some(n) = rows.first().map(|r| r.len()) else { return };
+    let Some(n) = rows.first().map(|row| row.len()) else { return };
     let (cut, (tiles, words)) = (Cut::of(n), tiles(n));
     for c in 0..tiles {
         let digits: Vec<&[u32]> = digits.iter().map(|d| &d[c * words..][..words]).collect();
@@ -109,32 +125,29 @@ impl<L: Lanes> Kernel<L> for Overflow<'_> {
 }
 
 impl Cpu<'_> {
-    /// Rows `over` of `a`, to Coeff, times the plain `scale` of their line index, tile by tile into `to`.
+    /// Rows `over` of item `item` of `a`, to Coeff, times the plain `scale` of their line index, and their quotient,
+    /// tile by tile: scratch rows, see [`rows`].
     pub(crate) fn digits(
         &self,
         over: Basis,
-        to: &mut Limbs<Words>,
         a: &Limbs<Words>,
+        item: usize,
         scale: impl Fn(usize, Modulus) -> u32 + Sync + Send,
-    ) {
-        let (n, count) = (a.shape.cols as usize, a.shape.count as usize);
-        let rows: Vec<_> = rows_mut(to, over).into_iter().filter(|(p, _)| p.item < count).collect();
-        self.threads.each(rows, |(p, dst)| {
-            let (table, mut scratch) = (&self.tables[p.m], self.pool.scratch(n));
-            let scale = tables::inverse_scale(table.q, n, scale(p.m, table.q));
-            self.isa.run(Digit { table, scale, src: row(a, p), dst, row: &mut scratch });
+    ) -> Words {
+        let n = a.shape.cols as usize;
+        let mut digits = self.pool.scratch((over.len() + 1) * pitch(n));
+        let (dsts, overflow) = digits.split_at_mut(over.len() * pitch(n));
+        self.threads.each(over.iter().zip(rows_mut(dsts, n)).collect(), |(m, dst)| {
+            let (table, mut scratch) = (&self.tables[m], self.pool.scratch(n));
+            let (src, scale) = (row(a, Place { item, m }), tables::inverse_scale(table.q, n, scale(m, table.q)));
+            self.isa.run(Digit { table, scale, src, dst, row: &mut scratch });
         });
-    }
-
-    /// The quotient of a row of digits.
-    pub(crate) fn overflow(&self, digits: &[&[u32]], sources: &[Modulus]) -> Words {
-        let n = digits.first().map_or(0, |d| d.len());
-        let mut out = self.pool.scratch(n);
-        let (_, words) = tiles(n);
-        let part =
-            |(c, out)| Overflow { digits: digits.iter().map(|d| &d[c * words..][..words]).collect(), sources, out };
-        let tasks = out.chunks_exact_mut(words).enumerate().map(part).collect();
-        self.threads.each(tasks, |task| self.isa.run(task));
-        out
+        let sources: &Vec<_> = &over.iter().map(|m| self.ring.modulus(m)).collect();
+        let (words, all) = (tiles(n).1, &*dsts);
+        self.threads.each(overflow[..n].chunks_exact_mut(words).enumerate().collect(), |(c, out)| {
+            let digits = rows(all, n).map(|row| &row[c * words..][..words]).collect();
+            self.isa.run(Overflow { digits, sources, out });
+        });
+        digits
     }
 }

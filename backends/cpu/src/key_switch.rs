@@ -5,7 +5,7 @@
 use crate::{
     Cpu, Words,
     convert::{TOGETHER, Target},
-    extend::{self, GROUP, extend},
+    extend::{self, GROUP, extend, pitch},
     isa::Kernel,
     lanes::{Form, LANES, Lanes},
     ntt::{COLUMN, Cut, ForwardBlock},
@@ -51,7 +51,7 @@ pub struct KeySwitch<'a> {
 impl KeySwitch<'_> {
     /// Words of scratch for `targets` targets at n words a row.
     pub fn scratch(n: usize, targets: usize, digits: usize) -> usize {
-        targets * digits * n + TOGETHER * extend::tiles(n).1
+        targets * digits * pitch(n) + TOGETHER * extend::tiles(n).1
     }
 }
 
@@ -62,9 +62,9 @@ impl<L: Lanes> Kernel<L> for KeySwitch<'_> {
         let Some(n) = self.products.first().and_then(|p| p.outs.first()).map(|(out, _)| out.len()) else { return };
         let cut = Cut::of(n);
         let mut x = vec![l.splat(0); cut.scratch()];
-        let (ext, tile) = self.scratch.split_at_mut(self.products.len() * self.digits.len() * n);
+        let (ext, tile) = self.scratch.split_at_mut(self.products.len() * self.digits.len() * pitch(n));
         for (j, digit) in self.digits.iter().enumerate() {
-            let rows = ext.chunks_exact_mut(n).skip(j).step_by(self.digits.len());
+            let rows = extend::rows_mut(ext, n).skip(j).step_by(self.digits.len());
             let foreign = self.products.iter().zip(rows).filter(|(p, _)| p.own.is_none_or(|(own, _)| own != j));
             let (targets, mut rows): (Vec<_>, Vec<_>) = foreign
                 .map(|(p, row)| {
@@ -76,7 +76,7 @@ impl<L: Lanes> Kernel<L> for KeySwitch<'_> {
             extend(l, &digit.rows, &targets, &mut rows, tile, &mut x[..2 * cut.rows]);
         }
         let mut blocks = vec![l.splat(0); self.digits.len() * cut.cols / LANES];
-        for (product, ext) in self.products.into_iter().zip(ext.chunks_exact(self.digits.len() * n)) {
+        for (product, ext) in self.products.into_iter().zip(ext.chunks_exact(self.digits.len() * pitch(n))) {
             multiply(l, cut, product, ext, &mut blocks);
         }
     }
@@ -90,14 +90,19 @@ fn multiply<L: Lanes>(l: L, cut: Cut, mut product: Product<'_>, ext: &[u32], x: 
     let together = 16 / L::SETTLED; // products in a sum
     for b in 0..cut.rows {
         let at = b * cut.cols;
-        for (j, (x, ext)) in x.chunks_exact_mut(vectors).zip(ext.chunks_exact(n)).enumerate() {
+        for (j, (x, row)) in x.chunks_exact_mut(vectors).zip(extend::rows(ext, n)).enumerate() {
+            let after = (b + 1).min(cut.rows - 1) * cut.cols;
+            let next = |half: usize| product.outs.get(half).map_or(row, |(_, keys)| &keys[j][after..]);
+            let next = [next(0), next(1)];
             match product.own {
-                Some((own, row)) if own == j => {
+                Some((own, d)) if own == j => {
                     for (p, x) in x.chunks_exact_mut(2).enumerate() {
-                        [x[0], x[1]] = l.load_pair(row, at + p * COLUMN);
+                        l.prefetch(next[0], p * COLUMN);
+                        l.prefetch(next[1], p * COLUMN);
+                        [x[0], x[1]] = l.load_pair(d, at + p * COLUMN);
                     }
                 }
-                _ => l.call(ForwardBlock { stages: &s, root: cut.rows + b, src: &ext[at..at + cut.cols], x }),
+                _ => l.call(ForwardBlock { stages: &s, root: cut.rows + b, src: &row[at..at + cut.cols], x, next }),
             }
         }
         for (out, keys) in &mut product.outs {
@@ -120,13 +125,14 @@ fn multiply<L: Lanes>(l: L, cut: Cut, mut product: Product<'_>, ext: &[u32], x: 
                     }
                 }
                 l.store_pair(&s.q, out, at, sum, Form::Canonical);
+                l.prefetch_write(out, at + cut.cols);
             }
         }
     }
 }
 
 impl Cpu<'_> {
-    /// [`kernel::backend::Backend::key_switch`]; `coeff` is scratch over `q` and more.
+    /// [`kernel::backend::Backend::key_switch`].
     pub(crate) fn fused_key_switch(
         &self,
         q: Basis,
@@ -134,24 +140,21 @@ impl Cpu<'_> {
         d: &Limbs<Words>,
         keys: &[&[Pair<Words>]],
         accs: &mut [Pair<Words>],
-        coeff: &mut Limbs<Words>,
     ) {
         let (specials, n, count) = (self.ring.specials(), d.shape.cols as usize, d.shape.count as usize);
         let full = q.with(specials);
         let parts = (0..MAX_DIGITS).map(|j| (j, digit(q, specials, alpha, j))).filter(|(_, part)| !part.is_empty());
         let parts: Vec<_> = parts.map(|(j, part)| (j, part, Conversion::new(&self.ring, part, full))).collect();
-        for (_, part, conversion) in &parts {
-            self.digits(*part, coeff, d, |m, q| q.from_mont(conversion.hat_inv(part.row(m))));
-        }
         let mut outs: Vec<_> = accs.iter_mut().flatten().map(|acc| rows_mut(acc, full).into_iter()).collect();
         for item in 0..count {
-            let rows = |part: &Basis| part.iter().map(|m| row(coeff, Place { item, m })).collect::<Vec<_>>();
-            let overflows: Vec<_> = parts.iter().map(|(_, part, c)| self.overflow(&rows(part), c.sources())).collect();
-            let digits = parts.iter().zip(&overflows).map(|((_, part, conversion), overflow)| Digit {
-                conversion,
-                rows: rows(part).into_iter().chain([&**overflow]).collect(),
+            let words = parts.iter().map(|(_, part, conversion)| {
+                self.digits(*part, d, item, |m, q| q.from_mont(conversion.hat_inv(part.row(m))))
             });
-            let digits: Vec<_> = digits.collect();
+            let words: Vec<_> = words.collect();
+            let digits = parts.iter().zip(&words);
+            let digits: Vec<_> = digits
+                .map(|((_, _, conversion), words)| Digit { conversion, rows: extend::rows(words, n).collect() })
+                .collect();
             let product = |(r, m)| {
                 let p = Place { item, m };
                 let own = parts.iter().position(|(_, part, _)| contains(*part, m)).map(|j| (j, row(d, p)));

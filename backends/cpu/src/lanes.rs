@@ -58,8 +58,10 @@ pub trait Lanes: Copy + Send + Sync {
     fn store_two(self, q: &Self::Q, x: &mut [u32], at: usize, v: [Self::V; 2], form: Form);
     /// Asks for the cache line of x[at], which need not exist.
     fn prefetch(self, x: &[u32], at: usize);
-    /// Eight times x, a word.
-    fn splat(self, x: u64) -> Self::V;
+    /// Asks for the cache line of x[at] in order to write it.
+    fn prefetch_write(self, x: &mut [u32], at: usize);
+    /// Eight times the word x, for arithmetic on words.
+    fn splat(self, x: u32) -> Self::V;
 
     // -- canonical words in and out
 

@@ -4,7 +4,7 @@
 use crate::{
     Cpu, Words,
     convert::{TOGETHER, Target},
-    extend::{self, GROUP, extend},
+    extend::{self, GROUP, extend, pitch},
     isa::Kernel,
     lanes::{Form, LANES, Lanes},
     ntt::{COLUMN, Cut, ForwardBlock},
@@ -14,6 +14,7 @@ use crate::{
 };
 use kernel::{
     backend::Limbs,
+    modular::Modulus,
     ring::{Basis, convert::Conversion},
 };
 
@@ -42,7 +43,7 @@ pub struct ModSwitch<'a> {
 impl ModSwitch<'_> {
     /// Words of scratch for `targets` targets at n words a row.
     pub fn scratch(n: usize, targets: usize) -> usize {
-        targets * n + TOGETHER * extend::tiles(n).1
+        targets * pitch(n) + TOGETHER * extend::tiles(n).1
     }
 }
 
@@ -53,12 +54,12 @@ impl<L: Lanes> Kernel<L> for ModSwitch<'_> {
         let Some(n) = self.quotients.first().map(|t| t.out.len()) else { return };
         let cut = Cut::of(n);
         let mut x = vec![l.splat(0); cut.scratch()];
-        let (rows, tile) = self.scratch.split_at_mut(self.quotients.len() * n);
+        let (rows, tile) = self.scratch.split_at_mut(self.quotients.len() * pitch(n));
         let targets: Vec<_> =
             self.quotients.iter().map(|t| Target::new(l, t.table, t.constants.iter().copied())).collect();
-        let mut outs: Vec<_> = rows.chunks_exact_mut(n).collect();
+        let mut outs: Vec<_> = extend::rows_mut(rows, n).collect();
         extend(l, self.digits, &targets, &mut outs, tile, &mut x[..2 * cut.rows]);
-        for (quotient, row) in self.quotients.into_iter().zip(rows.chunks_exact(n)) {
+        for (quotient, row) in self.quotients.into_iter().zip(extend::rows(rows, n)) {
             finish(l, cut, quotient, row, &mut x[..cut.cols / LANES]);
         }
     }
@@ -71,7 +72,9 @@ fn finish<L: Lanes>(l: L, cut: Cut, quotient: Quotient<'_>, row: &[u32], x: &mut
     let s = Stages { l, q: l.modulus(q), tree: &quotient.table.forward };
     let kept = quotient.kept.map(|(a, factor)| (a, l.factor(&L::twiddle(q, factor))));
     for (b, row) in row.chunks_exact(cut.cols).enumerate() {
-        l.call(ForwardBlock { stages: &s, root: cut.rows + b, src: row, x });
+        let after = (b + 1).min(cut.rows - 1) * cut.cols;
+        let next = [kept.map_or(row, |(a, _)| &a[after..]), row];
+        l.call(ForwardBlock { stages: &s, root: cut.rows + b, src: row, x, next });
         for (p, x) in x.chunks_exact(2).enumerate() {
             let at = b * cut.cols + p * COLUMN;
             let mut sum = [x[0], x[1]];
@@ -82,29 +85,22 @@ fn finish<L: Lanes>(l: L, cut: Cut, quotient: Quotient<'_>, row: &[u32], x: &mut
                 }
             }
             l.store_pair(&s.q, quotient.out, at, sum, Form::Canonical);
+            l.prefetch_write(quotient.out, at + cut.cols);
         }
     }
 }
 
 impl Cpu<'_> {
-    /// [`kernel::backend::Backend::mod_switch`]; `coeff` is scratch over `from` and more.
-    pub(crate) fn fused_mod_switch(
-        &self,
-        from: Basis,
-        to: Basis,
-        out: &mut Limbs<Words>,
-        a: &Limbs<Words>,
-        coeff: &mut Limbs<Words>,
-    ) {
+    /// [`kernel::backend::Backend::mod_switch`].
+    pub(crate) fn fused_mod_switch(&self, from: Basis, to: Basis, out: &mut Limbs<Words>, a: &Limbs<Words>) {
         let (ring, n, count) = (&self.ring, out.shape.cols as usize, out.shape.count as usize);
         let (drop, restore) = (from.minus(to), to.minus(from));
         let conversion = Conversion::new(ring, drop, to);
-        self.digits(drop, coeff, a, |m, q| q.mul(ring.product(restore, q), conversion.hat_inv(drop.row(m))));
+        let scale = |m, q: Modulus| q.mul(ring.product(restore, q), conversion.hat_inv(drop.row(m)));
         let mut outs = rows_mut(out, to).into_iter();
         for item in 0..count {
-            let mut digits: Vec<_> = drop.iter().map(|m| row(coeff, Place { item, m })).collect();
-            let overflow = self.overflow(&digits, conversion.sources());
-            digits.push(&overflow);
+            let digits = self.digits(drop, a, item, scale);
+            let digits: Vec<_> = extend::rows(&digits, n).collect();
             let quotient = |(p, out)| self.quotient(&conversion, [drop, restore, from, to], a, p, out);
             let quotients: Vec<_> = outs.by_ref().take(to.len()).map(quotient).collect();
             let group = self.threads.group(to.len(), GROUP, TOGETHER);

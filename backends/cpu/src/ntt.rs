@@ -117,6 +117,8 @@ impl<L: Lanes> ForwardColumn<'_, L> {
             let at = at + k * step * from.stride;
             if half == 0 {
                 l.prefetch(self.src, at + COLUMN); // of the next column
+            } else {
+                l.prefetch_write(self.dst, self.to.at + (r + k * step) * self.to.stride);
             }
             *x = l.load(self.src, at);
             if k < RADIX / 2 {
@@ -149,13 +151,15 @@ pub struct ForwardBlock<'a, L: Lanes> {
     pub src: &'a [u32],
     /// Where it goes to.
     pub x: &'a mut [L::V],
+    /// What the caller will read next: asked for a line at a time, for memory takes as long as the arithmetic.
+    pub next: [&'a [u32]; 2],
 }
 
 impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
     type Output = ();
     #[inline(always)]
     fn run(self, l: L) {
-        let Self { stages: s, root, src, x } = self;
+        let Self { stages: s, root, src, x, next } = self;
         let pairs = x.len() / 2;
         if pairs == RADIX {
             for c in 0..2 {
@@ -179,7 +183,9 @@ impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
             }
             s.forward(x, root);
         }
-        for (x, w) in x.chunks_exact_mut(2).zip(tails(s.tree, root * pairs, pairs)) {
+        for (p, (x, w)) in x.chunks_exact_mut(2).zip(tails(s.tree, root * pairs, pairs)).enumerate() {
+            l.prefetch(next[0], p * COLUMN);
+            l.prefetch(next[1], p * COLUMN);
             let [a, b] = tail(s, [x[0], x[1]], w);
             [x[0], x[1]] = [l.settle(&s.q, a), l.settle(&s.q, b)];
         }
@@ -212,7 +218,7 @@ pub fn forward<L: Lanes>(l: L, table: &Table, data: &mut [u32], row: &mut [u32],
     }
     let x = &mut x[..cut.cols / LANES];
     for (b, (data, row)) in data.chunks_exact_mut(cut.cols).zip(row.chunks_exact(cut.cols)).enumerate() {
-        l.call(ForwardBlock { stages: s, root: cut.rows + b, src: row, x });
+        l.call(ForwardBlock { stages: s, root: cut.rows + b, src: row, x, next: [row; 2] });
         for (p, x) in x.chunks_exact(2).enumerate() {
             l.store_pair(&s.q, data, p * COLUMN, [x[0], x[1]], Form::Canonical);
         }

@@ -82,8 +82,10 @@ impl Lanes for Portable {
     #[inline(always)]
     fn prefetch(self, _: &[u32], _: usize) {}
     #[inline(always)]
-    fn splat(self, x: u64) -> V {
-        [x as u32; LANES]
+    fn prefetch_write(self, _: &mut [u32], _: usize) {}
+    #[inline(always)]
+    fn splat(self, x: u32) -> V {
+        [x; LANES]
     }
     #[inline(always)]
     fn add(self, q: &Modulus, a: V, b: V) -> V {

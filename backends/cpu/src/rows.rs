@@ -40,7 +40,7 @@ fn spread<L: Lanes>(l: L, b: &[u32], n: usize, at: usize) -> L::V {
             let words: [u32; LANES] = core::array::from_fn(|i| b[((at + i) >> log) & (b.len() - 1)]);
             l.load(&words, 0)
         }
-        _ => l.splat(b[at >> log] as u64),
+        _ => l.splat(b[at >> log]),
     }
 }
 
