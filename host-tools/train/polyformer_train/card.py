@@ -67,6 +67,7 @@ def _recipe(c):
 swapped, {c["recipe"]["crossings"]} crossing of two, for each), {s["passes"]} passes, AdamW {s["rate"]}, batch {s["batch"]}. The last {s["polynomial_share"]:.0%} of the steps train with the
 polynomials in place. One processor thread: teacher {t["teacher"]} s, polynomial form {t["poly"]} s, twin {t["exact"]} s (processor time).
 PyTorch {c["versions"]["torch"]}; another version or processor may give slightly other weights.
+The same recipe on SST-2, for comparison: `host-tools/train/README.md`, Measured.
 """
 
 
