@@ -1,21 +1,22 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
-use super::common::{Compute, pretrained, print, print_json, progress};
+use super::{
+    common::{Compute, pretrained, print, print_json, progress},
+    serve::{Serve, Stages},
+};
 use crate::{
     Error, Result,
     bench::peak,
     cipher::Encrypted,
     error::In,
-    files::Header,
-    host::{Device, Host, Job},
+    host::{Device, Host},
     keygen::{Layout, Want, generate},
     model::{Pretrained, probabilities, top},
     secret::Secret,
-    session::{Client, Plan, Server, Watched, load_keys},
+    session::{Client, Plan, Watched},
     spec::SpecBuf,
 };
 use kernel::{
-    backend::Backend,
     nn::{
         dense::{Dense, Rows},
         forward,
@@ -23,11 +24,7 @@ use kernel::{
     },
     plain::PlainVec,
 };
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,26 +57,6 @@ pub struct Args {
 
 /// The preset that bootstraps.
 const PRESET: &str = "B16";
-
-/// Seconds by stage, in order.
-#[derive(Default)]
-struct Stages(Vec<(&'static str, f64)>);
-
-impl Stages {
-    fn add(&mut self, stage: &'static str, seconds: f64) {
-        match self.0.iter_mut().find(|(name, _)| *name == stage) {
-            Some((_, sum)) => *sum += seconds,
-            None => self.0.push((stage, seconds)),
-        }
-    }
-
-    fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let start = Instant::now();
-        let out = work();
-        self.add(stage, start.elapsed().as_secs_f64());
-        out
-    }
-}
 
 /// The largest differences of logits between one form and the next.
 #[derive(Clone, Copy, serde::Serialize)]
@@ -117,11 +94,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let question = stages.time("encode_encrypt", || client.encrypt(&slots))?;
     let serve = Serve {
         host: &host,
-        model: &model,
+        model: &model.model,
         plan: &plan,
         eval: &folder.eval,
         wants: &wants,
-        of: secret.header.clone(),
+        of: &secret.header,
         question: &question,
         steps,
         stages: &mut stages,
@@ -145,8 +122,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let (precision, bits) = (-errors.encryption.log2(), host.params().security().bits());
     let cost = plan.cost;
     if args.json {
-        let seconds: serde_json::Map<String, serde_json::Value> =
-            stages.0.iter().map(|(name, s)| (name.to_string(), (*s).into())).collect();
+        let seconds = stages.json();
         let list: Vec<_> = top.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect();
         return print_json(
             out,
@@ -237,37 +213,4 @@ fn on_slots(model: &Pretrained, plan: &Plan, slots: Vec<f64>) -> Result<Vec<f64>
     let mut ev = PlainVec::<f64>::with_slots(plan.layout.period());
     let out = forward(&mut Packed::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
     Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes()).to_vec())
-}
-
-/// The server's part.
-struct Serve<'a> {
-    host: &'a Host,
-    model: &'a Pretrained,
-    plan: &'a Plan,
-    eval: &'a Path,
-    wants: &'a [Want],
-    of: Header,
-    question: &'a Encrypted,
-    steps: usize,
-    stages: &'a mut Stages,
-}
-
-impl Job for Serve<'_> {
-    type Output = Encrypted;
-
-    fn run<B: Backend>(self, mut be: B) -> Result<Encrypted> {
-        let Serve { host, model, plan, eval, wants, of, question, steps, stages } = self;
-        let bar = progress(wants.len(), "loading keys");
-        let keys = stages.time("load_keys", || load_keys(&mut be, eval, wants, &of, || bar.inc(1)))?;
-        bar.finish_and_clear();
-        let server = || Server::new(be, host.params(), keys, &model.model, plan, &of);
-        let mut server = stages.time("server_preprocess", server)?;
-        let bar = progress(steps, "computing on ciphertexts");
-        let answer = server.infer(question, &mut |part, seconds| {
-            stages.add(part, seconds);
-            bar.inc(1);
-        })?;
-        bar.finish_and_clear();
-        Ok(answer)
-    }
 }
