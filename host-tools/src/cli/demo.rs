@@ -1,18 +1,16 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
 use super::{
-    common::{Compute, pretrained, print, print_json, progress},
-    serve::{Serve, Stages},
+    common::{Compute, pretrained, print, print_json},
+    serve::{PRESET, Serve, Stages, folder, keys},
 };
 use crate::{
     Error, Result,
     bench::peak,
     cipher::Encrypted,
-    error::In,
-    host::{Device, Host},
-    keygen::{Layout, Want, generate},
+    host::Host,
+    keygen::{Layout, Want},
     model::{Pretrained, probabilities, top},
-    secret::Secret,
     session::{Client, Plan, Watched},
     spec::SpecBuf,
 };
@@ -55,9 +53,6 @@ pub struct Args {
     compute: Compute,
 }
 
-/// The preset that bootstraps.
-const PRESET: &str = "B16";
-
 /// The largest differences of logits between one form and the next.
 #[derive(Clone, Copy, serde::Serialize)]
 struct Errors {
@@ -86,7 +81,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
     let (poly, steps) = in_rows(&model, x)?;
     let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
-    let folder = Layout::new(&folder(args)?);
+    let folder = Layout::new(&folder(args.keys.as_deref())?);
     let secret = stages.time("key_generation", || keys(&host, device, &folder, spec, &wants))?;
 
     let client = Client::new(&host, device, &secret, &model.text);
@@ -166,37 +161,6 @@ fn sent(x: &Encrypted) -> usize {
 
 fn worst(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-}
-
-/// The folder of the keys.
-fn folder(args: &Args) -> Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = || set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    let folder = args.keys.clone().or_else(|| cache().map(|c| c.join("polyformer").join(PRESET)));
-    folder.ok_or_else(|| Error::usage("--keys", "no folder, and neither XDG_CACHE_HOME nor HOME is set"))
-}
-
-/// The secret key of the folder and, for the server, what is not there yet of `wants`.
-fn keys(host: &Host, on: Device, folder: &Layout, spec: SpecBuf, wants: &[Want]) -> Result<Secret> {
-    std::fs::create_dir_all(&folder.eval).in_file(&folder.eval)?;
-    let secret = if folder.secret.exists() {
-        let secret = Secret::read(&folder.secret)?;
-        if secret.header.spec != spec {
-            let what = format!("not a key of {PRESET}; another folder can be given with --keys");
-            return Err(Error::usage(folder.secret.display().to_string(), what));
-        }
-        secret
-    } else {
-        let secret = Secret::generate(spec)?;
-        secret.write(&folder.secret)?;
-        secret
-    };
-    let there = |want: &Want| want.is_claimed_by(&folder.eval.join(want.file_name()), &secret.header);
-    let missing: Vec<Want> = wants.iter().copied().filter(|want| !there(want)).collect();
-    let bar = progress(missing.len(), "making keys");
-    generate(host, on, &secret, &missing, &folder.eval, || bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(secret)
 }
 
 /// Logits of the polynomial form in f64, and how many parts the model has.
