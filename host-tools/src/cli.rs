@@ -7,10 +7,12 @@ mod decrypt;
 mod demo;
 mod encrypt;
 mod eval;
+mod infer;
 mod inspect;
 mod keygen;
 mod params;
 mod plan;
+mod serve;
 
 use crate::{Error, Result, error::In};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -46,6 +48,7 @@ enum Command {
     Params(params::Args),
     Keygen(keygen::Args),
     Encrypt(encrypt::Args),
+    Infer(infer::Args),
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
@@ -91,6 +94,7 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Params(args) => params::run(&args, out),
         Command::Keygen(args) => keygen::run(&args, out),
         Command::Encrypt(args) => encrypt::run(&args, out),
+        Command::Infer(args) => infer::run(&args, out),
         Command::Decrypt(args) => decrypt::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),

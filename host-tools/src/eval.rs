@@ -1,5 +1,7 @@
 //! A labelled file through a model in the clear: how often the polynomial form is right, and how often its exact twin.
 
+pub mod encrypted;
+
 use crate::{
     Error, Result,
     error::In,

@@ -50,3 +50,20 @@ impl Plan {
         Ok(Self { layout, demand: trace.demand().clone(), cost: trace.cost(), level })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Plan;
+    use crate::{model::Pretrained, spec::SpecBuf};
+
+    #[test]
+    fn the_model_in_the_program_takes_three_bootstraps() {
+        let (m, params) = (Pretrained::embedded().unwrap(), SpecBuf::preset("B16").unwrap().params().unwrap());
+        for tokens in [1, 9, 64] {
+            let plan = Plan::new(&params, &m.model, &[tokens]).unwrap();
+            let keys = plan.demand.rotations.len();
+            eprintln!("{tokens} tokens: {keys} rotations, {:?}, level {}", plan.cost, plan.level);
+            assert_eq!(plan.cost.bootstrap, 3);
+        }
+    }
+}

@@ -6,6 +6,7 @@ use crate::{
     error::In,
     files::{self, Access, Kind, Mapped, View},
     host::Host,
+    model::{Pretrained, probabilities, top},
     secret::Secret,
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf};
@@ -35,6 +36,9 @@ pub struct Args {
     /// As one JSON object, {"values": [...]}; `encrypt` reads it back.
     #[arg(long)]
     json: bool,
+    /// The file is the answer of `infer`: print the three likeliest labels of the model in the program.
+    #[arg(long, conflicts_with_all = ["out", "json"])]
+    labels: bool,
     #[command(flatten)]
     compute: Compute,
 }
@@ -52,6 +56,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let bar = progress(view.header.count(), "ciphertexts");
     let values = cipher::decrypt(&host, device, &secret, &view, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    if args.labels {
+        let model = Pretrained::embedded()?;
+        let logits = values.get(..model.text.classes()).unwrap_or(&[]);
+        let p = probabilities(logits);
+        let mut best = top(logits).into_iter().take(3);
+        return best.try_for_each(|c| print(out, format_args!("{:>6.2} %  {}\n", 100.0 * p[c], model.text.label(c))));
+    }
     let mut text = Vec::new();
     if args.json {
         print_json(&mut text, &serde_json::json!({ "values": values }))?;

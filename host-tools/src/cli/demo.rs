@@ -1,21 +1,20 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
-use super::common::{Compute, pretrained, print, print_json, progress};
+use super::{
+    common::{Compute, pretrained, print, print_json},
+    serve::{PRESET, Serve, Stages, folder, keys},
+};
 use crate::{
     Error, Result,
     bench::peak,
     cipher::Encrypted,
-    error::In,
-    files::Header,
-    host::{Device, Host, Job},
-    keygen::{Layout, Want, generate},
+    host::Host,
+    keygen::{Layout, Want},
     model::{Pretrained, probabilities, top},
-    secret::Secret,
-    session::{Client, Plan, Server, Watched, load_keys},
+    session::{Client, Plan, Watched},
     spec::SpecBuf,
 };
 use kernel::{
-    backend::Backend,
     nn::{
         dense::{Dense, Rows},
         forward,
@@ -23,11 +22,7 @@ use kernel::{
     },
     plain::PlainVec,
 };
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,29 +53,6 @@ pub struct Args {
     compute: Compute,
 }
 
-/// The preset that bootstraps.
-const PRESET: &str = "B16";
-
-/// Seconds by stage, in order.
-#[derive(Default)]
-struct Stages(Vec<(&'static str, f64)>);
-
-impl Stages {
-    fn add(&mut self, stage: &'static str, seconds: f64) {
-        match self.0.iter_mut().find(|(name, _)| *name == stage) {
-            Some((_, sum)) => *sum += seconds,
-            None => self.0.push((stage, seconds)),
-        }
-    }
-
-    fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let start = Instant::now();
-        let out = work();
-        self.add(stage, start.elapsed().as_secs_f64());
-        out
-    }
-}
-
 /// The largest differences of logits between one form and the next.
 #[derive(Clone, Copy, serde::Serialize)]
 struct Errors {
@@ -109,7 +81,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
     let (poly, steps) = in_rows(&model, x)?;
     let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
-    let folder = Layout::new(&folder(args)?);
+    let folder = Layout::new(&folder(args.keys.as_deref())?);
     let secret = stages.time("key_generation", || keys(&host, device, &folder, spec, &wants))?;
 
     let client = Client::new(&host, device, &secret, &model.text);
@@ -117,11 +89,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let question = stages.time("encode_encrypt", || client.encrypt(&slots))?;
     let serve = Serve {
         host: &host,
-        model: &model,
+        model: &model.model,
         plan: &plan,
         eval: &folder.eval,
         wants: &wants,
-        of: secret.header.clone(),
+        of: &secret.header,
         question: &question,
         steps,
         stages: &mut stages,
@@ -145,8 +117,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let (precision, bits) = (-errors.encryption.log2(), host.params().security().bits());
     let cost = plan.cost;
     if args.json {
-        let seconds: serde_json::Map<String, serde_json::Value> =
-            stages.0.iter().map(|(name, s)| (name.to_string(), (*s).into())).collect();
+        let seconds = stages.json();
         let list: Vec<_> = top.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect();
         return print_json(
             out,
@@ -192,37 +163,6 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-/// The folder of the keys.
-fn folder(args: &Args) -> Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = || set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    let folder = args.keys.clone().or_else(|| cache().map(|c| c.join("polyformer").join(PRESET)));
-    folder.ok_or_else(|| Error::usage("--keys", "no folder, and neither XDG_CACHE_HOME nor HOME is set"))
-}
-
-/// The secret key of the folder and, for the server, what is not there yet of `wants`.
-fn keys(host: &Host, on: Device, folder: &Layout, spec: SpecBuf, wants: &[Want]) -> Result<Secret> {
-    std::fs::create_dir_all(&folder.eval).in_file(&folder.eval)?;
-    let secret = if folder.secret.exists() {
-        let secret = Secret::read(&folder.secret)?;
-        if secret.header.spec != spec {
-            let what = format!("not a key of {PRESET}; another folder can be given with --keys");
-            return Err(Error::usage(folder.secret.display().to_string(), what));
-        }
-        secret
-    } else {
-        let secret = Secret::generate(spec)?;
-        secret.write(&folder.secret)?;
-        secret
-    };
-    let there = |want: &Want| want.is_claimed_by(&folder.eval.join(want.file_name()), &secret.header);
-    let missing: Vec<Want> = wants.iter().copied().filter(|want| !there(want)).collect();
-    let bar = progress(missing.len(), "making keys");
-    generate(host, on, &secret, &missing, &folder.eval, || bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(secret)
-}
-
 /// Logits of the polynomial form in f64, and how many parts the model has.
 fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
     let mut steps = 0;
@@ -237,37 +177,4 @@ fn on_slots(model: &Pretrained, plan: &Plan, slots: Vec<f64>) -> Result<Vec<f64>
     let mut ev = PlainVec::<f64>::with_slots(plan.layout.period());
     let out = forward(&mut Packed::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
     Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes()).to_vec())
-}
-
-/// The server's part.
-struct Serve<'a> {
-    host: &'a Host,
-    model: &'a Pretrained,
-    plan: &'a Plan,
-    eval: &'a Path,
-    wants: &'a [Want],
-    of: Header,
-    question: &'a Encrypted,
-    steps: usize,
-    stages: &'a mut Stages,
-}
-
-impl Job for Serve<'_> {
-    type Output = Encrypted;
-
-    fn run<B: Backend>(self, mut be: B) -> Result<Encrypted> {
-        let Serve { host, model, plan, eval, wants, of, question, steps, stages } = self;
-        let bar = progress(wants.len(), "loading keys");
-        let keys = stages.time("load_keys", || load_keys(&mut be, eval, wants, &of, || bar.inc(1)))?;
-        bar.finish_and_clear();
-        let server = || Server::new(be, host.params(), keys, &model.model, plan, &of);
-        let mut server = stages.time("server_preprocess", server)?;
-        let bar = progress(steps, "computing on ciphertexts");
-        let answer = server.infer(question, &mut |part, seconds| {
-            stages.add(part, seconds);
-            bar.inc(1);
-        })?;
-        bar.finish_and_clear();
-        Ok(answer)
-    }
 }

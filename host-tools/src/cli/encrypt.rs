@@ -7,8 +7,10 @@ use crate::{
     error::In,
     files::{self, Fault, Kind, Mapped, View},
     host::{Device, Host},
+    model::Pretrained,
     numbers,
     secret::Secret,
+    session::{Client, Plan},
 };
 use std::{
     io::{Read, Write},
@@ -29,7 +31,11 @@ With the secret key a ciphertext is half as long (its other half is a seed) and 
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// File with the numbers, or - for standard input.
+    #[arg(default_value = "-", hide_default_value = true)]
     values: PathBuf,
+    /// Encrypt a question to the model in the program instead.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["values", "public_key", "level"])]
+    text: Option<String>,
     /// The secret key.
     #[arg(long, value_name = "FILE", required_unless_present = "public_key", conflicts_with = "public_key")]
     key: Option<PathBuf>,
@@ -52,6 +58,9 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let device = args.compute.device()?;
+    if let (Some(text), Some(path)) = (&args.text, &args.key) {
+        return question(args, text, path, device, out);
+    }
     let values = numbers::parse(&read(&args.values)?).in_file(named(&args.values))?;
     match (&args.key, &args.public_key) {
         (Some(path), _) => {
@@ -68,6 +77,24 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         }
         (None, None) => Err(Error::usage("encrypt", "one of --key and --public-key is needed")),
     }
+}
+
+/// A question as the model's client packs it.
+fn question(args: &Args, text: &str, key: &Path, on: Device, out: &mut dyn Write) -> Result<()> {
+    let (model, secret) = (Pretrained::embedded()?, Secret::read(key)?);
+    let host = Host::new(secret.params.clone());
+    let ids = model.text.tokens(text)?;
+    let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
+    let client = Client::new(&host, on, &secret, &model.text);
+    let encrypted = client.encrypt(&client.slots(&plan.layout, std::slice::from_ref(&ids))?)?;
+    let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
+    files::write(&args.out, &encrypted.header, host.params(), &tensors).in_file(&args.out)?;
+    let bytes: usize = tensors.iter().map(|t| t.len()).sum();
+    if args.json {
+        return print_json(out, &serde_json::json!({"file": args.out, "tokens": ids.len(), "bytes": bytes}));
+    }
+    let (file, tokens) = (args.out.display(), ids.len());
+    print(out, format_args!("{file}  a question of {tokens} tokens, {:.1} MB\n", bytes as f64 / 1e6))
 }
 
 fn write(args: &Args, host: &Host, on: Device, under: &Under<'_>, values: &[f64], out: &mut dyn Write) -> Result<()> {

@@ -1,7 +1,20 @@
 //! `polyformer eval`: how often a model is right on a labelled file.
 
-use super::common::{Compute, pretrained, print, print_json, progress};
-use crate::{Result, eval};
+use super::{
+    common::{Compute, pretrained, print, print_json, progress},
+    serve::{PRESET, folder, keys},
+};
+use crate::{
+    Error, Result,
+    eval::{
+        self,
+        encrypted::{Agreement, Encrypted, batches, wants},
+    },
+    host::{Device, Host},
+    keygen::Layout,
+    model::Pretrained,
+    spec::SpecBuf,
+};
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -11,7 +24,7 @@ Examples:
 
 FILE has a header line with the columns text and category. Longer texts are cut to what the model reads.
 --json prints one object: n, accuracy (polynomial form), accuracy_exact (the twin with softmax, GELU and LayerNorm),
-encrypted_n and encrypted_agree.";
+encrypted_n, encrypted_agree, encrypted_error and encrypted_seconds (the server's).";
 
 /// Measure a model's accuracy on a labelled file, in the clear.
 #[derive(clap::Args)]
@@ -25,6 +38,12 @@ pub struct Args {
     /// Only the first N questions.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     limit: usize,
+    /// Also run the first N questions encrypted, and compare.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    encrypted: usize,
+    /// Folder of the keys for that, as of `demo`.
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -34,25 +53,52 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    args.compute.device()?;
+    let device = args.compute.device()?;
     let model = pretrained(args.model.as_deref())?;
     let questions = eval::read(&args.file, &model.text, args.limit)?;
     let bar = progress(questions.len(), "questions");
     let accuracy = eval::accuracy(&model, &questions, || bar.inc(1))?;
     bar.finish_and_clear();
+    let chosen = &questions[..args.encrypted.min(questions.len())];
+    let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, device, &model, chosen)? };
     if args.json {
         return print_json(
             out,
             &serde_json::json!({
                 "n": questions.len(), "accuracy": accuracy.poly, "accuracy_exact": accuracy.exact,
-                "encrypted_n": 0, "encrypted_agree": 0,
+                "encrypted_n": agreement.n, "encrypted_agree": agreement.agree, "encrypted_error": agreement.error,
+                "encrypted_seconds": agreement.seconds,
             }),
         );
     }
     let (n, poly) = (questions.len(), 100.0 * accuracy.poly);
     print(out, format_args!("{n} questions, {poly:.2} % right in polynomial form"))?;
     match accuracy.exact {
-        Some(exact) => print(out, format_args!(", {:.2} % by the exact twin\n", 100.0 * exact)),
-        None => print(out, format_args!("\n")),
+        Some(exact) => print(out, format_args!(", {:.2} % by the exact twin\n", 100.0 * exact))?,
+        None => print(out, format_args!("\n"))?,
     }
+    let Agreement { n, agree, error, seconds } = agreement;
+    if n == 0 {
+        return Ok(());
+    }
+    let each = seconds / n as f64;
+    print(
+        out,
+        format_args!("{n} encrypted: {agree} with the same label, logits within {error:.1e}, {each:.1} s a question\n"),
+    )
+}
+
+/// The encrypted run.
+fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[eval::Labelled]) -> Result<Agreement> {
+    let spec = SpecBuf::preset(PRESET).ok_or_else(|| Error::usage("eval", "no parameter set"))?;
+    let host = Host::new(spec.params()?);
+    let batches = batches(host.params(), model, questions)?;
+    let folder = Layout::new(&folder(args.keys.as_deref())?);
+    let secret = keys(&host, on, &folder, spec, &wants(host.params(), &batches))?;
+    let bar = progress(batches.len(), "ciphertexts");
+    let (secret, batches, eval) = (&secret, &batches[..], &folder.eval);
+    let step = &|| bar.inc(1);
+    let agreement = host.run(on, Encrypted { host: &host, on, secret, eval, model, questions, batches, step })?;
+    bar.finish_and_clear();
+    Ok(agreement)
 }

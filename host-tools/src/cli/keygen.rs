@@ -6,7 +6,9 @@ use crate::{
     error::In,
     host::Host,
     keygen::{Layout, Want, demand_of_bootstrapping, generate},
+    model::Pretrained,
     secret::Secret,
+    session::Plan,
 };
 use kernel::{bootstrap::Order, params::Params, trace::Demand};
 use std::{collections::BTreeMap, io::Write, path::PathBuf};
@@ -43,6 +45,9 @@ pub struct Args {
     /// Also make every key that bootstrapping needs, each for the levels where it is used.
     #[arg(long, value_enum, value_name = "SLOTS")]
     bootstrap: Option<Refresh>,
+    /// Also make every key that the model in the program needs for questions of this many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    infer: Option<usize>,
     /// Make the keys of --rotations, --conjugation and products for levels up to this; lower ones are smaller. By
     /// default every message level.
     #[arg(long, value_name = "L")]
@@ -149,6 +154,17 @@ fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
     if let Some(refresh) = args.bootstrap {
         demands.push(bootstrapping(params, refresh)?);
         wants.push(Want::Raise);
+    }
+    if let Some(tokens) = args.infer {
+        let model = Pretrained::embedded()?;
+        if !(1..=model.text.max_tokens()).contains(&tokens) {
+            let what = format!("the model reads 1 to {}", model.text.max_tokens());
+            return Err(Error::usage(format!("--infer {tokens}"), what));
+        }
+        demands.push(Plan::new(params, &model.model, &[tokens])?.demand);
+        if args.bootstrap.is_none() {
+            wants.push(Want::Raise);
+        }
     }
     wants.extend(demands.iter().filter_map(|d| d.relin).max().map(Want::Relin));
     let mut galois = BTreeMap::new();

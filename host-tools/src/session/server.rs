@@ -43,29 +43,38 @@ pub fn load_keys<B: Backend>(
 pub struct Server<'a, B: Backend> {
     ckks: Ckks<'a, B>,
     model: &'a Model,
-    plan: &'a Plan,
     keys_of: Header,
+    period: usize, // of the vectors that bootstrapping is prepared for; 0 before the first
 }
 
 impl<'a, B: Backend> Server<'a, B> {
-    /// A server for the questions of a plan. `of` is the header of its keys' files.
-    pub fn new(
-        be: B,
-        params: &'a Params,
-        keys: Keys<B>,
-        model: &'a Model,
-        plan: &'a Plan,
-        of: &Header,
-    ) -> Result<Self> {
-        keys.meet(params, &plan.demand)?;
-        let mut ckks = Ckks::new(be, params, keys, 1)?;
-        ckks.bootstrap_with(plan.layout.period(), ORDER, model.range)?;
-        Ok(Self { ckks, model, plan, keys_of: of.clone() })
+    /// A server with a client's keys. `of` is the header of their files.
+    pub fn new(be: B, params: &'a Params, keys: Keys<B>, model: &'a Model, of: &Header) -> Result<Self> {
+        let ckks = Ckks::new(be, params, keys, 1)?;
+        Ok(Self { ckks, model, keys_of: of.clone(), period: 0 })
+    }
+
+    /// Prepares for questions of this plan: an error if a key is missing.
+    pub fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        let params = self.ckks.params();
+        self.ckks.keys_mut().0.meet(params, &plan.demand)?;
+        let period = plan.layout.period();
+        if period != self.period {
+            self.ckks.bootstrap_with(period, ORDER, self.model.range)?;
+            self.period = period;
+        }
+        Ok(())
     }
 
     /// Logits of the questions in a ciphertext, where [`kernel::nn::packed::Layout::unpack`] finds them; the other slots
     /// hold copies of them or nothing. `step` is called after each part of the model with its name and seconds.
-    pub fn infer(&mut self, question: &Encrypted, step: &mut dyn FnMut(&'static str, f64)) -> Result<Encrypted> {
+    pub fn infer(
+        &mut self,
+        plan: &Plan,
+        question: &Encrypted,
+        step: &mut dyn FnMut(&'static str, f64),
+    ) -> Result<Encrypted> {
+        self.prepare(plan)?;
         let place = Path::new("question");
         let (params, header) = (self.ckks.params(), &question.header);
         let Body::Ciphertext(sealed) = header.body else {
@@ -83,7 +92,7 @@ impl<'a, B: Backend> Server<'a, B> {
             None => Poly::from_words(be, shape, question.tensors.get(1).map_or(&[], |t| &t[..]))?,
         };
         let x = Ciphertext { c: [c0, c1], level: sealed.level };
-        let packed = Packed::new(&mut self.ckks, self.plan.layout.clone());
+        let packed = Packed::new(&mut self.ckks, plan.layout.clone());
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
         let y = out.pop().ok_or(kernel::Error::Length { expected: 1, actual: 0 })?;
         let y = self.ckks.level_down(y, 0)?; // what decryption needs, and no more to send

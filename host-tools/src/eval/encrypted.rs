@@ -1,0 +1,142 @@
+//! Labelled questions through the encrypted model, as many to a ciphertext as fit, and how far that is from the clear.
+
+use super::Labelled;
+use crate::{
+    Result,
+    files::Header,
+    host::{Device, Host, Job},
+    keygen::Want,
+    model::{Pretrained, top},
+    secret::Secret,
+    session::{Client, Plan, Server, load_keys},
+};
+use kernel::{
+    backend::Backend,
+    nn::{
+        dense::{Dense, Rows},
+        forward,
+    },
+    params::Params,
+    trace::Demand,
+};
+use std::path::Path;
+
+/// Questions that share a ciphertext, by their place in the file.
+pub struct Batch {
+    /// Which questions.
+    pub questions: Vec<usize>,
+    /// Their plan.
+    pub plan: Plan,
+}
+
+/// Fills ciphertexts, longest questions first, so that those of a ciphertext are about as long.
+pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Result<Vec<Batch>> {
+    let mut order: Vec<usize> = (0..questions.len()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(questions[*i].ids.len()));
+    let mut out = Vec::new();
+    let mut left = &order[..];
+    while let Some(first) = left.first() {
+        let rows = questions[*first].ids.len().next_power_of_two().max(4);
+        let fit = (params.slots() / (rows * model.model.width)).clamp(1, left.len());
+        let (now, later) = left.split_at(fit);
+        let lengths: Vec<usize> = now.iter().map(|i| questions[*i].ids.len()).collect();
+        out.push(Batch { questions: now.to_vec(), plan: Plan::new(params, &model.model, &lengths)? });
+        left = later;
+    }
+    Ok(out)
+}
+
+/// The keys of every batch.
+pub fn wants(params: &Params, batches: &[Batch]) -> Vec<Want> {
+    let mut all = Demand::default();
+    for Demand { relin, conjugate, rotations } in batches.iter().map(|b| &b.plan.demand) {
+        (all.relin, all.conjugate) = (all.relin.max(*relin), all.conjugate.max(*conjugate));
+        for (step, level) in rotations {
+            let highest = all.rotations.entry(*step).or_insert(*level);
+            *highest = (*highest).max(*level);
+        }
+    }
+    Want::all(params, &all, true)
+}
+
+/// How the encrypted run compares with the clear one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Agreement {
+    /// Questions.
+    pub n: usize,
+    /// Questions with the same label.
+    pub agree: usize,
+    /// The largest difference of a logit.
+    pub error: f64,
+    /// Seconds of the server, loading of keys left out.
+    pub seconds: f64,
+}
+
+/// Encrypts, infers and decrypts every batch.
+pub struct Encrypted<'a> {
+    /// Where.
+    pub host: &'a Host,
+    /// On what the client works.
+    pub on: Device,
+    /// The client's secret.
+    pub secret: &'a Secret,
+    /// The folder of evaluation keys.
+    pub eval: &'a Path,
+    /// The model.
+    pub model: &'a Pretrained,
+    /// The questions.
+    pub questions: &'a [Labelled],
+    /// How they share ciphertexts.
+    pub batches: &'a [Batch],
+    /// Called after each batch.
+    pub step: &'a dyn Fn(),
+}
+
+impl Job for Encrypted<'_> {
+    type Output = Agreement;
+
+    fn run<B: Backend>(self, mut be: B) -> Result<Agreement> {
+        let Self { host, on, secret, eval, model, questions, batches, step } = self;
+        let of = Header { body: crate::files::Body::Params, ..secret.header.clone() };
+        let keys = load_keys(&mut be, eval, &wants(host.params(), batches), &of, || ())?;
+        let mut server = Server::new(be, host.params(), keys, &model.model, &of)?;
+        let client = Client::new(host, on, secret, &model.text);
+        let mut sum = Agreement::default();
+        for Batch { questions: which, plan } in batches {
+            let ids: Vec<Vec<u32>> = which.iter().map(|i| questions[*i].ids.clone()).collect();
+            let question = client.encrypt(&client.slots(&plan.layout, &ids)?)?;
+            let start = std::time::Instant::now();
+            let answer = server.infer(plan, &question, &mut |_, _| ())?;
+            sum.seconds += start.elapsed().as_secs_f64();
+            let answers = client.decrypt(plan, &answer, ids.len())?;
+            for (ids, got) in ids.iter().zip(answers.private()) {
+                let x = Rows::new(model.model.width, model.text.embed(ids))?;
+                let want = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, x)?;
+                let far = got.iter().zip(want.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                sum.n += 1;
+                sum.agree += (top(got).first() == top(want.values()).first()) as usize;
+                sum.error = sum.error.max(far);
+            }
+            step();
+        }
+        Ok(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Labelled, batches};
+    use crate::{model::Pretrained, spec::SpecBuf};
+
+    #[test]
+    fn ciphertexts_are_filled_and_no_question_is_lost() {
+        let (m, params) = (Pretrained::embedded().unwrap(), SpecBuf::preset("B16").unwrap().params().unwrap());
+        let questions: Vec<Labelled> = (0..40).map(|i| Labelled { ids: vec![1; 1 + i % 20], class: 0 }).collect();
+        let batches = batches(&params, &m, &questions).unwrap();
+        let mut seen: Vec<usize> = batches.iter().flat_map(|b| b.questions.clone()).collect();
+        seen.sort();
+        assert!(seen.iter().copied().eq(0..40));
+        assert!(batches.iter().all(|b| b.plan.layout.period() <= params.slots()));
+        assert_eq!(batches[0].questions.len(), 8); // 20 tokens take 32 rows
+    }
+}
