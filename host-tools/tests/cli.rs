@@ -306,3 +306,34 @@ fn a_server_computes_with_keys_and_ciphertexts_from_files() {
     Host::new(params).run(Device { backend: Choice::Scalar, threads: 1 }, server).unwrap();
     near(&numbers(&good(&["decrypt", &y, "--key", &secret], "")), &[0.25, 4.0], 1e-4);
 }
+
+#[test]
+fn text_that_the_model_cannot_read_is_refused_before_a_key_is_made() {
+    let place = Place::new();
+    let keys = place.at("keys");
+    let demo = |text: &str| bad(&["demo", text, "--keys", &keys], "");
+    assert_eq!(demo(""), "text: no words in it");
+    assert_eq!(demo(&"card ".repeat(65)), "text: 65 tokens, the model takes 64");
+    let missing = place.at("missing");
+    assert!(bad(&["demo", "hello", "--model", &missing], "").starts_with(&missing));
+    assert_eq!(place.count("."), 0);
+}
+
+#[test]
+fn eval_counts_right_answers_and_names_what_it_cannot_read() {
+    let place = Place::new();
+    let file = place.at("questions.csv");
+    let eval = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        ["eval", &file, "--json"].map(String::from)
+    };
+    let good = |text: &str| good(&eval(text).each_ref().map(|a| &a[..]), "");
+    let bad = |text: &str| bad(&eval(text).each_ref().map(|a| &a[..]), "");
+    let out = good("text,category\nI forgot my passcode,passcode_forgotten\n\"My card, where is it?\",age_limit\n");
+    let out: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&out["n"], &out["accuracy"], &out["encrypted_n"]), (&2.into(), &0.5.into(), &0.into()));
+    assert!(bad("text,label\na,b\n").contains("line 1: no column \"category\""));
+    assert!(bad("text,category\nhello,nothing\n").ends_with("line 2: \"nothing\" is no label of the model"));
+    assert!(bad("text,category\n,age_limit\n").ends_with("line 2: a text without words"));
+    assert!(bad("text,category\n").ends_with("no questions in it"));
+}
