@@ -213,6 +213,14 @@ impl Lanes for Avx2 {
         let (sum, difference) = unsafe { (_mm256_add_epi32(u, v), _mm256_sub_epi32(_mm256_add_epi32(u, q.two_q), v)) }; // [0, 4q)
         [self.below(sum, q.two_q), self.scale(q, difference, w)]
     }
+    #[inline(always)]
+    fn raise(self, _: &Constants, u: __m256i, _: usize) -> __m256i {
+        u
+    }
+    #[inline(always)]
+    fn inverse_raised(self, q: &Constants, u: __m256i, v: __m256i, w: Pair, _: Option<usize>) -> [__m256i; 2] {
+        self.inverse(q, u, v, w, 0)
+    }
     fn word(_: Modulus, w: u32) -> u32 {
         w
     }

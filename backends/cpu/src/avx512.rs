@@ -36,6 +36,7 @@ pub struct Constants {
     words: __m512i,         // q in every half of a lane
     minus_q: __m512i,       // 2^52 - q
     quotient: __m512i,      // floor(2^52 / q)
+    raised: [__m512i; 8],   // 2q 3^level: more than the second input of any inverse butterfly of that stage
     lift: __m512i,          // 32 q
     inverse: __m512i,       // q^-1 mod 2^52, and so modulo 2^32
     minus_inverse: __m512i, // -q^-1 mod 2^52
@@ -133,6 +134,7 @@ impl Lanes for Avx512 {
             words: self.all(p << 32 | p),
             minus_q: self.all(RADIX - p),
             quotient: self.all(RADIX / p),
+            raised: [1, 3, 9, 27, 81, 243, 729, 2187].map(|power| self.all(2 * power * p)),
             lift: self.all(32 * p),
             inverse: self.all(inverse),
             minus_inverse: self.all(RADIX - inverse),
@@ -257,6 +259,30 @@ impl Lanes for Avx512 {
             let bound = _mm512_sllv_epi64(q.q, self.all(stage as u64 + 1)); // of v
             let difference = _mm512_sub_epi64(_mm512_add_epi64(u, bound), v);
             [_mm512_add_epi64(u, v), self.scale(q, difference, w)]
+        }
+    }
+    #[inline(always)]
+    fn raise(self, q: &Constants, u: __m512i, level: usize) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_add_epi64(u, q.raised[level]) }
+    }
+    #[inline(always)]
+    fn inverse_raised(
+        self,
+        q: &Constants,
+        u: __m512i,
+        v: __m512i,
+        w: [__m512i; 2],
+        level: Option<usize>,
+    ) -> [__m512i; 2] {
+        // SAFETY: `self` proves AVX-512.
+        unsafe {
+            let zero = _mm512_setzero_si512();
+            let raised = if let Some(level) = level { q.raised[level] } else { zero };
+            let difference = _mm512_sub_epi64(u, v);
+            let h = _mm512_madd52hi_epu64(zero, difference, w[1]);
+            let product = _mm512_madd52lo_epu64(_mm512_madd52lo_epu64(raised, difference, w[0]), h, q.minus_q);
+            [_mm512_add_epi64(u, v), product]
         }
     }
     fn word(q: Modulus, w: u32) -> u32 {

@@ -4,18 +4,21 @@ use crate::{
     isa::Kernel,
     lanes::{Form, LANES, Lanes, Twiddle},
     ntt::{COLUMN, Column, Cut, RADIX, settle},
-    stages::{Factors, Stages, tails},
+    stages::{Factors, Position, Stages, first_inputs, tails},
     tables::Table,
 };
 
-/// The first four stages of a block of 16 words: three inside its two vectors, one between them.
+/// The first four stages of a block of 16 words: three inside its two vectors, one between them. The results are
+/// raised if this is block `p` out of 16.
 #[inline(always)]
-fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Factors<'_>) -> [L::V; 2] {
+fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Factors<'_>, p: Option<usize>) -> [L::V; 2] {
     let (l, q) = (s.l, &s.q);
     let [u, v] = l.join1(l.inverse(q, u, v, l.spread8(q, w8), 0));
     let [u, v] = l.join2(l.inverse(q, u, v, l.spread4(q, w4), 1));
     let [u, v] = l.join4(l.inverse(q, u, v, l.spread2(q, w2), 2));
-    l.inverse(q, u, v, l.factor(w), 3)
+    let Some(p) = p else { return l.inverse(q, u, v, l.factor(w), 3) };
+    let level = first_inputs(3, p);
+    l.inverse_raised(q, l.raise(q, u, level), v, l.factor(w), (level > 3).then_some(level))
 }
 
 /// First pass, one block: canonical words to words below 2q, or, where it is the only pass, to canonical words
@@ -41,15 +44,12 @@ impl<L: Lanes> Kernel<L> for InverseBlock<'_, L> {
     fn run(self, l: L) {
         let (s, pairs) = (self.stages, self.x.len() / 2);
         for (p, (x, w)) in self.x.chunks_exact_mut(2).zip(tails(s.tree, self.root * pairs, pairs)).enumerate() {
-            [x[0], x[1]] = head(s, l.load_pair(self.src, p * COLUMN), w);
+            l.prefetch(self.src, self.src.len() + p * COLUMN); // of the next block
+            let index = (pairs == RADIX).then_some(p);
+            [x[0], x[1]] = head(s, l.load_pair(self.src, p * COLUMN), w, index);
         }
         if pairs == RADIX {
-            for half in 0..2 {
-                let x = core::array::from_fn(|k| self.x[2 * k + half]);
-                for (k, y) in s.inverse_16(x, self.root, 4).into_iter().enumerate() {
-                    self.x[2 * k + half] = y;
-                }
-            }
+            s.inverse_columns(self.x, self.root, 4);
         } else {
             s.inverse(self.x, self.root, 4, 2);
         }
@@ -83,17 +83,17 @@ impl<L: Lanes> Kernel<L> for InverseColumn<'_, L> {
     #[inline(always)]
     fn run(mut self, l: L) {
         let (s, rows) = (self.stages, self.x.len() / 2);
-        if rows < RADIX {
+        if rows != RADIX * RADIX {
             for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
                 [x[0], x[1]] = l.load_two(self.src, self.from.at + r * self.from.stride);
             }
             s.inverse(self.x, 1, 0, 2);
         } else {
-            for b in 0..rows / RADIX {
+            for b in 0..RADIX {
                 self.first_stages(l, b, 0);
                 self.first_stages(l, b, LANES);
             }
-            s.inverse(self.x, 1, 4, 2 * RADIX);
+            s.inverse_columns(self.x, 1, 4);
         }
         for (r, x) in self.x.chunks_exact(2).enumerate() {
             let scaled = settle(s, Some(self.scale), [x[0], x[1]]);
@@ -103,20 +103,28 @@ impl<L: Lanes> Kernel<L> for InverseColumn<'_, L> {
 }
 
 impl<L: Lanes> InverseColumn<'_, L> {
-    /// Loads the b-th 16 rows and takes half of the column through its first four stages.
+    /// Loads the b-th 16 of 256 rows and takes half of the column through its first four stages.
     #[inline(always)]
     fn first_stages(&mut self, l: L, b: usize, half: usize) {
-        let (s, blocks) = (self.stages, self.x.len() / 2 / RADIX);
+        let s = self.stages;
         let at = self.from.at + b * RADIX * self.from.stride + half;
         let mut x = [l.splat(0); RADIX]; // no closure: it would not be compiled for these lanes
         for (k, x) in x.iter_mut().enumerate() {
             let at = at + k * self.from.stride;
             if half == 0 {
                 l.prefetch(self.src, at + COLUMN); // of the next column
+            } else {
+                l.prefetch_write(self.dst, self.to.at + (b * RADIX + k) * self.to.stride);
             }
             *x = l.load(self.src, at);
+            if k == 0 {
+                *x = l.raise(&s.q, *x, first_inputs(3, b));
+            } else if k % 2 == 0 {
+                *x = l.raise(&s.q, *x, k.trailing_zeros() as usize - 1);
+            }
         }
-        for (k, y) in s.inverse_16(x, blocks + b, 0).into_iter().enumerate() {
+        let place = Position { done: 0, after: Some(b) };
+        for (k, y) in s.inverse_16(x, RADIX + b, place).into_iter().enumerate() {
             self.x[2 * (b * RADIX + k) + half / LANES] = y;
         }
     }

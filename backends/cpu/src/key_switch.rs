@@ -99,6 +99,7 @@ fn multiply<L: Lanes>(l: L, cut: Cut, mut product: Product<'_>, ext: &[u32], x: 
                     for (p, x) in x.chunks_exact_mut(2).enumerate() {
                         l.prefetch(next[0], p * COLUMN);
                         l.prefetch(next[1], p * COLUMN);
+                        l.prefetch(d, at + cut.cols + p * COLUMN);
                         [x[0], x[1]] = l.load_pair(d, at + p * COLUMN);
                     }
                 }

@@ -184,6 +184,7 @@ impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
             s.forward(x, root);
         }
         for (p, (x, w)) in x.chunks_exact_mut(2).zip(tails(s.tree, root * pairs, pairs)).enumerate() {
+            l.prefetch(src, src.len() + p * COLUMN); // of the next block
             l.prefetch(next[0], p * COLUMN);
             l.prefetch(next[1], p * COLUMN);
             let [a, b] = tail(s, [x[0], x[1]], w);

@@ -138,6 +138,14 @@ impl Lanes for Portable {
         let difference = map(|i| u[i] + two_q - v[i]);
         [map(|i| below(u[i] + v[i], two_q)), self.scale(q, difference, w)]
     }
+    #[inline(always)]
+    fn raise(self, _: &Modulus, u: V, _: usize) -> V {
+        u
+    }
+    #[inline(always)]
+    fn inverse_raised(self, q: &Modulus, u: V, v: V, w: (V, V), _: Option<usize>) -> [V; 2] {
+        self.inverse(q, u, v, w, 0)
+    }
     fn word(_: Modulus, w: u32) -> u32 {
         w
     }

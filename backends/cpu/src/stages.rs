@@ -184,7 +184,7 @@ impl<L: Lanes> Stages<'_, L> {
     #[inline(always)]
     fn run_inverse(&self, x: &mut [L::V], root: usize, mut done: u32, mut len: usize) {
         while len < x.len() {
-            let stages = (x.len() / len).trailing_zeros().min(4);
+            let stages = (x.len() / len).trailing_zeros().min(3);
             let stride = len;
             len <<= stages;
             let blocks = x.len() / len;
@@ -193,7 +193,6 @@ impl<L: Lanes> Stages<'_, L> {
                 for at in 0..stride {
                     let e = Every { at, stride };
                     match stages {
-                        4 => e.set(x, self.inverse_16(e.get(x), node, done)),
                         3 => self.inverse_8(x, e, node, done),
                         2 => self.inverse_4(x, e, node, done),
                         _ => [x[at], x[e.i(1)]] = self.inverse_2([x[at], x[e.i(1)]], node, done),
@@ -235,17 +234,70 @@ impl<L: Lanes> Stages<'_, L> {
         [x[e.i(3)], x[e.i(7)]] = self.inverse_2([a3, b3], node, done + 2);
     }
 
-    /// Four stages of 16 vectors in registers.
+    /// The last four stages of a pass, on 16 groups of vectors: `done` came before, their results raised.
     #[inline(always)]
-    pub fn inverse_16(&self, x: [L::V; 16], node: usize, done: u32) -> [L::V; 16] {
-        let [a0, a1, a2, a3] = self.inverse_quad([x[0], x[1], x[2], x[3]], 4 * node, done);
-        let [b0, b1, b2, b3] = self.inverse_quad([x[4], x[5], x[6], x[7]], 4 * node + 1, done);
-        let [c0, c1, c2, c3] = self.inverse_quad([x[8], x[9], x[10], x[11]], 4 * node + 2, done);
-        let [d0, d1, d2, d3] = self.inverse_quad([x[12], x[13], x[14], x[15]], 4 * node + 3, done);
-        let [a0, b0, c0, d0] = self.inverse_quad([a0, b0, c0, d0], node, done + 2);
-        let [a1, b1, c1, d1] = self.inverse_quad([a1, b1, c1, d1], node, done + 2);
-        let [a2, b2, c2, d2] = self.inverse_quad([a2, b2, c2, d2], node, done + 2);
-        let [a3, b3, c3, d3] = self.inverse_quad([a3, b3, c3, d3], node, done + 2);
+    pub fn inverse_columns(&self, x: &mut [L::V], node: usize, done: usize) {
+        let stride = x.len() / 16;
+        for at in 0..stride {
+            let e = Every { at, stride };
+            e.set(x, self.inverse_16(e.get(x), node, Position { done, after: None }));
+        }
+    }
+
+    /// Four stages of 16 vectors in registers, raised as [`Position::level`] says.
+    #[inline(always)]
+    pub fn inverse_16(&self, x: [L::V; 16], node: usize, p: Position) -> [L::V; 16] {
+        let n = 4 * node;
+        let [a0, a1, a2, a3] = self.raised_quad([x[0], x[1], x[2], x[3]], n, p, 0, [0, 1, 2, 3]);
+        let [b0, b1, b2, b3] = self.raised_quad([x[4], x[5], x[6], x[7]], n + 1, p, 0, [4, 5, 6, 7]);
+        let [c0, c1, c2, c3] = self.raised_quad([x[8], x[9], x[10], x[11]], n + 2, p, 0, [8, 9, 10, 11]);
+        let [d0, d1, d2, d3] = self.raised_quad([x[12], x[13], x[14], x[15]], n + 3, p, 0, [12, 13, 14, 15]);
+        let [a0, b0, c0, d0] = self.raised_quad([a0, b0, c0, d0], node, p, 2, [0, 4, 8, 12]);
+        let [a1, b1, c1, d1] = self.raised_quad([a1, b1, c1, d1], node, p, 2, [1, 5, 9, 13]);
+        let [a2, b2, c2, d2] = self.raised_quad([a2, b2, c2, d2], node, p, 2, [2, 6, 10, 14]);
+        let [a3, b3, c3, d3] = self.raised_quad([a3, b3, c3, d3], node, p, 2, [3, 7, 11, 15]);
         [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3]
     }
+
+    /// Stages `stage` and `stage + 1` of four elements.
+    #[inline(always)]
+    fn raised_quad(&self, [a, b, c, d]: [L::V; 4], node: usize, p: Position, stage: usize, e: [usize; 4]) -> [L::V; 4] {
+        let (l, q, root) = (self.l, &self.q, self.factor(node));
+        let [a, b] = l.inverse_raised(q, a, b, self.factor(2 * node), p.level(stage, e[1]));
+        let [c, d] = l.inverse_raised(q, c, d, self.factor(2 * node + 1), p.level(stage, e[3]));
+        let [a, c] = l.inverse_raised(q, a, c, root, p.level(stage + 1, e[2]));
+        let [b, d] = l.inverse_raised(q, b, d, root, p.level(stage + 1, e[3]));
+        [a, b, c, d]
+    }
+}
+
+/// Where in a pass four inverse stages stand.
+#[derive(Clone, Copy)]
+pub struct Position {
+    /// Stages before them.
+    pub done: usize,
+    /// The index by which their elements go on through the four stages after them; none if they are the last.
+    pub after: Option<usize>,
+}
+
+impl Position {
+    /// How far to raise element `e` out of 16 when stage `stage` out of four has multiplied it. It is the first input
+    /// of every following stage whose bit is 0 in its index, up to the first bit that is 1.
+    #[inline(always)]
+    fn level(self, stage: usize, e: usize) -> Option<usize> {
+        let rest = e >> (stage + 1);
+        match (rest, self.after) {
+            (0, None) => (stage < 3).then_some(self.done + 3),
+            (0, Some(after)) => Some(first_inputs(self.done + 3, after)),
+            _ if rest & 1 == 1 => None,
+            _ => Some(self.done + stage + rest.trailing_zeros() as usize),
+        }
+    }
+}
+
+/// The last stage in which an element of index `i` is a first input, if it is one up to stage `done` and its index
+/// counts the four stages after.
+#[inline(always)]
+pub fn first_inputs(done: usize, i: usize) -> usize {
+    done + (i | 16).trailing_zeros() as usize
 }
