@@ -128,6 +128,14 @@ impl Lanes for Avx2 {
         unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
     }
     #[inline(always)]
+    fn load_rows(self, x: &[u32], at: usize, stride: usize) -> [__m256i; 16] {
+        let mut rows = [self.splat(0); 16];
+        for (k, row) in rows.iter_mut().enumerate() {
+            *row = self.load(x, at + k * stride);
+        }
+        rows
+    }
+    #[inline(always)]
     fn store(self, x: &mut [u32], at: usize, v: __m256i) {
         let x = &mut x[at..at + LANES];
         // SAFETY: `self` proves AVX2; `x` is as long as the access.

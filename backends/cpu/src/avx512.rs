@@ -147,6 +147,16 @@ impl Lanes for Avx512 {
         unsafe { _mm512_cvtepu32_epi64(_mm256_loadu_si256(x.as_ptr().cast())) }
     }
     #[inline(always)]
+    fn load_rows(self, x: &[u32], at: usize, stride: usize) -> [__m512i; 16] {
+        let x = &x[at..at + 15 * stride + LANES];
+        let mut rows = [self.splat(0); 16];
+        for (k, row) in rows.iter_mut().enumerate() {
+            // SAFETY: `self` proves AVX-512; k is at most 15, and `x` is 8 words longer than 15 strides.
+            *row = unsafe { _mm512_cvtepu32_epi64(_mm256_loadu_si256(x.as_ptr().add(k * stride).cast())) };
+        }
+        rows
+    }
+    #[inline(always)]
     fn store(self, x: &mut [u32], at: usize, v: __m512i) {
         let x = &mut x[at..at + LANES];
         // SAFETY: `self` proves AVX-512; `x` is as long as the access.

@@ -48,10 +48,10 @@ impl<L: Lanes> Kernel<L> for InverseBlock<'_, L> {
             let index = (pairs == RADIX).then_some(p);
             [x[0], x[1]] = head(s, l.load_pair(self.src, p * COLUMN), w, index);
         }
-        if pairs == RADIX {
-            s.inverse_columns(self.x, self.root, 4);
+        if let Ok(x) = <&mut [L::V; 32]>::try_from(&mut *self.x) {
+            last_stages(s, x, self.root, 4);
         } else {
-            s.inverse(self.x, self.root, 4, 2);
+            s.inverse(self.x, self.root, 4);
         }
         let form = if self.scale.is_some() { Form::Canonical } else { Form::Settled };
         for (p, x) in self.x.chunks_exact(2).enumerate() {
@@ -81,19 +81,24 @@ pub struct InverseColumn<'a, L: Lanes> {
 impl<L: Lanes> Kernel<L> for InverseColumn<'_, L> {
     type Output = ();
     #[inline(always)]
-    fn run(mut self, l: L) {
-        let (s, rows) = (self.stages, self.x.len() / 2);
-        if rows != RADIX * RADIX {
-            for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
-                [x[0], x[1]] = l.load_two(self.src, self.from.at + r * self.from.stride);
+    fn run(self, l: L) {
+        let (s, from) = (self.stages, self.from);
+        if let Ok(x) = <&mut [L::V; 512]>::try_from(&mut *self.x) {
+            for (b, x) in x.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+                let at = from.at + b * RADIX * from.stride;
+                first_stages::<L, 0>(l, s, (self.src, at, from.stride), x, b);
+                first_stages::<L, 1>(l, s, (self.src, at, from.stride), x, b);
+                for k in 0..RADIX {
+                    l.prefetch(self.src, at + k * from.stride + COLUMN); // of the next column
+                    l.prefetch_write(self.dst, self.to.at + (b * RADIX + k) * self.to.stride);
+                }
             }
-            s.inverse(self.x, 1, 0, 2);
+            last_stages(s, x, 1, 4);
         } else {
-            for b in 0..RADIX {
-                self.first_stages(l, b, 0);
-                self.first_stages(l, b, LANES);
+            for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
+                [x[0], x[1]] = l.load_two(self.src, from.at + r * from.stride);
             }
-            s.inverse_columns(self.x, 1, 4);
+            s.inverse(self.x, 1, 0);
         }
         for (r, x) in self.x.chunks_exact(2).enumerate() {
             let scaled = settle(s, Some(self.scale), [x[0], x[1]]);
@@ -102,30 +107,37 @@ impl<L: Lanes> Kernel<L> for InverseColumn<'_, L> {
     }
 }
 
-impl<L: Lanes> InverseColumn<'_, L> {
-    /// Loads the b-th 16 of 256 rows and takes half of the column through its first four stages.
-    #[inline(always)]
-    fn first_stages(&mut self, l: L, b: usize, half: usize) {
-        let s = self.stages;
-        let at = self.from.at + b * RADIX * self.from.stride + half;
-        let mut x = [l.splat(0); RADIX]; // no closure: it would not be compiled for these lanes
-        for (k, x) in x.iter_mut().enumerate() {
-            let at = at + k * self.from.stride;
-            if half == 0 {
-                l.prefetch(self.src, at + COLUMN); // of the next column
-            } else {
-                l.prefetch_write(self.dst, self.to.at + (b * RADIX + k) * self.to.stride);
-            }
-            *x = l.load(self.src, at);
-            if k == 0 {
-                *x = l.raise(&s.q, *x, first_inputs(3, b));
-            } else if k % 2 == 0 {
-                *x = l.raise(&s.q, *x, k.trailing_zeros() as usize - 1);
-            }
+/// Loads the b-th 16 of 256 rows and takes half of the column through its first four stages.
+#[inline(always)]
+fn first_stages<L: Lanes, const HALF: usize>(
+    l: L,
+    s: &Stages<'_, L>,
+    (src, at, stride): (&[u32], usize, usize),
+    x: &mut [L::V; 32],
+    b: usize,
+) {
+    let mut y = l.load_rows(src, at + HALF * LANES, stride);
+    y[0] = l.raise(&s.q, y[0], first_inputs(3, b));
+    for k in (2..RADIX).step_by(2) {
+        y[k] = l.raise(&s.q, y[k], k.trailing_zeros() as usize - 1);
+    }
+    let y = s.inverse_16(y, RADIX + b, Position { done: 0, after: Some(b) });
+    for (k, y) in y.into_iter().enumerate() {
+        x[2 * k + HALF] = y;
+    }
+}
+
+/// The last four stages of a pass, on 16 groups of vectors: `done` came before, their results raised.
+#[inline(always)]
+fn last_stages<L: Lanes, const N: usize>(s: &Stages<'_, L>, x: &mut [L::V; N], node: usize, done: usize) {
+    for at in 0..N / RADIX {
+        let mut y = [x[0]; RADIX];
+        for (k, y) in y.iter_mut().enumerate() {
+            *y = x[at + k * (N / RADIX)];
         }
-        let place = Position { done: 0, after: Some(b) };
-        for (k, y) in s.inverse_16(x, RADIX + b, place).into_iter().enumerate() {
-            self.x[2 * (b * RADIX + k) + half / LANES] = y;
+        let y = s.inverse_16(y, node, Position { done, after: None });
+        for (k, y) in y.into_iter().enumerate() {
+            x[at + k * (N / RADIX)] = y;
         }
     }
 }

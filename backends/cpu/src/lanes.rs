@@ -47,6 +47,8 @@ pub trait Lanes: Copy + Send + Sync {
 
     /// x[at..at + 8].
     fn load(self, x: &[u32], at: usize) -> Self::V;
+    /// x[at + k stride..][..8] for k < 16.
+    fn load_rows(self, x: &[u32], at: usize, stride: usize) -> [Self::V; 16];
     /// x[at..at + 8] = v, settled words.
     fn store(self, x: &mut [u32], at: usize, v: Self::V);
     /// x[at..at + 16].

@@ -75,59 +75,60 @@ pub struct ForwardColumn<'a, L: Lanes> {
 impl<L: Lanes> Kernel<L> for ForwardColumn<'_, L> {
     type Output = ();
     #[inline(always)]
-    fn run(mut self, l: L) {
+    fn run(self, l: L) {
         let (s, rows, from) = (self.stages, self.x.len() / 2, self.from);
-        if rows < RADIX {
-            for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
-                [x[0], x[1]] = l.load_two(self.src, from.at + r * from.stride);
-                if r < rows / 2 {
-                    [x[0], x[1]] = [l.lift(&s.q, x[0]), l.lift(&s.q, x[1])];
+        if let Ok(x) = <&mut [L::V; 512]>::try_from(&mut *self.x) {
+            for r in 0..RADIX {
+                first_stages::<L, 0>(l, s, (self.src, from), x, r);
+                first_stages::<L, 1>(l, s, (self.src, from), x, r);
+                for k in 0..RADIX {
+                    let r = r + k * RADIX;
+                    l.prefetch(self.src, from.at + r * from.stride + COLUMN); // of the next column
+                    l.prefetch_write(self.dst, self.to.at + r * self.to.stride);
                 }
             }
-            s.forward(self.x, 1);
-        } else {
-            for r in 0..rows / RADIX {
-                self.first_stages(l, r, 0);
-                self.first_stages(l, r, LANES);
-            }
-        }
-        let blocks = if rows < RADIX { 1 } else { RADIX };
-        for (b, x) in self.x.chunks_exact_mut(2 * rows / blocks).enumerate() {
-            if x.len() == 2 * RADIX {
+            for (b, x) in x.as_chunks_mut().0.iter_mut().enumerate() {
                 s.forward_pairs(x, RADIX + b);
-            } else if blocks == RADIX {
-                s.forward(x, RADIX + b);
+                let to = Column { at: self.to.at + b * RADIX * self.to.stride, ..self.to };
+                finish(l, s, self.scale, x, (self.dst, to));
             }
-            for (r, x) in x.chunks_exact(2).enumerate() {
-                let at = self.to.at + (b * rows / blocks + r) * self.to.stride;
-                l.store_two(&s.q, self.dst, at, settle(s, self.scale, [x[0], x[1]]), Form::Settled);
+            return;
+        }
+        for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
+            [x[0], x[1]] = l.load_two(self.src, from.at + r * from.stride);
+            if r < rows / 2 {
+                [x[0], x[1]] = [l.lift(&s.q, x[0]), l.lift(&s.q, x[1])];
             }
         }
+        s.forward(self.x, 1);
+        finish(l, s, self.scale, self.x, (self.dst, self.to));
     }
 }
 
-impl<L: Lanes> ForwardColumn<'_, L> {
-    /// Loads every 16th of the rows, from row r on, and takes half of the column through its first four stages.
-    #[inline(always)]
-    fn first_stages(&mut self, l: L, r: usize, half: usize) {
-        let (s, step, from) = (self.stages, self.x.len() / 2 / RADIX, self.from);
-        let at = from.at + r * from.stride + half;
-        let mut x = [l.splat(0); RADIX]; // no closure: it would not be compiled for these lanes
-        for (k, x) in x.iter_mut().enumerate() {
-            let at = at + k * step * from.stride;
-            if half == 0 {
-                l.prefetch(self.src, at + COLUMN); // of the next column
-            } else {
-                l.prefetch_write(self.dst, self.to.at + (r + k * step) * self.to.stride);
-            }
-            *x = l.load(self.src, at);
-            if k < RADIX / 2 {
-                *x = l.lift(&s.q, *x);
-            }
-        }
-        for (k, y) in s.forward_16(x, 1).into_iter().enumerate() {
-            self.x[2 * (r + k * step) + half / LANES] = y;
-        }
+/// Loads every 16th of 256 rows, from row r on, and takes half of the column through its first four stages.
+#[inline(always)]
+fn first_stages<L: Lanes, const HALF: usize>(
+    l: L,
+    s: &Stages<'_, L>,
+    (src, from): (&[u32], Column),
+    x: &mut [L::V; 512],
+    r: usize,
+) {
+    let mut y = l.load_rows(src, from.at + r * from.stride + HALF * LANES, RADIX * from.stride);
+    for y in &mut y[..RADIX / 2] {
+        *y = l.lift(&s.q, *y); // no closure: it would not be compiled for these lanes
+    }
+    let y = s.forward_16(y, 1);
+    for (k, y) in y.into_iter().enumerate() {
+        x[2 * (r + k * RADIX) + HALF] = y;
+    }
+}
+
+/// Settles the rows of a column.
+#[inline(always)]
+fn finish<L: Lanes>(l: L, s: &Stages<'_, L>, scale: Option<&Twiddle>, x: &[L::V], (dst, to): (&mut [u32], Column)) {
+    for (r, x) in x.chunks_exact(2).enumerate() {
+        l.store_two(&s.q, dst, to.at + r * to.stride, settle(s, scale, [x[0], x[1]]), Form::Settled);
     }
 }
 
@@ -161,17 +162,14 @@ impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
     fn run(self, l: L) {
         let Self { stages: s, root, src, x, next } = self;
         let pairs = x.len() / 2;
-        if pairs == RADIX {
-            for c in 0..2 {
-                let mut y = [l.splat(0); RADIX];
-                for (k, y) in y.iter_mut().enumerate() {
-                    *y = l.load(src, k * COLUMN + c * LANES);
-                    if k < RADIX / 2 {
-                        *y = l.lift(&s.q, *y);
-                    }
+        if let Ok(x) = <&mut [L::V; 32]>::try_from(&mut *x) {
+            for half in 0..2 {
+                let mut y = l.load_rows(src, half * LANES, COLUMN);
+                for y in &mut y[..RADIX / 2] {
+                    *y = l.lift(&s.q, *y);
                 }
                 for (k, y) in s.forward_16(y, root).into_iter().enumerate() {
-                    x[2 * k + c] = y;
+                    x[2 * k + half] = y;
                 }
             }
         } else {

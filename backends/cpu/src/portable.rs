@@ -71,6 +71,14 @@ impl Lanes for Portable {
         map(|i| x[i])
     }
     #[inline(always)]
+    fn load_rows(self, x: &[u32], at: usize, stride: usize) -> [V; 16] {
+        let mut rows = [self.splat(0); 16];
+        for (k, row) in rows.iter_mut().enumerate() {
+            *row = self.load(x, at + k * stride);
+        }
+        rows
+    }
+    #[inline(always)]
     fn store(self, x: &mut [u32], at: usize, v: V) {
         x[at..at + LANES].copy_from_slice(&v);
     }
