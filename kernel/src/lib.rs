@@ -28,6 +28,7 @@ pub mod modular;
 #[cfg(feature = "alloc")]
 #[cfg(feature = "alloc")]
 pub mod nn;
+#[cfg(feature = "alloc")]
 pub mod pair;
 pub mod params;
 pub mod plain;

@@ -7,7 +7,7 @@
 
 use crate::{
     backend::{Backend, Limbs, Op, Pair, Shape, digit},
-    error::{Error, Result},
+    error::Result,
     params::Params,
     poly::{Coeff, Eval, Poly},
     ring::{
@@ -251,7 +251,11 @@ impl<B: Backend> EvaluationKey<B> {
 
     /// The digits, if the key serves `level`.
     fn at(&self, level: u8) -> Result<&[Pair<B::Buf>]> {
-        if level <= self.level { Ok(&self.digits) } else { Err(Error::KeyLevel { key: self.level, operand: level }) }
+        if level <= self.level {
+            Ok(&self.digits)
+        } else {
+            Err(crate::Error::KeyLevel { key: self.level, operand: level })
+        }
     }
 }
 
@@ -286,7 +290,7 @@ impl<B: Backend> Keys<B> {
         for (step, level) in &demand.rotations {
             let key = self.galois(params.galois(*step), *level);
             key.map_err(|e| match e {
-                Error::MissingGaloisKey { galois } => Error::MissingRotationKey { step: *step, galois },
+                crate::Error::MissingGaloisKey { galois } => crate::Error::MissingRotationKey { step: *step, galois },
                 other => other,
             })?;
         }
@@ -295,11 +299,11 @@ impl<B: Backend> Keys<B> {
 
     /// The digits of the relinearisation key, for an operand at `level`.
     pub fn relin(&self, level: u8) -> Result<&[Pair<B::Buf>]> {
-        self.relin.as_ref().ok_or(Error::MissingRelinKey)?.at(level)
+        self.relin.as_ref().ok_or(crate::Error::MissingRelinKey)?.at(level)
     }
 
     /// The digits of the key of X -> X^`galois`, for an operand at `level`.
     pub fn galois(&self, galois: u32, level: u8) -> Result<&[Pair<B::Buf>]> {
-        self.galois.get(&galois).ok_or(Error::MissingGaloisKey { galois })?.at(level)
+        self.galois.get(&galois).ok_or(crate::Error::MissingGaloisKey { galois })?.at(level)
     }
 }
