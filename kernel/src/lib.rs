@@ -26,7 +26,6 @@ pub mod error;
 pub mod interval;
 pub mod modular;
 #[cfg(feature = "alloc")]
-#[cfg(feature = "alloc")]
 pub mod nn;
 #[cfg(feature = "alloc")]
 pub mod pair;
