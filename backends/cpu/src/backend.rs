@@ -9,7 +9,7 @@ use crate::{
     ntt::{self, Cut},
     parallel::{Place, RowMut, row, rows_mut},
     rows::{Dot, Permute, Plan, Tensor, Zip},
-    tables::{self, SHORTEST, Table},
+    tables::{End, SHORTEST, Table},
 };
 use kernel::{
     Error, Result,
@@ -50,8 +50,12 @@ impl<L: Lanes> Kernel<L> for Transform<'_> {
         let Self { table, inverse, data, row } = self;
         let mut x = vec![l.splat(0); Cut::of(data.len()).scratch()];
         if inverse {
-            let scale = L::twiddle(table.q, tables::inverse_scale(table.q, data.len(), 1));
-            intt::inverse(l, table, &scale, data, row, &mut x);
+            let end = End::new(l, table, data.len(), 1);
+            intt::inverse_blocks(l, table, &end, data, row, &mut x);
+            if Cut::of(data.len()).rows == 1 {
+                return data.copy_from_slice(row);
+            }
+            intt::inverse_columns(l, table, &end, row, (data, false), &mut x);
         } else {
             ntt::forward(l, table, data, row, &mut x);
         }

@@ -8,13 +8,13 @@
 use crate::{
     Cpu, Words,
     convert::{self, TOGETHER, Target},
-    intt::{self, InverseColumn},
+    intt,
     isa::Kernel,
     lanes::{Form, Lanes},
     ntt::{COLUMN, Column, Cut, ForwardColumn},
     parallel::{Place, row},
     stages::Stages,
-    tables::{self, Table},
+    tables::{End, Table},
 };
 use kernel::{backend::Limbs, modular::Modulus, ring::Basis};
 
@@ -48,7 +48,7 @@ pub fn tiles(n: usize) -> (usize, usize) {
 struct Digit<'a> {
     /// Of the source prime.
     table: &'a Table,
-    /// What the inverse transform ends with, plain.
+    /// Plain.
     scale: u32,
     /// Eval.
     src: &'a [u32],
@@ -62,19 +62,14 @@ impl<L: Lanes> Kernel<L> for Digit<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self, l: L) {
-        let s = Stages { l, q: l.modulus(self.table.q), tree: &self.table.inverse };
-        let (cut, scale) = (Cut::of(self.src.len()), L::twiddle(self.table.q, self.scale));
+        let Self { table, scale, src, dst, row } = self;
+        let (cut, end) = (Cut::of(src.len()), End::new(l, table, src.len(), scale));
         let mut x = vec![l.splat(0); cut.scratch()];
         if cut.rows == 1 {
-            return intt::inverse_blocks(l, &s, &scale, self.src, self.dst, &mut x);
+            return intt::inverse_blocks(l, table, &end, src, dst, &mut x);
         }
-        intt::inverse_blocks(l, &s, &scale, self.src, self.row, &mut x);
-        for c in 0..cut.columns() {
-            let from = Column { at: c * COLUMN, stride: cut.cols };
-            let to = Column { at: c * COLUMN * cut.rows, stride: COLUMN };
-            let (scale, x) = (&scale, &mut x[..2 * cut.rows]);
-            l.call(InverseColumn { stages: &s, scale, src: self.row, from, dst: self.dst, to, x });
-        }
+        intt::inverse_blocks(l, table, &end, src, row, &mut x);
+        intt::inverse_columns(l, table, &end, row, (dst, true), &mut x);
     }
 }
 
@@ -139,7 +134,7 @@ impl Cpu<'_> {
         let (dsts, overflow) = digits.split_at_mut(over.len() * pitch(n));
         self.threads.each(over.iter().zip(rows_mut(dsts, n)).collect(), |(m, dst)| {
             let (table, mut scratch) = (&self.tables[m], self.pool.scratch(n));
-            let (src, scale) = (row(a, Place { item, m }), tables::inverse_scale(table.q, n, scale(m, table.q)));
+            let (src, scale) = (row(a, Place { item, m }), scale(m, table.q));
             self.isa.run(Digit { table, scale, src, dst, row: &mut scratch });
         });
         let sources: &Vec<_> = &over.iter().map(|m| self.ring.modulus(m)).collect();

@@ -5,7 +5,7 @@ use crate::{
     lanes::{Form, LANES, Lanes, Twiddle},
     ntt::{COLUMN, Column, Cut, RADIX, settle},
     stages::{Factors, Position, Stages, first_inputs, tails},
-    tables::Table,
+    tables::{End, Table},
 };
 
 /// The first four stages of a block of 16 words: three inside its two vectors, one between them. The results are
@@ -49,7 +49,7 @@ impl<L: Lanes> Kernel<L> for InverseBlock<'_, L> {
             [x[0], x[1]] = head(s, l.load_pair(self.src, p * COLUMN), w, index);
         }
         if let Ok(x) = <&mut [L::V; 32]>::try_from(&mut *self.x) {
-            last_stages(s, x, self.root, 4);
+            last_stages(s, x, self.root, &s.tree.factors[self.root]);
         } else {
             s.inverse(self.x, self.root, 4);
         }
@@ -60,12 +60,12 @@ impl<L: Lanes> Kernel<L> for InverseBlock<'_, L> {
     }
 }
 
-/// Second pass, one column: from words below 2q to canonical words times `scale`.
+/// Second pass, one column: from words below 2q to canonical words times `end`.
 pub struct InverseColumn<'a, L: Lanes> {
     /// Of the inverse tree.
     pub stages: &'a Stages<'a, L>,
     /// What all words are multiplied by.
-    pub scale: &'a Twiddle,
+    pub end: &'a End,
     /// Words below 2q.
     pub src: &'a [u32],
     /// Where in `src`.
@@ -93,17 +93,27 @@ impl<L: Lanes> Kernel<L> for InverseColumn<'_, L> {
                     l.prefetch_write(self.dst, self.to.at + (b * RADIX + k) * self.to.stride);
                 }
             }
-            last_stages(s, x, 1, 4);
+            last_stages(s, x, 1, &self.end.root);
+            let (lo, hi) = x.split_at(256);
+            finish(l, s, Some(&self.end.all), lo, (self.dst, self.to));
+            let to = Column { at: self.to.at + 128 * self.to.stride, ..self.to };
+            finish(l, s, None, hi, (self.dst, to));
         } else {
             for (r, x) in self.x.chunks_exact_mut(2).enumerate() {
                 [x[0], x[1]] = l.load_two(self.src, from.at + r * from.stride);
             }
             s.inverse(self.x, 1, 0);
+            finish(l, s, Some(&self.end.all), self.x, (self.dst, self.to));
         }
-        for (r, x) in self.x.chunks_exact(2).enumerate() {
-            let scaled = settle(s, Some(self.scale), [x[0], x[1]]);
-            l.store_two(&s.q, self.dst, self.to.at + r * self.to.stride, scaled, Form::Canonical);
-        }
+    }
+}
+
+/// Stores rows of a column, multiplied by `scale` or below 2q already.
+#[inline(always)]
+fn finish<L: Lanes>(l: L, s: &Stages<'_, L>, scale: Option<&Twiddle>, x: &[L::V], (dst, to): (&mut [u32], Column)) {
+    for (r, x) in x.chunks_exact(2).enumerate() {
+        let words = if scale.is_some() { settle(s, scale, [x[0], x[1]]) } else { [x[0], x[1]] };
+        l.store_two(&s.q, dst, to.at + r * to.stride, words, Form::Canonical);
     }
 }
 
@@ -121,57 +131,55 @@ fn first_stages<L: Lanes, const HALF: usize>(
     for k in (2..RADIX).step_by(2) {
         y[k] = l.raise(&s.q, y[k], k.trailing_zeros() as usize - 1);
     }
-    let y = s.inverse_16(y, RADIX + b, Position { done: 0, after: Some(b) });
+    let root = &s.tree.factors[RADIX + b];
+    let y = s.inverse_16(y, RADIX + b, root, Position { done: 0, after: Some(b) });
     for (k, y) in y.into_iter().enumerate() {
         x[2 * k + HALF] = y;
     }
 }
 
-/// The last four stages of a pass, on 16 groups of vectors: `done` came before, their results raised.
+/// The last four of the eight stages of a pass, on 16 groups of vectors; `root` is the factor of the last.
 #[inline(always)]
-fn last_stages<L: Lanes, const N: usize>(s: &Stages<'_, L>, x: &mut [L::V; N], node: usize, done: usize) {
+fn last_stages<L: Lanes, const N: usize>(s: &Stages<'_, L>, x: &mut [L::V; N], node: usize, root: &Twiddle) {
     for at in 0..N / RADIX {
         let mut y = [x[0]; RADIX];
         for (k, y) in y.iter_mut().enumerate() {
             *y = x[at + k * (N / RADIX)];
         }
-        let y = s.inverse_16(y, node, Position { done, after: None });
+        let y = s.inverse_16(y, node, root, Position { done: 4, after: None });
         for (k, y) in y.into_iter().enumerate() {
             x[at + k * (N / RADIX)] = y;
         }
     }
 }
 
-/// The first pass over a whole row, and with a single block the only one: then `row` is canonical times `scale`,
-/// else words below 2q.
+/// The first pass over a whole row, and with a single block the only one: then `row` is canonical times `end`, else
+/// words below 2q. `x` is `Cut::scratch` long.
 #[inline(always)]
-pub fn inverse_blocks<L: Lanes>(
-    l: L,
-    s: &Stages<'_, L>,
-    scale: &Twiddle,
-    src: &[u32],
-    row: &mut [u32],
-    x: &mut [L::V],
-) {
+pub fn inverse_blocks<L: Lanes>(l: L, table: &Table, end: &End, src: &[u32], row: &mut [u32], x: &mut [L::V]) {
+    let s = &Stages { l, q: l.modulus(table.q), tree: &table.inverse };
     let cut = Cut::of(src.len());
-    let scale = (cut.rows == 1).then_some(scale);
+    let scale = (cut.rows == 1).then_some(&end.all);
     for (b, (src, dst)) in src.chunks_exact(cut.cols).zip(row.chunks_exact_mut(cut.cols)).enumerate() {
         l.call(InverseBlock { stages: s, scale, root: cut.rows + b, src, dst, x: &mut x[..cut.cols / LANES] });
     }
 }
 
-/// Eval to Coeff times `scale`: words of `data` canonical on both sides; `row` is as long, `x` is `Cut::scratch`
-/// long.
+/// The second pass over a whole row of more than one block, times `end`: into natural order, or column by column.
 #[inline(always)]
-pub fn inverse<L: Lanes>(l: L, table: &Table, scale: &Twiddle, data: &mut [u32], row: &mut [u32], x: &mut [L::V]) {
+pub fn inverse_columns<L: Lanes>(
+    l: L,
+    table: &Table,
+    end: &End,
+    row: &[u32],
+    (dst, tiled): (&mut [u32], bool),
+    x: &mut [L::V],
+) {
     let s = &Stages { l, q: l.modulus(table.q), tree: &table.inverse };
-    let cut = Cut::of(data.len());
-    inverse_blocks(l, s, scale, data, row, x);
-    if cut.rows == 1 {
-        return data.copy_from_slice(row);
-    }
+    let cut = Cut::of(row.len());
     for c in 0..cut.columns() {
-        let (column, x) = (Column { at: c * COLUMN, stride: cut.cols }, &mut x[..2 * cut.rows]);
-        l.call(InverseColumn { stages: s, scale, src: row, from: column, dst: data, to: column, x });
+        let from = Column { at: c * COLUMN, stride: cut.cols };
+        let to = if tiled { Column { at: c * COLUMN * cut.rows, stride: COLUMN } } else { from };
+        l.call(InverseColumn { stages: s, end, src: row, from, dst, to, x: &mut x[..2 * cut.rows] });
     }
 }

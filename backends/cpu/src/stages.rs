@@ -219,18 +219,18 @@ impl<L: Lanes> Stages<'_, L> {
         [x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]] = y;
     }
 
-    /// Four stages of 16 vectors in registers, raised as [`Position::level`] says.
+    /// Four stages of 16 vectors in registers, raised as [`Position::level`] says; `root` is the factor of the last.
     #[inline(always)]
-    pub fn inverse_16(&self, x: [L::V; 16], node: usize, p: Position) -> [L::V; 16] {
-        let (w1, w2, w4, w8) = four(&self.tree.factors, node);
+    pub fn inverse_16(&self, x: [L::V; 16], node: usize, root: &Twiddle, p: Position) -> [L::V; 16] {
+        let (_, w2, w4, w8) = four(&self.tree.factors, node);
         let [a0, a1, a2, a3] = self.raised_quad([x[0], x[1], x[2], x[3]], &w4[0], &w8[..2], p, 0, [0, 1, 2, 3]);
         let [b0, b1, b2, b3] = self.raised_quad([x[4], x[5], x[6], x[7]], &w4[1], &w8[2..4], p, 0, [4, 5, 6, 7]);
         let [c0, c1, c2, c3] = self.raised_quad([x[8], x[9], x[10], x[11]], &w4[2], &w8[4..6], p, 0, [8, 9, 10, 11]);
         let [d0, d1, d2, d3] = self.raised_quad([x[12], x[13], x[14], x[15]], &w4[3], &w8[6..], p, 0, [12, 13, 14, 15]);
-        let [a0, b0, c0, d0] = self.raised_quad([a0, b0, c0, d0], w1, w2, p, 2, [0, 4, 8, 12]);
-        let [a1, b1, c1, d1] = self.raised_quad([a1, b1, c1, d1], w1, w2, p, 2, [1, 5, 9, 13]);
-        let [a2, b2, c2, d2] = self.raised_quad([a2, b2, c2, d2], w1, w2, p, 2, [2, 6, 10, 14]);
-        let [a3, b3, c3, d3] = self.raised_quad([a3, b3, c3, d3], w1, w2, p, 2, [3, 7, 11, 15]);
+        let [a0, b0, c0, d0] = self.raised_quad([a0, b0, c0, d0], root, w2, p, 2, [0, 4, 8, 12]);
+        let [a1, b1, c1, d1] = self.raised_quad([a1, b1, c1, d1], root, w2, p, 2, [1, 5, 9, 13]);
+        let [a2, b2, c2, d2] = self.raised_quad([a2, b2, c2, d2], root, w2, p, 2, [2, 6, 10, 14]);
+        let [a3, b3, c3, d3] = self.raised_quad([a3, b3, c3, d3], root, w2, p, 2, [3, 7, 11, 15]);
         [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3]
     }
 

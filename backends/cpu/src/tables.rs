@@ -58,7 +58,21 @@ pub fn build(isa: Isa, ring: &Ring<'_>, m: usize) -> Table {
     isa.run(Build { ring, m })
 }
 
-/// What [`limb::intt`] multiplies by at its end, 1/(n 2^32), times `c`; plain.
-pub fn inverse_scale(q: Modulus, n: usize, c: u32) -> u32 {
-    q.mul(q.inv(n as u32), c) // (n^-1 c) / 2^32
+/// What the last stage of an inverse transform multiplies by.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// Every word.
+    pub all: Twiddle,
+    /// Instead, what the last butterflies multiply already: the factor of the root times `all`.
+    pub root: Twiddle,
+}
+
+impl End {
+    /// 1/(n 2^32), as [`kernel::ring::limb::intt`] ends, times `c`, plain.
+    pub fn new<L: Lanes>(_: L, table: &Table, n: usize, c: u32) -> Self {
+        let q = table.q;
+        let all = q.mul(q.inv(n as u32), c); // (n^-1 c) / 2^32
+        let root = table.inverse.factors.get(1).map_or(0, |w| w[0] as u32);
+        Self { all: L::twiddle(q, all), root: L::twiddle(q, q.mul(q.to_mont(all), root)) }
+    }
 }
