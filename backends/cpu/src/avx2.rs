@@ -222,11 +222,15 @@ impl Lanes for Avx2 {
         [self.below(sum, q.two_q), self.scale(q, difference, w)]
     }
     #[inline(always)]
-    fn raise(self, _: &Constants, u: __m256i, _: usize) -> __m256i {
+    fn raised(self, _: &Constants, _: Option<usize>) -> __m256i {
+        self.splat(0)
+    }
+    #[inline(always)]
+    fn raise(self, u: __m256i, _: __m256i) -> __m256i {
         u
     }
     #[inline(always)]
-    fn inverse_raised(self, q: &Constants, u: __m256i, v: __m256i, w: Pair, _: Option<usize>) -> [__m256i; 2] {
+    fn inverse_raised(self, q: &Constants, u: __m256i, v: __m256i, w: Pair, _: __m256i) -> [__m256i; 2] {
         self.inverse(q, u, v, w, 0)
     }
     fn word(_: Modulus, w: u32) -> u32 {

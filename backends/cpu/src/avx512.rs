@@ -266,31 +266,29 @@ impl Lanes for Avx512 {
     fn inverse(self, q: &Constants, u: __m512i, v: __m512i, w: [__m512i; 2], stage: u32) -> [__m512i; 2] {
         // SAFETY: `self` proves AVX-512.
         unsafe {
-            let bound = _mm512_sllv_epi64(q.q, self.all(stage as u64 + 1)); // of v
+            let bound = match q.raised.get(stage as usize) {
+                Some(raised) => *raised,
+                None => _mm512_sllv_epi64(q.q, self.all(stage as u64 + 1)), // 2q 2^stage, of which 3^stage is more
+            };
             let difference = _mm512_sub_epi64(_mm512_add_epi64(u, bound), v);
             [_mm512_add_epi64(u, v), self.scale(q, difference, w)]
         }
     }
     #[inline(always)]
-    fn raise(self, q: &Constants, u: __m512i, level: usize) -> __m512i {
-        // SAFETY: `self` proves AVX-512.
-        unsafe { _mm512_add_epi64(u, q.raised[level]) }
+    fn raised(self, q: &Constants, level: Option<usize>) -> __m512i {
+        level.map_or(self.splat(0), |level| q.raised[level])
     }
     #[inline(always)]
-    fn inverse_raised(
-        self,
-        q: &Constants,
-        u: __m512i,
-        v: __m512i,
-        w: [__m512i; 2],
-        level: Option<usize>,
-    ) -> [__m512i; 2] {
+    fn raise(self, u: __m512i, raised: __m512i) -> __m512i {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_add_epi64(u, raised) }
+    }
+    #[inline(always)]
+    fn inverse_raised(self, q: &Constants, u: __m512i, v: __m512i, w: [__m512i; 2], raised: __m512i) -> [__m512i; 2] {
         // SAFETY: `self` proves AVX-512.
         unsafe {
-            let zero = _mm512_setzero_si512();
-            let raised = if let Some(level) = level { q.raised[level] } else { zero };
             let difference = _mm512_sub_epi64(u, v);
-            let h = _mm512_madd52hi_epu64(zero, difference, w[1]);
+            let h = _mm512_madd52hi_epu64(_mm512_setzero_si512(), difference, w[1]);
             let product = _mm512_madd52lo_epu64(_mm512_madd52lo_epu64(raised, difference, w[0]), h, q.minus_q);
             [_mm512_add_epi64(u, v), product]
         }

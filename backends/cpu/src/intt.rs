@@ -4,21 +4,22 @@ use crate::{
     isa::Kernel,
     lanes::{Form, LANES, Lanes, Twiddle},
     ntt::{COLUMN, Column, Cut, RADIX, settle},
-    stages::{Factors, Position, Stages, first_inputs, tails},
+    stages::{Position, Stages, Tail, Tails, first_inputs},
     tables::{End, Table},
 };
 
 /// The first four stages of a block of 16 words: three inside its two vectors, one between them. The results are
 /// raised if this is block `p` out of 16.
 #[inline(always)]
-fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Factors<'_>, p: Option<usize>) -> [L::V; 2] {
+fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Tail<'_>, p: Option<usize>) -> [L::V; 2] {
     let (l, q) = (s.l, &s.q);
     let [u, v] = l.join1(l.inverse(q, u, v, l.spread8(q, w8), 0));
     let [u, v] = l.join2(l.inverse(q, u, v, l.spread4(q, w4), 1));
     let [u, v] = l.join4(l.inverse(q, u, v, l.spread2(q, w2), 2));
     let Some(p) = p else { return l.inverse(q, u, v, l.factor(w), 3) };
     let level = first_inputs(3, p);
-    l.inverse_raised(q, l.raise(q, u, level), v, l.factor(w), (level > 3).then_some(level))
+    let raised = l.raised(q, (level > 3).then_some(level));
+    l.inverse_raised(q, l.raise(u, l.raised(q, Some(level))), v, l.factor(w), raised)
 }
 
 /// First pass, one block: canonical words to words below 2q, or, where it is the only pass, to canonical words
@@ -43,10 +44,11 @@ impl<L: Lanes> Kernel<L> for InverseBlock<'_, L> {
     #[inline(always)]
     fn run(self, l: L) {
         let (s, pairs) = (self.stages, self.x.len() / 2);
-        for (p, (x, w)) in self.x.chunks_exact_mut(2).zip(tails(s.tree, self.root * pairs, pairs)).enumerate() {
+        let tails = Tails::new(s.tree, self.root * pairs, pairs);
+        for (p, x) in self.x.chunks_exact_mut(2).enumerate() {
             l.prefetch(self.src, self.src.len() + p * COLUMN); // of the next block
             let index = (pairs == RADIX).then_some(p);
-            [x[0], x[1]] = head(s, l.load_pair(self.src, p * COLUMN), w, index);
+            [x[0], x[1]] = head(s, l.load_pair(self.src, p * COLUMN), tails.of(p), index);
         }
         if let Ok(x) = <&mut [L::V; 32]>::try_from(&mut *self.x) {
             last_stages(s, x, self.root, &s.tree.factors[self.root]);
@@ -127,12 +129,13 @@ fn first_stages<L: Lanes, const HALF: usize>(
     b: usize,
 ) {
     let mut y = l.load_rows(src, at + HALF * LANES, stride);
-    y[0] = l.raise(&s.q, y[0], first_inputs(3, b));
+    let far = l.raised(&s.q, Some(first_inputs(3, b)));
+    y[0] = l.raise(y[0], far);
     for k in (2..RADIX).step_by(2) {
-        y[k] = l.raise(&s.q, y[k], k.trailing_zeros() as usize - 1);
+        y[k] = l.raise(y[k], l.raised(&s.q, Some(k.trailing_zeros() as usize - 1)));
     }
     let root = &s.tree.factors[RADIX + b];
-    let y = s.inverse_16(y, RADIX + b, root, Position { done: 0, after: Some(b) });
+    let y = s.inverse_16(y, RADIX + b, root, Position { done: 0, far, end: far });
     for (k, y) in y.into_iter().enumerate() {
         x[2 * k + HALF] = y;
     }
@@ -141,12 +144,13 @@ fn first_stages<L: Lanes, const HALF: usize>(
 /// The last four of the eight stages of a pass, on 16 groups of vectors; `root` is the factor of the last.
 #[inline(always)]
 fn last_stages<L: Lanes, const N: usize>(s: &Stages<'_, L>, x: &mut [L::V; N], node: usize, root: &Twiddle) {
+    let position = Position { done: 4, far: s.l.raised(&s.q, Some(7)), end: s.l.raised(&s.q, None) };
     for at in 0..N / RADIX {
         let mut y = [x[0]; RADIX];
         for (k, y) in y.iter_mut().enumerate() {
             *y = x[at + k * (N / RADIX)];
         }
-        let y = s.inverse_16(y, node, root, Position { done: 4, after: None });
+        let y = s.inverse_16(y, node, root, position);
         for (k, y) in y.into_iter().enumerate() {
             x[at + k * (N / RADIX)] = y;
         }

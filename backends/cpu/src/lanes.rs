@@ -97,11 +97,13 @@ pub trait Lanes: Copy + Send + Sync {
     fn forward(self, q: &Self::Q, u: Self::V, x: Self::V, w: Self::W) -> [Self::V; 2];
     /// (u + v, (u - v) w), lazy, in stage `stage` < 16 of a pass over words in [0, 2q).
     fn inverse(self, q: &Self::Q, u: Self::V, v: Self::V, w: Self::W, stage: u32) -> [Self::V; 2];
-    /// What the first input u of [`Lanes::inverse_raised`] needs to stay above the second up to stage `level` < 8 of
-    /// a pass whose words are in [0, 2q).
-    fn raise(self, q: &Self::Q, u: Self::V, level: usize) -> Self::V;
-    /// (u + v, (u - v) w), lazy, u raised; the second result raised to `level`.
-    fn inverse_raised(self, q: &Self::Q, u: Self::V, v: Self::V, w: Self::W, level: Option<usize>) -> [Self::V; 2];
+    /// The multiple of q by which the first input of [`Lanes::inverse_raised`] stays above the second up to stage
+    /// `level` < 8 of a pass whose words are in [0, 2q); 0 where there is no need.
+    fn raised(self, q: &Self::Q, level: Option<usize>) -> Self::V;
+    /// u + raised, lazy.
+    fn raise(self, u: Self::V, raised: Self::V) -> Self::V;
+    /// (u + v, (u - v) w + raised), lazy, u raised.
+    fn inverse_raised(self, q: &Self::Q, u: Self::V, v: Self::V, w: Self::W, raised: Self::V) -> [Self::V; 2];
 
     // -- the last three stages, inside vectors
 

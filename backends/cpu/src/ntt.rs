@@ -6,7 +6,7 @@
 use crate::{
     isa::Kernel,
     lanes::{Form, LANES, Lanes, Twiddle},
-    stages::{Factors, Stages, tails},
+    stages::{Stages, Tail, Tails},
     tables::Table,
 };
 
@@ -181,11 +181,12 @@ impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
             }
             s.forward(x, root);
         }
-        for (p, (x, w)) in x.chunks_exact_mut(2).zip(tails(s.tree, root * pairs, pairs)).enumerate() {
+        let tails = Tails::new(s.tree, root * pairs, pairs);
+        for (p, x) in x.chunks_exact_mut(2).enumerate() {
             l.prefetch(src, src.len() + p * COLUMN); // of the next block
             l.prefetch(next[0], p * COLUMN);
             l.prefetch(next[1], p * COLUMN);
-            let [a, b] = tail(s, [x[0], x[1]], w);
+            let [a, b] = tail(s, [x[0], x[1]], tails.of(p));
             [x[0], x[1]] = [l.settle(&s.q, a), l.settle(&s.q, b)];
         }
     }
@@ -193,7 +194,7 @@ impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
 
 /// The last four stages of a block of 16 words: the first between its two vectors, three inside them.
 #[inline(always)]
-fn tail<L: Lanes>(s: &Stages<'_, L>, [a, b]: [L::V; 2], (w, w2, w4, w8): Factors<'_>) -> [L::V; 2] {
+fn tail<L: Lanes>(s: &Stages<'_, L>, [a, b]: [L::V; 2], (w, w2, w4, w8): Tail<'_>) -> [L::V; 2] {
     let (l, q) = (s.l, &s.q);
     let [u, v] = l.split4(l.forward(q, a, b, l.factor(w)));
     let [u, v] = l.split2(l.forward(q, u, v, l.spread2(q, w2)));

@@ -147,11 +147,15 @@ impl Lanes for Portable {
         [map(|i| below(u[i] + v[i], two_q)), self.scale(q, difference, w)]
     }
     #[inline(always)]
-    fn raise(self, _: &Modulus, u: V, _: usize) -> V {
+    fn raised(self, _: &Modulus, _: Option<usize>) -> V {
+        self.splat(0)
+    }
+    #[inline(always)]
+    fn raise(self, u: V, _: V) -> V {
         u
     }
     #[inline(always)]
-    fn inverse_raised(self, q: &Modulus, u: V, v: V, w: (V, V), _: Option<usize>) -> [V; 2] {
+    fn inverse_raised(self, q: &Modulus, u: V, v: V, w: (V, V), _: V) -> [V; 2] {
         self.inverse(q, u, v, w, 0)
     }
     fn word(_: Modulus, w: u32) -> u32 {

@@ -48,14 +48,37 @@ impl<L: Lanes> Kernel<L> for Inverse<'_, L> {
     }
 }
 
-/// The factors of the last four stages of a block of 16 words: one between its two vectors, words inside them.
-pub type Factors<'a> = (&'a Twiddle, &'a [u32; 2], &'a [u32; 4], &'a [u32; 8]);
+/// The factors of the last four stages of blocks of 16 words: one between the two vectors of a block, words inside
+/// them.
+#[derive(Clone, Copy)]
+pub struct Tails<'a> {
+    w: &'a [Twiddle],
+    w2: &'a [[u32; 2]],
+    w4: &'a [[u32; 4]],
+    w8: &'a [[u32; 8]],
+}
 
-/// Those of the last four stages of `blocks` blocks from node `node` on.
-pub fn tails<'a>(tree: &'a Tree, node: usize, blocks: usize) -> impl Iterator<Item = Factors<'a>> {
-    let words = |each: usize| &tree.words[each * node..][..each * blocks];
-    let inside = words(2).as_chunks().0.iter().zip(words(4).as_chunks().0).zip(words(8).as_chunks().0);
-    tree.factors[node..][..blocks].iter().zip(inside).map(|(w, ((w2, w4), w8))| (w, w2, w4, w8))
+/// Those of one block.
+pub type Tail<'a> = (&'a Twiddle, &'a [u32; 2], &'a [u32; 4], &'a [u32; 8]);
+
+impl<'a> Tails<'a> {
+    /// Of `blocks` blocks from node `node` on.
+    #[inline(always)]
+    pub fn new(tree: &'a Tree, node: usize, blocks: usize) -> Self {
+        let words = |each: usize| &tree.words[each * node..][..each * blocks];
+        Self {
+            w: &tree.factors[node..][..blocks],
+            w2: words(2).as_chunks().0,
+            w4: words(4).as_chunks().0,
+            w8: words(8).as_chunks().0,
+        }
+    }
+
+    /// Block `p`.
+    #[inline(always)]
+    pub fn of(self, p: usize) -> Tail<'a> {
+        (&self.w[p], &self.w2[p], &self.w4[p], &self.w8[p])
+    }
 }
 
 /// The factors of four stages: of a node, its children, theirs, and theirs.
@@ -219,9 +242,9 @@ impl<L: Lanes> Stages<'_, L> {
         [x[e.i(0)], x[e.i(1)], x[e.i(2)], x[e.i(3)]] = y;
     }
 
-    /// Four stages of 16 vectors in registers, raised as [`Position::level`] says; `root` is the factor of the last.
+    /// Four stages of 16 vectors in registers, raised as `p` says; `root` is the factor of the last.
     #[inline(always)]
-    pub fn inverse_16(&self, x: [L::V; 16], node: usize, root: &Twiddle, p: Position) -> [L::V; 16] {
+    pub fn inverse_16(&self, x: [L::V; 16], node: usize, root: &Twiddle, p: Position<L::V>) -> [L::V; 16] {
         let (_, w2, w4, w8) = four(&self.tree.factors, node);
         let [a0, a1, a2, a3] = self.raised_quad([x[0], x[1], x[2], x[3]], &w4[0], &w8[..2], p, 0, [0, 1, 2, 3]);
         let [b0, b1, b2, b3] = self.raised_quad([x[4], x[5], x[6], x[7]], &w4[1], &w8[2..4], p, 0, [4, 5, 6, 7]);
@@ -234,6 +257,19 @@ impl<L: Lanes> Stages<'_, L> {
         [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3]
     }
 
+    /// How far to raise element `e` out of 16 when stage `stage` out of four has multiplied it. It is the first input
+    /// of every following stage whose bit is 0 in its index, up to the first bit that is 1.
+    #[inline(always)]
+    fn raised(&self, p: Position<L::V>, stage: usize, e: usize) -> L::V {
+        let rest = e >> (stage + 1);
+        match rest {
+            0 if stage == 3 => p.end,
+            0 => p.far,
+            _ if rest & 1 == 1 => self.l.raised(&self.q, None),
+            _ => self.l.raised(&self.q, Some(p.done + stage + rest.trailing_zeros() as usize)),
+        }
+    }
+
     /// Stages `stage` and `stage + 1` of elements `e`.
     #[inline(always)]
     fn raised_quad(
@@ -241,41 +277,28 @@ impl<L: Lanes> Stages<'_, L> {
         [a, b, c, d]: [L::V; 4],
         w1: &Twiddle,
         w2: &[Twiddle],
-        p: Position,
+        p: Position<L::V>,
         stage: usize,
         e: [usize; 4],
     ) -> [L::V; 4] {
         let (l, q, root) = (self.l, &self.q, self.l.factor(w1));
-        let [a, b] = l.inverse_raised(q, a, b, l.factor(&w2[0]), p.level(stage, e[1]));
-        let [c, d] = l.inverse_raised(q, c, d, l.factor(&w2[1]), p.level(stage, e[3]));
-        let [a, c] = l.inverse_raised(q, a, c, root, p.level(stage + 1, e[2]));
-        let [b, d] = l.inverse_raised(q, b, d, root, p.level(stage + 1, e[3]));
+        let [a, b] = l.inverse_raised(q, a, b, l.factor(&w2[0]), self.raised(p, stage, e[1]));
+        let [c, d] = l.inverse_raised(q, c, d, l.factor(&w2[1]), self.raised(p, stage, e[3]));
+        let [a, c] = l.inverse_raised(q, a, c, root, self.raised(p, stage + 1, e[2]));
+        let [b, d] = l.inverse_raised(q, b, d, root, self.raised(p, stage + 1, e[3]));
         [a, b, c, d]
     }
 }
 
-/// Where in a pass four inverse stages stand.
+/// How far the results of four inverse stages are raised.
 #[derive(Clone, Copy)]
-pub struct Position {
+pub struct Position<V> {
     /// Stages before them.
     pub done: usize,
-    /// The index by which their elements go on through the four stages after them; none if they are the last.
-    pub after: Option<usize>,
-}
-
-impl Position {
-    /// How far to raise element `e` out of 16 when stage `stage` out of four has multiplied it. It is the first input
-    /// of every following stage whose bit is 0 in its index, up to the first bit that is 1.
-    #[inline(always)]
-    fn level(self, stage: usize, e: usize) -> Option<usize> {
-        let rest = e >> (stage + 1);
-        match (rest, self.after) {
-            (0, None) => (stage < 3).then_some(self.done + 3),
-            (0, Some(after)) => Some(first_inputs(self.done + 3, after)),
-            _ if rest & 1 == 1 => None,
-            _ => Some(self.done + stage + rest.trailing_zeros() as usize),
-        }
-    }
+    /// The raise of an element that is a first input in all that follow of the four stages.
+    pub far: V,
+    /// The raise of an element that the last of them multiplied.
+    pub end: V,
 }
 
 /// The last stage in which an element of index `i` is a first input, if it is one up to stage `done` and its index
