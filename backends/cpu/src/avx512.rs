@@ -6,10 +6,13 @@
 //! subtraction. Nothing is corrected before [`Lanes::settle`]: a pass of 16 stages grows a word to 37 bits forwards
 //! and 48 bits backwards.
 
+mod constants;
+
 use crate::{
     isa::Kernel,
     lanes::{Form, LANES, Lanes, Twiddle},
 };
+use constants::Constants;
 use core::arch::x86_64::*;
 use kernel::modular::Modulus;
 
@@ -29,35 +32,10 @@ impl Avx512 {
     }
 }
 
-/// The constants of q, each in every lane.
-#[derive(Clone, Copy, Debug)]
-pub struct Constants {
-    q: __m512i,
-    words: __m512i,         // q in every half of a lane
-    minus_q: __m512i,       // 2^52 - q
-    quotient: __m512i,      // floor(2^52 / q)
-    raised: [__m512i; 8],   // 2q 3^level: more than the second input of any inverse butterfly of that stage
-    lift: __m512i,          // 32 q
-    inverse: __m512i,       // q^-1 mod 2^52, and so modulo 2^32
-    minus_inverse: __m512i, // -q^-1 mod 2^52
-}
-
-const RADIX: u64 = 1 << 52;
-
 /// Places in two vectors of 8 lanes of 16 words: a dword of the first, or 16 + a dword of the second. Natural order,
 /// and the order that split1 leaves, in which lane (word bit 2, word bit 3, word bit 1) has the even words first.
 const NATURAL: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
 const SPLIT: [i32; 16] = [0, 16, 2, 18, 8, 24, 10, 26, 4, 20, 6, 22, 12, 28, 14, 30];
-
-/// q^-1 modulo 2^52.
-fn inverse(q: Modulus) -> u64 {
-    let q = q.q() as u64;
-    let mut inverse = q; // correct to 3 bits, then 6, 12, 24, 48, 96
-    for _ in 0..5 {
-        inverse = inverse.wrapping_mul(2u64.wrapping_sub(q.wrapping_mul(inverse)));
-    }
-    inverse % RADIX
-}
 
 impl Avx512 {
     #[inline(always)]
@@ -128,17 +106,7 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn modulus(self, q: Modulus) -> Constants {
-        let (p, inverse) = (q.q() as u64, inverse(q));
-        Constants {
-            q: self.all(p),
-            words: self.all(p << 32 | p),
-            minus_q: self.all(RADIX - p),
-            quotient: self.all(RADIX / p),
-            raised: [1, 3, 9, 27, 81, 243, 729, 2187].map(|power| self.all(2 * power * p)),
-            lift: self.all(32 * p),
-            inverse: self.all(inverse),
-            minus_inverse: self.all(RADIX - inverse),
-        }
+        Constants::new(self, q)
     }
     #[inline(always)]
     fn load(self, x: &[u32], at: usize) -> __m512i {
