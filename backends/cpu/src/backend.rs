@@ -8,7 +8,7 @@ use crate::{
     lanes::{Form, Lanes},
     ntt::{self, Cut},
     parallel::{Place, RowMut, row, rows_mut},
-    rows::{Dot, Permute, Plan, Tensor, Zip},
+    rows::{self, Dot, Permute, Plan, Residues, Tensor, Zip},
     tables::{End, SHORTEST, Table},
 };
 use kernel::{
@@ -94,21 +94,6 @@ impl<L: Lanes> Kernel<L> for Convert<'_> {
     }
 }
 
-/// Signed integers to residues: |c| = h 2^32 + l is two products, the sign a subtraction from 0.
-struct Residues<'a> {
-    q: Modulus,
-    out: &'a mut [u32],
-    coeffs: &'a [i64],
-}
-
-impl<L: Lanes> Kernel<L> for Residues<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self, _: L) {
-        limb::residues(self.q, self.out, self.coeffs);
-    }
-}
-
 impl Cpu<'_> {
     /// `f` of every row `over` of `out`.
     fn rows<'a>(&self, over: Basis, out: &'a mut Buf, f: impl Fn(Place, Modulus, &'a mut [u32]) + Sync + Send) {
@@ -152,8 +137,10 @@ impl Backend for Cpu<'_> {
         let Shape { count, basis, cols } = dst.shape;
         let cols = cols as usize;
         same_length(count as usize * cols, coeffs.len())?;
+        let halves = rows::halves(coeffs);
         self.rows(basis, dst, |p, q, out| {
-            self.isa.run(Residues { q, out, coeffs: &coeffs[p.item * cols..][..cols] });
+            let at = p.item * cols..(p.item + 1) * cols;
+            self.isa.run(Residues { q, out, low: &halves[0][at.clone()], high: &halves[1][at] });
         });
         Ok(())
     }

@@ -141,6 +141,40 @@ impl<L: Lanes> Kernel<L> for Tensor<'_> {
     }
 }
 
+/// The low words of signed integers x and the high words of x + 2^63.
+pub fn halves(x: &[i64]) -> [Vec<u32>; 2] {
+    [x.iter().map(|x| *x as u32).collect(), x.iter().map(|x| (x >> 32) as u32 ^ 1 << 31).collect()]
+}
+
+/// Signed integers to residues.
+pub struct Residues<'a> {
+    /// Modulus.
+    pub q: Modulus,
+    /// Result.
+    pub out: &'a mut [u32],
+    /// See [`halves`].
+    pub low: &'a [u32],
+    /// See [`halves`].
+    pub high: &'a [u32],
+}
+
+impl<L: Lanes> Kernel<L> for Residues<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let (p, q) = (self.q, &l.modulus(self.q));
+        let r = p.one();
+        let r2 = p.to_mont(r);
+        let bias = p.neg(p.to_mont(p.reduce_u64(1 << 63)));
+        let bias = l.mul_add(l.zero(), l.splat(bias), l.splat(1));
+        for at in (0..self.out.len()).step_by(LANES) {
+            let low = l.mul_add(bias, get(l, self.low, at), l.splat(r));
+            let sum = l.mul_add(low, get(l, self.high, at), l.splat(r2)); // (x + 2^63 - 2^63) 2^32, below 2^63 + 2^30
+            put(l, self.out, at, l.canonical(q, l.reduce(q, sum)));
+        }
+    }
+}
+
 /// out = a(X^galois), Eval. In bit-reversed order the exponents of 16 neighbours differ in their top four bits
 /// alone, so a block of 16 comes from one block of 16, in one of 16 orders.
 pub struct Permute<'a> {

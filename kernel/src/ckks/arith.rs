@@ -141,14 +141,12 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let (q, pq, to) = (self.params.q(w.level), self.params.pq(w.level), self.params.q(level));
         let c = match &w.c2 {
             Some(c2) => {
-                let over = if w.extended { pq } else { q };
                 let mut acc = self.relinearize(w.level, c2)?;
-                for (acc, mut c) in acc.iter_mut().zip(w.c) {
-                    if !w.extended {
-                        let p = self.p_mod(q);
-                        self.be.scalar_assign(Op::Mul, q, c.limbs_mut(), &p);
+                for (acc, c) in acc.iter_mut().zip(&w.c) {
+                    match w.extended {
+                        true => self.be.zip_assign(Op::Add, pq, acc.limbs_mut(), c.limbs()),
+                        false => self.add_raised(w.level, acc, c)?,
                     }
-                    self.be.zip_assign(Op::Add, over, acc.limbs_mut(), c.limbs());
                 }
                 self.switch_basis(pq, to, &acc)?
             }

@@ -154,6 +154,16 @@ impl<'p, B: Backend> Ckks<'p, B> {
         Ok(out)
     }
 
+    /// acc += P c over Q of the level.
+    pub(super) fn add_raised(&mut self, level: u8, acc: &mut Poly<Eval, B>, c: &Poly<Eval, B>) -> Result<()> {
+        let q = self.params.q(level);
+        let p = self.p_mod(q);
+        let mut words = self.be.alloc(Shape { count: 1, basis: q, cols: 1 })?;
+        self.be.upload(&mut words, &p)?;
+        self.be.mul_add(q, acc.limbs_mut(), c.limbs(), &words);
+        Ok(())
+    }
+
     /// P times a pair over Q, over P and Q.
     pub(super) fn extend(&mut self, level: u8, c: &[Poly<Eval, B>; 2]) -> Result<[Poly<Eval, B>; 2]> {
         let (q, pq) = (self.params.q(level), self.params.pq(level));

@@ -78,18 +78,16 @@ impl<B: Backend> Ckks<'_, B> {
     }
 
     pub(super) fn hoist_rotations(&mut self, x: &Ciphertext<B>, steps: &[i32]) -> Result<Hoisted<B>> {
-        let q = self.params.q(x.level);
         let galois: Vec<u32> = steps.iter().map(|k| self.params.galois(*k)).collect();
         let keyed: Vec<u32> = galois.iter().copied().filter(|g| *g != 1).collect();
         let mut products = self.gadget_products(x.level, &x.c[1], &keyed)?.into_iter();
-        let own = self.extend(x.level, &x.c)?; // P (c0, c1)
         let mut rotated = Vec::with_capacity(steps.len());
         for (k, g) in steps.iter().zip(galois) {
             let pair = match g {
-                1 => self.permute(&own, 1)?,
+                1 => self.extend(x.level, &x.c)?, // P (c0, c1)
                 _ => {
                     let Some(mut acc) = products.next() else { return Err(Error::MissingGaloisKey { galois: g }) };
-                    self.be.zip_assign(Op::Add, q, acc[0].limbs_mut(), own[0].limbs());
+                    self.add_raised(x.level, &mut acc[0], &x.c[0])?;
                     self.permute(&acc, g)?
                 }
             };
