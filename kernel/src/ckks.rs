@@ -16,6 +16,8 @@ pub mod keys;
 pub mod noise;
 #[cfg(feature = "alloc")]
 pub mod raise;
+#[cfg(feature = "alloc")]
+mod transform;
 
 #[cfg(feature = "alloc")]
 pub use eval::{Ckks, Plaintext, Wide};

@@ -142,14 +142,10 @@ pub fn batched<A: Arithmetic>(
     weight: impl Fn(usize, usize) -> f64,
     bias: impl Fn(usize) -> f64,
 ) -> Result<Vec<A::Slots>> {
-    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
     let mut ys = Vec::with_capacity(outputs);
     for i in 0..outputs {
-        let mut sum = ev.mul_const(first, weight(i, 0))?;
-        for (j, x) in rest.iter().enumerate() {
-            let w = ev.mul_const(x, weight(i, j + 1))?;
-            ev.accumulate(&mut sum, w)?;
-        }
+        let terms: Vec<_> = xs.iter().enumerate().map(|(j, x)| (x, weight(i, j))).collect();
+        let sum = ev.weighted_sum(&terms)?;
         let mut y = ev.rescale(sum)?;
         ev.add_const(&mut y, bias(i))?;
         ys.push(y);

@@ -11,6 +11,7 @@ use crate::{
     complex::Complex,
     error::{Error, Result},
 };
+use alloc::vec::Vec;
 
 fn same(left: u8, right: u8) -> Result<()> {
     if left == right { Ok(()) } else { Err(Error::LevelMismatch { left, right }) }
@@ -113,6 +114,23 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let over = self.params.q(x.level);
         let k = self.integer(c * self.params.scale(x.level), over)?;
         Ok(Wide { c: self.times(&x.c, &k, over)?, c2: None, level: x.level, extended: false })
+    }
+
+    fn weighted_sum(&mut self, terms: &[(&Ciphertext<B>, f64)]) -> Result<Wide<B>> {
+        let level = terms.first().ok_or(Error::Length { expected: 1, actual: 0 })?.0.level;
+        let (over, scale) = (self.params.q(level), self.params.scale(level));
+        let mut weights = Vec::with_capacity(terms.len());
+        for (x, c) in terms {
+            same(level, x.level)?;
+            let words = self.integer(c * scale, over)?;
+            weights.push(self.constants(over, &words)?);
+        }
+        let mut out = self.pair(over)?;
+        for (half, out) in out.iter_mut().enumerate() {
+            let terms: Vec<_> = terms.iter().zip(&weights).map(|((x, _), c)| (x.c[half].limbs(), c)).collect();
+            self.be.dot(over, out.limbs_mut(), &terms);
+        }
+        Ok(Wide { c: out, c2: None, level, extended: false })
     }
 
     fn accumulate(&mut self, w: &mut Wide<B>, mut v: Wide<B>) -> Result<()> {

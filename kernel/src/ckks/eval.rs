@@ -2,7 +2,7 @@
 
 use super::{Ciphertext, encode, keys::Keys};
 use crate::{
-    backend::{Backend, Op, Shape, Workspace},
+    backend::{Backend, Limbs, Op, Shape, Workspace},
     bootstrap::{Bootstrapper, Order},
     complex::Complex,
     embedding::fill_roots,
@@ -158,10 +158,16 @@ impl<'p, B: Backend> Ckks<'p, B> {
     pub(super) fn add_raised(&mut self, level: u8, acc: &mut Poly<Eval, B>, c: &Poly<Eval, B>) -> Result<()> {
         let q = self.params.q(level);
         let p = self.p_mod(q);
-        let mut words = self.be.alloc(Shape { count: 1, basis: q, cols: 1 })?;
-        self.be.upload(&mut words, &p)?;
-        self.be.mul_add(q, acc.limbs_mut(), c.limbs(), &words);
+        let p = self.constants(q, &p)?;
+        self.be.mul_add(q, acc.limbs_mut(), c.limbs(), &p);
         Ok(())
+    }
+
+    /// One constant a row, as a second operand.
+    pub(super) fn constants(&mut self, over: Basis, words: &Constants) -> Result<Limbs<B::Buf>> {
+        let mut out = self.be.alloc(Shape { count: 1, basis: over, cols: 1 })?;
+        self.be.upload(&mut out, words)?;
+        Ok(out)
     }
 
     /// P times a pair over Q, over P and Q.
