@@ -3,7 +3,7 @@
 use crate::{
     Cpu, Words,
     convert::{self, TOGETHER, Target},
-    dots::Dots,
+    dots::{Dots, Factor},
     intt,
     isa::Kernel,
     lanes::{Form, Lanes},
@@ -187,7 +187,8 @@ impl Backend for Cpu<'_> {
 
     fn mul_add(&mut self, over: Basis, acc: &mut Buf, a: &Buf, b: &Buf) {
         self.rows(over, acc, |p, q, out| {
-            self.isa.run(Dots { q, sums: vec![(out, vec![(row(a, p), row(b, p))])], accumulate: true });
+            let b = Factor::new(row(b, p), out.len());
+            self.isa.run(Dots { q, outs: vec![out], a: vec![row(a, p)], b: vec![b], accumulate: true });
         });
     }
 
@@ -261,8 +262,9 @@ impl Backend for Cpu<'_> {
 
     fn dot(&mut self, over: Basis, out: &mut Buf, terms: &[Term<'_, Words>]) {
         self.rows(over, out, |p, q, out| {
-            let terms = terms.iter().map(|(a, b)| (row(a, p), row(b, p))).collect();
-            self.isa.run(Dots { q, sums: vec![(out, terms)], accumulate: false });
+            let b = terms.iter().map(|(_, b)| Factor::new(row(b, p), out.len())).collect();
+            let a = terms.iter().map(|(a, _)| row(a, p)).collect();
+            self.isa.run(Dots { q, outs: vec![out], a, b, accumulate: false });
         });
     }
 

@@ -34,7 +34,7 @@ pub fn put<L: Lanes>(l: L, x: &mut [u32], at: usize, v: L::V) {
 /// Words [at, at + 8) of a row of n words in which each word of b stands for n / b.len() of them.
 #[inline(always)]
 pub fn spread<L: Lanes>(l: L, b: &[u32], n: usize, at: usize) -> L::V {
-    let log = (n / b.len()).trailing_zeros();
+    let log = n.trailing_zeros() - b.len().trailing_zeros();
     match log {
         0 => get(l, b, at),
         1 | 2 => {
@@ -65,7 +65,10 @@ impl<L: Lanes> Kernel<L> for Zip<'_> {
     fn run(self, l: L) {
         let (q, n) = (&l.modulus(self.q), self.out.len());
         for at in (0..n).step_by(LANES) {
-            let a = self.a.map_or_else(|| get(l, self.out, at), |a| get(l, a, at));
+            let a = match self.a {
+                Some(a) => get(l, a, at),
+                None => get(l, self.out, at),
+            };
             let b = spread(l, self.b, n, at);
             let word = match self.op {
                 Op::Add => l.add(q, a, b),
