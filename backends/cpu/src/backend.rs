@@ -140,7 +140,9 @@ impl Backend for Cpu<'_> {
 
     fn upload(&mut self, dst: &mut Buf, src: &[u32]) -> Result<()> {
         same_length(dst.buf.len(), src.len())?;
-        dst.buf.copy_from_slice(src);
+        let small = src.len() <= SMALL; // a key comes from a file: each thread meets its own fresh pages
+        let tasks = dst.buf.chunks_mut(SMALL).zip(src.chunks(SMALL)).collect();
+        self.threads.each(small, tasks, |(dst, src): (&mut [u32], _)| dst.copy_from_slice(src));
         Ok(())
     }
 

@@ -27,7 +27,7 @@ impl Steps {
         }
         let giants = |babies: usize| 2 * features.div_ceil(babies);
         let cost = |babies: &usize| (babies - 1) + maps * (giants(*babies) - 1);
-        let babies = (1..=features).min_by_key(cost).unwrap_or(1);
+        let babies = (1..=features).rev().min_by_key(cost).unwrap_or(1); // the most of those that are equally good
         let first = -((features.div_ceil(babies) * babies) as i32);
         Ok(Self {
             features,

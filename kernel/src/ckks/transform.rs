@@ -15,7 +15,7 @@ use crate::{
 use alloc::vec::Vec;
 
 /// Giant steps whose inner sums are in memory at once: each group of them reads all babies.
-const GIANTS: usize = 8;
+const GIANTS: usize = 12;
 
 impl<B: Backend> Ckks<'_, B> {
     pub(super) fn hoisted_transform(&mut self, h: &Hoisted<B>, map: &Transform<'_, Plaintext<B>>) -> Result<Wide<B>> {
