@@ -23,6 +23,9 @@ use kernel::{
     },
 };
 
+/// Words that one thread goes over in the time that waking the others takes.
+const FEW: usize = 1 << 15;
+
 type Buf = Limbs<Words>;
 
 fn same_length(expected: usize, actual: usize) -> Result<()> {
@@ -112,12 +115,18 @@ impl<L: Lanes> Kernel<L> for Residues<'_> {
 impl Cpu<'_> {
     /// `f` of every row `over` of `out`.
     fn rows<'a>(&self, over: Basis, out: &'a mut Buf, f: impl Fn(Place, Modulus, &'a mut [u32]) + Sync + Send) {
-        self.threads.each(rows_mut(out, over), |(p, out): RowMut<'a>| f(p, self.ring.modulus(p.m), out));
+        self.each_row(rows_mut(out, over), |(p, out): RowMut<'a>| f(p, self.ring.modulus(p.m), out));
+    }
+
+    /// `f` of every row: on all threads, unless there is less to do than waking them takes.
+    fn each_row<'a>(&self, rows: Vec<RowMut<'a>>, f: impl Fn(RowMut<'a>) + Sync + Send) {
+        let words: usize = rows.iter().map(|(_, row)| row.len()).sum();
+        if words < FEW { rows.into_iter().for_each(f) } else { self.threads.each(rows, f) }
     }
 
     fn transform(&self, inverse: bool, over: Basis, a: &mut Buf) {
         let n = a.shape.cols as usize;
-        self.threads.each(rows_mut(a, over), |(p, data)| {
+        self.each_row(rows_mut(a, over), |(p, data)| {
             let table = &self.tables[p.m];
             if n >= SHORTEST {
                 let mut row = self.pool.scratch(n);

@@ -92,6 +92,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
 
     fn mul(&mut self, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<Wide<B>> {
         same(x.level, y.level)?;
+        self.executed.mul += 1;
         let over = self.params.q(x.level);
         let ([mut d0, mut d1], mut d2) = (self.pair(over)?, self.poly(over)?);
         let out = [d0.limbs_mut(), d1.limbs_mut(), d2.limbs_mut()];
@@ -101,6 +102,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
 
     fn mul_plain(&mut self, x: &Ciphertext<B>, p: &Plaintext<B>) -> Result<Wide<B>> {
         same(x.level, p.level)?;
+        self.executed.mul_plain += 1;
         let over = self.params.q(x.level);
         let mut out = self.pair(over)?;
         for (o, c) in out.iter_mut().zip(&x.c) {
@@ -110,6 +112,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn mul_const(&mut self, x: &Ciphertext<B>, c: f64) -> Result<Wide<B>> {
+        self.executed.mul_const += 1;
         let over = self.params.q(x.level);
         let k = self.integer(c * self.params.scale(x.level), over)?;
         Ok(Wide { c: self.times(&x.c, &k, over)?, c2: None, level: x.level, extended: false })
@@ -138,6 +141,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     /// Relinearisation, division by P and rescale are one mod_switch, whose rounding is the only one.
     fn rescale(&mut self, w: Wide<B>) -> Result<Ciphertext<B>> {
         let level = w.level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
+        self.executed.rescale += 1;
         let (q, pq, to) = (self.params.q(w.level), self.params.pq(w.level), self.params.q(level));
         let c = match &w.c2 {
             Some(c2) => {
@@ -196,6 +200,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
         self.keys.meet(self.params, &bootstrapper.1)?;
         self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
+        self.executed.bootstrap += 1;
         let x = bootstrapper.0.refresh(self, x)?;
         if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) }
     }

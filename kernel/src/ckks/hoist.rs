@@ -34,6 +34,7 @@ fn typed<B: Backend>([c0, c1]: Pair<B::Buf>) -> [Poly<Eval, B>; 2] {
 impl<B: Backend> Ckks<'_, B> {
     /// The gadget products of `d`, over Q of the level, with the key of each Galois element; over P and Q.
     fn gadget_products(&mut self, level: u8, d: &Poly<Eval, B>, galois: &[u32]) -> Result<Vec<[Poly<Eval, B>; 2]>> {
+        self.executed.key_switch += galois.len() as u32;
         let pq = self.params.pq(level);
         let mut accs = Vec::with_capacity(galois.len());
         for _ in galois {
@@ -47,6 +48,7 @@ impl<B: Backend> Ckks<'_, B> {
 
     /// The gadget product of the quadratic part with the relinearisation key, over P and Q.
     pub(super) fn relinearize(&mut self, level: u8, c2: &Poly<Eval, B>) -> Result<[Poly<Eval, B>; 2]> {
+        self.executed.key_switch += 1;
         let mut acc = [self.pair(self.params.pq(level))?.map(Poly::into_limbs)];
         let Self { be, ws, params, keys, .. } = self;
         be.key_switch(params.q(level), params.alpha(), c2.limbs(), &[keys.relin(level)?], &mut acc, ws);
@@ -81,6 +83,7 @@ impl<B: Backend> Ckks<'_, B> {
         let q = self.params.q(x.level);
         let galois: Vec<u32> = steps.iter().map(|k| self.params.galois(*k)).collect();
         let keyed: Vec<u32> = galois.iter().copied().filter(|g| *g != 1).collect();
+        self.executed.hoist += !keyed.is_empty() as u32;
         let mut products = self.gadget_products(x.level, &x.c[1], &keyed)?.into_iter();
         let own = self.extend(x.level, &x.c)?; // P (c0, c1)
         let mut rotated = Vec::with_capacity(steps.len());
@@ -121,6 +124,7 @@ impl<B: Backend> Ckks<'_, B> {
             if terms[0].is_empty() {
                 continue;
             }
+            self.executed.mul_plain += terms[0].len() as u32;
             let mut inner = self.pair(pq)?;
             for (inner, terms) in inner.iter_mut().zip(&terms) {
                 self.be.dot(pq, inner.limbs_mut(), terms);
