@@ -38,6 +38,7 @@ impl<B: Backend> Ckks<'_, B> {
         d: &Poly<Eval, B>,
         galois: &[u32],
     ) -> Result<Vec<[Poly<Eval, B>; 2]>> {
+        self.executed.key_switch += galois.len() as u32;
         let pq = self.params.pq(level);
         let mut accs = Vec::with_capacity(galois.len());
         for _ in galois {
@@ -51,6 +52,7 @@ impl<B: Backend> Ckks<'_, B> {
 
     /// The gadget product of the quadratic part with the relinearisation key, over P and Q.
     pub(super) fn relinearize(&mut self, level: u8, c2: &Poly<Eval, B>) -> Result<[Poly<Eval, B>; 2]> {
+        self.executed.key_switch += 1;
         let mut acc = [self.pair(self.params.pq(level))?.map(Poly::into_limbs)];
         let Self { be, ws, params, keys, .. } = self;
         be.key_switch(params.q(level), params.alpha(), c2.limbs(), &[keys.relin(level)?], &mut acc, ws);
@@ -84,6 +86,7 @@ impl<B: Backend> Ckks<'_, B> {
     pub(super) fn hoist_rotations(&mut self, x: &Ciphertext<B>, steps: &[i32]) -> Result<Hoisted<B>> {
         let galois: Vec<u32> = steps.iter().map(|k| self.params.galois(*k)).collect();
         let keyed: Vec<u32> = galois.iter().copied().filter(|g| *g != 1).collect();
+        self.executed.hoist += !keyed.is_empty() as u32;
         let mut products = self.gadget_products(x.level, &x.c[1], &keyed)?.into_iter();
         let mut rotated = Vec::with_capacity(steps.len());
         for (k, g) in steps.iter().zip(galois) {

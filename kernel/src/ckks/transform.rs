@@ -45,6 +45,7 @@ impl<B: Backend> Ckks<'_, B> {
         let used: Vec<usize> = (0..width).filter(|b| giants.iter().any(|g| diagonal(*g, *b).is_some())).collect();
         let diagonals = giants.iter().flat_map(|g| used.iter().map(|b| diagonal(*g, *b)));
         let diagonals: Vec<_> = diagonals.map(|p| p.map(|p| p.m.limbs())).collect();
+        self.executed.mul_plain += diagonals.iter().flatten().count() as u32;
         let mut halves = [Vec::with_capacity(giants.len()), Vec::with_capacity(giants.len())];
         for (half, sums) in halves.iter_mut().enumerate() {
             for _ in giants {
