@@ -57,6 +57,11 @@ impl Words {
         part.map_or((0, 0), |p| (p.slab, p.offset + item % self.per_part * words))
     }
 
+    /// In how many pieces it lies.
+    pub fn ranges(&self) -> usize {
+        self.parts.len()
+    }
+
     /// Whether all items lie one after the other.
     pub fn is_whole(&self) -> bool {
         self.parts.len() <= 1
