@@ -3,7 +3,7 @@
 
 use crate::{
     Gpu,
-    call::Call,
+    call::{Call, Operand},
     gpu::OPERANDS,
     memory::Memory,
     shader::Kernel,
@@ -12,7 +12,7 @@ use crate::{
 use kernel::{
     Error, Result,
     modular::Modulus,
-    ring::{MAX_MODULI, Ring, rom},
+    ring::{Basis, MAX_MODULI, Ring, rom},
 };
 use std::collections::HashMap;
 
@@ -162,8 +162,16 @@ impl Recorder {
         self.recorded += 1;
     }
 
-    /// Host words into a slab, after everything recorded so far.
+    /// Host words into a slab, after everything recorded so far: a few words take their turn through the table.
     pub fn write(&mut self, (slab, offset): (u16, usize), words: &[u32]) {
+        if self.recorded > 0 && words.len() <= FEW {
+            self.make_room();
+            let constants = self.table.push(words);
+            let out = Operand { slab, words: [offset as u32, 0, 0, 0] };
+            let call = Call { constants, extra: words.len() as u32, ..Call::new(Basis::span(0, 0), &[out]) };
+            let grid = [words.len().div_ceil(THREADS) as u32, 1, 1];
+            return self.dispatch(Kernel::Load, &[slab], &call, grid);
+        }
         // A write to a queue happens before whatever is submitted later.
         if self.recorded > 0 || self.written > WRITES {
             self.flush();
@@ -196,6 +204,11 @@ const WRITES: usize = 1 << 24;
 
 /// Words of the blocks of one operation, at most: 32 conversions of 16 to 64 primes.
 const ROOM: usize = 1 << 16;
+
+/// Words that are written by a dispatch.
+const FEW: usize = 1 << 14;
+/// Threads of a workgroup.
+const THREADS: usize = 256;
 
 /// A modulus as the shaders have it.
 fn words_of(q: Modulus) -> [u32; 4] {

@@ -22,6 +22,7 @@ impl Arithmetic {
 /// A compute shader; `convert` is compiled for each number of sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
+    Load,
     Copy,
     Zip,
     Scalar,
@@ -39,7 +40,8 @@ pub enum Kernel {
 impl Kernel {
     /// Every shader once.
     #[cfg(test)]
-    pub const ALL: [Kernel; 12] = [
+    pub const ALL: [Kernel; 13] = [
+        Kernel::Load,
         Kernel::Copy,
         Kernel::Zip,
         Kernel::Scalar,
@@ -57,6 +59,7 @@ impl Kernel {
     /// Its own file.
     fn file(self) -> &'static str {
         match self {
+            Kernel::Load => include_str!("../../../shaders/load.wgsl"),
             Kernel::Copy => include_str!("../../../shaders/copy.wgsl"),
             Kernel::Zip => include_str!("../../../shaders/zip.wgsl"),
             Kernel::Scalar => include_str!("../../../shaders/scalar.wgsl"),

@@ -55,10 +55,16 @@ impl Table {
 
     /// A new block; there must be room for it.
     pub fn insert(&mut self, key: Key, words: &[u32]) -> u32 {
+        let at = self.push(words);
+        self.blocks.insert(key, at);
+        at
+    }
+
+    /// A new block that nobody asks for again.
+    pub fn push(&mut self, words: &[u32]) -> u32 {
         let at = self.used as u32;
         self.used += words.len();
         self.pending.extend_from_slice(words);
-        self.blocks.insert(key, at);
         at
     }
 

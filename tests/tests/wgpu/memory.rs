@@ -34,10 +34,10 @@ fn buffers_over_what_a_shader_sees_are_split() {
     let chain = Chain::b16(6);
     // The digits of an item stay together, the items of most batches do not.
     let item = chain.full().len() * chain.params.n();
-    let binding_words = Some(item * chain.params.digits() + 64);
+    let words = item * chain.params.digits() + 64;
     let constants = chain.params.n() * chain.params.moduli().len() * 2 + 1024;
-    assert!(constants < binding_words.unwrap(), "the twiddles must fit");
-    let Some(gpu) = open(Options { binding_words, ..Options::default() }) else { return };
+    assert!(constants < words, "the twiddles must fit");
+    let Some(gpu) = open(Options { binding_words: Some(words), ..Options::default() }) else { return };
     let batch = Shape { count: 9, basis: chain.full(), cols: chain.params.n() as u32 };
     let mut be = Wgpu::new(chain.ring(), &gpu).unwrap();
     assert!(be.alloc(batch).unwrap().buf.ranges() > 1, "nothing was split");
@@ -45,7 +45,7 @@ fn buffers_over_what_a_shader_sees_are_split() {
         Law::new(&chain, program).hold(&mut be);
     }
     let one = Shape { cols: 1 << 16, ..batch };
-    let room = binding_words.unwrap() / 64 * 64;
+    let room = words / 64 * 64;
     assert_eq!(be.alloc(one).err(), Some(Fault::DeviceMemory { words: one.words() / 9, room }));
     assert_eq!(gpu.fault(), None);
 }
