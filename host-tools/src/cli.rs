@@ -5,6 +5,7 @@ mod common;
 mod compare;
 mod decrypt;
 mod demo;
+mod devices;
 mod encrypt;
 mod eval;
 mod infer;
@@ -52,6 +53,7 @@ enum Command {
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
+    Devices(devices::Args),
     Compare(compare::Args),
     Plan(plan::Args),
     Eval(eval::Args),
@@ -98,6 +100,7 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Decrypt(args) => decrypt::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
+        Command::Devices(args) => devices::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Plan(args) => plan::run(&args, out),
         Command::Eval(args) => eval::run(&args, out),

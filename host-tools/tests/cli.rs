@@ -303,7 +303,7 @@ fn a_server_computes_with_keys_and_ciphertexts_from_files() {
     good(&["encrypt", "-", "--key", &secret, "--out", &x], "3 0.5 -2");
     let params = Secret::read(Path::new(&secret)).unwrap().params;
     let server = Server { eval: place.at("keys/eval").into(), x: x.into(), y: (&y).into(), params: params.clone() };
-    Host::new(params).run(Device { backend: Choice::Scalar, threads: 1 }, server).unwrap();
+    Host::new(params).run(Device { backend: Choice::Scalar, ..Device::cpu(1) }, server).unwrap();
     near(&numbers(&good(&["decrypt", &y, "--key", &secret], "")), &[0.25, 4.0], 1e-4);
 }
 

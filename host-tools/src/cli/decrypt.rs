@@ -45,7 +45,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let device = args.compute.device()?.client();
     let path = &args.ciphertext;
     let secret = Secret::read(&args.key)?;
     let mapped = Mapped::open(path).in_file(path)?;

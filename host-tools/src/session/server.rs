@@ -17,7 +17,7 @@ use kernel::{
     params::Params,
     poly::Poly,
 };
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 /// Loads the keys of a folder; `of` is the header of any file of the same client. `step` is called after each.
 pub fn load_keys<B: Backend>(
@@ -95,8 +95,10 @@ impl<'a, B: Backend> Server<'a, B> {
         let packed = Packed::new(&mut self.ckks, plan.layout.clone());
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
         let y = out.pop().ok_or(kernel::Error::Length { expected: 1, actual: 0 })?;
+        let start = Instant::now();
         let y = self.ckks.level_down(y, 0)?; // what decryption needs, and no more to send
         let (header, tensors) = wire::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
+        step("answer", start.elapsed().as_secs_f64()); // on a device that records, the time of everything
         Ok(Encrypted { header, tensors: tensors.into() })
     }
 }
