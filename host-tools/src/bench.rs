@@ -15,6 +15,7 @@ use kernel::{
         keys::{Keys, SecretKey, SecretSeed},
     },
     params::Params,
+    ring::Basis,
 };
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -196,18 +197,16 @@ impl<B: Backend> Bed<'_, B> {
     }
 
     /// Over the rows of the level one after the other, as an evaluator would; the time of one.
-    fn transform(
-        &mut self,
-        f: impl Fn(&mut B, kernel::ring::Basis, &mut kernel::backend::Limbs<B::Buf>),
-    ) -> Result<(f64, usize)> {
+    fn transform(&mut self, f: impl Fn(&mut B, Basis, &mut kernel::backend::Limbs<B::Buf>)) -> Result<(f64, usize)> {
         let (basis, n) = (self.params.q(self.level), self.params.n());
         let be = &mut self.ckks.be;
         let mut x = be.alloc(Shape { count: 1, basis, cols: n as u32 })?;
         be.upload_uniform(&mut x, &[1; 32], 0)?;
+        finish(be)?;
         let seconds = median(self.budget, || {
             let start = Instant::now();
             f(be, basis, &mut x);
-            be.submit()?;
+            finish(be)?;
             Ok(start.elapsed())
         })?;
         Ok((seconds / basis.len() as f64, 8 * n))
@@ -227,6 +226,13 @@ impl<B: Backend> Bed<'_, B> {
         };
         (0..self.params.slots()).map(|_| next()).collect()
     }
+}
+
+/// Waits until everything recorded so far is done: a download of one word comes after it.
+pub fn finish<B: Backend>(be: &mut B) -> Result<()> {
+    let last = be.ring().line().end as usize;
+    let word = be.alloc(Shape { count: 1, basis: Basis::span(last - 1, last), cols: 1 })?;
+    Ok(be.download(&word, &mut [0])?)
 }
 
 /// The median of at least five runs after one that warms up, and as many more as the budget has time for.

@@ -6,6 +6,7 @@ mod common;
 mod compare;
 mod decrypt;
 mod demo;
+mod devices;
 mod encrypt;
 mod eval;
 mod infer;
@@ -56,6 +57,7 @@ enum Command {
     Inspect(inspect::Args),
     Bench(bench::Args),
     Calibrate(calibrate::Args),
+    Devices(devices::Args),
     Compare(compare::Args),
     Pack(pack::Args),
     Plan(plan::Args),
@@ -109,6 +111,7 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
         Command::Calibrate(args) => calibrate::run(&args, out),
+        Command::Devices(args) => devices::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Pack(args) => pack::run(&args, out),
         Command::Plan(args) => plan::run(&args, out),

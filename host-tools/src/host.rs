@@ -11,6 +11,8 @@ use rayon::prelude::*;
 use scalar::{Block, Scalar};
 use std::{cell::RefCell, fmt};
 
+pub mod gpu;
+
 /// A backend, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
@@ -18,6 +20,10 @@ pub enum Choice {
     Cpu,
     /// The portable backend, one thread: the specification at work.
     Scalar,
+    /// A GPU.
+    Wgpu,
+    /// A GPU that is no software if there is one, else the CPU.
+    Auto,
 }
 
 impl Choice {
@@ -26,6 +32,7 @@ impl Choice {
         match self {
             Choice::Cpu => Isa::detect().name(),
             Choice::Scalar => "portable",
+            Choice::Wgpu | Choice::Auto => "shaders",
         }
     }
 }
@@ -37,20 +44,32 @@ pub struct Device {
     pub backend: Choice,
     /// Threads that one instance may use.
     pub threads: usize,
+    /// The GPU, for that backend.
+    pub gpu: gpu::Pick,
 }
 
 impl Device {
+    /// These threads of the processor.
+    pub fn cpu(threads: usize) -> Self {
+        Self { backend: Choice::Cpu, threads, gpu: gpu::Pick::default() }
+    }
+
+    /// Where the client works beside this device: what it makes goes into files, never to a GPU.
+    pub fn client(self) -> Self {
+        if self.backend == Choice::Wgpu { Self::cpu(self.threads) } else { self }
+    }
+
     /// How many threads one instance does use.
     pub fn uses(self) -> usize {
         match self.backend {
             Choice::Cpu => self.threads,
-            Choice::Scalar => 1,
+            Choice::Scalar | Choice::Wgpu | Choice::Auto => 1,
         }
     }
 
     /// Several instances that share the threads: how many, and what each is.
     pub fn split(self, most: usize) -> (usize, Device) {
-        let parts = self.threads.clamp(1, most);
+        let parts = if self.backend == Choice::Wgpu { 1 } else { self.threads.clamp(1, most) };
         (parts, Device { threads: self.threads.div_ceil(parts), ..self })
     }
 }
@@ -60,6 +79,8 @@ impl fmt::Display for Choice {
         f.write_str(match self {
             Choice::Cpu => "cpu",
             Choice::Scalar => "scalar",
+            Choice::Wgpu => "wgpu",
+            Choice::Auto => "auto",
         })
     }
 }
@@ -70,6 +91,10 @@ pub trait Job {
     type Output;
     /// Does it.
     fn run<B: Backend>(self, be: B) -> Result<Self::Output>;
+    /// Words of buffers that it needs at least, as far as it was planned: a GPU sets them aside before it starts.
+    fn words(&self) -> usize {
+        0
+    }
 }
 
 /// A parameter set with its twiddle factors.
@@ -77,6 +102,8 @@ pub trait Job {
 pub struct Host {
     params: Params,
     twiddles: Vec<u32>,
+    #[cfg_attr(not(feature = "wgpu"), allow(dead_code))]
+    gpu: gpu::Opened,
 }
 
 /// Buffers that a scalar backend can hand out. They are zero pages until they are used.
@@ -89,7 +116,7 @@ impl Host {
         let mut twiddles = vec![0; rom::words(n, params.moduli().len())];
         let tables = twiddles.par_chunks_exact_mut(rom::words(n, 1)).zip(params.moduli());
         tables.for_each(|(table, q)| rom::fill_one(n, *q, table));
-        Self { params, twiddles }
+        Self { params, twiddles, gpu: gpu::Opened::default() }
     }
 
     /// The parameters.
@@ -105,7 +132,15 @@ impl Host {
     /// Runs a job on a fresh backend.
     pub fn run<J: Job>(&self, on: Device, job: J) -> Result<J::Output> {
         match on.backend {
-            Choice::Cpu => job.run(Cpu::with(self.ring()?, Isa::detect(), on.threads)),
+            Choice::Cpu | Choice::Auto => job.run(Cpu::with(self.ring()?, Isa::detect(), on.threads)),
+            #[cfg(feature = "wgpu")]
+            Choice::Wgpu => {
+                let mut be = ::gpu::Wgpu::new(self.ring()?, self.gpu.get(on.gpu)?)?;
+                be.reserve(job.words())?;
+                job.run(be)
+            }
+            #[cfg(not(feature = "wgpu"))]
+            Choice::Wgpu => gpu::list().and_then(|_| Err(crate::Error::usage("--backend wgpu", "no adapter"))),
             Choice::Scalar => {
                 let words = self.params.moduli().len() * self.params.n();
                 let mut memory: Vec<Vec<u32>> = (0..BLOCKS).map(|_| vec![0; words]).collect();

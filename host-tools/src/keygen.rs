@@ -13,7 +13,7 @@ use kernel::{
     bootstrap::{Bootstrapper, Order},
     ckks::{
         keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
-        raise::RaiseKeys,
+        raise::{RaiseKeys, dense_basis},
     },
     params::Params,
     ring::Basis,
@@ -47,6 +47,16 @@ impl Want {
         let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
         let galois = rotations.chain(conjugate).map(|(g, level)| Want::Galois(g, level));
         demand.relin.map(Want::Relin).into_iter().chain(bootstraps.then_some(Want::Raise)).chain(galois).collect()
+    }
+
+    /// Words in the memory of the server, both halves.
+    pub fn words(self, params: &Params) -> usize {
+        let over = |basis: Basis| 2 * basis.len() * params.n();
+        match self {
+            Want::Public => over(public_basis(params)),
+            Want::Relin(level) | Want::Galois(_, level) => key_digits(params, level) * over(key_basis(params, level)),
+            Want::Raise => over(dense_basis(params)) + over(params.base().with(params.base().len() as u16)),
+        }
     }
 
     /// Its file name.

@@ -118,6 +118,6 @@ fn questions_that_share_a_ciphertext_are_answered_as_planned_and_other_slots_hol
     let texts = ["my card was stolen", "exchange rate", "forgot passcode"];
     let questions = texts.map(|t| Labelled { ids: model.text.tokens(t).unwrap(), class: 0 });
     assert!(questions.iter().all(|q| q.ids.len() <= 4));
-    let (host, on) = (Host::new(params), Device { backend: Choice::Cpu, threads: 2 });
+    let (host, on) = (Host::new(params), Device::cpu(2));
     host.run(on, Run { host: &host, on, secret: &secret, model: &model, questions: &questions }).unwrap();
 }

@@ -65,6 +65,13 @@ pub enum Error {
         /// Words asked for.
         words: usize,
     },
+    /// A device has less memory than is needed.
+    DeviceMemory {
+        /// Words needed.
+        words: usize,
+        /// Words that the device gives.
+        room: usize,
+    },
     /// A slice is not as long as the shape that it fills.
     Length {
         /// Elements expected.
@@ -148,6 +155,10 @@ impl fmt::Display for Error {
             Error::BadRange { lo, hi } => write!(f, "no approximation is known on [{lo}, {hi}]"),
             Error::Inaccurate { wanted, reached } => write!(f, "error {wanted:e} wanted, {reached:e} reached"),
             Error::OutOfMemory { words } => write!(f, "no room for {words} words"),
+            Error::DeviceMemory { words, room } => {
+                let gib = |words: usize| words as f64 / (1 << 28) as f64;
+                write!(f, "{:.2} GiB of device memory needed, {:.2} GiB there", gib(words), gib(room))
+            }
             Error::Length { expected, actual } => write!(f, "{expected} elements expected, {actual} given"),
             Error::Slots { given, slots } => write!(f, "{given} values do not divide {slots} slots"),
             Error::NotFinite { slot } => write!(f, "the value in slot {slot} is not finite"),

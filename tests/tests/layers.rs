@@ -34,7 +34,7 @@ const PACKAGES: [(&str, &[&str]); 4] = [
     ("kernel", &["heapless", "libm", "half", "bytemuck", "rand_core", "rand_chacha", "zeroize", "subtle", "defmt"]),
     ("backends/scalar", &["kernel"]),
     ("backends/cpu", &["kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes, huge pages
-    ("backends/wgpu", &["kernel", "wgpu", "bytemuck"]),
+    ("backends/wgpu", &["kernel", "wgpu", "bytemuck", "pollster"]), // pollster waits for a device to open
 ];
 
 /// The longest that a file may be.

@@ -1,6 +1,6 @@
 //! The client's operations: encoding, encryption, decryption, key generation.
 
-use super::{Bed, median};
+use super::{Bed, finish, median};
 use crate::{Result, files::public_basis, random};
 use kernel::{
     arith::Arithmetic,
@@ -20,7 +20,7 @@ impl<B: Backend> Bed<'_, B> {
         let seconds = median(self.budget, || {
             let start = Instant::now();
             let plain = self.ckks.encode(&values, self.level)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let time = start.elapsed();
             drop(plain);
             Ok(time)
@@ -47,7 +47,7 @@ impl<B: Backend> Bed<'_, B> {
             coeffs.copy_from_slice(&message);
             let (start, seed, be) = (Instant::now(), random::bytes()?, &mut self.ckks.be);
             let ct = encrypt::encrypt(be, self.params, &self.sk, self.level, &mut coeffs, &seed, &mut rng)?;
-            be.submit()?;
+            finish(be)?;
             let time = start.elapsed();
             drop(ct);
             Ok(time)
@@ -64,7 +64,7 @@ impl<B: Backend> Bed<'_, B> {
             coeffs.copy_from_slice(&message);
             let (start, be, scratch) = (Instant::now(), &mut self.ckks.be, &mut self.scratch);
             let ct = encrypt::encrypt_public(be, self.params, &pk, self.level, &mut coeffs, &mut rng, scratch)?;
-            be.submit()?;
+            finish(be)?;
             let time = start.elapsed();
             drop(ct);
             Ok(time)
@@ -88,7 +88,7 @@ impl<B: Backend> Bed<'_, B> {
         let seconds = median(self.budget, || {
             let start = Instant::now();
             let key = self.galois_key(1)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let time = start.elapsed();
             drop(key);
             Ok(time)

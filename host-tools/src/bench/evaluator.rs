@@ -1,6 +1,6 @@
 //! The server's operations: sums, products, rescales, key switches, rotations.
 
-use super::{Bed, median};
+use super::{Bed, finish, median};
 use crate::{Result, keygen::demand_of_bootstrapping, random};
 use kernel::{
     arith::Arithmetic,
@@ -19,7 +19,7 @@ impl<B: Backend> Bed<'_, B> {
         let seconds = median(self.budget, || {
             let start = Instant::now();
             self.ckks.add(&mut x, &y)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             Ok(start.elapsed())
         })?;
         Ok((seconds, self.bytes(6)))
@@ -31,7 +31,7 @@ impl<B: Backend> Bed<'_, B> {
         let seconds = median(self.budget, || {
             let start = Instant::now();
             let w = self.ckks.mul_plain(&x, &p)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let time = start.elapsed();
             drop(w);
             Ok(time)
@@ -44,10 +44,10 @@ impl<B: Backend> Bed<'_, B> {
         let p = self.ckks.encode(&values, self.level)?;
         let seconds = median(self.budget, || {
             let w = self.ckks.mul_plain(&x, &p)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let start = Instant::now();
             let y = self.ckks.rescale(w)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let time = start.elapsed();
             drop(y);
             Ok(time)
@@ -62,7 +62,7 @@ impl<B: Backend> Bed<'_, B> {
         let seconds = median(self.budget, || {
             let start = Instant::now();
             let z = self.ckks.product(&x, &y)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let time = start.elapsed();
             drop(z);
             Ok(time)
@@ -85,7 +85,7 @@ impl<B: Backend> Bed<'_, B> {
             be.key_switch(q, params.alpha(), x.c[1].limbs(), &[&key.digits], &mut acc, &mut ws);
             be.mod_switch(pq, q, &mut b, &acc[0][0], &mut ws);
             be.mod_switch(pq, q, &mut a, &acc[0][1], &mut ws);
-            be.submit()?;
+            finish(be)?;
             Ok(start.elapsed())
         })?;
         Ok((seconds, self.bytes(3) + self.key_bytes_at_level()))
@@ -97,7 +97,7 @@ impl<B: Backend> Bed<'_, B> {
         let seconds = median(self.budget, || {
             let start = Instant::now();
             let y = self.ckks.rotate(&x, 1)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let time = start.elapsed();
             drop(y);
             Ok(time)
@@ -116,7 +116,7 @@ impl<B: Backend> Bed<'_, B> {
             for k in STEPS {
                 self.ckks.hoisted(&hoisted, k)?;
             }
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             Ok(start.elapsed())
         })?;
         self.ckks.keys_mut().0.galois.clear();
@@ -148,9 +148,10 @@ impl<B: Backend> Bed<'_, B> {
         let x = self.ciphertext()?;
         let seconds = median(self.budget, || {
             let x = self.ckks.copy(&x)?;
+            finish(&mut self.ckks.be)?;
             let start = Instant::now();
             let y = self.ckks.refresh(x, level + 1)?;
-            self.ckks.be.submit()?;
+            finish(&mut self.ckks.be)?;
             let time = start.elapsed();
             drop(y);
             Ok(time)

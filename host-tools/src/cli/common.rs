@@ -4,7 +4,7 @@ use crate::{
     Error, Result,
     error::In,
     files::{Kind, Mapped, View},
-    host::{Choice, Device},
+    host::{Choice, Device, gpu},
     model::Pretrained,
     spec::SpecBuf,
 };
@@ -52,6 +52,12 @@ pub struct Compute {
     /// Threads; all cores by default.
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,
+    /// Part of the name of the GPU, as `polyformer devices` lists them; the first by default.
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// How the GPU multiplies; the better of what it has by default.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub arithmetic: Option<gpu::Arithmetic>,
 }
 
 impl Compute {
@@ -63,7 +69,23 @@ impl Compute {
             }
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global(); // set once, by whoever is first
         }
-        Ok(Device { backend: self.backend, threads: rayon::current_num_threads() })
+        let cpu = Device::cpu(rayon::current_num_threads());
+        let on = |gpu| Device { backend: Choice::Wgpu, gpu, ..cpu };
+        match self.backend {
+            Choice::Wgpu => Ok(on(gpu::pick(self.adapter.as_deref(), self.arithmetic)?)),
+            _ if self.adapter.is_some() || self.arithmetic.is_some() => {
+                Err(Error::usage("--adapter, --arithmetic", format!("need --backend wgpu, not {}", self.backend)))
+            }
+            Choice::Auto => {
+                let (device, why) = match gpu::auto() {
+                    Ok((pick, name)) => (on(pick), name),
+                    Err(why) => (cpu, why),
+                };
+                let _ = writeln!(std::io::stderr(), "--backend auto: {}, because of {why}", device.backend);
+                Ok(device)
+            }
+            backend => Ok(Device { backend, ..cpu }),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ fn published(args: &Args, results: u32, bound: f64, values: &Private) -> Result<
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let device = args.compute.device()?.client();
     let path = &args.ciphertext;
     let secret = Secret::read(&args.key)?;
     let mapped = Mapped::open(path).in_file(path)?;

@@ -88,9 +88,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let (poly, steps) = in_rows(&model, x)?;
     let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
     let (preset, folder) = (name_of(&spec), Layout::new(&folder(args.keys.as_deref(), &spec)?));
-    let secret = stages.time("key_generation", || keys(&host, device, &folder, spec, &wants))?;
+    let secret = stages.time("key_generation", || keys(&host, device.client(), &folder, spec, &wants))?;
 
-    let client = Client::new(&host, device, &secret, &model.text);
+    let client = Client::new(&host, device.client(), &secret, &model.text);
     let slots = client.slots(&plan.layout, std::slice::from_ref(&ids))?;
     let question = stages.time("encode_encrypt", || client.encrypt(&slots))?;
     let serve = Serve {

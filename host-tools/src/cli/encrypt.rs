@@ -59,7 +59,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let device = args.compute.device()?.client();
     if let (Some(text), Some(path)) = (&args.text, &args.key) {
         return question(args, text, path, device, out);
     }

@@ -104,11 +104,12 @@ fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[eval::Lab
     let host = Host::new(spec.params()?);
     let batches = batches(host.params(), model, questions)?;
     let folder = Layout::new(&folder(args.keys.as_deref(), &spec)?);
-    let secret = keys(&host, on, &folder, spec, &wants(host.params(), &batches))?;
+    let secret = keys(&host, on.client(), &folder, spec, &wants(host.params(), &batches))?;
     let bar = progress(batches.len(), "ciphertexts");
     let (secret, batches, eval) = (&secret, &batches[..], &folder.eval);
     let step = &|| bar.inc(1);
-    let agreement = host.run(on, Encrypted { host: &host, on, secret, eval, model, questions, batches, step })?;
+    let agreement =
+        host.run(on, Encrypted { host: &host, on: on.client(), secret, eval, model, questions, batches, step })?;
     bar.finish_and_clear();
     Ok(agreement)
 }

@@ -98,7 +98,7 @@ struct Summary {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let device = args.compute.device()?.client();
     let layout = Layout::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,

@@ -96,6 +96,14 @@ impl Served {
 impl Job for Serve<'_> {
     type Output = Served;
 
+    /// The keys, the temporaries of a key switch, and every vector that the plan holds at once.
+    fn words(&self) -> usize {
+        let params = self.host.params();
+        let keys: usize = self.wants.iter().map(|want| want.words(params)).sum();
+        let poly = params.moduli().len() * params.n();
+        keys + (params.digits() + 2 + 2 * self.plan.cost.peak as usize) * poly
+    }
+
     fn run<B: Backend>(self, mut be: B) -> Result<Served> {
         let Serve { host, model, plan, eval, wants, of, question, steps, stages } = self;
         let bar = progress(wants.len(), "loading keys");

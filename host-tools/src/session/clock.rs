@@ -79,6 +79,9 @@ impl<A: Arithmetic> Arithmetic for Clocked<'_, A> {
     fn mul_const(&mut self, x: &A::Slots, c: f64) -> Result<A::Wide> {
         self.inner.mul_const(x, c)
     }
+    fn weighted_sum(&mut self, terms: &[(&A::Slots, f64)]) -> Result<A::Wide> {
+        self.inner.weighted_sum(terms)
+    }
     fn accumulate(&mut self, w: &mut A::Wide, v: A::Wide) -> Result<()> {
         self.inner.accumulate(w, v)
     }

@@ -1,0 +1,69 @@
+//! The arguments of one dispatch, as the shaders' `Call` has them.
+
+use crate::Words;
+use kernel::{
+    backend::{Limbs, Shape},
+    ring::Basis,
+};
+
+/// A batch of rows as a shader sees it, and the slab that it lies in.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// The slab.
+    pub slab: u16,
+    /// Offset, stride, basis and log2 of the columns.
+    pub words: [u32; 4],
+}
+
+/// The operands of a call in the order in which the shader names them: out, a, b, c, d, e, f.
+const MOST: usize = 7;
+
+/// A basis in one word.
+pub fn basis_word(basis: Basis) -> u32 {
+    basis.specials as u32 | (basis.start as u32) << 16
+}
+
+impl Operand {
+    /// `limbs` from `item` on.
+    pub fn new(limbs: &Limbs<Words>, item: usize) -> Self {
+        let Shape { count, basis, cols } = limbs.shape;
+        let words = basis.len() * cols as usize;
+        let (slab, offset) = limbs.buf.place(if count == 1 { 0 } else { item }, words);
+        let stride = if count == 1 { 0 } else { words as u32 };
+        Self { slab, words: [offset as u32, stride, basis_word(basis), cols.trailing_zeros()] }
+    }
+}
+
+/// One dispatch.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// The basis that is worked on.
+    pub over: Basis,
+    /// What the shader says.
+    pub flags: u32,
+    /// Its block in the table.
+    pub constants: u32,
+    /// What the shader says.
+    pub extra: u32,
+    /// The operands.
+    pub operands: [[u32; 4]; MOST],
+}
+
+impl Call {
+    /// On these operands.
+    pub fn new(over: Basis, operands: &[Operand]) -> Self {
+        let mut call = Self { over, flags: 0, constants: 0, extra: 0, operands: [[0; 4]; MOST] };
+        for (words, operand) in call.operands.iter_mut().zip(operands) {
+            *words = operand.words;
+        }
+        call
+    }
+
+    /// Its bytes.
+    pub fn immediates(&self) -> [u32; 4 + 4 * MOST] {
+        let mut out = [0; 4 + 4 * MOST];
+        out[..4].copy_from_slice(&[basis_word(self.over), self.flags, self.constants, self.extra]);
+        out[4..].copy_from_slice(self.operands.as_flattened());
+        out
+    }
+}

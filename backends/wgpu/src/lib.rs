@@ -1,0 +1,77 @@
+//! The GPU backend: every operation is a recorded dispatch of a compute shader, and a ciphertext never comes back
+//! before it is downloaded. The shaders are in `shaders/`, one kernel a file; what they mean, word for word, is the
+//! function of the same name in [`kernel::ring::limb`].
+//!
+//! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device
+//! memory, [`table`] constants of calls, [`recorder`] one command buffer after the other, [`call`] the arguments of a
+//! dispatch; [`transform`], [`backend`] and [`fused`] map the operations of the contract to dispatches.
+#![forbid(unsafe_code)]
+
+mod adapter;
+mod backend;
+mod call;
+mod constants;
+mod error;
+mod fused;
+mod gpu;
+mod memory;
+mod recorder;
+mod shader;
+mod table;
+mod transfer;
+mod transform;
+
+pub use adapter::{Adapter, adapters};
+pub use error::{Error, Result};
+pub use gpu::{Gpu, Options};
+pub use memory::Words;
+pub use shader::Arithmetic;
+
+use kernel::ring::Ring;
+use recorder::Recorder;
+
+/// The backend on a GPU.
+pub struct Wgpu<'r> {
+    ring: Ring<'r>,
+    recorder: Recorder,
+    downloads: u64,
+}
+
+impl<'r> Wgpu<'r> {
+    /// A backend on `gpu`, which others may use at the same time. Uploads the constants of `ring`.
+    pub fn new(ring: Ring<'r>, gpu: &Gpu) -> kernel::Result<Self> {
+        Ok(Self { ring, recorder: Recorder::new(gpu, &ring)?, downloads: 0 })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.recorder.gpu()
+    }
+
+    /// How often words were brought back from the device.
+    pub fn downloads(&self) -> u64 {
+        self.downloads
+    }
+
+    /// How many dispatches were recorded.
+    pub fn dispatches(&self) -> u64 {
+        self.recorder.dispatches()
+    }
+
+    /// Words of device memory that are set aside, free ones included.
+    pub fn reserved(&self) -> usize {
+        self.recorder.memory().reserved()
+    }
+
+    /// Sets aside device memory for `words` words of buffers in all, so that a run that was planned to need them does
+    /// not fail half-way. An error says how many there are.
+    pub fn reserve(&mut self, words: usize) -> kernel::Result<()> {
+        self.recorder.memory().reserve(words)
+    }
+}
+
+impl core::fmt::Debug for Wgpu<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Wgpu").field("gpu", self.gpu()).field("dispatches", &self.dispatches()).finish_non_exhaustive()
+    }
+}

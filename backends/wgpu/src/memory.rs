@@ -1,0 +1,208 @@
+//! Device memory: a few large buffers, the slabs, out of which ranges are served. A range goes back when its [`Words`]
+//! are dropped; whoever gets it next finds what was left there, and since work runs in the order in which it was
+//! recorded, what was recorded on the old range is done before.
+
+use crate::{Gpu, gpu::OPERANDS};
+use kernel::{Error, Result, backend::Shape};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Words to which ranges are rounded: the alignment of copies and of cache lines.
+const GRAIN: usize = 64;
+/// Words of the first slab; each one after it doubles what there is, up to what a shader can see.
+const FIRST: usize = 1 << 20;
+
+/// Where ranges come from. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Memory(Arc<Mutex<Slabs>>);
+
+#[derive(Debug)]
+struct Slabs {
+    gpu: Gpu,
+    slabs: Vec<Slab>,
+}
+
+#[derive(Debug)]
+struct Slab {
+    buffer: wgpu::Buffer,
+    words: usize,
+    free: BTreeMap<usize, usize>, // offset to length, no two of them adjacent
+}
+
+/// A range of a slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The slab.
+    pub slab: u16,
+    /// Its first word.
+    pub offset: usize,
+    /// Words, rounded up.
+    words: usize,
+}
+
+/// A buffer: whole items of a batch in one or more ranges. Dropping it gives them back.
+#[derive(Debug)]
+pub struct Words {
+    parts: Vec<Range>,
+    per_part: usize, // items
+    memory: Memory,
+}
+
+impl Words {
+    /// The range that holds `item`, and where in it the item starts, `words` being those of an item.
+    pub fn place(&self, item: usize, words: usize) -> (u16, usize) {
+        let part = self.parts.get(item / self.per_part);
+        part.map_or((0, 0), |p| (p.slab, p.offset + item % self.per_part * words))
+    }
+
+    /// In how many pieces it lies.
+    pub fn ranges(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether all items lie one after the other.
+    pub fn is_whole(&self) -> bool {
+        self.parts.len() <= 1
+    }
+
+    /// (slab, offset, items) of each part of `count` items of `words` words.
+    pub fn parts(&self, count: usize, words: usize) -> impl Iterator<Item = (u16, usize, usize)> {
+        let items = move |i: usize| (count - i * self.per_part).min(self.per_part) * words;
+        self.parts.iter().enumerate().map(move |(i, p)| (p.slab, p.offset, items(i)))
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        let mut slabs = self.memory.lock();
+        for part in self.parts.drain(..) {
+            slabs.give_back(part);
+        }
+    }
+}
+
+impl Memory {
+    /// No slab yet.
+    pub fn new(gpu: &Gpu) -> Self {
+        Self(Arc::new(Mutex::new(Slabs { gpu: gpu.clone(), slabs: Vec::new() })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slabs> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for a shape.
+    pub fn take(&self, shape: Shape) -> Result<Words> {
+        let item = shape.basis.len() * shape.cols as usize;
+        self.take_items(shape.count.into(), item)
+    }
+
+    /// Room for `count` items of `words` words.
+    pub fn take_items(&self, count: usize, words: usize) -> Result<Words> {
+        let mut slabs = self.lock();
+        let largest = slabs.gpu.binding_words() / GRAIN * GRAIN;
+        let per_part = largest.checked_div(words).unwrap_or(count.max(1));
+        if per_part == 0 {
+            return Err(Error::DeviceMemory { words, room: largest });
+        }
+        let mut buffer = Words { parts: Vec::new(), per_part, memory: self.clone() };
+        for first in (0..count).step_by(per_part).take_while(|_| words > 0) {
+            match slabs.take(per_part.min(count - first) * words) {
+                Ok(part) => buffer.parts.push(part),
+                Err(error) => {
+                    drop(slabs); // the parts go back
+                    return Err(error);
+                }
+            }
+        }
+        Ok(buffer)
+    }
+
+    /// Words of all slabs.
+    pub fn reserved(&self) -> usize {
+        self.lock().reserved()
+    }
+
+    /// Slabs until there are `words` words, or an error with what there is.
+    pub fn reserve(&self, words: usize) -> Result<()> {
+        let mut slabs = self.lock();
+        while slabs.reserved() < words {
+            let missing = (words - slabs.reserved()).min(slabs.gpu.binding_words()) / GRAIN * GRAIN;
+            if !slabs.grow(missing.max(GRAIN)) {
+                return Err(Error::DeviceMemory { words, room: slabs.reserved() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The buffers of some slabs.
+    pub fn buffers(&self, slabs: [u16; OPERANDS]) -> [wgpu::Buffer; OPERANDS] {
+        let all = self.lock();
+        slabs.map(|slab| all.slabs[slab as usize].buffer.clone())
+    }
+
+    /// The buffer of a slab.
+    pub fn buffer(&self, slab: u16) -> wgpu::Buffer {
+        self.lock().slabs[slab as usize].buffer.clone()
+    }
+}
+
+impl Slabs {
+    fn reserved(&self) -> usize {
+        self.slabs.iter().map(|s| s.words).sum()
+    }
+
+    /// One more slab, unless the device is full.
+    fn grow(&mut self, words: usize) -> bool {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        if self.slabs.len() > u16::MAX.into() || self.reserved() + words > self.gpu.memory_words() {
+            return false;
+        }
+        let Some(buffer) = self.gpu.buffer(words, usage) else { return false };
+        self.slabs.push(Slab { buffer, words, free: BTreeMap::from([(0, words)]) });
+        true
+    }
+
+    /// The first range that is large enough, of a new slab if there is none.
+    fn take(&mut self, words: usize) -> Result<Range> {
+        let words = words.next_multiple_of(GRAIN);
+        if let Some(range) = self.find(words) {
+            return Ok(range);
+        }
+        let (held, largest) = (self.reserved(), self.gpu.binding_words() / GRAIN * GRAIN);
+        let roomy = held.max(FIRST).clamp(words, largest.max(words));
+        if self.grow(roomy) || self.grow(words) {
+            return self.find(words).ok_or(Error::OutOfMemory { words });
+        }
+        Err(Error::DeviceMemory { words: held + words, room: held })
+    }
+
+    fn find(&mut self, words: usize) -> Option<Range> {
+        for (slab, s) in self.slabs.iter_mut().enumerate() {
+            if let Some((&offset, &length)) = s.free.iter().find(|(_, length)| **length >= words) {
+                s.free.remove(&offset);
+                if length > words {
+                    s.free.insert(offset + words, length - words);
+                }
+                return Some(Range { slab: slab as u16, offset, words });
+            }
+        }
+        None
+    }
+
+    fn give_back(&mut self, range: Range) {
+        let free = &mut self.slabs[range.slab as usize].free;
+        let (mut offset, mut words) = (range.offset, range.words);
+        if let Some(after) = free.remove(&(offset + words)) {
+            words += after;
+        }
+        if let Some((&before, &length)) = free.range(..offset).next_back()
+            && before + length == offset
+        {
+            (offset, words) = (before, length + words);
+        }
+        free.insert(offset, words);
+    }
+}

@@ -1,0 +1,216 @@
+//! Recording: one encoder and one compute pass at a time, ended by a copy or by a submission. What a dispatch reads
+//! from the table is written just before the submission, which the queue's order makes early enough.
+
+use crate::{
+    Gpu,
+    call::{Call, Operand},
+    gpu::OPERANDS,
+    memory::Memory,
+    shader::Kernel,
+    table::{self, Key, Table},
+};
+use kernel::{
+    Error, Result,
+    modular::Modulus,
+    ring::{Basis, MAX_MODULI, Ring, rom},
+};
+use std::collections::HashMap;
+
+/// Dispatches after which recorded work is submitted without being asked for, so that the device starts while the rest
+/// is recorded.
+const BATCH: u32 = 128;
+
+/// Words before the twiddles in the shaders' `ring`.
+const TWIDDLES: usize = 5 * MAX_MODULI;
+
+/// Records work, and submits it.
+pub struct Recorder {
+    gpu: Gpu,
+    memory: Memory,
+    table: Table,
+    table_buffer: wgpu::Buffer,
+    constants: wgpu::BindGroup,
+    groups: HashMap<[u16; OPERANDS], wgpu::BindGroup>,
+    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+    encoder: Option<wgpu::CommandEncoder>,
+    pass: Option<wgpu::ComputePass<'static>>,
+    set: (Option<Kernel>, Option<[u16; OPERANDS]>), // in the pass
+    recorded: u32,                                  // since the last submission
+    dispatches: u64,
+    written: usize, // words that wait in the queue for a submission
+}
+
+impl Recorder {
+    /// Uploads the constants of `ring`.
+    pub fn new(gpu: &Gpu, ring: &Ring<'_>) -> Result<Self> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let words = TWIDDLES + rom::words(ring.n(), ring.moduli().len());
+        let buffer = |words| gpu.buffer(words, usage).ok_or(Error::DeviceMemory { words, room: gpu.binding_words() });
+        if words > gpu.binding_words() {
+            return Err(Error::DeviceMemory { words, room: gpu.binding_words() });
+        }
+        let (ring_buffer, table_buffer) = (buffer(words)?, buffer(table::WORDS)?);
+        let mut header = [0; TWIDDLES];
+        for (words, q) in header.as_chunks_mut::<4>().0.iter_mut().zip(ring.moduli()) {
+            *words = words_of(*q);
+        }
+        header[4 * MAX_MODULI] = ring.n().trailing_zeros();
+        gpu.queue().write_buffer(&ring_buffer, 0, bytemuck::cast_slice(&header));
+        for m in 0..ring.moduli().len() {
+            for (half, twiddles) in [ring.twiddles(m), ring.inv_twiddles(m)].into_iter().enumerate() {
+                let at = 4 * (TWIDDLES + (2 * m + half) * ring.n()) as u64;
+                gpu.queue().write_buffer(&ring_buffer, at, bytemuck::cast_slice(twiddles));
+            }
+        }
+        Ok(Self {
+            gpu: gpu.clone(),
+            memory: Memory::new(gpu),
+            table: Table::default(),
+            constants: gpu.bind_constants(&ring_buffer, &table_buffer),
+            table_buffer,
+            groups: HashMap::new(),
+            pipelines: HashMap::new(),
+            encoder: None,
+            pass: None,
+            set: (None, None),
+            recorded: 0,
+            dispatches: 0,
+            written: 0,
+        })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// How many dispatches were recorded.
+    pub fn dispatches(&self) -> u64 {
+        self.dispatches
+    }
+
+    /// Where the block of `key` is in the table, made if it is not there.
+    pub fn block(&mut self, key: Key, make: impl FnOnce() -> Vec<u32>) -> u32 {
+        if let Some(at) = self.table.find(&key) {
+            return at;
+        }
+        let words = make();
+        if !self.table.fits(words.len()) {
+            self.flush();
+            self.table.clear();
+        }
+        self.table.insert(key, &words)
+    }
+
+    /// Makes room for the blocks of one operation: they are then in the table together.
+    pub fn make_room(&mut self) {
+        if !self.table.fits(ROOM) {
+            self.flush();
+            self.table.clear();
+        }
+    }
+
+    /// Words by value.
+    pub fn words(&mut self, words: &[u32]) -> u32 {
+        self.block(Key::Words(words.to_vec()), || words.to_vec())
+    }
+
+    /// One dispatch of `grid` workgroups on operands in these slabs.
+    pub fn dispatch(&mut self, kernel: Kernel, slabs: &[u16], call: &Call, grid: [u32; 3]) {
+        if grid.contains(&0) {
+            return;
+        }
+        let slabs: [u16; OPERANDS] = core::array::from_fn(|i| slabs.get(i).or(slabs.first()).copied().unwrap_or(0));
+        let pipeline = self.pipelines.entry(kernel).or_insert_with(|| self.gpu.pipeline(kernel));
+        let group =
+            self.groups.entry(slabs).or_insert_with(|| self.gpu.bind_operands(self.memory.buffers(slabs).each_ref()));
+        let pass = self.pass.get_or_insert_with(|| {
+            let encoder =
+                self.encoder.get_or_insert_with(|| self.gpu.device().create_command_encoder(&Default::default()));
+            let mut pass = encoder.begin_compute_pass(&Default::default()).forget_lifetime();
+            pass.set_bind_group(0, &self.constants, &[]);
+            self.set = (None, None);
+            pass
+        });
+        if self.set.0 != Some(kernel) {
+            pass.set_pipeline(pipeline);
+        }
+        if self.set.1 != Some(slabs) {
+            pass.set_bind_group(1, &*group, &[]);
+        }
+        self.set = (Some(kernel), Some(slabs));
+        pass.set_immediates(0, bytemuck::cast_slice(&call.immediates()));
+        pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
+        self.dispatches += 1;
+        self.recorded += 1;
+        if self.recorded >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// A copy from a slab, after everything recorded so far.
+    pub fn copy_out(&mut self, from: (u16, usize), to: &wgpu::Buffer, at: usize, words: usize) {
+        self.pass = None;
+        let encoder = self.encoder.get_or_insert_with(|| self.gpu.device().create_command_encoder(&Default::default()));
+        let buffer = self.memory.buffer(from.0);
+        encoder.copy_buffer_to_buffer(&buffer, 4 * from.1 as u64, to, 4 * at as u64, 4 * words as u64);
+        self.recorded += 1;
+    }
+
+    /// Host words into a slab, after everything recorded so far: a few words take their turn through the table.
+    pub fn write(&mut self, (slab, offset): (u16, usize), words: &[u32]) {
+        if self.recorded > 0 && words.len() <= FEW {
+            self.make_room();
+            let constants = self.table.push(words);
+            let out = Operand { slab, words: [offset as u32, 0, 0, 0] };
+            let call = Call { constants, extra: words.len() as u32, ..Call::new(Basis::span(0, 0), &[out]) };
+            let grid = [words.len().div_ceil(THREADS) as u32, 1, 1];
+            return self.dispatch(Kernel::Load, &[slab], &call, grid);
+        }
+        // A write to a queue happens before whatever is submitted later.
+        if self.recorded > 0 || self.written > WRITES {
+            self.flush();
+        }
+        self.written += words.len();
+        self.gpu.queue().write_buffer(&self.memory.buffer(slab), 4 * offset as u64, bytemuck::cast_slice(words));
+    }
+
+    /// Starts everything recorded so far.
+    pub fn flush(&mut self) {
+        self.pass = None;
+        if let Some((at, words)) = self.table.take_pending() {
+            self.gpu.queue().write_buffer(&self.table_buffer, 4 * at as u64, bytemuck::cast_slice(&words));
+        }
+        self.gpu.queue().submit(self.encoder.take().map(|encoder| encoder.finish()));
+        (self.recorded, self.written) = (0, 0);
+    }
+
+    /// [`Recorder::flush`], and whether the device is still there.
+    pub fn submit(&mut self) -> Result<()> {
+        if self.recorded > 0 || self.written > 0 {
+            self.flush();
+        }
+        if self.gpu.is_lost() { Err(Error::DeviceLost) } else { Ok(()) }
+    }
+}
+
+/// Words written to the queue after which it is submitted: what is written waits in memory of the host.
+const WRITES: usize = 1 << 24;
+
+/// Words of the blocks of one operation, at most: 32 conversions of 16 to 64 primes.
+const ROOM: usize = 1 << 16;
+
+/// Words that are written by a dispatch.
+const FEW: usize = 1 << 14;
+/// Threads of a workgroup.
+const THREADS: usize = 256;
+
+/// A modulus as the shaders have it.
+fn words_of(q: Modulus) -> [u32; 4] {
+    [q.q(), q.neg_q_inv(), q.one(), q.to_mont(q.one())]
+}

@@ -1,0 +1,133 @@
+//! The kernels: their WGSL text, put together from the files in `shaders/`, and the constants that specialise them.
+
+/// How 64-bit products are made. Both give the same words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// With the 64-bit integers of the adapter.
+    Int64,
+    /// Out of 16-bit halves, on every adapter.
+    Halves,
+}
+
+impl Arithmetic {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Arithmetic::Int64 => "64-bit integers",
+            Arithmetic::Halves => "16-bit halves",
+        }
+    }
+}
+
+/// A compute shader; `convert` is compiled for each number of sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    Load,
+    Copy,
+    Zip,
+    Scalar,
+    MulAdd,
+    Dot,
+    Tensor,
+    Permute,
+    Residues,
+    Ntt,
+    Intt,
+    Convert { sources: u32, prepared: bool },
+    KeySwitch,
+}
+
+impl Kernel {
+    /// Every shader once.
+    #[cfg(test)]
+    pub const ALL: [Kernel; 13] = [
+        Kernel::Load,
+        Kernel::Copy,
+        Kernel::Zip,
+        Kernel::Scalar,
+        Kernel::MulAdd,
+        Kernel::Dot,
+        Kernel::Tensor,
+        Kernel::Permute,
+        Kernel::Residues,
+        Kernel::Ntt,
+        Kernel::Intt,
+        Kernel::Convert { sources: 1, prepared: false },
+        Kernel::KeySwitch,
+    ];
+
+    /// Its own file.
+    fn file(self) -> &'static str {
+        match self {
+            Kernel::Load => include_str!("../../../shaders/load.wgsl"),
+            Kernel::Copy => include_str!("../../../shaders/copy.wgsl"),
+            Kernel::Zip => include_str!("../../../shaders/zip.wgsl"),
+            Kernel::Scalar => include_str!("../../../shaders/scalar.wgsl"),
+            Kernel::MulAdd => include_str!("../../../shaders/mul_add.wgsl"),
+            Kernel::Dot => include_str!("../../../shaders/dot.wgsl"),
+            Kernel::Tensor => include_str!("../../../shaders/tensor.wgsl"),
+            Kernel::Permute => include_str!("../../../shaders/permute.wgsl"),
+            Kernel::Residues => include_str!("../../../shaders/residues.wgsl"),
+            Kernel::Ntt => include_str!("../../../shaders/ntt.wgsl"),
+            Kernel::Intt => include_str!("../../../shaders/intt.wgsl"),
+            Kernel::Convert { .. } => include_str!("../../../shaders/convert.wgsl"),
+            Kernel::KeySwitch => include_str!("../../../shaders/key_switch.wgsl"),
+        }
+    }
+
+    /// The whole module.
+    pub fn source(self, arithmetic: Arithmetic) -> String {
+        let products = match arithmetic {
+            Arithmetic::Int64 => include_str!("../../../shaders/modular_u64.wgsl"),
+            Arithmetic::Halves => include_str!("../../../shaders/modular_u32.wgsl"),
+        };
+        let transform = match self {
+            Kernel::Ntt | Kernel::Intt => include_str!("../../../shaders/transform.wgsl"),
+            _ => "",
+        };
+        let layout = include_str!("../../../shaders/layout.wgsl");
+        let modular = include_str!("../../../shaders/modular.wgsl");
+        [layout, products, modular, transform, self.file()].join("\n")
+    }
+
+    /// The constants that the pipeline is compiled with.
+    pub fn overrides(self) -> Vec<(&'static str, f64)> {
+        match self {
+            Kernel::Convert { sources, prepared } => {
+                vec![("SOURCES", sources.into()), ("PREPARED", f64::from(u8::from(prepared)))]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arithmetic, Kernel};
+    use wgpu::naga::{
+        front::wgsl,
+        valid::{Capabilities, ValidationFlags, Validator},
+    };
+
+    fn valid(kernel: Kernel, arithmetic: Arithmetic, capabilities: Capabilities) -> Result<(), String> {
+        let source = kernel.source(arithmetic);
+        let module = wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities | Capabilities::IMMEDIATES);
+        validator.validate(&module).map(|_| ()).map_err(|e| e.emit_to_string(&source))
+    }
+
+    #[test]
+    fn shaders_of_halves_need_no_64_bit_integers() {
+        for kernel in Kernel::ALL {
+            valid(kernel, Arithmetic::Halves, Capabilities::empty()).unwrap();
+        }
+        assert!(valid(Kernel::Zip, Arithmetic::Int64, Capabilities::empty()).is_err());
+    }
+
+    #[test]
+    fn shaders_are_valid_with_64_bit_integers() {
+        for kernel in Kernel::ALL {
+            valid(kernel, Arithmetic::Int64, Capabilities::SHADER_INT64).unwrap();
+        }
+    }
+}

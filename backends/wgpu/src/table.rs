@@ -1,0 +1,81 @@
+//! Constants of calls on the device: blocks of words, each stored once, found again by a key. A full table is
+//! emptied; the queue runs in order, so that work already submitted still reads the old words.
+
+use kernel::ring::Basis;
+use std::collections::HashMap;
+
+/// Words of the table.
+pub const WORDS: usize = 1 << 20;
+
+/// A basis that hashes.
+pub type Key3 = [u16; 3];
+
+/// What a block holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// These words.
+    Words(Vec<u32>),
+    /// What `intt` over a basis ends in, for rows of 2^log words.
+    Inverse(Key3, u32),
+    /// A conversion.
+    Convert(Key3, Key3),
+    /// `intt` of what a mod_switch drops, for rows of 2^log words.
+    Dropped(Key3, Key3, u32),
+    /// The conversion of a mod_switch.
+    Quotient(Key3, Key3),
+    /// What a mod_switch multiplies the kept rows by.
+    Kept(Key3, Key3),
+    /// `intt` of the digits of a basis, alpha primes each, for rows of 2^log words.
+    Digits(Key3, u16, u32),
+}
+
+/// The basis as a key.
+pub fn key3(basis: Basis) -> Key3 {
+    [basis.specials, basis.start, basis.end]
+}
+
+/// Which blocks are where, and the words that the device does not have yet.
+#[derive(Debug, Default)]
+pub struct Table {
+    blocks: HashMap<Key, u32>,
+    used: usize,
+    pending: Vec<u32>, // the last of the used words
+}
+
+impl Table {
+    /// Where the block is, if it is there.
+    pub fn find(&self, key: &Key) -> Option<u32> {
+        self.blocks.get(key).copied()
+    }
+
+    /// Whether `words` more words fit.
+    pub fn fits(&self, words: usize) -> bool {
+        self.used + words <= WORDS
+    }
+
+    /// A new block; there must be room for it.
+    pub fn insert(&mut self, key: Key, words: &[u32]) -> u32 {
+        let at = self.push(words);
+        self.blocks.insert(key, at);
+        at
+    }
+
+    /// A new block that nobody asks for again.
+    pub fn push(&mut self, words: &[u32]) -> u32 {
+        let at = self.used as u32;
+        self.used += words.len();
+        self.pending.extend_from_slice(words);
+        at
+    }
+
+    /// The words to write, and where, before what was recorded runs.
+    pub fn take_pending(&mut self) -> Option<(usize, Vec<u32>)> {
+        let words = core::mem::take(&mut self.pending);
+        (!words.is_empty()).then(|| (self.used - words.len(), words))
+    }
+
+    /// Forgets every block; nothing must be pending.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

@@ -1,0 +1,72 @@
+//! The number-theoretic transforms: one dispatch for rows of up to 2^12 words, two for longer ones.
+
+use crate::{
+    Wgpu, Words,
+    call::{Call, Operand},
+    shader::Kernel,
+};
+use kernel::{backend::Limbs, ring::Basis};
+
+/// log2 of the words that a workgroup holds.
+const LOG_TILE: u32 = 12;
+/// Stages of the pass over adjacent words, where there are two.
+const LAST: u32 = 8;
+
+/// The passes (first stage, stages) of a forward transform.
+fn passes(log_cols: u32) -> Vec<(u32, u32)> {
+    if log_cols <= LOG_TILE { vec![(0, log_cols)] } else { vec![(0, log_cols - LAST), (log_cols - LAST, LAST)] }
+}
+
+/// What a forward transform ends in.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// Nothing more.
+    Plain,
+    /// out = x + b c, with c in the table where it is not 0.
+    Add(Operand, u32),
+    /// The digits' own rows are left alone; alpha, specials, the first digit and the number of digits are in the table.
+    Digits(u32),
+}
+
+impl Wgpu<'_> {
+    /// Rows `over` of `out`, `items` of them from `first` on, become the transform of those of `a`.
+    pub fn forward(&mut self, over: Basis, out: Operand, a: Operand, items: usize, end: End) {
+        let log_cols = out.words[3];
+        for (i, (first, stages)) in passes(log_cols).into_iter().enumerate() {
+            let source = if i == 0 { a } else { out };
+            let (addend, flags, constants) = match end {
+                End::Plain => (source, 0, 0),
+                End::Add(b, constants) => (b, 1, constants),
+                End::Digits(constants) => (source, 2, constants),
+            };
+            let call = Call::new(over, &[out, source, addend]);
+            let call = Call { flags, constants, extra: first | stages << 8, ..call };
+            self.pass(Kernel::Ntt, [out, source, addend], &call, items);
+        }
+    }
+
+    /// Rows `over` of `out` become the inverse transform of those of `a`, times the constants in the table.
+    pub fn backward(&mut self, over: Basis, out: Operand, a: Operand, items: usize, constants: u32) {
+        let log_cols = out.words[3];
+        for (i, (first, stages)) in passes(log_cols).into_iter().rev().enumerate() {
+            let source = if i == 0 { a } else { out };
+            let call = Call { constants, extra: first | stages << 8, ..Call::new(over, &[out, source]) };
+            self.pass(Kernel::Intt, [out, source, source], &call, items);
+        }
+    }
+
+    fn pass(&mut self, kernel: Kernel, operands: [Operand; 3], call: &Call, items: usize) {
+        let tiles = 1 << operands[0].words[3].saturating_sub(LOG_TILE);
+        let grid = [tiles, call.over.len() as u32, items as u32];
+        self.recorder.dispatch(kernel, &operands.map(|o| o.slab), call, grid);
+    }
+
+    /// `f(first item, items)`: once if every operand lies in one range, otherwise item by item.
+    pub fn items(&mut self, count: u16, operands: &[&Limbs<Words>], mut f: impl FnMut(&mut Self, usize, usize)) {
+        let count = count as usize;
+        if operands.iter().all(|o| o.buf.is_whole()) {
+            return f(self, 0, count);
+        }
+        (0..count).for_each(|item| f(self, item, 1));
+    }
+}

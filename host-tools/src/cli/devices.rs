@@ -1,0 +1,50 @@
+//! `polyformer devices`: the GPUs of this machine, and what `--backend auto` makes of them.
+
+use super::common::{print, print_json};
+use crate::{
+    Result,
+    host::{Choice, gpu},
+};
+use std::io::Write;
+
+/// List the GPUs of this machine.
+#[derive(clap::Args)]
+pub struct Args {
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let isa = Choice::Cpu.isa();
+    let all = match gpu::list() {
+        Ok(all) => all,
+        Err(error) if args.json => return Err(error),
+        Err(error) => {
+            return print(out, format_args!("cpu    the processor, {isa}\n{error}\n"));
+        }
+    };
+    if args.json {
+        return all.iter().try_for_each(|a| print_json(out, a));
+    }
+    print(out, format_args!("cpu    the processor, {isa}\n"))?;
+    for a in &all {
+        let (mib, kib) = (a.binding_bytes >> 20, a.workgroup_bytes >> 10);
+        let integers = if a.int64 { "64-bit integers" } else { "16-bit halves" };
+        print(
+            out,
+            format_args!(
+                "wgpu   {}: {}, {} {}, {integers}, buffers of {mib} MiB, {kib} KiB of workgroup memory\n",
+                a.name, a.kind, a.interface, a.driver
+            ),
+        )?;
+        if let Some(lacks) = &a.lacks {
+            print(out, format_args!("       cannot be used: {lacks}\n"))?;
+        }
+    }
+    match gpu::auto() {
+        Ok((_, name)) => print(out, format_args!("auto   {name}\n")),
+        Err(why) => print(out, format_args!("auto   cpu: {why}\n")),
+    }
+}

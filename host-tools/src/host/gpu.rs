@@ -1,0 +1,141 @@
+//! GPUs: which there are, which one is meant, and what `auto` makes of them. A build without the feature `wgpu` has none,
+//! and says so.
+
+use crate::{Error, Result};
+
+/// A GPU and how it multiplies, chosen and found to be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pick {
+    /// Its place among [`list`].
+    pub adapter: usize,
+    /// 16-bit halves, though it has 64-bit integers.
+    pub halves: bool,
+}
+
+/// How a GPU makes 64-bit products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Arithmetic {
+    /// With its 64-bit integers.
+    Int64,
+    /// Out of 16-bit halves.
+    Halves,
+}
+
+/// What matters about an adapter.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Discrete GPU, integrated GPU, virtual GPU, software or other.
+    pub kind: &'static str,
+    /// Vulkan, Metal or Direct3D 12.
+    pub interface: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Whether shaders have 64-bit integers.
+    pub int64: bool,
+    /// Bytes of the largest buffer that a shader sees; what is larger is split.
+    pub binding_bytes: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+    /// Which limit is too low for the shaders, if one is.
+    pub lacks: Option<String>,
+    /// Whether a processor does its work.
+    pub software: bool,
+}
+
+fn refused(what: impl ToString) -> Error {
+    Error::usage("--backend wgpu", what.to_string())
+}
+
+/// The GPU with `name` in its name, the first of all without a name.
+pub fn pick(name: Option<&str>, arithmetic: Option<Arithmetic>) -> Result<Pick> {
+    let all = list()?;
+    let like = |a: &Listed| name.is_none_or(|name| a.name.to_lowercase().contains(&name.to_lowercase()));
+    let found = all.iter().position(like);
+    let Some((adapter, listed)) = found.and_then(|i| all.get(i).map(|a| (i, a))) else {
+        return Err(refused(match name {
+            Some(name) => format!("none of {} adapters is named like {name}", all.len()),
+            None => "no adapter".into(),
+        }));
+    };
+    if let Some(lacks) = &listed.lacks {
+        return Err(refused(lacks));
+    }
+    if arithmetic == Some(Arithmetic::Int64) && !listed.int64 {
+        return Err(refused(format!("{} has no 64-bit integers", listed.name)));
+    }
+    Ok(Pick { adapter, halves: arithmetic == Some(Arithmetic::Halves) })
+}
+
+/// The first GPU that is no software and can run the shaders, or why there is none.
+pub fn auto() -> std::result::Result<(Pick, String), String> {
+    let all = list().map_err(|error| error.to_string())?;
+    let good = |a: &Listed| !a.software && a.lacks.is_none();
+    match all.iter().position(good) {
+        Some(adapter) => Ok((Pick { adapter, halves: false }, all.get(adapter).map_or("", |a| &a.name).into())),
+        None => Err(match all.first() {
+            None => "no adapter".into(),
+            Some(a) if a.software => format!("{} is software, which the CPU backend outruns", a.name),
+            Some(a) => a.lacks.clone().unwrap_or_default(),
+        }),
+    }
+}
+
+#[cfg(feature = "wgpu")]
+mod with {
+    use super::{Listed, Pick, refused};
+    use crate::Result;
+    use gpu::{Arithmetic, Gpu, Options, adapters};
+    use std::sync::OnceLock;
+
+    /// A device once it was opened.
+    #[derive(Clone, Debug, Default)]
+    pub struct Opened(OnceLock<Gpu>);
+
+    impl Opened {
+        /// The device of `pick`, the same each time.
+        pub fn get(&self, pick: Pick) -> Result<&Gpu> {
+            if let Some(gpu) = self.0.get() {
+                return Ok(gpu);
+            }
+            let adapter = adapters().into_iter().nth(pick.adapter).ok_or_else(|| refused("no adapter"))?;
+            let arithmetic = pick.halves.then_some(Arithmetic::Halves);
+            let gpu = Gpu::open(&adapter, Options { arithmetic, ..Options::default() }).map_err(refused)?;
+            Ok(self.0.get_or_init(|| gpu))
+        }
+    }
+
+    /// Every adapter.
+    pub fn list() -> Result<Vec<Listed>> {
+        let listed = adapters().into_iter().map(|a| Listed {
+            name: a.name().into(),
+            kind: a.kind(),
+            interface: a.interface(),
+            driver: a.driver(),
+            int64: a.has_int64(),
+            binding_bytes: a.binding_bytes(),
+            workgroup_bytes: a.workgroup_bytes(),
+            lacks: a.check().err().map(|e| e.to_string()),
+            software: a.is_software(),
+        });
+        Ok(listed.collect())
+    }
+}
+
+#[cfg(not(feature = "wgpu"))]
+mod with {
+    use super::{Listed, refused};
+    use crate::Result;
+
+    /// No device can be opened.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Opened;
+
+    /// An error: nobody can look.
+    pub fn list() -> Result<Vec<Listed>> {
+        Err(refused("this program was built without GPUs; cargo build --release --features wgpu makes one with"))
+    }
+}
+
+pub use with::{Opened, list};

@@ -1,0 +1,113 @@
+// Coeff to Eval: Cooley-Tukey butterflies, words in [0, 4q) between stages. The first pass raises its inputs to
+// Montgomery form, the last leaves canonical words. Flag 1: the last pass ends in out = x + b c, c from the table,
+// where c is not 0. Flag 2: rows of line index m are left alone in item j where (m - specials) / alpha = j + offset,
+// counted modulo the number of digits: the digits' own rows; `constants` has alpha, specials, offset, digits.
+
+fn butterfly(x: ptr<function, array<u32, 16>>, i: u32, j: u32, w: u32, q: Modulus) {
+    let two_q = 2u * q.q;
+    let u = min((*x)[i], (*x)[i] - two_q);
+    let v = mul_lazy(q, (*x)[j], w);
+    (*x)[i] = u + v;
+    (*x)[j] = u + two_q - v;
+}
+
+// Stages [done, done + 4) of the pass.
+fn four_stages(p: Pass, done: u32, g: u32, w: u32, q: Modulus) {
+    let low = p.stages - done - 4u + p.low;
+    let at = start_of(g, low, 4u);
+    let prefix = (p.prefix << done) + (g >> low);
+    let stage = p.first + done;
+    var x: array<u32, 16>;
+    for (var j = 0u; j < 16u; j++) {
+        x[j] = tile[bank(at + (j << low))];
+    }
+    let w0 = ring[w + (1u << stage) + prefix];
+    for (var i = 0u; i < 8u; i++) {
+        butterfly(&x, i, i + 8u, w0, q);
+    }
+    for (var b = 0u; b < 2u; b++) {
+        let w1 = ring[w + (2u << stage) + 2u * prefix + b];
+        for (var i = 0u; i < 4u; i++) {
+            butterfly(&x, 8u * b + i, 8u * b + i + 4u, w1, q);
+        }
+    }
+    for (var b = 0u; b < 4u; b++) {
+        let w2 = ring[w + (4u << stage) + 4u * prefix + b];
+        for (var i = 0u; i < 2u; i++) {
+            butterfly(&x, 4u * b + i, 4u * b + i + 2u, w2, q);
+        }
+    }
+    for (var b = 0u; b < 8u; b++) {
+        let w3 = ring[w + (8u << stage) + 8u * prefix + b];
+        butterfly(&x, 2u * b, 2u * b + 1u, w3, q);
+    }
+    for (var j = 0u; j < 16u; j++) {
+        tile[bank(at + (j << low))] = x[j];
+    }
+}
+
+// Stage `done` of the pass.
+fn one_stage(p: Pass, done: u32, g: u32, w: u32, q: Modulus) {
+    let low = p.stages - done - 1u + p.low;
+    let i = start_of(g, low, 1u);
+    let j = i + (1u << low);
+    let two_q = 2u * q.q;
+    let u = min(tile[bank(i)], tile[bank(i)] - two_q);
+    let v = mul_lazy(q, tile[bank(j)], ring[w + (1u << (p.first + done)) + (p.prefix << done) + (g >> low)]);
+    tile[bank(i)] = u + v;
+    tile[bank(j)] = u + two_q - v;
+}
+
+// Whether line index m is of the digit that item z extends.
+fn own(m: u32, z: u32) -> bool {
+    let c = call.constants;
+    return m >= table[c + 1u] && (m - table[c + 1u]) / table[c] == z % table[c + 3u] + table[c + 2u];
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let m = line_index(call.over, group.y);
+    if (call.flags == 2u && own(m, group.z)) {
+        return;
+    }
+    let q = modulus(m);
+    let p = pass_of(group.x);
+    let w = twiddles_of(m, 0u);
+    let words = 1u << p.log_tile;
+    let source = at(call.a, group.z, m);
+    for (var e = thread; e < words; e += THREADS) {
+        let x = m1[source + column(p, group.x, e)];
+        tile[bank(e)] = select(x, mul_lazy(q, x, q.r2), p.first == 0u);
+    }
+    workgroupBarrier();
+    var done = 0u;
+    for (; done + 4u <= p.stages; done += 4u) {
+        for (var g = thread; g < words / 16u; g += THREADS) {
+            four_stages(p, done, g, w, q);
+        }
+        workgroupBarrier();
+    }
+    for (; done < p.stages; done++) {
+        for (var g = thread; g < words / 2u; g += THREADS) {
+            one_stage(p, done, g, w, q);
+        }
+        workgroupBarrier();
+    }
+    let out = at(call.out, group.z, m);
+    let addend = at(call.b, group.z, m);
+    var c = 0u;
+    if (call.flags == 1u) {
+        c = table[call.constants + group.y];
+    }
+    for (var e = thread; e < words; e += THREADS) {
+        let col = column(p, group.x, e);
+        var x = tile[bank(e)];
+        if (p.gap == 0u) {
+            x = reduce_once(q, min(x, x - 2u * q.q));
+            if (c != 0u) {
+                x = add(q, x, mul(q, m2[addend + col], c));
+            }
+        }
+        m0[out + col] = x;
+    }
+}

@@ -1,0 +1,50 @@
+//! The GPU backend obeys the laws, with 64-bit integers and with 16-bit halves. Without an adapter there is nothing to
+//! test, unless POLYFORMER_REQUIRE_GPU says that there must be one.
+
+use gpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
+use laws::chain::Chain;
+use std::sync::OnceLock;
+
+#[path = "wgpu/bootstrap.rs"]
+mod bootstrap;
+#[path = "wgpu/memory.rs"]
+mod memory;
+
+/// The first adapter.
+fn adapter() -> Option<Adapter> {
+    match Adapter::find(None) {
+        Ok(adapter) => Some(adapter),
+        Err(error) => {
+            assert!(std::env::var_os("POLYFORMER_REQUIRE_GPU").is_none_or(|v| v != "1"), "{error}");
+            println!("skipped: no adapter");
+            None
+        }
+    }
+}
+
+/// Every arithmetic that it has.
+fn arithmetics(adapter: &Adapter) -> Vec<Arithmetic> {
+    if adapter.has_int64() { vec![Arithmetic::Halves, Arithmetic::Int64] } else { vec![Arithmetic::Halves] }
+}
+
+/// The first adapter with each arithmetic, opened once for all tests that do it no harm.
+fn gpus() -> &'static [Gpu] {
+    static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
+    GPUS.get_or_init(|| {
+        let adapter = adapter();
+        let open = |adapter: &Adapter, a| Gpu::open(adapter, Options { arithmetic: Some(a), ..Options::default() });
+        adapter.iter().flat_map(|one| arithmetics(one).into_iter().map(|a| open(one, a).unwrap())).collect()
+    })
+}
+
+fn wgpu(chain: &Chain, mut law: impl FnMut(&mut Wgpu<'_>)) {
+    if gpus().is_empty() {
+        println!("skipped: no adapter");
+    }
+    for gpu in gpus() {
+        law(&mut Wgpu::new(chain.ring(), gpu).unwrap());
+        assert_eq!(gpu.fault(), None);
+    }
+}
+
+laws::conformance!(wgpu);
