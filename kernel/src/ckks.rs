@@ -6,6 +6,7 @@
 
 #[cfg(feature = "alloc")]
 mod arith;
+pub mod device;
 pub mod encode;
 pub mod encrypt;
 #[cfg(feature = "alloc")]

@@ -124,6 +124,8 @@ pub enum Error {
     },
     /// The evaluator has no bootstrapping keys.
     NoBootstrap,
+    /// The source of randomness failed or repeats itself.
+    NoEntropy,
     /// The device went away; nothing recorded since the last `submit` ran.
     DeviceLost,
 }
@@ -164,6 +166,7 @@ impl fmt::Display for Error {
             Error::TooMany { asked, limit } => write!(f, "{asked} asked for, at most {limit} supported"),
             Error::BadLevel { level } => write!(f, "level {level} is not a span of the modulus line"),
             Error::NoBootstrap => write!(f, "no bootstrapping keys"),
+            Error::NoEntropy => write!(f, "the source of randomness failed or repeats itself"),
             Error::DeviceLost => write!(f, "the device went away"),
         }
     }

@@ -51,8 +51,13 @@ impl SecretSeed {
 
     /// The uniform ternary coefficients of the secret polynomial.
     pub fn coefficients(&self, out: &mut [i64]) {
+        out.iter_mut().zip(self.trits()).for_each(|(x, s)| *x = s);
+    }
+
+    /// The same, one by one.
+    pub(super) fn trits(&self) -> impl Iterator<Item = i64> {
         let mut rng = ChaCha20Rng::from_seed(self.0);
-        sample::ternary(&mut rng, out);
+        core::iter::repeat_with(move || sample::trit(&mut rng))
     }
 }
 
