@@ -22,48 +22,43 @@ fn roots(half: usize) -> impl Iterator<Item = Complex> {
         .map(move |power| Complex::cis(2.0 * core::f64::consts::PI * power as f64 / order as f64))
 }
 
-/// Where the roots come from: the memory plan of a small device.
-#[derive(Clone, Copy, Debug)]
-pub enum Roots<'r> {
-    /// Memory that [`fill_roots`] wrote, as many as there are slots; in flash, perhaps.
-    Table(&'r [Complex]),
-    /// Nowhere: each is computed once a transform.
-    Computed,
-}
-
-impl<'r> From<&'r [Complex]> for Roots<'r> {
-    fn from(table: &'r [Complex]) -> Self {
-        Self::Table(table)
-    }
-}
-
-impl Roots<'_> {
+/// Where the roots come from: the memory plan of a small device, or a table as [`fill_roots`] writes it.
+pub trait Roots: Copy {
     /// The longest transform that they serve.
-    pub fn slots(self) -> usize {
-        match self {
-            Self::Table(table) => table.len(),
-            Self::Computed => usize::MAX,
-        }
-    }
-
+    fn slots(self) -> usize;
     /// One stage on blocks of two halves: `butterfly(x, y, root)` for each word of the first half, the one of the
     /// second half and their root.
+    fn stage(self, half: usize, z: &mut [Complex], butterfly: impl Fn(&mut Complex, &mut Complex, Complex));
+}
+
+impl Roots for &[Complex] {
+    fn slots(self) -> usize {
+        self.len()
+    }
+
     fn stage(self, half: usize, z: &mut [Complex], butterfly: impl Fn(&mut Complex, &mut Complex, Complex)) {
-        match self {
-            Self::Table(table) => {
-                let roots = table.get(half..).unwrap_or(&[]);
-                for block in z.chunks_exact_mut(2 * half) {
-                    let (lo, hi) = block.split_at_mut(half);
-                    lo.iter_mut().zip(hi).zip(roots).for_each(|((x, y), root)| butterfly(x, y, *root));
-                }
-            }
-            Self::Computed => {
-                for (j, root) in roots(half).enumerate() {
-                    for block in z.chunks_exact_mut(2 * half) {
-                        if let Ok([x, y]) = block.get_disjoint_mut([j, j + half]) {
-                            butterfly(x, y, root);
-                        }
-                    }
+        let roots = self.get(half..).unwrap_or(&[]);
+        for block in z.chunks_exact_mut(2 * half.max(1)) {
+            let (lo, hi) = block.split_at_mut(half);
+            lo.iter_mut().zip(hi).zip(roots).for_each(|((x, y), root)| butterfly(x, y, *root));
+        }
+    }
+}
+
+/// No table: each root is computed once a transform.
+#[derive(Clone, Copy, Debug)]
+pub struct ComputedRoots;
+
+impl Roots for ComputedRoots {
+    fn slots(self) -> usize {
+        1 << 16
+    }
+
+    fn stage(self, half: usize, z: &mut [Complex], butterfly: impl Fn(&mut Complex, &mut Complex, Complex)) {
+        for (j, root) in roots(half).enumerate() {
+            for block in z.chunks_exact_mut(2 * half.max(1)) {
+                if let Ok([x, y]) = block.get_disjoint_mut([j, j + half]) {
+                    butterfly(x, y, root);
                 }
             }
         }
@@ -71,7 +66,7 @@ impl Roots<'_> {
 }
 
 /// In place, w_k to z_j = sum_k w_k zeta^(5^j k); a power-of-two length up to that of `roots`.
-pub fn embed(roots: Roots<'_>, w: &mut [Complex]) {
+pub fn embed(roots: impl Roots, w: &mut [Complex]) {
     bit_reverse(w);
     let mut half = 1;
     while half < w.len() {
@@ -84,7 +79,7 @@ pub fn embed(roots: Roots<'_>, w: &mut [Complex]) {
 }
 
 /// In place, the inverse of [`embed`] times the length.
-pub fn embed_inverse(roots: Roots<'_>, z: &mut [Complex]) {
+pub fn embed_inverse(roots: impl Roots, z: &mut [Complex]) {
     let mut half = z.len() / 2;
     while half > 0 {
         roots.stage(half, z, |x, y, root| {
@@ -120,12 +115,13 @@ mod tests {
             fill_roots(&mut table);
             let z: Vec<Complex> =
                 (0..1 << log).map(|i| Complex { re: (i * 7 % 13) as f64, im: i as f64 / 3.0 }).collect();
-            for transform in [embed, embed_inverse] {
-                let (mut stored, mut computed) = (z.clone(), z.clone());
-                transform(Roots::Table(&table), &mut stored);
-                transform(Roots::Computed, &mut computed);
-                assert_eq!(stored, computed, "2^{log} slots");
-            }
+            let (mut stored, mut computed) = (z.clone(), z);
+            embed(&table[..], &mut stored);
+            embed(ComputedRoots, &mut computed);
+            assert_eq!(stored, computed, "2^{log} slots");
+            embed_inverse(&table[..], &mut stored);
+            embed_inverse(ComputedRoots, &mut computed);
+            assert_eq!(stored, computed, "2^{log} slots, inverse");
         }
     }
 }

@@ -7,15 +7,18 @@ use kernel::{
     ckks::{
         Ciphertext,
         device::{Device, Plan},
-        encode::{MAX_BITS, encode},
+        encode::{MAX_BITS, decode, encode},
         encrypt,
         keys::{SecretKey, SecretSeed},
     },
     complex::Complex,
-    embedding::{Roots, fill_roots},
-    params::{Params, presets},
+    embedding::{ComputedRoots, Roots, fill_roots},
+    params::{Params, Spec, presets},
     poly::Poly,
-    ring::{entropy, rom, twiddles::Twiddles},
+    ring::{
+        entropy, rom,
+        twiddles::{Computed, Twiddles},
+    },
 };
 use laws::{chain::Chain, client::scattered};
 use rand_chacha::{
@@ -38,18 +41,6 @@ impl Tables {
         fill_roots(&mut tables.roots);
         rom::fill(params.n(), params.moduli(), &mut tables.twiddles);
         tables
-    }
-
-    /// Every way to choose.
-    fn plans(&self) -> [Plan<'_>; 4] {
-        let (roots, twiddles) = (Roots::Table(&self.roots), Twiddles::Table(&self.twiddles));
-        let plan = |roots, twiddles| Plan { roots, twiddles };
-        [
-            plan(roots, twiddles),
-            plan(roots, Twiddles::Computed),
-            plan(Roots::Computed, twiddles),
-            plan(Roots::Computed, Twiddles::Computed),
-        ]
     }
 }
 
@@ -82,28 +73,48 @@ fn on_a_backend(chain: &Chain) -> [Vec<u32>; 2] {
     })
 }
 
+fn encrypts(params: &Params, plan: Plan<impl Roots, impl Twiddles>, want: &[u32]) {
+    let device = Device::new(params, plan).unwrap();
+    let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed([1; 32])).unwrap();
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    let (mut slots, mut words) = (values(params.slots()), vec![0; params.n()]);
+    let mut message = device.encode(&mut slots).unwrap().hide(&mut rng);
+    for (limb, want) in want.chunks_exact(params.n()).enumerate() {
+        device.encrypt(limb, &mut message, &secret(), &seed, &mut words).unwrap();
+        assert!(words == want, "limb {limb} at degree {}", params.n());
+    }
+    let bad = device.encrypt(2, &mut message, &secret(), &seed, &mut words);
+    assert_eq!(bad, Err(Error::Length { expected: 2, actual: 2 }));
+    drop(message);
+    assert!(slots.iter().all(|z| *z == Complex::default()), "the message was wiped");
+}
+
 #[test]
 fn a_device_makes_the_words_of_a_backend_with_every_memory_plan() {
     for spec in [presets::C12, presets::C13] {
         let chain = Chain::new(&spec, spec.log_n);
-        let (params, want) = (&chain.params, on_a_backend(&chain));
-        for plan in Tables::new(params).plans() {
-            let device = Device::new(params, plan).unwrap();
-            let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed([1; 32])).unwrap();
-            let mut seed = [0; 32];
-            rng.fill_bytes(&mut seed);
-            let (mut slots, mut words) = (values(params.slots()), vec![0; params.n()]);
-            let mut message = device.encode(&mut slots).unwrap().hide(&mut rng);
-            for (limb, want) in want[0].chunks_exact(params.n()).enumerate() {
-                device.encrypt(limb, &mut message, &secret(), &seed, &mut words).unwrap();
-                assert!(words == want, "limb {limb} at degree {}", params.n());
-            }
-            let bad = device.encrypt(2, &mut message, &secret(), &seed, &mut words);
-            assert_eq!(bad, Err(Error::Length { expected: 2, actual: 2 }));
-            drop(message);
-            assert!(slots.iter().all(|z| *z == Complex::default()), "the message was wiped");
-        }
+        let (params, [want, _]) = (&chain.params, on_a_backend(&chain));
+        let Tables { roots, twiddles } = Tables::new(params);
+        encrypts(params, Plan { roots: &roots[..], twiddles: &twiddles[..] }, &want);
+        encrypts(params, Plan { roots: &roots[..], twiddles: Computed }, &want);
+        encrypts(params, Plan { roots: ComputedRoots, twiddles: &twiddles[..] }, &want);
+        encrypts(params, Plan { roots: ComputedRoots, twiddles: Computed }, &want);
     }
+}
+
+fn decrypts(params: &Params, plan: Plan<impl Roots, impl Twiddles>, c: &[Vec<u32>; 2], want: &[Complex]) {
+    let (n, device) = (params.n(), Device::new(params, plan).unwrap());
+    let (mut slots, mut words) = (vec![Complex::default(); params.slots()], vec![0; n]);
+    let mut opening = device.open(&mut slots).unwrap();
+    for limb in 0..2 {
+        let pairs = (0..n).map(|i| (c[0][limb * n + i], c[1][limb * n + i]));
+        device.decrypt(&mut opening, &secret(), pairs, &mut words).unwrap();
+        assert!(words.iter().all(|w| *w == 0), "the limb was wiped");
+    }
+    let again = device.decrypt(&mut opening, &secret(), (0..n).map(|_| (0, 0)), &mut words);
+    assert_eq!(again, Err(Error::Length { expected: 2, actual: 2 }));
+    assert_eq!(device.close(opening).unwrap(), want);
 }
 
 #[test]
@@ -111,53 +122,48 @@ fn a_device_reads_what_a_backend_reads() {
     let chain = Chain::new(&presets::C12, 12);
     let (params, c) = (&chain.params, on_a_backend(&chain));
     let n = params.n();
-    let tables = Tables::new(params);
-    let mut want = vec![0; n];
+    let Tables { roots, twiddles } = Tables::new(params);
+    let mut coeffs = vec![0; n];
     chain.on_scalar(6, |be| {
         let shape = Shape { count: 1, basis: params.line(), cols: n as u32 };
         let sk = SecretKey::expand(be, &secret(), params.line(), &mut vec![0; n]).unwrap();
         let ct = Ciphertext { c: [0, 1].map(|i| Poly::from_words(be, shape, &c[i]).unwrap()), level: 0 };
-        encrypt::decrypt(be, params, &sk, &ct, 0, &mut vec![0; 2 * n], &mut want).unwrap();
+        encrypt::decrypt(be, params, &sk, &ct, 0, &mut vec![0; 2 * n], &mut coeffs).unwrap();
     });
-    let mut decoded = vec![Complex::default(); params.slots()];
-    kernel::ckks::encode::decode(&tables.roots, &want, params.scale(0), &mut decoded).unwrap();
-    for plan in tables.plans() {
-        let device = Device::new(params, plan).unwrap();
-        let (mut slots, mut words) = (vec![Complex::default(); params.slots()], vec![0; n]);
-        let mut opening = device.open(&mut slots).unwrap();
-        for limb in 0..2 {
-            let pairs = (0..n).map(|i| (c[0][limb * n + i], c[1][limb * n + i]));
-            device.decrypt(&mut opening, &secret(), pairs, &mut words).unwrap();
-            assert!(words.iter().all(|w| *w == 0), "the limb was wiped");
-        }
-        let again = device.decrypt(&mut opening, &secret(), (0..n).map(|_| (0, 0)), &mut words);
-        assert_eq!(again, Err(Error::Length { expected: 2, actual: 2 }));
-        assert_eq!(device.close(opening).unwrap(), decoded);
-        let worst = slots.iter().zip(values(params.slots())).map(|(a, b)| (a.re - b.re).abs().max((a.im - b.im).abs()));
-        assert!(worst.fold(0.0, f64::max) < 2f64.powi(-29));
-    }
+    let mut want = vec![Complex::default(); params.slots()];
+    decode(&roots, &coeffs, params.scale(0), &mut want).unwrap();
+    decrypts(params, Plan { roots: &roots[..], twiddles: &twiddles[..] }, &c, &want);
+    decrypts(params, Plan { roots: ComputedRoots, twiddles: Computed }, &c, &want);
+    let worst = want.iter().zip(values(params.slots())).map(|(a, b)| (a.re - b.re).abs().max((a.im - b.im).abs()));
+    assert!(worst.fold(0.0, f64::max) < 2f64.powi(-29));
+}
+
+fn refusal(params: &Params, plan: Plan<impl Roots, impl Twiddles>) -> Error {
+    Device::new(params, plan).map(|_| ()).unwrap_err()
 }
 
 #[test]
 fn lengths_tables_and_values_that_do_not_fit_are_errors() {
     let params = Params::new(&presets::C12).unwrap();
     let tables = Tables::new(&params);
-    let plan = Plan { roots: Roots::Computed, twiddles: Twiddles::Computed };
+    let plan = Plan { roots: ComputedRoots, twiddles: Computed };
     let length = |expected, actual| Error::Length { expected, actual };
-    let new = |plan| Device::new(&params, plan).map(|_| ()).unwrap_err();
-    assert_eq!(new(Plan { roots: Roots::Table(&tables.roots[1..]), ..plan }), length(2048, 2047));
-    assert_eq!(new(Plan { twiddles: Twiddles::Table(&tables.twiddles[..4096]), ..plan }), length(16384, 4096));
-    let deep = Chain::new(&kernel::params::Spec { base: 4, levels: &[(0, 4)], ..presets::L13 }, 6);
-    assert_eq!(Device::new(&deep.params, plan).map(|_| ()).unwrap_err(), Error::TooMany { asked: 4, limit: 2 });
+    let short = refusal(&params, Plan { roots: &tables.roots[1..], twiddles: Computed });
+    assert_eq!(short, Error::Slots { given: 2048, slots: 2047 });
+    let short = refusal(&params, Plan { roots: ComputedRoots, twiddles: &tables.twiddles[..4096] });
+    assert_eq!(short, length(16384, 4096));
+    let deep = Chain::new(&Spec { base: 4, levels: &[(0, 4)], ..presets::L13 }, 6);
+    assert_eq!(refusal(&deep.params, plan), Error::TooMany { asked: 4, limit: 2 });
 
     let device = Device::new(&params, plan).unwrap();
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
-    assert_eq!(device.encode(&mut values(1024)).map(|_| ()).unwrap_err(), length(2048, 1024));
+    let encode = |slots: &mut [Complex]| device.encode(slots).map(|_| ()).unwrap_err();
+    assert_eq!(encode(&mut values(1024)), length(2048, 1024));
     let mut slots = values(2048);
     slots[77].im = f64::INFINITY;
-    assert_eq!(device.encode(&mut slots).map(|_| ()).unwrap_err(), Error::NotFinite { slot: 77 });
+    assert_eq!(encode(&mut slots), Error::NotFinite { slot: 77 });
     let mut slots: Vec<Complex> = values(2048).iter().map(|z| z.scale(1e6)).collect();
-    assert!(matches!(device.encode(&mut slots).map(|_| ()), Err(Error::TooLarge { limit: 52.0, .. })));
+    assert!(matches!(encode(&mut slots), Error::TooLarge { limit: 52.0, .. }));
     assert!(slots.iter().all(|z| *z == Complex::default()), "a message that is refused is wiped, too");
 
     let (mut slots, mut words) = (values(2048), vec![0; 4096]);

@@ -25,20 +25,20 @@ use zeroize::Zeroize;
 /// The largest log2 of a coefficient: with its error it is exact in an f64.
 pub const MAX_BITS: f64 = 52.0;
 
-/// The memory plan: which constants are stored, and which are computed again and again.
+/// The memory plan: which constants are stored, perhaps in flash, and which are computed again and again.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<'t> {
+pub struct Plan<R, T> {
     /// Of the embedding: 8n bytes, or n/2 sines and cosines a message.
-    pub roots: Roots<'t>,
+    pub roots: R,
     /// Of the transforms: 8n bytes a limb, or n products a transform.
-    pub twiddles: Twiddles<'t>,
+    pub twiddles: T,
 }
 
 /// A client of the level 0 of its parameters, whose base has one prime or two.
 #[derive(Clone, Copy, Debug)]
-pub struct Device<'a> {
+pub struct Device<'a, R, T> {
     params: &'a Params,
-    plan: Plan<'a>,
+    plan: Plan<R, T>,
 }
 
 /// Integer coefficients in a buffer of slots: coefficient k is the real part of entry k, k + n/2 its imaginary part.
@@ -93,13 +93,13 @@ impl<'m> Message<'m> {
     }
 }
 
-impl<'a> Device<'a> {
+impl<'a, R: Roots, T: Twiddles> Device<'a, R, T> {
     /// Fails if a table of `plan` does not fit the parameters, or their base has more than two primes.
-    pub fn new(params: &'a Params, plan: Plan<'a>) -> Result<Self> {
-        let (n, moduli) = (params.n(), params.moduli().len());
-        plan.twiddles.check(n, moduli)?;
-        if let Roots::Table(table) = plan.roots {
-            same_length(params.slots(), table.len())?;
+    pub fn new(params: &'a Params, plan: Plan<R, T>) -> Result<Self> {
+        plan.twiddles.check(params.n(), params.moduli().len())?;
+        let (given, slots) = (params.slots(), plan.roots.slots());
+        if given > slots {
+            return Err(Error::Slots { given, slots });
         }
         match params.base().len() {
             1 | 2 => Ok(Self { params, plan }),
@@ -124,7 +124,7 @@ impl<'a> Device<'a> {
         same_length(self.params.slots(), slots.len())?;
         let message = Message(slots);
         let limit = self.params.log_product(self.params.base()) - 1.0;
-        encode_in_place(self.plan.roots, message.0, self.params.scale(0), limit.min(MAX_BITS))?;
+        encode_in_place(self.plan.roots, message.0, self.params.base_scale(), limit.min(MAX_BITS))?;
         Ok(message)
     }
 
@@ -209,7 +209,7 @@ impl<'a> Device<'a> {
     /// They carry noise that depends on the secret: they are private to the key's owner (PARAMETERS §6).
     pub fn close<'m>(&self, opening: Opening<'m>) -> Result<&'m mut [Complex]> {
         same_length(self.limbs(), opening.limbs)?;
-        decode_in_place(self.plan.roots, opening.coeffs, self.params.scale(0))?;
+        decode_in_place(self.plan.roots, opening.coeffs, self.params.base_scale())?;
         Ok(opening.coeffs)
     }
 }

@@ -5,53 +5,61 @@
 //! zero after them a one; in brv, of L bits, that adds 3 2^(L-1-t) - 2^L. So the quotient of neighbours depends on t
 //! alone, and psi^n = -1: it is -(psi^(2^(L-1-t)))^3.
 
-use super::{limb, rom};
+use super::rom;
 use crate::{
     error::{Error, Result},
     modular::Modulus,
 };
 
-/// Where the twiddle factors of one ring degree come from.
-#[derive(Clone, Copy, Debug)]
-pub enum Twiddles<'t> {
-    /// Memory that [`rom::fill`] wrote, 2n words a modulus; in flash, perhaps.
-    Table(&'t [u32]),
-    /// Nowhere: they are computed.
-    Computed,
+/// Where the twiddle factors of one ring degree come from: a table as [`rom::fill`] writes it, or [`Computed`].
+pub trait Twiddles: Copy {
+    /// An error if this is a table, and not one for `moduli` primes at degree n.
+    fn check(self, n: usize, moduli: usize) -> Result<()>;
+    /// [`super::limb::ntt`] of `a`, n words modulo `q`, which is modulus `index` of the table.
+    fn ntt(self, q: Modulus, index: usize, a: &mut [u32]);
+    /// [`super::limb::intt`] likewise.
+    fn intt(self, q: Modulus, index: usize, a: &mut [u32]);
 }
 
-impl Twiddles<'_> {
-    /// An error if there is a table, and not one for `moduli` primes at degree n.
-    pub fn check(self, n: usize, moduli: usize) -> Result<()> {
-        let expected = rom::words(n, moduli);
-        match self {
-            Self::Table(words) if words.len() != expected => Err(Error::Length { expected, actual: words.len() }),
-            _ => Ok(()),
-        }
+impl Twiddles for &[u32] {
+    fn check(self, n: usize, moduli: usize) -> Result<()> {
+        let (expected, actual) = (rom::words(n, moduli), self.len());
+        if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
     }
 
-    /// [`limb::ntt`] of `a`, n words modulo `q`, which is modulus `index` of the table.
-    pub fn ntt(self, q: Modulus, index: usize, a: &mut [u32]) {
-        match self.part(2 * index, a.len()) {
-            Some(w) => limb::ntt(q, w, a),
-            None => ntt(q, a),
-        }
+    fn ntt(self, q: Modulus, index: usize, a: &mut [u32]) {
+        let table = part(self, 2 * index, a.len());
+        ntt(q, a, |start| table.iter().copied().skip(start));
     }
 
-    /// [`limb::intt`] likewise.
-    pub fn intt(self, q: Modulus, index: usize, a: &mut [u32]) {
-        match self.part(2 * index + 1, a.len()) {
-            Some(w) => limb::intt(q, w, a),
-            None => intt(q, a),
-        }
+    fn intt(self, q: Modulus, index: usize, a: &mut [u32]) {
+        let table = part(self, 2 * index + 1, a.len());
+        intt(q, a, |start| table.iter().copied().skip(start));
+    }
+}
+
+/// The n words after the first `index` n of the table.
+fn part(table: &[u32], index: usize, n: usize) -> &[u32] {
+    table.chunks_exact(n.max(1)).nth(index).unwrap_or(&[])
+}
+
+/// No table: the factors are computed in each transform.
+#[derive(Clone, Copy, Debug)]
+pub struct Computed;
+
+impl Twiddles for Computed {
+    fn check(self, _: usize, _: usize) -> Result<()> {
+        Ok(())
     }
 
-    /// The n words after the first `index` n of the table.
-    fn part(&self, index: usize, n: usize) -> Option<&[u32]> {
-        match self {
-            Self::Table(words) => words.get(index * n..)?.get(..n),
-            Self::Computed => None,
-        }
+    fn ntt(self, q: Modulus, _: usize, a: &mut [u32]) {
+        let walk = Walk::new(q, a.len(), rom::root(a.len(), q));
+        ntt(q, a, |start| walk.from(q, start));
+    }
+
+    fn intt(self, q: Modulus, _: usize, a: &mut [u32]) {
+        let walk = Walk::new(q, a.len(), q.inv(rom::root(a.len(), q)));
+        intt(q, a, |start| walk.from(q, start));
     }
 }
 
@@ -86,50 +94,43 @@ impl Walk {
     }
 }
 
-/// [`limb::ntt`] without a table.
-fn ntt(q: Modulus, a: &mut [u32]) {
-    let n = a.len();
-    let walk = Walk::new(q, n, rom::root(n, q));
-    for x in a.iter_mut() {
-        *x = q.to_mont(*x);
-    }
-    let (mut blocks, mut half) = (1, n / 2);
-    while half > 0 {
-        for (block, w) in a.chunks_exact_mut(2 * half).zip(walk.from(q, blocks)) {
-            let (lo, hi) = block.split_at_mut(half);
+/// [`super::limb::ntt`]; `from(i)` are the entries of the table from i on.
+fn ntt<I: Iterator<Item = u32>>(q: Modulus, a: &mut [u32], from: impl Fn(usize) -> I) {
+    a.iter_mut().for_each(|x| *x = q.to_mont(*x));
+    let (mut blocks, mut length) = (1, a.len());
+    while length > 1 {
+        for (block, w) in a.chunks_exact_mut(length).zip(from(blocks)) {
+            let (lo, hi) = block.split_at_mut(block.len() / 2);
             for (x, y) in lo.iter_mut().zip(hi) {
                 let (u, v) = (*x, q.mul(*y, w));
                 (*x, *y) = (q.add(u, v), q.sub(u, v));
             }
         }
-        (blocks, half) = (2 * blocks, half / 2);
+        (blocks, length) = (2 * blocks, length / 2);
     }
 }
 
-/// [`limb::intt`] without a table.
-fn intt(q: Modulus, a: &mut [u32]) {
+/// [`super::limb::intt`]; `from(i)` are the entries of the table from i on.
+fn intt<I: Iterator<Item = u32>>(q: Modulus, a: &mut [u32], from: impl Fn(usize) -> I) {
     let n = a.len();
-    let walk = Walk::new(q, n, q.inv(rom::root(n, q)));
-    let (mut blocks, mut half) = (n / 2, 1);
+    let (mut blocks, mut length) = (n / 2, 2);
     while blocks > 0 {
-        for (block, w) in a.chunks_exact_mut(2 * half).zip(walk.from(q, blocks)) {
-            let (lo, hi) = block.split_at_mut(half);
+        for (block, w) in a.chunks_exact_mut(length.max(2)).zip(from(blocks)) {
+            let (lo, hi) = block.split_at_mut(block.len() / 2);
             for (x, y) in lo.iter_mut().zip(hi) {
                 let (u, v) = (*x, *y);
                 (*x, *y) = (q.add(u, v), q.mul(q.sub(u, v), w));
             }
         }
-        (blocks, half) = (blocks / 2, 2 * half);
+        (blocks, length) = (blocks / 2, 2 * length);
     }
     let n_inv = q.inv(n as u32);
-    for x in a.iter_mut() {
-        *x = q.mul(*x, n_inv);
-    }
+    a.iter_mut().for_each(|x| *x = q.mul(*x, n_inv));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Twiddles, rom};
+    use super::{Computed, Twiddles, rom};
     use crate::{Error, modular::Modulus, ring::limb};
     use std::{vec, vec::Vec};
 
@@ -143,13 +144,13 @@ mod tests {
             for (i, q) in moduli.into_iter().enumerate() {
                 let mut want: Vec<u32> = (0..n as u32).map(|k| q.reduce(k.wrapping_mul(2654435761) ^ 7)).collect();
                 let (mut stored, mut computed) = (want.clone(), want.clone());
-                Twiddles::Table(&table).ntt(q, i, &mut stored);
-                Twiddles::Computed.ntt(q, i, &mut computed);
+                (&table[..]).ntt(q, i, &mut stored);
+                Computed.ntt(q, i, &mut computed);
                 let input = want.clone();
                 limb::ntt(q, &table[2 * i * n..], &mut want);
                 assert!(want == stored && want == computed, "degree {n}, modulus {}", q.q());
-                Twiddles::Table(&table).intt(q, i, &mut stored);
-                Twiddles::Computed.intt(q, i, &mut computed);
+                (&table[..]).intt(q, i, &mut stored);
+                Computed.intt(q, i, &mut computed);
                 assert!(input == stored && input == computed, "degree {n}, modulus {}", q.q());
             }
         }
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_table_of_another_length_is_an_error() {
-        assert_eq!(Twiddles::Table(&[0; 60]).check(16, 2), Err(Error::Length { expected: 64, actual: 60 }));
-        assert_eq!(Twiddles::Computed.check(16, 2), Ok(()));
+        assert_eq!((&[0; 60][..]).check(16, 2), Err(Error::Length { expected: 64, actual: 60 }));
+        assert_eq!(Computed.check(16, 2), Ok(()));
     }
 }
