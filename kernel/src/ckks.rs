@@ -17,6 +17,8 @@ pub mod keys;
 pub mod noise;
 #[cfg(feature = "alloc")]
 pub mod raise;
+#[cfg(feature = "alloc")]
+pub mod ring_switch;
 
 #[cfg(feature = "alloc")]
 pub use eval::{Ckks, Plaintext, Wide};

@@ -85,6 +85,14 @@ impl<B: Backend> SecretKey<B> {
         Self::upload(be, basis, scratch)
     }
 
+    /// The secret of a ring of degree m, as an element of this larger one: s(X^(n/m)) over `basis`; `scratch` likewise.
+    pub fn expand_small(be: &mut B, seed: &SecretSeed, m: usize, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
+        let apart = scratch.len().checked_div(m).unwrap_or(0).max(1);
+        scratch.fill(0);
+        scratch.iter_mut().step_by(apart).zip(seed.trits()).for_each(|(x, s)| *x = s);
+        Self::upload(be, basis, scratch)
+    }
+
     fn upload(be: &mut B, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
         let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
         let s = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|s| s.ntt(be));
