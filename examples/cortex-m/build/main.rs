@@ -10,6 +10,9 @@ use std::{env, fmt::Write, fs, path::PathBuf};
 
 mod model;
 
+/// The programs that print: the logger is linked whether it is used or not.
+const LOGGING: [&str; 5] = ["c12", "c12_stored", "c12_computed", "c13", "refusals"];
+
 fn main() {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut text = String::new();
@@ -20,6 +23,9 @@ fn main() {
     fs::write(out.join("constants.rs"), text).expect("OUT_DIR can be written");
     fs::write(out.join("memory.x"), include_bytes!("../memory.x")).expect("OUT_DIR can be written");
     println!("cargo::rustc-link-search={}", out.display());
+    for program in LOGGING {
+        println!("cargo::rustc-link-arg-bin={program}=-Tdefmt.x");
+    }
     println!("cargo::rerun-if-changed=memory.x");
     println!("cargo::rerun-if-changed=build");
 }
