@@ -17,7 +17,7 @@ use polyformer::{
         encrypted::{Agreement, batches, wants},
     },
     files::{Body, Header, KeyId},
-    host::{Choice, Device, Host, Job},
+    host::{Device, Host, Job},
     keygen::Want,
     model::Pretrained,
     random,
