@@ -65,6 +65,7 @@ fn bootstrapping_gives_the_words_of_the_scalar_backend_and_reads_nothing_back() 
         let actual = words(&chain.params, be, before, |be| counts = (be.downloads(), be.dispatches()));
         assert!(actual == expected, "{}", gpu.arithmetic().name());
         assert_eq!(counts.0, first, "words came back on the way");
+        println!("{}: {} dispatches", gpu.arithmetic().name(), counts.1 - dispatches);
         assert!(counts.1 > dispatches + 1000, "the work was not recorded: {counts:?}, {dispatches}");
     }
 }
