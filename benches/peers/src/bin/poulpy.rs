@@ -166,6 +166,24 @@ fn main() -> Result<()> {
         || seconds(|| Ok(module.ckks_encode_slots_host_into(&mut plain, &values, &zeros, &mut scratch.borrow())?)),
     )?;
     println!("{}", encode.row("encode", 1e-3));
+    let by_plain = Duel::fight(
+        ROUNDS,
+        BUDGET,
+        || {
+            seconds(|| {
+                let p = us.ckks.encode(&values, level)?;
+                let w = us.ckks.mul_plain(&x, &p)?;
+                Ok(us.ckks.rescale(w)?)
+            })
+        },
+        || {
+            seconds(|| {
+                module.ckks_encode_slots_host_into(&mut plain, &values, &zeros, &mut scratch.borrow())?;
+                Ok(module.ckks_mul_pt_vec_into(&mut product, &a, &plain, &mut scratch.borrow())?)
+            })
+        },
+    )?;
+    println!("{}", by_plain.row("encode, multiply, rescale", 1e-3));
     let multiply = Duel::fight(
         ROUNDS,
         BUDGET,
