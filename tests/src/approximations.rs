@@ -14,7 +14,10 @@ use kernel::{
     },
     plain::{Plain, PlainVec},
 };
-use std::sync::OnceLock;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock},
+};
 
 /// Approximations of functions, with ranges that models meet and some that they do not.
 fn functions() -> &'static [Approximation] {
@@ -180,6 +183,20 @@ fn anywhere(which: usize, x: f64) {
     }
 }
 
+/// PowerSoftmax of a form for rows of a length; each is made once.
+fn softmax(form: u8, epsilon: f64, length: usize) -> &'static PowerSoftmax {
+    type Made = BTreeMap<(u8, u64, usize), &'static PowerSoftmax>;
+    static MADE: Mutex<Made> = Mutex::new(BTreeMap::new());
+    let l = length as f64;
+    let new = || match form {
+        0 => PowerSoftmax::lipschitz(2, epsilon, l, 1e-3),
+        1 => PowerSoftmax::length_agnostic(2, length, epsilon, 1.0, 1e-3),
+        _ => PowerSoftmax::plain(2, (1.0, l.max(1.5)), 1e-3),
+    };
+    let mut made = MADE.lock().unwrap();
+    made.entry((form, epsilon.to_bits(), length)).or_insert_with(|| Box::leak(Box::new(new().unwrap())))
+}
+
 /// One row of PowerSoftmax: any length, ε down to 1e-9, equal scores, one-hot rows, zeros, and scores from the bytes.
 pub fn row(data: &[u8]) {
     let mut bytes = data.iter().copied();
@@ -197,13 +214,7 @@ pub fn row(data: &[u8]) {
             _ => 1e-3 * inside((-1.0, 1.0), word(&mut bytes)),
         })
         .collect();
-    let l = length as f64;
-    let how = match form % 3 {
-        0 => PowerSoftmax::lipschitz(2, epsilon, l, 1e-3),
-        1 => PowerSoftmax::length_agnostic(2, length, epsilon, 1.0, 1e-3),
-        _ => PowerSoftmax::plain(2, (1.0, l.max(1.5)), 1e-3),
-    }
-    .unwrap();
+    let how = softmax(form % 3, epsilon, length);
     let mut want = x.clone();
     how.define(&mut want);
     let sum: f64 = x.iter().map(|x| x.powi(4)).sum();
@@ -211,13 +222,13 @@ pub fn row(data: &[u8]) {
     let rows = Rows::new(length, 1).unwrap();
     let mut single = [x.iter().map(|x| *x as f32).collect::<Vec<_>>()];
     let mut xs = [std::mem::take(&mut x)];
-    power_softmax(&mut PlainVec::<f64>::with_slots(length), &how, &mut xs, &rows).unwrap();
+    power_softmax(&mut PlainVec::<f64>::with_slots(length), how, &mut xs, &rows).unwrap();
     for (y, want) in xs[0].iter().zip(&want) {
         assert!(y.is_finite());
         assert!(!in_range || (y - want).abs() <= how.error() * want + 1e-9, "{how:?}: {y} {want}");
     }
     let mut ev = PlainVec::<f32>::with_slots(length);
-    power_softmax(&mut ev, &how, &mut single, &rows).unwrap();
+    power_softmax(&mut ev, how, &mut single, &rows).unwrap();
     // f32 resolves sums down to about 1e-7 of their largest value
     let resolved = in_range && epsilon >= 1e-3;
     for (y, want) in single[0].iter().zip(&want) {

@@ -1,0 +1,31 @@
+//! Any bytes are a model's config, rows of scores or a question, or an error of one line; never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use polyformer::{
+    compare::Scores,
+    model::{Config, Pretrained},
+};
+use std::sync::LazyLock;
+
+static MODEL: LazyLock<Pretrained> = LazyLock::new(|| Pretrained::embedded().unwrap());
+
+fn one_line<T>(result: Result<T, impl std::fmt::Display>) -> Option<T> {
+    result.map_err(|e| assert!(!e.to_string().trim_end().contains('\n'), "{e}")).ok()
+}
+
+fuzz_target!(|data: &[u8]| {
+    if let Some(config) = one_line(Config::parse(data)) {
+        one_line(config.range());
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    one_line(Scores::parse(text, 1024));
+    let most = MODEL.text.max_tokens();
+    if let Some(ids) = one_line(MODEL.text.tokens(text)) {
+        assert!((1..=most).contains(&ids.len()));
+        assert_eq!(MODEL.text.embed(&ids).len(), ids.len() * MODEL.model.width);
+    }
+    if let Some(ids) = one_line(MODEL.text.truncated(text)) {
+        assert!(ids.len() <= most);
+    }
+});
