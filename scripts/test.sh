@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every test of the repository, as CI runs them: format, lints, documentation, the test suite, a short fuzz of each
-# target, and the kernel for a bare-metal target. Stops at the first failure with a non-zero status.
-#   usage: scripts/test.sh [STEP ...]      STEP: format lints docs tests fuzz metal; all of them by default
+# target, the kernel for bare-metal targets, and the programs for a microcontroller under an emulator. Stops at the first
+# failure with a non-zero status.
+#   usage: scripts/test.sh [STEP ...]      STEP: format lints docs tests fuzz metal device; all of them by default
 #   FUZZ_SECONDS (10) is the time given to each fuzz target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +10,7 @@ cd "$(dirname "$0")/.."
 format() {
     cargo fmt --all --check
     cargo fmt --manifest-path fuzz/Cargo.toml --check
+    cargo fmt --manifest-path examples/cortex-m/Cargo.toml --check
 }
 
 lints() {
@@ -42,12 +44,16 @@ metal() {
     scripts/bare-metal.sh
 }
 
+device() {
+    scripts/cortex-m.sh
+}
+
 steps=("${@:-format}")
-[ $# -gt 0 ] || steps=(format lints docs tests fuzz metal)
+[ $# -gt 0 ] || steps=(format lints docs tests fuzz metal device)
 current="start"
 trap 'status=$?; [ $status -eq 0 ] || echo "FAILED: $current" >&2' EXIT
 for current in "${steps[@]}"; do
-    case $current in format | lints | docs | tests | fuzz | metal) ;; *) echo "no step $current" >&2; exit 2 ;; esac
+    case $current in format | lints | docs | tests | fuzz | metal | device) ;; *) echo "no step $current" >&2; exit 2 ;; esac
     echo "== $current"
     began=$SECONDS
     "$current"

@@ -4,6 +4,7 @@ use crate::{
     Error, Result,
     files::{Body, Header, Sealed, View, public_basis},
     host::{Device, Host, Job},
+    private::Private,
     random,
     secret::Secret,
     wire::expand,
@@ -132,12 +133,11 @@ impl Job for Encrypt<'_> {
 
 /// Decrypts a ciphertext file, whose key was compared with `secret`'s, to its values.
 ///
-/// They carry noise that depends on the secret: they are private to the key's owner. `step` is called after each
-/// ciphertext.
-pub fn decrypt(host: &Host, on: Device, secret: &Secret, view: &View<'_>, step: &dyn Fn()) -> Result<Vec<f64>> {
+/// `step` is called after each ciphertext.
+pub fn decrypt(host: &Host, on: Device, secret: &Secret, view: &View<'_>, step: &dyn Fn()) -> Result<Private> {
     match view.header.body {
         Body::Ciphertext(sealed) => decrypt_words(host, on, secret, &[view.words(0), view.words(1)], sealed, step),
-        _ => Ok(Vec::new()),
+        _ => Ok(Private::new(Vec::new())),
     }
 }
 
@@ -149,7 +149,7 @@ pub fn decrypt_words(
     words: &[&[u32]],
     sealed: Sealed,
     step: &dyn Fn(),
-) -> Result<Vec<f64>> {
+) -> Result<Private> {
     let expected = sealed.count as usize * host.params().q(sealed.level).len() * host.params().n();
     for tensor in 0..1 + sealed.seed.is_none() as usize {
         let actual = words.get(tensor).map_or(0, |w| w.len());
@@ -169,9 +169,9 @@ struct Decrypt<'a> {
 }
 
 impl Job for Decrypt<'_> {
-    type Output = Vec<f64>;
+    type Output = Private;
 
-    fn run<B: Backend>(self, mut be: B) -> Result<Vec<f64>> {
+    fn run<B: Backend>(self, mut be: B) -> Result<Private> {
         let (params, level) = (self.host.params(), self.sealed.level);
         let (n, q, base) = (params.n(), params.q(level), params.base());
         let roots = roots(params);
@@ -179,7 +179,7 @@ impl Job for Decrypt<'_> {
         let mut words = vec![0; base.len() * n];
         let sk = SecretKey::expand(&mut be, &self.secret.seed, base, &mut coeffs)?;
         let shape = Shape { count: 1, basis: base, cols: n as u32 };
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(self.sealed.count as usize * params.slots()); // never moved, so wiped whole
         for item in 0..self.sealed.count as usize {
             let at = (item * q.len() + q.row(base.start as usize)) * n; // the base rows are adjacent
             let stored = |tensor: usize| &self.words[tensor][at..][..base.len() * n];
@@ -197,8 +197,9 @@ impl Job for Decrypt<'_> {
         }
         words[..].zeroize();
         coeffs[..].zeroize();
+        z.iter_mut().for_each(|z| *z = Complex::default());
         sk.wipe(&mut be)?;
-        Ok(values)
+        Ok(Private::new(values))
     }
 }
 

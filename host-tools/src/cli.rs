@@ -1,6 +1,7 @@
 //! The command line: one module a command, one line an error, exit code 2.
 
 mod bench;
+mod calibrate;
 mod common;
 mod compare;
 mod decrypt;
@@ -11,6 +12,7 @@ mod eval;
 mod infer;
 mod inspect;
 mod keygen;
+mod pack;
 mod params;
 mod plan;
 mod serve;
@@ -33,7 +35,8 @@ Examples, in the order of a first visit:
   polyformer decrypt x.safetensors --key keys/secret.safetensors
   polyformer bench --preset L14
 
-Errors are one line on stderr, `error: FILE: what is wrong`, and exit code 2; nothing is left half-written.";
+Errors are one line on stderr, `error: FILE: what is wrong`, and exit code 2; nothing is left half-written, by Ctrl-C
+neither.";
 
 /// Private transformer inference: the client encrypts, the server that learns nothing computes, the client decrypts.
 #[derive(Parser)]
@@ -53,8 +56,10 @@ enum Command {
     Decrypt(decrypt::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
+    Calibrate(calibrate::Args),
     Devices(devices::Args),
     Compare(compare::Args),
+    Pack(pack::Args),
     Plan(plan::Args),
     Eval(eval::Args),
     /// Print a completion script for a shell.
@@ -68,6 +73,11 @@ enum Command {
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
+    // without a handler, Ctrl-C leaves a half-written temporary file behind, and nothing else
+    let _ = ctrlc::set_handler(|| {
+        crate::files::abandon();
+        std::process::exit(130);
+    });
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error)
@@ -100,8 +110,10 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Decrypt(args) => decrypt::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
+        Command::Calibrate(args) => calibrate::run(&args, out),
         Command::Devices(args) => devices::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
+        Command::Pack(args) => pack::run(&args, out),
         Command::Plan(args) => plan::run(&args, out),
         Command::Eval(args) => eval::run(&args, out),
         Command::Completions { shell } => {

@@ -4,16 +4,18 @@
 mod fault;
 mod header;
 mod map;
+mod packed;
 mod view;
 mod write;
 
 pub use fault::{Fault, Result};
-pub use header::{Body, Header, KeyId, Sealed, VERSION, hex, public_basis};
+pub use header::{Body, Expected, Header, KeyId, Of, Sealed, VERSION, hex, public_basis};
 pub use map::Mapped;
+pub use packed::{Map, Sizes, Weights};
 pub use view::{MAX_HEADER, View};
-pub use write::{Access, atomically, write};
+pub use write::{Access, abandon, atomically, write};
 
-use header::{Expected, Fields};
+use header::Fields;
 use std::{fmt, str::FromStr};
 
 /// The kinds of file.
@@ -33,11 +35,13 @@ pub enum Kind {
     RaiseKey,
     /// Encrypted values.
     Ciphertext,
+    /// A packed model.
+    Model,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Params,
         Kind::SecretKey,
         Kind::PublicKey,
@@ -45,9 +49,10 @@ impl Kind {
         Kind::GaloisKey,
         Kind::RaiseKey,
         Kind::Ciphertext,
+        Kind::Model,
     ];
     /// Their names.
-    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key, raise-key or ciphertext";
+    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key, raise-key, ciphertext or model";
 }
 
 impl fmt::Display for Kind {
@@ -60,6 +65,7 @@ impl fmt::Display for Kind {
             Kind::GaloisKey => "galois-key",
             Kind::RaiseKey => "raise-key",
             Kind::Ciphertext => "ciphertext",
+            Kind::Model => "model",
         })
     }
 }
@@ -76,7 +82,8 @@ impl FromStr for Kind {
 fn digest(fields: &Fields, tensors: &[Expected], data: &[&[u8]]) -> blake3::Hash {
     let mut h = blake3::Hasher::new();
     h.update(b"polyformer file 1\0");
-    for text in fields.iter().flat_map(|(key, value)| [key.as_str(), value]).chain(tensors.iter().map(|t| t.name)) {
+    for text in fields.iter().flat_map(|(key, value)| [key.as_str(), value]).chain(tensors.iter().map(|t| &t.name[..]))
+    {
         h.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
     for data in data {

@@ -239,7 +239,7 @@ fn draw<B: Backend>(
             words.resize(size(basis), 0);
             return Ok(be.download(&pk.pair[0], words)?);
         }
-        Body::Params | Body::SecretKey | Body::Ciphertext(_) => return Ok(()),
+        Body::Params | Body::SecretKey | Body::Ciphertext(_) | Body::Model { .. } => return Ok(()),
     };
     let digit_words = size(key_basis(params, level));
     words.resize(key_digits(params, level) * digit_words, 0);

@@ -14,10 +14,12 @@ pub mod keygen;
 pub mod model;
 pub mod numbers;
 pub mod plan;
+pub mod private;
 pub mod random;
 pub mod secret;
 pub mod session;
 pub mod spec;
+pub mod speed;
 pub mod wire;
 
 pub use error::{Error, Result};

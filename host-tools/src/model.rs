@@ -1,33 +1,45 @@
-//! A trained model as `host-tools/train/FORM.md` states it, from a folder or from the program itself: [`Text`] is the
+//! A trained model as `host-tools/train/FORM.md` states it, from a folder, from a packed file or from the program itself: [`Text`] is the
 //! client's part of it, [`nn::Model`] the server's, [`Exact`] the twin that it is compared with.
 
 mod config;
 mod exact;
+mod pack;
+mod packed;
 mod text;
 mod weights;
 
 pub use config::Config;
 pub use exact::Exact;
+pub use pack::{Choice, Line, Report, pack};
+pub use packed::Share;
 pub use text::{Text, probabilities, top};
 
 use crate::{
     error::{In, Result},
-    files::{self, Fault},
+    files::{self, Fault, Mapped, View},
+    spec::SpecBuf,
 };
 use kernel::nn;
-use std::path::Path;
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 use weights::Weights;
 
-/// Everything that a model folder holds.
+/// A model that can be asked.
 pub struct Pretrained {
-    /// Shape, labels, polynomials, ranges.
-    pub config: Config,
+    /// Its name.
+    pub name: String,
     /// What turns text into numbers and numbers into labels.
     pub text: Text,
     /// The polynomial form.
     pub model: nn::Model,
     /// The embeddings and layers of the twin, if it is there.
     pub exact: Option<Exact>,
+    /// The parameter set that it was packed for; any that bootstraps, if it is not packed.
+    pub spec: Option<SpecBuf>,
+    /// How many questions share a ciphertext, by their length; as many as fit where nothing is said.
+    pub layouts: Vec<Share>,
 }
 
 /// The model in the program: 77 intents of a bank's customers, see its card.
@@ -41,30 +53,67 @@ mod banking77 {
 impl Pretrained {
     /// The model in the program.
     pub fn embedded() -> Result<Self> {
-        use banking77::{CONFIG, EXACT, POLY, TOKENIZER};
-        let place = Path::new("embedded model banking77");
-        let config = Config::parse(CONFIG).in_file(place)?;
-        Self::assemble(config, POLY, Some(EXACT), TOKENIZER).in_file(place)
+        Checkpoint::embedded()?.assemble()
     }
 
-    /// The model in a folder, as `polyformer_train` exports it.
+    /// The model in a folder, as `polyformer_train` exports it, or in a file, as `polyformer pack` writes it.
+    pub fn read(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Checkpoint::read(path)?.assemble();
+        }
+        let mapped = Mapped::open(path).in_file(path)?;
+        View::parse(mapped.bytes()).and_then(|view| packed::read(&view)).in_file(path)
+    }
+
+    /// Rows that a question of this many tokens takes, and how many such questions share a ciphertext of `slots`.
+    pub fn share(&self, tokens: usize, slots: usize) -> Share {
+        let rows = tokens.next_power_of_two().max(4);
+        let fit = (slots / (rows * self.model.width)).max(1);
+        let chosen = self.layouts.iter().find(|l| l.rows == rows).map_or(fit, |l| l.questions);
+        Share { rows, questions: chosen.clamp(1, fit) }
+    }
+}
+
+/// A trained model as the files of its folder.
+pub struct Checkpoint {
+    place: PathBuf,
+    config: Config,
+    poly: Cow<'static, [u8]>,
+    exact: Option<Cow<'static, [u8]>>,
+    tokenizer: Cow<'static, [u8]>,
+}
+
+impl Checkpoint {
+    /// The model in the program.
+    pub fn embedded() -> Result<Self> {
+        use banking77::{CONFIG, EXACT, POLY, TOKENIZER};
+        let place = PathBuf::from("embedded model banking77");
+        let config = Config::parse(CONFIG).in_file(&place)?;
+        Ok(Self { place, config, poly: POLY.into(), exact: Some(EXACT.into()), tokenizer: TOKENIZER.into() })
+    }
+
+    /// The model in a folder.
     pub fn read(folder: &Path) -> Result<Self> {
         let read = |name: &str| {
             let path = folder.join(name);
-            std::fs::read(&path).in_file(&path)
+            std::fs::read(&path).in_file(&path).map(Cow::from)
         };
         let config = Config::parse(&read("config.json")?).in_file(&folder.join("config.json"))?;
         let poly = read(&config.files.poly)?;
         let exact = config.files.exact.as_deref().filter(|name| folder.join(name).exists()).map(read).transpose()?;
-        Self::assemble(config, &poly, exact.as_deref(), &read("tokenizer.json")?).in_file(folder)
+        Ok(Self { place: folder.into(), poly, exact, tokenizer: read("tokenizer.json")?, config })
     }
 
-    fn assemble(config: Config, poly: &[u8], exact: Option<&[u8]>, tokenizer: &[u8]) -> files::Result<Self> {
-        let weights = Weights::parse(poly)?;
-        let text = Text::new(&config, &weights, tokenizer)?;
-        let model = polynomial(&config, &weights)?;
-        let exact = exact.map(|bytes| Exact::new(&config, &Weights::parse(bytes)?)).transpose()?;
-        Ok(Self { config, text, model, exact })
+    fn assemble(&self) -> Result<Pretrained> {
+        self.parts().in_file(&self.place)
+    }
+
+    fn parts(&self) -> files::Result<Pretrained> {
+        let (config, weights) = (&self.config, Weights::parse(&self.poly)?);
+        let text = Text::new(config, &weights, &self.tokenizer)?;
+        let model = polynomial(config, &weights)?;
+        let exact = self.exact.as_ref().map(|bytes| Exact::new(config, &Weights::parse(bytes)?)).transpose()?;
+        Ok(Pretrained { name: config.name.clone(), text, model, exact, spec: None, layouts: Vec::new() })
     }
 }
 
@@ -89,7 +138,7 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
             norm_feed_forward: norm(&p.norm_feed_forward)?,
             up: map("feed_forward.up", hidden, width)?,
             activation: p.activation.quadratic()?,
-            down: map("feed_forward.down", width, hidden)?,
+            down: Some(map("feed_forward.down", width, hidden)?),
         });
     }
     let classifier = weights.map("classifier", config.shape.classes, width)?;
@@ -137,6 +186,7 @@ mod tests {
         let error = |text: &str| m.text.tokens(text).unwrap_err().to_string();
         assert_eq!(error("  "), "text: no words in it");
         assert_eq!(error(&"card ".repeat(65)), "text: 65 tokens, the model takes 64");
-        assert!(m.text.tokens("☃ 卡").is_ok());
+        assert_eq!(error("☃ 卡"), "text: 2 tokens, the model knows 0 of them");
+        assert_eq!(m.text.unknown(&m.text.tokens("my ☃ card").unwrap()), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! A dry run without keys: what a circuit costs on a parameter set, where it bootstraps, what it needs in keys and
 //! memory, and how large its values get. Levels and costs come from the tracer, values from f64, both in one run.
 
-use crate::{Error, Result};
+use crate::{Error, Result, speed::Speed};
 use kernel::{
     Result as KernelResult,
     bootstrap::{Bootstrapper, Order},
@@ -13,9 +13,9 @@ use kernel::{
     pair::{Pair, Step},
     params::Params,
     plain::PlainVec,
-    trace::{Cost, Leveled, Trace},
+    trace::{Leveled, Trace},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{cell::RefCell, rc::Rc};
 
 /// One step of a circuit: an operation that makes or changes a vector.
@@ -62,17 +62,6 @@ pub struct Ledger {
     pub steps: Vec<Row>,
 }
 
-/// The figures that `polyformer bench --json` prints, as far as a prediction needs them.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Figure {
-    /// The operation.
-    pub op: String,
-    /// Primes of Q where it was measured.
-    pub limbs: usize,
-    /// Seconds.
-    pub seconds: f64,
-}
-
 type Lockstep<W> = Pair<Trace, PlainVec<f64>, W>;
 type Values = (Leveled, Vec<f64>);
 
@@ -114,14 +103,15 @@ pub fn plan(
     entry: &Entry,
     params: &Params,
     inputs: &[Vec<f64>],
-    figures: &[Figure],
+    speed: Option<&Speed>,
 ) -> Result<(Ledger, Vec<Vec<f64>>)> {
     let slots = params.slots();
     let (nodes, depth) = graph(entry, slots)?;
     let (placement, late, top) = placed(&nodes, depth, params)?;
     let mut trace = Trace::new(slots, None);
     if placement.bootstraps() > 0 {
-        let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst, 1.0)?;
+        let mut before = Trace::new(slots, None); // its matrices are encoded once
+        let bootstrapper = Bootstrapper::new(&mut before, params, slots, Order::SlotsToCoeffsFirst, 1.0)?;
         trace.bootstrap_with(bootstrapper);
     }
     let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
@@ -153,7 +143,7 @@ pub fn plan(
         results.push(deep.output(x)?.1);
     }
     let trace = &deep.inner.left;
-    let (cost, demand) = (trace.cost(), trace.demand().clone());
+    let (cost, demand, seconds) = (trace.cost(), trace.demand().clone(), speed.map(|s| s.seconds(trace.work())));
     drop(deep);
     let n = params.n() as u64;
     let key = |level: u8| {
@@ -174,23 +164,8 @@ pub fn plan(
         rotations: demand.rotations.keys().copied().collect(),
         key_bytes,
         peak_bytes: key_bytes + cost.peak as u64 * vector,
-        seconds: seconds(&cost, figures, mean_limbs(&steps, params)),
+        seconds,
         steps,
     };
     Ok((ledger, results))
-}
-
-/// Primes of Q at the mean level of the products.
-fn mean_limbs(steps: &[Row], params: &Params) -> f64 {
-    let products = steps.iter().filter(|s| s.op == "rescale");
-    let (sum, count) = products.fold((0, 0), |(sum, count), s| (sum + params.q(s.level_before).len(), count + 1));
-    sum as f64 / count.max(1) as f64
-}
-
-/// Key switches, plaintext products and rescales at their measured speed, in proportion to the limbs.
-fn seconds(cost: &Cost, figures: &[Figure], limbs: f64) -> Option<f64> {
-    let one = |op: &str| figures.iter().find(|f| f.op == op).map(|f| f.seconds * limbs / f.limbs.max(1) as f64);
-    let (switch, plain, rescale) = (one("key_switch")?, one("mul_plain")?, one("rescale")?);
-    let (plains, rescales) = (cost.mul_plain + cost.mul_const + 2 * cost.mul, cost.rescale);
-    Some(cost.key_switch as f64 * switch + plains as f64 * plain + rescales as f64 * rescale)
 }

@@ -2,23 +2,29 @@
 //! What passes between them is ciphertexts and the [`Plan`], which both derive from the number of tokens.
 
 mod client;
+mod clock;
 mod server;
 mod watch;
 
-pub use client::{Answers, Client};
-pub use server::{Server, load_keys};
+pub use client::Client;
+pub use clock::Clocked;
+pub use server::{Executed, Server, load_keys};
 pub use watch::Watched;
 
-use crate::Result;
+use crate::{Result, keygen::Want};
 use kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order},
+    ckks::{
+        keys::{key_basis, key_digits},
+        raise::dense_basis,
+    },
     nn::{
         Model, forward,
         packed::{Layout, Packed},
     },
     params::Params,
-    trace::{Cost, Demand, Trace},
+    trace::{Cost, Demand, Tally, Trace},
 };
 
 /// How a model's values are bootstrapped: they are real.
@@ -33,6 +39,10 @@ pub struct Plan {
     pub demand: Demand,
     /// What it costs.
     pub cost: Cost,
+    /// The backend's work, from question to answer.
+    pub work: Tally,
+    /// The backend's work once, before the first question.
+    pub preparation: Tally,
     /// The level of the answer.
     pub level: u8,
 }
@@ -41,13 +51,27 @@ impl Plan {
     /// For questions of these numbers of tokens.
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;
-        let mut trace = Trace::new(params.slots(), None);
-        let bootstrapper = Bootstrapper::new(&mut trace, params, layout.period(), ORDER, model.range)?;
-        trace.bootstrap_with(bootstrapper);
+        let (mut trace, mut before) = (Trace::new(params.slots(), None), Trace::new(params.slots(), None));
+        trace.bootstrap_with(Bootstrapper::new(&mut before, params, layout.period(), ORDER, model.range)?);
         let x = trace.input(params.top());
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
-        Ok(Self { layout, demand: trace.demand().clone(), cost: trace.cost(), level })
+        let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
+        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level })
+    }
+}
+
+impl Plan {
+    /// The evaluation keys that it takes: files, and bytes of them.
+    pub fn key_files(&self, params: &Params) -> (usize, u64) {
+        let row = 4 * params.n() as u64;
+        let wants = Want::all(params, &self.demand, self.cost.bootstrap > 0);
+        let rows = |want: &Want| match *want {
+            Want::Relin(level) | Want::Galois(_, level) => key_digits(params, level) * key_basis(params, level).len(),
+            Want::Raise => 2 * params.base().len() + dense_basis(params).len(),
+            Want::Public => 0, // the server needs none
+        };
+        (wants.len(), wants.iter().map(|want| rows(want) as u64 * row).sum())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Result,
+    error::In,
     files::{Body, Header, Sealed, View},
 };
 use kernel::{
@@ -14,6 +15,7 @@ use kernel::{
     poly::Poly,
     ring::{Basis, sample::Seed},
 };
+use std::path::Path;
 
 /// The uniform rows of `basis` that a seed stands for: item i of `count` is stream `stream` + i.
 pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, stream: u64) -> Result<Limbs<B::Buf>> {
@@ -23,8 +25,10 @@ pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, str
     Ok(a)
 }
 
-/// Loads a relinearisation, Galois or ModRaise key into `keys`; a view of another kind changes nothing.
-pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, keys: &mut Keys<B>) -> Result<()> {
+/// Loads a relinearisation, Galois or ModRaise key into `keys`; a view of another kind changes nothing. `of` is the
+/// header of any file of the same client: a key of another one, or one left of an older secret, is an error.
+pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut Keys<B>) -> Result<()> {
+    view.expect_same(of).in_file(Path::new("evaluation key"))?;
     match view.header.body {
         Body::RelinKey { level, seed } => keys.relin = Some(digits(be, view, level, &seed)?),
         Body::GaloisKey { galois, level, seed } => {

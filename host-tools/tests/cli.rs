@@ -8,7 +8,7 @@ use kernel::{
     ckks::{Ckks, keys::Keys},
 };
 use polyformer::{
-    files::{self, Body, Mapped, View},
+    files::{self, Body, Header, Mapped, View},
     host::{Choice, Device, Host, Job},
     secret::Secret,
     wire,
@@ -268,6 +268,7 @@ struct Server {
     eval: PathBuf,
     x: PathBuf,
     y: PathBuf,
+    of: Header,
     params: kernel::params::Params,
 }
 
@@ -278,7 +279,7 @@ impl Job for Server {
         let mut keys = Keys::default();
         for entry in std::fs::read_dir(self.eval).unwrap() {
             let mapped = Mapped::open(&entry.unwrap().path()).unwrap();
-            wire::load_key(&mut be, &View::parse(mapped.bytes()).unwrap(), &mut keys)?;
+            wire::load_key(&mut be, &View::parse(mapped.bytes()).unwrap(), &self.of, &mut keys)?;
         }
         let mapped = Mapped::open(&self.x).unwrap();
         let view = View::parse(mapped.bytes()).unwrap();
@@ -301,22 +302,18 @@ fn a_server_computes_with_keys_and_ciphertexts_from_files() {
     let secret = place.at("keys/secret.safetensors");
     good(&["keygen", "--preset", "L13", "--rotations", "1", "--public", "--out", &keys], "");
     good(&["encrypt", "-", "--key", &secret, "--out", &x], "3 0.5 -2");
-    let params = Secret::read(Path::new(&secret)).unwrap().params;
-    let server = Server { eval: place.at("keys/eval").into(), x: x.into(), y: (&y).into(), params: params.clone() };
-    Host::new(params).run(Device { backend: Choice::Scalar, ..Device::cpu(1) }, server).unwrap();
+    let server = |secret: &str| {
+        let Secret { header, params, .. } = Secret::read(Path::new(secret)).unwrap();
+        let (eval, x, y) = (place.at("keys/eval").into(), (&x).into(), (&y).into());
+        let server = Server { eval, x, y, of: header, params: params.clone() };
+        Host::new(params).run(Device { backend: Choice::Scalar, ..Device::cpu(1) }, server)
+    };
+    server(&secret).unwrap();
     near(&numbers(&good(&["decrypt", &y, "--key", &secret], "")), &[0.25, 4.0], 1e-4);
-}
-
-#[test]
-fn text_that_the_model_cannot_read_is_refused_before_a_key_is_made() {
-    let place = Place::new();
-    let keys = place.at("keys");
-    let demo = |text: &str| bad(&["demo", text, "--keys", &keys], "");
-    assert_eq!(demo(""), "text: no words in it");
-    assert_eq!(demo(&"card ".repeat(65)), "text: 65 tokens, the model takes 64");
-    let missing = place.at("missing");
-    assert!(bad(&["demo", "hello", "--model", &missing], "").starts_with(&missing));
-    assert_eq!(place.count("."), 0);
+    let said = good(&["keygen", "--preset", "L13", "--force", "--level", "1", "--out", &keys], "");
+    assert!(said.contains("2 files of another key are left"), "{said}"); // the rotation, and the public key
+    let stale = server(&secret).unwrap_err().to_string();
+    assert!(stale.contains("belongs to key ") && stale.contains(" is needed"), "{stale}");
 }
 
 #[test]

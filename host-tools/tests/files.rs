@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
 use polyformer::{
-    files::{self, Body, Fault, Header, KeyId, Kind, Mapped, Sealed, View},
+    files::{self, Body, Fault, Header, KeyId, Kind, Mapped, Of, Sealed, Sizes, View, Weights},
     spec::SpecBuf,
 };
 use std::path::Path;
 
 fn header(preset: &str, body: Body) -> Header {
-    let key = (body != Body::Params).then_some(KeyId([7; 16]));
+    let key = (!matches!(body, Body::Params | Body::Model { .. })).then_some(KeyId([7; 16]));
     Header { spec: SpecBuf::preset(preset).unwrap(), key, body }
 }
 
@@ -24,7 +24,14 @@ fn every_kind() -> Vec<Header> {
         header("L13", Body::GaloisKey { galois: 5, level: 1, seed }),
         header("C12", Body::Ciphertext(sealed)),
         header("C12", Body::Ciphertext(Sealed { seed: None, ..sealed })),
+        header("C12", Body::Model { sizes: sizes(Weights::F16), about: "{}".into() }),
+        header("C12", Body::Model { sizes: sizes(Weights::Int8), about: "{}".into() }),
     ]
+}
+
+/// A small model.
+fn sizes(weights: Weights) -> Sizes {
+    Sizes { tokenizer: 12, vocabulary: 3, max_tokens: 2, width: 4, hidden: 6, layers: 2, classes: 3, weights }
 }
 
 /// The bytes of a valid file, every word `word`.
@@ -34,9 +41,9 @@ fn file(header: &Header, word: u32) -> Vec<u8> {
     let tensors: Vec<Vec<u8>> = header
         .tensors(&params)
         .iter()
-        .map(|t| match t.basis {
-            Some(_) => word.to_le_bytes().repeat(t.shape.iter().product()),
-            None => vec![9; 32],
+        .map(|t| match t.of {
+            Of::Residues(_) => word.to_le_bytes().repeat(t.shape.iter().product()),
+            _ => vec![9; t.shape.iter().product::<usize>() * t.of.dtype().bitsize() / 8],
         })
         .collect();
     let tensors: Vec<&[u8]> = tensors.iter().map(|t| &t[..]).collect();
@@ -71,7 +78,8 @@ fn every_kind_is_read_back_as_it_was_written() {
         let view = View::parse(mapped.bytes()).unwrap();
         assert_eq!(view.header, header);
         assert!(view.expect_kind(header.kind()).is_ok() && view.expect_same(&header).is_ok());
-        assert!(view.words(0).iter().all(|w| *w == 5 || header.kind() == Kind::SecretKey));
+        let words = !matches!(header.kind(), Kind::SecretKey | Kind::Model);
+        assert!(!words || view.words(0).iter().all(|w| *w == 5));
     }
 }
 

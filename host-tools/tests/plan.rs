@@ -89,13 +89,19 @@ fn plan_prints_a_ledger() {
 #[test]
 fn seconds_are_predicted_from_figures() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("figures.json");
-    let line = |op: &str, s: f64| format!("{{\"op\":\"{op}\",\"limbs\":20,\"seconds\":{s},\"other\":1}}\n");
-    let text = line("key_switch", 0.1) + &line("mul_plain", 0.01) + &line("rescale", 0.01);
-    std::fs::write(&path, text).unwrap();
-    let ledger = &json(&["plan", "gelu", "--json", "--figures", path.to_str().unwrap()])[0];
-    let seconds = ledger["seconds"].as_f64().unwrap();
-    assert!((0.3..3.0).contains(&seconds), "{seconds}");
+    let path = folder.path().join("speed.json");
+    let path = path.to_str().unwrap();
+    assert!(run(&["calibrate", "--preset", "L13", "--out", path]).status.success());
+    let seconds = json(&["plan", "gelu", "--preset", "L15", "--json"])[0]["seconds"].clone();
+    assert!(seconds.is_null());
+    let line = bad(&["plan", "gelu", "--preset", "L15", "--figures", path]);
+    assert!(line.contains("figures of parameter set"), "{line}");
+    let ledger = &json(&["plan", "quadratic", "--preset", "L13", "--json", "--figures", path]);
+    assert!(ledger[0]["seconds"].as_f64().unwrap() > 0.0);
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains("\"gadget\"") && text.contains("\"encode_2048\""));
+    std::fs::write(path, &text[1..]).unwrap();
+    assert!(bad(&["plan", "gelu", "--preset", "L13", "--figures", path]).contains("speed.json: "));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Arithmetic on vectors of slots: the language that circuits are written in.
 
-use crate::{complex::Complex, error::Result};
+use crate::{
+    complex::Complex,
+    error::{Error, Result},
+};
 
 /// A circuit is a function over `A: Arithmetic`. It is written once, and runs on plain floats, on intervals, on a
 /// cost tracer, and on ciphertexts over any backend.
@@ -51,6 +54,16 @@ pub trait Arithmetic {
     fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plain) -> Result<Self::Wide>;
     /// cx in every slot
     fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide>;
+    /// Σ c_i x_i over at least one term
+    fn weighted_sum(&mut self, terms: &[(&Self::Slots, f64)]) -> Result<Self::Wide> {
+        let ((x, c), rest) = terms.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+        let mut sum = self.mul_const(x, *c)?;
+        for (x, c) in rest {
+            let term = self.mul_const(x, *c)?;
+            self.accumulate(&mut sum, term)?;
+        }
+        Ok(sum)
+    }
     /// w += v
     fn accumulate(&mut self, w: &mut Self::Wide, v: Self::Wide) -> Result<()>;
     /// Relinearises if quadratic, divides by the level's primes: one level down, nominal scale.

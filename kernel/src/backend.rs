@@ -139,6 +139,36 @@ pub trait Backend {
         }
     }
 
+    /// `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that there are, at least one for each g: the inner sums
+    /// of a matrix by its diagonals, all at once, so that each `a[i]` is read once.
+    fn dots(
+        &mut self,
+        over: Basis,
+        outs: &mut [Limbs<Self::Buf>],
+        a: &[&Limbs<Self::Buf>],
+        b: &[Option<&Limbs<Self::Buf>>],
+    ) {
+        for (out, b) in outs.iter_mut().zip(b.chunks_exact(a.len())) {
+            let terms = a.iter().zip(b).filter_map(|(a, b)| b.map(|b| (a, b)));
+            for (i, (a, b)) in terms.enumerate() {
+                if i == 0 { self.zip(Op::Mul, over, out, a, b) } else { self.mul_add(over, out, a, b) }
+            }
+        }
+    }
+
+    /// acc = acc + a(X^galois), Eval, `shape.cols` = n.
+    fn permute_add(
+        &mut self,
+        over: Basis,
+        acc: &mut Limbs<Self::Buf>,
+        a: &Limbs<Self::Buf>,
+        galois: u32,
+        ws: &mut Workspace<Self::Buf>,
+    ) {
+        self.permute(over, &mut ws.coeff, a, galois);
+        self.zip_assign(Op::Add, over, acc, &ws.coeff);
+    }
+
     /// (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1)
     fn tensor(
         &mut self,

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "alloc")]
 mod arith;
+pub mod device;
 pub mod encode;
 pub mod encrypt;
 #[cfg(feature = "alloc")]
@@ -16,6 +17,10 @@ pub mod keys;
 pub mod noise;
 #[cfg(feature = "alloc")]
 pub mod raise;
+#[cfg(feature = "alloc")]
+pub mod ring_switch;
+#[cfg(feature = "alloc")]
+mod transform;
 
 #[cfg(feature = "alloc")]
 pub use eval::{Ckks, Plaintext, Wide};

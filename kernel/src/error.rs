@@ -13,6 +13,13 @@ pub enum Error {
         /// Level of the right operand.
         right: u8,
     },
+    /// Two rings do not share the scale of their lowest level.
+    ScaleMismatch {
+        /// Scale of the one.
+        left: f64,
+        /// Scale of the other.
+        right: f64,
+    },
     /// The operation needs more levels than the operand has left.
     LevelExhausted {
         /// Levels (or the level) that the operation needs.
@@ -131,6 +138,8 @@ pub enum Error {
     },
     /// The evaluator has no bootstrapping keys.
     NoBootstrap,
+    /// The source of randomness failed or repeats itself.
+    NoEntropy,
     /// The device went away; nothing recorded since the last `submit` ran.
     DeviceLost,
 }
@@ -142,6 +151,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Error::LevelMismatch { left, right } => write!(f, "operands at levels {left} and {right}"),
+            Error::ScaleMismatch { left, right } => write!(f, "rings of scales {left} and {right}"),
             Error::LevelExhausted { need, have } => write!(f, "level {need} needed, {have} left"),
             Error::MissingGaloisKey { galois } => write!(f, "no key for the automorphism X -> X^{galois}"),
             Error::KeyLevel { key, operand } => {
@@ -175,6 +185,7 @@ impl fmt::Display for Error {
             Error::TooMany { asked, limit } => write!(f, "{asked} asked for, at most {limit} supported"),
             Error::BadLevel { level } => write!(f, "level {level} is not a span of the modulus line"),
             Error::NoBootstrap => write!(f, "no bootstrapping keys"),
+            Error::NoEntropy => write!(f, "the source of randomness failed or repeats itself"),
             Error::DeviceLost => write!(f, "the device went away"),
         }
     }

@@ -20,8 +20,9 @@ impl Modulus {
             inv = inv.wrapping_mul(2u32.wrapping_sub(q.wrapping_mul(inv)));
             i += 1;
         }
-        let r = ((1u64 << 32) % q as u64) as u32;
-        let r2 = ((r as u64 * r as u64) % q as u64) as u32;
+        let odd = q as u64 | 1; // q, and never 0
+        let r = ((1u64 << 32) % odd) as u32;
+        let r2 = ((r as u64 * r as u64) % odd) as u32;
         Self { q, neg_q_inv: inv.wrapping_neg(), r, r2 }
     }
 

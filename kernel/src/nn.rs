@@ -103,8 +103,8 @@ pub struct Layer {
     pub up: Matrix,
     /// c0 + c1 x + c2 x^2
     pub activation: [f64; 3],
-    /// Out of it.
-    pub down: Matrix,
+    /// Out of it; once folded, the last layer has none: `classify` holds it.
+    pub down: Option<Matrix>,
 }
 
 /// A whole model, folded for its engines.
@@ -114,7 +114,7 @@ pub struct Model {
     pub width: usize,
     /// Attention heads.
     pub heads: usize,
-    /// The layers but for the last one's `down`, which `classify` holds.
+    /// The layers.
     pub layers: Vec<Layer>,
     /// From the last activations, and from x: what is left of the network, one linear map each.
     pub classify: [Matrix; 2],
@@ -126,16 +126,7 @@ impl Model {
     /// Folds: the leading coefficient of each activation into `up`, the last `down` into the classifier. Fails on
     /// shapes that do not fit each other.
     pub fn new(width: usize, heads: usize, mut layers: Vec<Layer>, classifier: Matrix, range: f64) -> Result<Self> {
-        let hidden = layers.last().map_or(0, |l| l.up.rows);
         for layer in &mut layers {
-            let maps = layer.attention.qkv.iter().chain([&layer.attention.output]);
-            let shapes =
-                maps.map(|m| (m, width, width)).chain([(&layer.up, hidden, width), (&layer.down, width, hidden)]);
-            for (m, rows, cols) in shapes {
-                if (m.rows, m.cols) != (rows, cols) {
-                    return Err(Error::Length { expected: rows * cols, actual: m.rows * m.cols });
-                }
-            }
             let [c0, c1, c2] = layer.activation;
             if c2 <= 0.0 || c2.is_nan() {
                 return Err(Error::BadRange { lo: 0.0, hi: c2 });
@@ -144,12 +135,33 @@ impl Model {
             layer.up = layer.up.clone().scaled(root);
             layer.activation = [c0, c1 / root, 1.0];
         }
+        let none = Error::Length { expected: 1, actual: 0 };
+        let down = layers.last_mut().and_then(|last| last.down.take()).ok_or(none)?;
+        let classify = [classifier.after(&down)?, classifier.without_bias()];
+        Self { width, heads, layers, classify, range }.checked()
+    }
+
+    /// The model, if its shapes fit each other.
+    pub fn checked(self) -> Result<Self> {
+        let Self { width, heads, range, .. } = self;
         if heads == 0 || !width.is_multiple_of(heads) || !(range > 0.0 && range.is_finite()) {
             return Err(Error::Slots { given: heads, slots: width });
         }
-        let last = layers.last().ok_or(Error::Length { expected: 1, actual: 0 })?;
-        let classify = [classifier.after(&last.down)?, classifier.clone().without_bias()];
-        Ok(Self { width, heads, layers, classify, range })
+        let (hidden, last) = (self.layers.last().map_or(0, |l| l.up.rows), self.layers.len().wrapping_sub(1));
+        for (i, layer) in self.layers.iter().enumerate() {
+            if layer.down.is_some() != (i < last) {
+                return Err(Error::Length { expected: last, actual: i });
+            }
+            let maps = layer.attention.qkv.iter().chain([&layer.attention.output]);
+            let down = layer.down.iter().map(|m| (m, width, hidden));
+            for (m, rows, cols) in maps.map(|m| (m, width, width)).chain([(&layer.up, hidden, width)]).chain(down) {
+                m.expect(rows, cols)?;
+            }
+        }
+        let classes = self.classes();
+        self.classify[0].expect(classes, hidden)?;
+        self.classify[1].expect(classes, width)?;
+        Ok(self)
     }
 
     /// Labels.
@@ -159,6 +171,13 @@ impl Model {
 }
 
 impl Matrix {
+    fn expect(&self, rows: usize, cols: usize) -> Result<()> {
+        if (self.rows, self.cols) == (rows, cols) {
+            return Ok(());
+        }
+        Err(Error::Length { expected: rows * cols, actual: self.rows * self.cols })
+    }
+
     fn without_bias(mut self) -> Self {
         self.bias.fill(0.0);
         self
@@ -226,7 +245,8 @@ pub fn forward<E: Engine>(e: &mut E, model: &Model, x: E::Tensor) -> Result<E::T
         if last {
             return e.classify([&active, &x], &model.classify);
         }
-        for y in e.linear(&active, &[&layer.down])? {
+        let down = layer.down.as_ref().ok_or(Error::Length { expected: layers, actual: i })?;
+        for y in e.linear(&active, &[down])? {
             e.add(&mut x, y)?;
         }
     }

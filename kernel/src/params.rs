@@ -207,6 +207,11 @@ impl Params {
         self.levels[level as usize].scale
     }
 
+    /// Scale of a value at level 0, where every client can meet a server.
+    pub fn base_scale(&self) -> f64 {
+        self.levels.first().map_or(1.0, |level| level.scale)
+    }
+
     /// What rescaling a product at `level` multiplies by beside the nominal scales: 1, but for the lowest EvalMod level,
     /// whose result is read at the scale of the messages below it.
     pub fn exit_ratio(&self, level: u8) -> f64 {
@@ -253,13 +258,17 @@ impl Params {
 
     /// prod(from \ to) / prod(to \ from).
     pub fn ratio(&self, from: Basis, to: Basis) -> f64 {
-        let product = |b: Basis| b.iter().map(|m| self.moduli[m].q() as f64).product::<f64>();
+        let product = |b: Basis| self.primes(b).product::<f64>();
         product(from.minus(to)) / product(to.minus(from))
     }
 
     /// log2 of the product of a basis.
     pub fn log_product(&self, basis: Basis) -> f64 {
-        basis.iter().map(|m| libm::log2(self.moduli[m].q() as f64)).sum()
+        self.primes(basis).map(libm::log2).sum()
+    }
+
+    fn primes(&self, basis: Basis) -> impl Iterator<Item = f64> {
+        basis.iter().filter_map(|m| self.moduli.get(m)).map(|q| q.q() as f64)
     }
 
     /// Galois element of the rotation by `k` slots to the left: 5^k mod 2n.

@@ -7,9 +7,11 @@
 use crate::modular::Modulus;
 
 pub mod convert;
+pub mod entropy;
 pub mod limb;
 pub mod rom;
 pub mod sample;
+pub mod twiddles;
 
 /// The modulus line is at most this long.
 pub const MAX_MODULI: usize = 64;

@@ -7,43 +7,12 @@ use crate::{
     complex::Complex,
     error::{Error, Result},
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use alloc::{collections::BTreeSet, rc::Rc};
 use core::cell::Cell;
 
-/// What a circuit costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Products of two ciphertexts.
-    pub mul: u32,
-    /// Products with a public vector, those inside linear maps included.
-    pub mul_plain: u32,
-    /// Products with a constant.
-    pub mul_const: u32,
-    /// Rescales.
-    pub rescale: u32,
-    /// Relinearisations and rotations, giant steps included.
-    pub key_switch: u32,
-    /// Groups of rotations that share a mod_up.
-    pub hoist: u32,
-    /// Bootstraps.
-    pub bootstrap: u32,
-    /// The most vectors alive at one moment, products included.
-    pub peak: u32,
-}
+mod cost;
 
-/// The keys that a circuit needs, each with the highest level at which it is used: a key is stored for that level.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Demand {
-    /// Relinearisation.
-    pub relin: Option<u8>,
-    /// Complex conjugation.
-    pub conjugate: Option<u8>,
-    /// Rotations, by steps in [1, slots).
-    pub rotations: BTreeMap<i32, u8>,
-}
+pub use cost::{Cost, Demand, Tally, Work};
 
 /// How many vectors are alive, and how many have been at most.
 #[derive(Debug, Default)]
@@ -82,6 +51,7 @@ pub struct Leveled {
 pub struct WideLevel {
     level: u8,
     quadratic: bool,
+    extended: bool, // over P and Q, as linear maps leave it
     alive: Alive,
 }
 
@@ -107,6 +77,7 @@ pub struct Trace {
     refreshed: Option<u8>,
     cost: Cost,
     demand: Demand,
+    work: Tally,
     bootstrapper: Option<Rc<Bootstrapper<PlainLevel>>>,
     meter: Rc<Meter>,
     lowest: u8,
@@ -116,7 +87,7 @@ impl Trace {
     /// A tracer of vectors of `slots` slots. `refreshed` is the level after a bootstrap, if there is one.
     pub fn new(slots: usize, refreshed: Option<u8>) -> Self {
         let (cost, demand, meter) = (Cost::default(), Demand::default(), Rc::new(Meter::default()));
-        Self { slots, refreshed, cost, demand, bootstrapper: None, meter, lowest: u8::MAX }
+        Self { slots, refreshed, cost, demand, work: Tally::new(), bootstrapper: None, meter, lowest: u8::MAX }
     }
 
     /// From now on a refresh runs this bootstrapper, and its cost and keys count.
@@ -153,6 +124,11 @@ impl Trace {
         &self.demand
     }
 
+    /// The backend's work so far.
+    pub fn work(&self) -> &Tally {
+        &self.work
+    }
+
     /// The lowest level that any vector has reached; 255 before the first one.
     pub fn lowest(&self) -> u8 {
         self.lowest
@@ -163,20 +139,29 @@ impl Trace {
         Leveled { level, alive: Alive::new(&self.meter) }
     }
 
-    fn wide(&self, level: u8, quadratic: bool) -> Result<WideLevel> {
+    fn wide(&self, level: u8, quadratic: bool, extended: bool) -> Result<WideLevel> {
         if level == 0 {
             return Err(Error::LevelExhausted { need: 1, have: 0 });
         }
-        Ok(WideLevel { level, quadratic, alive: Alive::new(&self.meter) })
+        Ok(WideLevel { level, quadratic, extended, alive: Alive::new(&self.meter) })
     }
 
-    /// Notes the step, in [1, slots), if it is a rotation at all.
-    fn step(&mut self, k: i32, level: u8) {
+    /// Notes work.
+    fn did(&mut self, level: u8, work: &[(Work, u32)]) {
+        for (work, count) in work.iter().filter(|(_, count)| *count > 0) {
+            *self.work.entry((*work, level)).or_default() += count;
+        }
+    }
+
+    /// Notes the step, in [1, slots), if it is a rotation at all: a gadget product, and what else it takes.
+    fn step(&mut self, k: i32, level: u8, beside: &[(Work, u32)]) {
         let k = k.rem_euclid(self.slots as i32);
         if k != 0 {
             let highest = self.demand.rotations.entry(k).or_insert(level);
             *highest = level.max(*highest);
             self.cost.key_switch += 1;
+            self.did(level, &[(Work::Gadget, 1)]);
+            self.did(level, beside);
         }
     }
 }
@@ -202,6 +187,7 @@ impl Arithmetic for Trace {
         if given == 0 || slots % given != 0 {
             return Err(Error::Slots { given, slots });
         }
+        self.did(level, &[(Work::Encode(given as u32), 1)]);
         Ok(PlainLevel { level, diagonal: false })
     }
     fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<PlainLevel> {
@@ -209,12 +195,15 @@ impl Arithmetic for Trace {
     }
 
     fn copy(&mut self, x: &Leveled) -> Result<Leveled> {
+        self.did(x.level, &[(Work::Pass, 1)]);
         Ok(self.at(x.level))
     }
     fn add(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
+        self.did(x.level, &[(Work::Pass, 1)]);
         same(x.level, y.level)
     }
     fn sub(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
+        self.did(x.level, &[(Work::Pass, 1)]);
         same(x.level, y.level)
     }
     fn add_plain(&mut self, x: &mut Leveled, p: &PlainLevel) -> Result<()> {
@@ -226,32 +215,39 @@ impl Arithmetic for Trace {
     fn add_const(&mut self, _: &mut Leveled, _: f64) -> Result<()> {
         Ok(())
     }
-    fn mul_int(&mut self, _: &mut Leveled, _: i32) -> Result<()> {
+    fn mul_int(&mut self, x: &mut Leveled, _: i32) -> Result<()> {
+        self.did(x.level, &[(Work::Pass, 1)]);
         Ok(())
     }
 
     fn mul(&mut self, x: &Leveled, y: &Leveled) -> Result<WideLevel> {
         same(x.level, y.level)?;
         self.cost.mul += 1;
-        self.wide(x.level, true)
+        self.did(x.level, &[(Work::Tensor, 1)]);
+        self.wide(x.level, true, false)
     }
     fn mul_plain(&mut self, x: &Leveled, p: &PlainLevel) -> Result<WideLevel> {
         same(x.level, p.level)?;
         self.cost.mul_plain += 1;
-        self.wide(x.level, false)
+        self.did(x.level, &[(Work::Pass, 1)]);
+        self.wide(x.level, false, false)
     }
     fn mul_const(&mut self, x: &Leveled, _: f64) -> Result<WideLevel> {
         self.cost.mul_const += 1;
-        self.wide(x.level, false)
+        self.did(x.level, &[(Work::Pass, 1)]);
+        self.wide(x.level, false, false)
     }
     fn accumulate(&mut self, w: &mut WideLevel, v: WideLevel) -> Result<()> {
         same(w.level, v.level)?;
-        w.quadratic |= v.quadratic;
+        self.did(w.level, &[(Work::Pass, 1)]);
+        (w.quadratic, w.extended) = (w.quadratic || v.quadratic, w.extended || v.extended);
         Ok(())
     }
     fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
         self.cost.rescale += 1;
+        self.did(w.level, &[(if w.quadratic || w.extended { Work::ModDown } else { Work::Rescale }, 2)]);
         if w.quadratic {
+            self.did(w.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::Pass, 1)]);
             self.cost.key_switch += 1;
             self.demand.relin = self.demand.relin.max(Some(w.level));
         }
@@ -260,16 +256,18 @@ impl Arithmetic for Trace {
     }
 
     fn rotate(&mut self, x: &Leveled, k: i32) -> Result<Leveled> {
-        self.step(k, x.level);
+        self.step(k, x.level, &[(Work::ModUp, 1), (Work::ModDown, 2)]);
         Ok(self.at(x.level))
     }
     fn hoist(&mut self, x: &Leveled, steps: &[i32]) -> Result<HoistedLevel> {
         let before = self.cost.key_switch;
         let steps: BTreeSet<i32> = steps.iter().map(|k| k.rem_euclid(self.slots as i32)).collect();
         for k in &steps {
-            self.step(*k, x.level);
+            self.step(*k, x.level, &[]);
         }
-        self.cost.hoist += (self.cost.key_switch > before) as u32;
+        let keyed = (self.cost.key_switch > before) as u32;
+        self.did(x.level, &[(Work::ModUp, keyed), (Work::Pass, 1)]);
+        self.cost.hoist += keyed;
         let alive = steps.iter().map(|_| Alive::new(&self.meter)).collect();
         Ok(HoistedLevel { level: x.level, steps, _alive: alive })
     }
@@ -277,6 +275,7 @@ impl Arithmetic for Trace {
         if !h.steps.contains(&k.rem_euclid(self.slots as i32)) {
             return Err(Error::NotHoisted { step: k });
         }
+        self.did(h.level, &[(Work::ModDown, 2)]);
         Ok(self.at(h.level))
     }
     fn transform(&mut self, h: &HoistedLevel, map: &Transform<'_, PlainLevel>) -> Result<WideLevel> {
@@ -291,16 +290,20 @@ impl Arithmetic for Trace {
             }
             if entries > 0 {
                 self.cost.mul_plain += entries;
-                self.step(*giant, h.level);
+                self.did(h.level, &[(Work::Term, entries)]);
+                self.step(*giant, h.level, &[(Work::ModDown, 1), (Work::ModUp, 1)]);
             }
         }
-        self.wide(h.level, false)
+        self.wide(h.level, false, true)
     }
     fn level_down(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         if level > x.level {
             return Err(Error::LevelExhausted { need: level, have: x.level });
         }
         self.lowest = self.lowest.min(level);
+        if level < x.level {
+            self.did(x.level, &[(Work::Pass, 1), (Work::Rescale, 2)]);
+        }
         Ok(Leveled { level, alive: x.alive })
     }
     fn refresh(&mut self, x: Leveled, depth: u8) -> Result<Leveled> {
@@ -327,14 +330,17 @@ impl ComplexArithmetic for Trace {
         if given == 0 || slots % given != 0 {
             return Err(Error::Slots { given, slots });
         }
+        self.did(level, &[(Work::Encode(given as u32), 1)]);
         Ok(PlainLevel { level, diagonal: true })
     }
     fn conjugate(&mut self, x: &Leveled) -> Result<Leveled> {
+        self.did(x.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::ModDown, 2)]);
         self.cost.key_switch += 1;
         self.demand.conjugate = self.demand.conjugate.max(Some(x.level));
         Ok(self.at(x.level))
     }
-    fn mul_i(&mut self, _: &mut Leveled) -> Result<()> {
+    fn mul_i(&mut self, x: &mut Leveled) -> Result<()> {
+        self.did(x.level, &[(Work::Pass, 1)]);
         Ok(())
     }
 }
@@ -342,6 +348,7 @@ impl ComplexArithmetic for Trace {
 impl Raise for Trace {
     fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         same(0, x.level)?;
+        self.did(level, &[(Work::Raise, 1)]);
         Ok(Leveled { level, alive: x.alive })
     }
 }

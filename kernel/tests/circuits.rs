@@ -55,8 +55,8 @@ const GOLDEN: &[(&str, u8, u32, u32)] = &[
     ("row_sum", 0, 0, 7),
     ("row_sum_blocks", 1, 0, 8),
     ("mask", 1, 0, 0),
-    ("linear", 1, 0, 10),
-    ("linear_qkv", 1, 0, 16),
+    ("linear", 1, 0, 16),
+    ("linear_qkv", 1, 0, 18),
     ("attention", 3, 120, 193),
     ("bicyclic", 1, 4, 7),
 ];

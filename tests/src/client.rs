@@ -19,6 +19,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 /// A secret key and what it takes to use it.
 pub struct Client<'p, B: Backend> {
     params: &'p Params,
+    seed: SecretSeed,
     sk: SecretKey<B>,
     roots: Vec<Complex>,
     rng: ChaCha20Rng,
@@ -34,7 +35,12 @@ impl<'p, B: Backend> Client<'p, B> {
         let sk = SecretKey::expand(be, &secret, full, &mut vec![0; params.n()]).unwrap();
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);
-        Self { params, sk, roots, rng, drawn: 0 }
+        Self { params, seed: secret, sk, roots, rng, drawn: 0 }
+    }
+
+    /// The secret, for keys to other rings.
+    pub fn secret(&self) -> SecretSeed {
+        SecretSeed::take(&mut { *self.seed.expose() })
     }
 
     fn public_seed(&mut self) -> [u8; 32] {

@@ -45,6 +45,8 @@ pub enum Method {
     Permute,
     Convert,
     Dot,
+    Dots,
+    PermuteAdd,
     Tensor,
     ModUp,
     ModSwitch,
@@ -53,7 +55,7 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 18] = [
+    pub const ALL: [Method; 20] = [
         Method::Upload,
         Method::UploadSigned,
         Method::UploadUniform,
@@ -68,6 +70,8 @@ impl Method {
         Method::Permute,
         Method::Convert,
         Method::Dot,
+        Method::Dots,
+        Method::PermuteAdd,
         Method::Tensor,
         Method::ModUp,
         Method::ModSwitch,
@@ -233,6 +237,25 @@ impl<B: Backend> Backend for Mutant<'_, B> {
     fn dot(&mut self, over: Basis, out: &mut Limbs<B::Buf>, terms: &[Term<'_, B::Buf>]) {
         self.inner.dot(over, out, terms);
         self.spoil(Method::Dot, over, out);
+    }
+
+    fn dots(&mut self, over: Basis, outs: &mut [Limbs<B::Buf>], a: &[&Limbs<B::Buf>], b: &[Option<&Limbs<B::Buf>>]) {
+        self.inner.dots(over, outs, a, b);
+        if let Some(last) = outs.last_mut() {
+            self.spoil(Method::Dots, over, last);
+        }
+    }
+
+    fn permute_add(
+        &mut self,
+        over: Basis,
+        acc: &mut Limbs<B::Buf>,
+        a: &Limbs<B::Buf>,
+        galois: u32,
+        ws: &mut Workspace<B::Buf>,
+    ) {
+        self.inner.permute_add(over, acc, a, galois, ws);
+        self.spoil(Method::PermuteAdd, over, acc);
     }
 
     fn tensor(

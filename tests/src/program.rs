@@ -27,6 +27,8 @@ pub enum Step {
     Permute { over: Basis, out: Reg, a: Reg, galois: u32 },
     Convert { from: Basis, to: Basis, out: Reg, a: Reg },
     Dot { over: Basis, out: Reg, terms: Vec<(Reg, Reg)> },
+    Dots { over: Basis, outs: Vec<Reg>, a: Vec<Reg>, b: Vec<Option<Reg>> },
+    PermuteAdd { over: Basis, acc: Reg, a: Reg, galois: u32 },
     Tensor { over: Basis, out: [Reg; 3], a: [Reg; 2], b: [Reg; 2] },
     ModUp { digit: Basis, over: Basis, out: Reg, a: Reg, coeff: Reg },
     ModSwitch { from: Basis, to: Basis, out: Reg, a: Reg },
@@ -162,6 +164,17 @@ impl<Buf> File<Buf> {
                 let terms: Vec<_> = terms.iter().map(|(a, b)| (f.get(*a), f.get(*b))).collect();
                 be.dot(over, out, &terms);
             }),
+            Step::Dots { over, ref outs, ref a, ref b } => {
+                let mut sums: Vec<Limbs<Buf>> = outs.iter().map(|reg| self.take(*reg)).collect();
+                let a: Vec<&Limbs<Buf>> = a.iter().map(|reg| self.get(*reg)).collect();
+                let b: Vec<Option<&Limbs<Buf>>> = b.iter().map(|reg| reg.map(|reg| self.get(reg))).collect();
+                be.dots(over, &mut sums, &a, &b);
+                outs.iter().zip(sums).for_each(|(reg, sum)| self.put(*reg, sum));
+            }
+            Step::PermuteAdd { over, acc, a, galois } => {
+                let mut ws = be.workspace(self.get(acc).shape.count, 0)?;
+                self.write(acc, |f, acc| be.permute_add(over, acc, f.get(a), galois, &mut ws));
+            }
             Step::Tensor { over, out, a, b } => {
                 let mut d = out.map(|reg| self.take(reg));
                 let [d0, d1, d2] = &mut d;

@@ -3,12 +3,13 @@
 use crate::{
     Cpu, Words,
     convert::{self, TOGETHER, Target},
+    dots::{Dots, Factor},
     intt,
     isa::Kernel,
     lanes::{Form, Lanes},
     ntt::{self, Cut},
     parallel::{Place, RowMut, row, rows_mut},
-    rows::{self, Dot, Permute, Plan, Residues, Tensor, Zip},
+    rows::{self, Permute, Plan, Residues, Tensor, Zip},
     tables::{End, SHORTEST, Table},
 };
 use kernel::{
@@ -24,6 +25,9 @@ use kernel::{
 };
 
 type Buf = Limbs<Words>;
+
+/// Words that one thread goes through before another would have woken up.
+const SMALL: usize = 1 << 15;
 
 fn same_length(expected: usize, actual: usize) -> Result<()> {
     if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
@@ -95,14 +99,21 @@ impl<L: Lanes> Kernel<L> for Convert<'_> {
 }
 
 impl Cpu<'_> {
+    /// Whether rows `over` of `x` are too few words to share among threads.
+    pub(crate) fn is_small(&self, over: Basis, x: &Buf) -> bool {
+        x.shape.count as usize * over.len() * x.shape.cols as usize <= SMALL
+    }
+
     /// `f` of every row `over` of `out`.
     fn rows<'a>(&self, over: Basis, out: &'a mut Buf, f: impl Fn(Place, Modulus, &'a mut [u32]) + Sync + Send) {
-        self.threads.each(rows_mut(out, over), |(p, out): RowMut<'a>| f(p, self.ring.modulus(p.m), out));
+        self.threads.each(self.is_small(over, out), rows_mut(out, over), |(p, out): RowMut<'a>| {
+            f(p, self.ring.modulus(p.m), out)
+        });
     }
 
     fn transform(&self, inverse: bool, over: Basis, a: &mut Buf) {
         let n = a.shape.cols as usize;
-        self.threads.each(rows_mut(a, over), |(p, data)| {
+        self.threads.each(self.is_small(over, a), rows_mut(a, over), |(p, data)| {
             let table = &self.tables[p.m];
             if n >= SHORTEST {
                 let mut row = self.pool.scratch(n);
@@ -129,7 +140,9 @@ impl Backend for Cpu<'_> {
 
     fn upload(&mut self, dst: &mut Buf, src: &[u32]) -> Result<()> {
         same_length(dst.buf.len(), src.len())?;
-        dst.buf.copy_from_slice(src);
+        let small = src.len() <= SMALL; // a key comes from a file: each thread meets its own fresh pages
+        let tasks = dst.buf.chunks_mut(SMALL).zip(src.chunks(SMALL)).collect();
+        self.threads.each(small, tasks, |(dst, src): (&mut [u32], _)| dst.copy_from_slice(src));
         Ok(())
     }
 
@@ -176,7 +189,8 @@ impl Backend for Cpu<'_> {
 
     fn mul_add(&mut self, over: Basis, acc: &mut Buf, a: &Buf, b: &Buf) {
         self.rows(over, acc, |p, q, out| {
-            self.isa.run(Dot { q, out, accumulate: true, terms: &[(row(a, p), row(b, p))] });
+            let b = Factor::new(row(b, p), out.len());
+            self.isa.run(Dots { q, outs: vec![out], a: vec![row(a, p)], b: vec![b], accumulate: true });
         });
     }
 
@@ -204,7 +218,20 @@ impl Backend for Cpu<'_> {
             return self.rows(over, out, |p, _, out| limb::permute(galois, out, row(a, p)));
         }
         let plan = &Plan::new(galois, n);
-        self.rows(over, out, |p, _, out| self.isa.run(Permute { out, a: row(a, p), plan }));
+        self.rows(over, out, |p, _, out| self.isa.run(Permute { out, a: row(a, p), plan, add: None }));
+    }
+
+    fn permute_add(&mut self, over: Basis, acc: &mut Buf, a: &Buf, galois: u32, _: &mut Workspace<Words>) {
+        let n = acc.shape.cols as usize;
+        if n < Plan::BLOCK {
+            return self.rows(over, acc, |p, q, acc| {
+                let mut words = vec![0; n];
+                limb::permute(galois, &mut words, row(a, p));
+                limb::zip_assign(q, Op::Add, acc, &words);
+            });
+        }
+        let plan = &Plan::new(galois, n);
+        self.rows(over, acc, |p, q, out| self.isa.run(Permute { out, a: row(a, p), plan, add: Some(q) }));
     }
 
     fn convert(&mut self, from: Basis, to: Basis, out: &mut Buf, a: &Buf) {
@@ -232,20 +259,25 @@ impl Backend for Cpu<'_> {
                 tasks[p.item * (n / columns) + c].outs.push(out);
             }
         }
-        self.threads.each(tasks, |task| self.isa.run(task));
+        self.threads.each(false, tasks, |task| self.isa.run(task));
     }
 
     fn dot(&mut self, over: Basis, out: &mut Buf, terms: &[Term<'_, Words>]) {
         self.rows(over, out, |p, q, out| {
-            let terms: Vec<_> = terms.iter().map(|(a, b)| (row(a, p), row(b, p))).collect();
-            self.isa.run(Dot { q, out, accumulate: false, terms: &terms });
+            let b = terms.iter().map(|(_, b)| Factor::new(row(b, p), out.len())).collect();
+            let a = terms.iter().map(|(a, _)| row(a, p)).collect();
+            self.isa.run(Dots { q, outs: vec![out], a, b, accumulate: false });
         });
+    }
+
+    fn dots(&mut self, over: Basis, outs: &mut [Buf], a: &[&Buf], b: &[Option<&Buf>]) {
+        self.shared_dots(over, outs, a, b);
     }
 
     fn tensor(&mut self, over: Basis, d: [&mut Buf; 3], a: [&Buf; 2], b: [&Buf; 2]) {
         let [d0, d1, d2] = d.map(|d| rows_mut(d, over));
         let rows = d0.into_iter().zip(d1).zip(d2).map(|(((p, d0), (_, d1)), (_, d2))| (p, [d0, d1, d2]));
-        self.threads.each(rows.collect(), |(p, d)| {
+        self.threads.each(false, rows.collect(), |(p, d)| {
             let (a, b) = (a.map(|a| row(a, p)), b.map(|b| row(b, p)));
             self.isa.run(Tensor { q: self.ring.modulus(p.m), d, a, b });
         });

@@ -132,14 +132,14 @@ impl Cpu<'_> {
         let n = a.shape.cols as usize;
         let mut digits = self.pool.scratch((over.len() + 1) * pitch(n));
         let (dsts, overflow) = digits.split_at_mut(over.len() * pitch(n));
-        self.threads.each(over.iter().zip(rows_mut(dsts, n)).collect(), |(m, dst)| {
+        self.threads.each(false, over.iter().zip(rows_mut(dsts, n)).collect(), |(m, dst)| {
             let (table, mut scratch) = (&self.tables[m], self.pool.scratch(n));
             let (src, scale) = (row(a, Place { item, m }), scale(m, table.q));
             self.isa.run(Digit { table, scale, src, dst, row: &mut scratch });
         });
         let sources: &Vec<_> = &over.iter().map(|m| self.ring.modulus(m)).collect();
         let (words, all) = (tiles(n).1, &*dsts);
-        self.threads.each(overflow[..n].chunks_exact_mut(words).enumerate().collect(), |(c, out)| {
+        self.threads.each(false, overflow[..n].chunks_exact_mut(words).enumerate().collect(), |(c, out)| {
             let digits = rows(all, n).map(|row| &row[c * words..][..words]).collect();
             self.isa.run(Overflow { digits, sources, out });
         });

@@ -166,7 +166,7 @@ impl Cpu<'_> {
             };
             let products: Vec<_> = full.iter().enumerate().map(product).collect();
             let group = self.threads.group(products.len(), GROUP, TOGETHER);
-            self.threads.each(chunks(products, group), |products| {
+            self.threads.each(false, chunks(products, group), |products| {
                 let mut scratch = self.pool.scratch(KeySwitch::scratch(n, products.len(), digits.len()));
                 self.isa.run(KeySwitch { digits: &digits, products, scratch: &mut scratch });
             });

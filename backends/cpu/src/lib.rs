@@ -13,6 +13,7 @@ mod avx2;
 mod avx512;
 mod backend;
 mod convert;
+mod dots;
 mod extend;
 mod intt;
 mod isa;

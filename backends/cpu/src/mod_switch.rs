@@ -104,7 +104,7 @@ impl Cpu<'_> {
             let quotient = |(p, out)| self.quotient(&conversion, [drop, restore, from, to], a, p, out);
             let quotients: Vec<_> = outs.by_ref().take(to.len()).map(quotient).collect();
             let group = self.threads.group(to.len(), GROUP, TOGETHER);
-            self.threads.each(chunks(quotients, group), |quotients| {
+            self.threads.each(false, chunks(quotients, group), |quotients| {
                 let mut scratch = self.pool.scratch(ModSwitch::scratch(n, quotients.len()));
                 self.isa.run(ModSwitch { digits: &digits, quotients, scratch: &mut scratch });
             });

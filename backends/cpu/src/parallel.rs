@@ -65,10 +65,12 @@ impl Threads {
         limit.min(tasks.div_ceil(self.count()).next_multiple_of(unit))
     }
 
-    /// `f` of every task.
-    pub fn each<T: Send>(&self, tasks: Vec<T>, f: impl Fn(T) + Sync + Send) {
+    /// `f` of every task; of `small` ones on the caller's thread, for waking another takes longer.
+    pub fn each<T: Send>(&self, small: bool, tasks: Vec<T>, f: impl Fn(T) + Sync + Send) {
         match &self.0 {
-            Some(pool) if tasks.len() > 1 => pool.install(|| tasks.into_par_iter().with_max_len(1).for_each(f)),
+            Some(pool) if tasks.len() > 1 && !small => {
+                pool.install(|| tasks.into_par_iter().with_max_len(1).for_each(f))
+            }
             _ => tasks.into_iter().for_each(f),
         }
     }

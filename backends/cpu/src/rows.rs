@@ -1,5 +1,6 @@
 //! Element-wise operations on one row, eight words at a time. The second operand of a product or sum may be
-//! block-constant. These run at the speed of memory, so nothing here is unrolled by hand.
+//! block-constant. These run at the speed of memory, so nothing here is unrolled by hand. Sums of products are in
+//! [`crate::dots`].
 
 use crate::{
     isa::Kernel,
@@ -9,7 +10,7 @@ use kernel::{backend::Op, modular::Modulus};
 
 /// x[at..at + 8], or all of a shorter x and zeros.
 #[inline(always)]
-fn get<L: Lanes>(l: L, x: &[u32], at: usize) -> L::V {
+pub fn get<L: Lanes>(l: L, x: &[u32], at: usize) -> L::V {
     if x.len() >= LANES {
         return l.load(x, at);
     }
@@ -20,7 +21,7 @@ fn get<L: Lanes>(l: L, x: &[u32], at: usize) -> L::V {
 
 /// Inverse of [`get`].
 #[inline(always)]
-fn put<L: Lanes>(l: L, x: &mut [u32], at: usize, v: L::V) {
+pub fn put<L: Lanes>(l: L, x: &mut [u32], at: usize, v: L::V) {
     if x.len() >= LANES {
         return l.store(x, at, v);
     }
@@ -32,8 +33,8 @@ fn put<L: Lanes>(l: L, x: &mut [u32], at: usize, v: L::V) {
 
 /// Words [at, at + 8) of a row of n words in which each word of b stands for n / b.len() of them.
 #[inline(always)]
-fn spread<L: Lanes>(l: L, b: &[u32], n: usize, at: usize) -> L::V {
-    let log = (n / b.len()).trailing_zeros();
+pub fn spread<L: Lanes>(l: L, b: &[u32], n: usize, at: usize) -> L::V {
+    let log = n.trailing_zeros() - b.len().trailing_zeros();
     match log {
         0 => get(l, b, at),
         1 | 2 => {
@@ -64,7 +65,10 @@ impl<L: Lanes> Kernel<L> for Zip<'_> {
     fn run(self, l: L) {
         let (q, n) = (&l.modulus(self.q), self.out.len());
         for at in (0..n).step_by(LANES) {
-            let a = self.a.map_or_else(|| get(l, self.out, at), |a| get(l, a, at));
+            let a = match self.a {
+                Some(a) => get(l, a, at),
+                None => get(l, self.out, at),
+            };
             let b = spread(l, self.b, n, at);
             let word = match self.op {
                 Op::Add => l.add(q, a, b),
@@ -72,43 +76,6 @@ impl<L: Lanes> Kernel<L> for Zip<'_> {
                 Op::Mul => l.mul(q, a, b),
             };
             put(l, self.out, at, word);
-        }
-    }
-}
-
-/// out = sum of ab, or out + sum of ab.
-pub struct Dot<'a> {
-    /// Modulus.
-    pub q: Modulus,
-    /// Result.
-    pub out: &'a mut [u32],
-    /// Whether the result is added to what `out` holds.
-    pub accumulate: bool,
-    /// Factors, the second perhaps block-constant.
-    pub terms: &'a [(&'a [u32], &'a [u32])],
-}
-
-/// Products of canonical words that fit a 64-bit sum.
-const TERMS: usize = 16;
-
-impl<L: Lanes> Kernel<L> for Dot<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self, l: L) {
-        let (q, n) = (&l.modulus(self.q), self.out.len());
-        for (i, terms) in self.terms.chunks(TERMS).enumerate() {
-            let accumulate = self.accumulate || i > 0;
-            for at in (0..n).step_by(LANES) {
-                let mut acc = l.zero();
-                for (a, b) in terms {
-                    acc = l.mul_add(acc, get(l, a, at), spread(l, b, n, at));
-                }
-                let mut sum = l.canonical(q, l.reduce(q, acc));
-                if accumulate {
-                    sum = l.add(q, sum, get(l, self.out, at));
-                }
-                put(l, self.out, at, sum);
-            }
         }
     }
 }
@@ -175,7 +142,7 @@ impl<L: Lanes> Kernel<L> for Residues<'_> {
     }
 }
 
-/// out = a(X^galois), Eval. In bit-reversed order the exponents of 16 neighbours differ in their top four bits
+/// out = a(X^galois), or out + a(X^galois), Eval. In bit-reversed order the exponents of 16 neighbours differ in their top four bits
 /// alone, so a block of 16 comes from one block of 16, in one of 16 orders.
 pub struct Permute<'a> {
     /// Result.
@@ -184,6 +151,8 @@ pub struct Permute<'a> {
     pub a: &'a [u32],
     /// Where each block comes from and in which order.
     pub plan: &'a Plan,
+    /// The modulus of the addition, if there is one.
+    pub add: Option<Modulus>,
 }
 
 /// The part of an automorphism that all rows share.
@@ -221,9 +190,21 @@ impl<L: Lanes> Kernel<L> for Permute<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self, l: L) {
-        for (out, (from, order)) in self.out.chunks_exact_mut(Plan::BLOCK).zip(&self.plan.blocks) {
-            let from = *from as usize;
-            l.permute(out, &self.a[from..from + Plan::BLOCK], &self.plan.orders[*order as usize & 15]);
+        let blocks = self.out.chunks_exact_mut(Plan::BLOCK).zip(&self.plan.blocks);
+        let source = |from: u32| &self.a[from as usize..from as usize + Plan::BLOCK];
+        let order = |order: u8| &self.plan.orders[order as usize & 15];
+        let Some(q) = self.add.map(|q| l.modulus(q)) else {
+            for (out, at) in blocks {
+                l.permute(out, source(at.0), order(at.1));
+            }
+            return;
+        };
+        for (out, at) in blocks {
+            let mut words = [0; Plan::BLOCK];
+            l.permute(&mut words, source(at.0), order(at.1));
+            for half in [0, LANES] {
+                l.store(out, half, l.add(&q, l.load(out, half), l.load(&words, half)));
+            }
         }
     }
 }

@@ -89,9 +89,20 @@ impl Compute {
     }
 }
 
-/// The model in a folder, or that in the program.
-pub fn pretrained(folder: Option<&Path>) -> Result<Pretrained> {
-    folder.map_or_else(Pretrained::embedded, Pretrained::read)
+/// The model in a folder or a packed file, or that in the program.
+pub fn pretrained(path: Option<&Path>) -> Result<Pretrained> {
+    path.map_or_else(Pretrained::embedded, Pretrained::read)
+}
+
+/// The tokens of a text, and a note on standard error about those that the model does not know.
+pub fn tokens(model: &Pretrained, text: &str) -> Result<Vec<u32>> {
+    let ids = model.text.tokens(text)?;
+    let unknown = model.text.unknown(&ids);
+    if unknown > 0 {
+        // nobody to tell if standard error is closed
+        let _ = writeln!(std::io::stderr(), "note: the model does not know {unknown} of the {} tokens", ids.len());
+    }
+    Ok(ids)
 }
 
 /// A value as one line of JSON on standard output.

@@ -1,12 +1,13 @@
 //! `polyformer decrypt`: a ciphertext file to numbers.
 
-use super::common::{Compute, print, print_json, progress};
+use super::common::{Compute, pretrained, print, print_json, progress};
 use crate::{
     Result, cipher,
     error::In,
     files::{self, Access, Kind, Mapped, View},
     host::Host,
-    model::{Pretrained, probabilities, top},
+    model::{probabilities, top},
+    private::{Budget, Private, Published},
     secret::Secret,
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf};
@@ -17,9 +18,13 @@ Examples:
   polyformer decrypt y.safetensors --key keys/secret.safetensors --json > y.json
 
 The numbers are yours alone. Their last digits are noise that depends on the secret key and on the inputs: who sees
-decrypted results as they are printed may learn the key (IND-CPA^D). Before a result leaves you, add Gaussian noise of
-standard deviation sqrt(12 T) 2^(S/2) E, with E a bound on the error of a value, T the number of results that are
-revealed under this key, S at least 30 (eprint 2022/816).";
+decrypted results as they are printed may learn the key (IND-CPA^D). Before a result leaves you, publish it:
+
+  polyformer decrypt y.safetensors --key keys/secret.safetensors --publish 10 --noise-bound 1e-7
+
+adds Gaussian noise of standard deviation sqrt(12 T) 2^(S/2) E, with E a bound on the error of a value that follows from
+the circuit, not from this result, T the number of results that will be published under this key, counted beside the
+key in FILE.published, S at least 30 (eprint 2022/816). For logits of the model in the program E = 7.6e-6 (2^-17).";
 
 /// Decrypt to numbers, one a line. They are private to the owner of the key: see below.
 #[derive(clap::Args)]
@@ -36,11 +41,34 @@ pub struct Args {
     /// As one JSON object, {"values": [...]}; `encrypt` reads it back.
     #[arg(long)]
     json: bool,
-    /// The file is the answer of `infer`: print the three likeliest labels of the model in the program.
+    /// The file is the answer of `infer`: print the model's three likeliest labels.
     #[arg(long, conflicts_with_all = ["out", "json"])]
     labels: bool,
+    /// The model of --labels, a folder or a packed file; the model in the program by default.
+    #[arg(long, value_name = "PATH", requires = "labels")]
+    model: Option<PathBuf>,
+    /// Make the result fit for others to see, as one of T that will be.
+    #[arg(long, value_name = "T", requires = "noise_bound")]
+    publish: Option<u32>,
+    /// No value's error exceeds this, by what is known of the circuit.
+    #[arg(long, value_name = "E", requires = "publish", allow_negative_numbers = true)]
+    noise_bound: Option<f64>,
+    /// Bits of statistical security of what is published.
+    #[arg(long, value_name = "S", default_value_t = 30, requires = "publish")]
+    statistical_bits: u32,
     #[command(flatten)]
     compute: Compute,
+}
+
+/// The values as others may see them, counted before they are shown.
+fn published(args: &Args, results: u32, bound: f64, values: &Private) -> Result<Published> {
+    let mut name = args.key.clone().into_os_string();
+    name.push(".published");
+    let path = PathBuf::from(name);
+    let mut budget = Budget::new(results, args.statistical_bits)?.kept_at(&path)?;
+    let out = values.publish(&mut budget, bound)?;
+    budget.keep(&path)?;
+    Ok(out)
 }
 
 /// Runs the command.
@@ -54,10 +82,15 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     view.expect_same(&secret.header).in_file(path)?;
     let host = Host::new(secret.params.clone());
     let bar = progress(view.header.count(), "ciphertexts");
-    let values = cipher::decrypt(&host, device, &secret, &view, &|| bar.inc(1))?;
+    let private = cipher::decrypt(&host, device, &secret, &view, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    let published = match (args.publish, args.noise_bound) {
+        (Some(results), Some(bound)) => Some(published(args, results, bound, &private)?),
+        _ => None,
+    };
+    let values = published.as_ref().map_or(private.expose(), |p| p.values());
     if args.labels {
-        let model = Pretrained::embedded()?;
+        let model = pretrained(args.model.as_deref())?;
         let logits = values.get(..model.text.classes()).unwrap_or(&[]);
         let p = probabilities(logits);
         let mut best = top(logits).into_iter().take(3);

@@ -1,18 +1,18 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
 use super::{
-    common::{Compute, pretrained, print, print_json},
-    serve::{PRESET, Serve, Stages, folder, keys},
+    common::{Compute, pretrained, print, print_json, tokens},
+    serve::{Serve, Stages, folder, keys, name_of, spec_of},
 };
 use crate::{
-    Error, Result,
+    Result,
     bench::peak,
     cipher::Encrypted,
     host::Host,
     keygen::{Layout, Want},
     model::{Pretrained, probabilities, top},
     session::{Client, Plan, Watched},
-    spec::SpecBuf,
+    speed::Speed,
 };
 use kernel::{
     nn::{
@@ -32,7 +32,9 @@ Examples:
 The first run makes a secret key and the keys of the server, some gigabytes, in --keys; later runs find them there. The
 part that plays the server gets the ciphertext, the number of tokens and its keys, nothing else.
 --json prints one object: label, top, seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
-bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors.";
+bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors, plan_agrees (what was executed is
+what was planned), compute_seconds (on ciphertexts), predicted_seconds (of them, with --figures) and encoding_seconds (of
+them, for encoding weights).";
 
 /// Ask the model in this program a question that its server cannot read.
 #[derive(clap::Args)]
@@ -43,9 +45,12 @@ pub struct Args {
     /// Folder of the keys; by default one in the user's cache folder.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
-    /// A model folder; the model in the program by default.
-    #[arg(long, value_name = "DIR")]
+    /// A model folder or a packed model; the model in the program by default.
+    #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
+    /// Figures of this machine, as `polyformer calibrate` writes them, to predict seconds from.
+    #[arg(long, value_name = "FILE")]
+    figures: Option<PathBuf>,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -71,17 +76,18 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     peak::reset();
     let model = pretrained(args.model.as_deref())?;
     let (ids, x) = stages.time("preprocess", || {
-        let ids = model.text.tokens(&args.text)?;
+        let ids = tokens(&model, &args.text)?;
         let x = model.text.embed(&ids);
         Ok((ids, x))
     })?;
-    let spec = SpecBuf::preset(PRESET).ok_or_else(|| Error::usage("demo", "no parameter set"))?;
+    let spec = spec_of(&model)?;
+    let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let host = Host::new(spec.params()?);
     let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
 
     let (poly, steps) = in_rows(&model, x)?;
     let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
-    let folder = Layout::new(&folder(args.keys.as_deref())?);
+    let (preset, folder) = (name_of(&spec), Layout::new(&folder(args.keys.as_deref(), &spec)?));
     let secret = stages.time("key_generation", || keys(&host, device.client(), &folder, spec, &wants))?;
 
     let client = Client::new(&host, device.client(), &secret, &model.text);
@@ -98,9 +104,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         steps,
         stages: &mut stages,
     };
-    let answer = host.run(device, serve)?;
-    let answers = stages.time("decrypt_decode", || client.decrypt(&plan, &answer, 1))?;
-    let logits = answers.private().first().map_or(&[][..], |row| &row[..]);
+    let served = host.run(device, serve)?;
+    served.warn(&plan);
+    let answer = &served.answer;
+    let answers = stages.time("decrypt_decode", || client.decrypt(&plan, answer, 1))?;
+    let logits = answers.first().map_or(&[][..], |row| row.expose());
     let order = stages.time("postprocess", || Ok(top(logits)))?;
 
     let circuit = on_slots(&model, &plan, slots)?;
@@ -113,9 +121,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let p = probabilities(logits);
     let top: Vec<(&str, f64)> = order.iter().take(3).map(|c| (model.text.label(*c), p[*c])).collect();
     let total: f64 = stages.0.iter().filter(|(name, _)| *name != "key_generation").map(|(_, s)| s).sum();
-    let (up, down) = (sent(&question), sent(&answer));
+    let (up, down) = (sent(&question), sent(answer));
     let (precision, bits) = (-errors.encryption.log2(), host.params().security().bits());
-    let cost = plan.cost;
+    let (cost, predicted) = (served.executed.cost, speed.map(|s| s.seconds(&plan.work)));
+    let (compute, encoding) = (served.seconds, served.executed.encoding);
     if args.json {
         let seconds = stages.json();
         let list: Vec<_> = top.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect();
@@ -124,8 +133,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             &serde_json::json!({
                 "label": top.first().map(|t| t.0), "top": list, "seconds": seconds, "total_seconds": total,
                 "peak_bytes": peak::bytes(), "bytes_up": up, "bytes_down": down, "precision_bits": precision,
-                "security_bits": bits, "preset": PRESET, "bootstraps": cost.bootstrap,
+                "security_bits": bits, "preset": preset, "bootstraps": cost.bootstrap,
                 "key_switches": cost.key_switch, "errors": errors,
+                "plan_agrees": served.executed.departs(&plan).is_none(), "compute_seconds": compute,
+                "predicted_seconds": predicted, "encoding_seconds": encoding,
             }),
         );
     }
@@ -137,10 +148,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         print(out, format_args!("{seconds:>8.2} s  {name}\n"))?;
     }
     let (peak, up, down) = (peak::bytes() as f64 / 1e9, up as f64 / 1e6, down as f64 / 1e6);
-    print(out, format_args!("{total:>8.2} s  in total, without key generation; {peak:.1} GB at most\n\n"))?;
+    print(out, format_args!("{total:>8.2} s  in total, without key generation; {peak:.1} GB at most\n"))?;
+    let share = 100.0 * encoding / total;
+    print(out, format_args!("{encoding:>8.2} s  of these to encode weights, {share:.1} %\n"))?;
+    if let Some(predicted) = predicted {
+        print(out, format_args!("{predicted:>8.2} s  were predicted for {compute:.2} s on ciphertexts\n"))?;
+    }
+    print(out, format_args!("\n"))?;
     let (bootstraps, switches) = (cost.bootstrap, cost.key_switch);
     let line = format_args!(
-        "{PRESET}, {bits} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, {down:.1} MB \
+        "{preset}, {bits} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, {down:.1} MB \
          down\n"
     );
     print(out, line)?;

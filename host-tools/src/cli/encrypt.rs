@@ -1,13 +1,12 @@
 //! `polyformer encrypt`: numbers to a ciphertext file.
 
-use super::common::{Compute, print, print_json, progress};
+use super::common::{Compute, pretrained, print, print_json, progress, tokens};
 use crate::{
     Error, Result,
     cipher::{self, Under},
     error::In,
     files::{self, Fault, Kind, Mapped, View},
     host::{Device, Host},
-    model::Pretrained,
     numbers,
     secret::Secret,
     session::{Client, Plan},
@@ -33,9 +32,12 @@ pub struct Args {
     /// File with the numbers, or - for standard input.
     #[arg(default_value = "-", hide_default_value = true)]
     values: PathBuf,
-    /// Encrypt a question to the model in the program instead.
+    /// Encrypt a question to a model instead.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["values", "public_key", "level"])]
     text: Option<String>,
+    /// The model of --text, a folder or a packed file; the model in the program by default.
+    #[arg(long, value_name = "PATH", requires = "text")]
+    model: Option<PathBuf>,
     /// The secret key.
     #[arg(long, value_name = "FILE", required_unless_present = "public_key", conflicts_with = "public_key")]
     key: Option<PathBuf>,
@@ -81,9 +83,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
 /// A question as the model's client packs it.
 fn question(args: &Args, text: &str, key: &Path, on: Device, out: &mut dyn Write) -> Result<()> {
-    let (model, secret) = (Pretrained::embedded()?, Secret::read(key)?);
+    let (model, secret) = (pretrained(args.model.as_deref())?, Secret::read(key)?);
     let host = Host::new(secret.params.clone());
-    let ids = model.text.tokens(text)?;
+    let ids = tokens(&model, text)?;
     let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
     let client = Client::new(&host, on, &secret, &model.text);
     let encrypted = client.encrypt(&client.slots(&plan.layout, std::slice::from_ref(&ids))?)?;

@@ -2,10 +2,11 @@
 
 use super::{
     common::{Compute, pretrained, print, print_json, progress},
-    serve::{PRESET, folder, keys},
+    serve::{folder, keys, spec_of},
 };
 use crate::{
-    Error, Result,
+    Result,
+    bench::peak,
     eval::{
         self,
         encrypted::{Agreement, Encrypted, batches, wants},
@@ -13,7 +14,6 @@ use crate::{
     host::{Device, Host},
     keygen::Layout,
     model::Pretrained,
-    spec::SpecBuf,
 };
 use std::{io::Write, path::PathBuf};
 
@@ -24,7 +24,8 @@ Examples:
 
 FILE has a header line with the columns text and category. Longer texts are cut to what the model reads.
 --json prints one object: n, accuracy (polynomial form), accuracy_exact (the twin with softmax, GELU and LayerNorm),
-encrypted_n, encrypted_agree, encrypted_error and encrypted_seconds (the server's).";
+encrypted_n, encrypted_agree, encrypted_error, encrypted_seconds (the server's), encoding_seconds (of these, for weights),
+ciphertexts, plan_agrees and peak_bytes.";
 
 /// Measure a model's accuracy on a labelled file, in the clear.
 #[derive(clap::Args)]
@@ -32,8 +33,8 @@ encrypted_n, encrypted_agree, encrypted_error and encrypted_seconds (the server'
 pub struct Args {
     /// The labelled file, CSV.
     file: PathBuf,
-    /// A model folder; the model in the program by default.
-    #[arg(long, value_name = "DIR")]
+    /// A model folder or a packed model; the model in the program by default.
+    #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Only the first N questions.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
@@ -67,7 +68,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             &serde_json::json!({
                 "n": questions.len(), "accuracy": accuracy.poly, "accuracy_exact": accuracy.exact,
                 "encrypted_n": agreement.n, "encrypted_agree": agreement.agree, "encrypted_error": agreement.error,
-                "encrypted_seconds": agreement.seconds,
+                "encrypted_seconds": agreement.seconds, "encoding_seconds": agreement.encoding,
+                "ciphertexts": agreement.ciphertexts, "plan_agrees": agreement.departed == 0,
+                "peak_bytes": peak::bytes(),
             }),
         );
     }
@@ -77,23 +80,30 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         Some(exact) => print(out, format_args!(", {:.2} % by the exact twin\n", 100.0 * exact))?,
         None => print(out, format_args!("\n"))?,
     }
-    let Agreement { n, agree, error, seconds } = agreement;
+    let Agreement { n, agree, error, seconds, ciphertexts, departed, .. } = agreement;
     if n == 0 {
         return Ok(());
     }
     let each = seconds / n as f64;
     print(
         out,
-        format_args!("{n} encrypted: {agree} with the same label, logits within {error:.1e}, {each:.1} s a question\n"),
-    )
+        format_args!(
+            "{n} encrypted in {ciphertexts} ciphertexts: {agree} with the same label, logits within {error:.1e}, {each:.1} s \
+             a question\n"
+        ),
+    )?;
+    match departed {
+        0 => Ok(()),
+        n => print(out, format_args!("warning: {n} ciphertexts did not run as planned\n")),
+    }
 }
 
 /// The encrypted run.
 fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[eval::Labelled]) -> Result<Agreement> {
-    let spec = SpecBuf::preset(PRESET).ok_or_else(|| Error::usage("eval", "no parameter set"))?;
+    let spec = spec_of(model)?;
     let host = Host::new(spec.params()?);
     let batches = batches(host.params(), model, questions)?;
-    let folder = Layout::new(&folder(args.keys.as_deref())?);
+    let folder = Layout::new(&folder(args.keys.as_deref(), &spec)?);
     let secret = keys(&host, on.client(), &folder, spec, &wants(host.params(), &batches))?;
     let bar = progress(batches.len(), "ciphertexts");
     let (secret, batches, eval) = (&secret, &batches[..], &folder.eval);

@@ -2,13 +2,13 @@
 
 use super::{
     common::{Compute, pretrained, print, print_json},
-    serve::{Serve, Stages},
+    serve::{Serve, Stages, name_of},
 };
 use crate::{
     Error, Result,
     cipher::Encrypted,
     error::In,
-    files::{self, Kind, Mapped, View},
+    files::{self, Fault, Kind, Mapped, View},
     host::Host,
     keygen::Want,
     session::Plan,
@@ -37,8 +37,8 @@ pub struct Args {
     /// File to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// A model folder; the model in the program by default.
-    #[arg(long, value_name = "DIR")]
+    /// A model folder or a packed model; the model in the program by default.
+    #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// One JSON object.
     #[arg(long)]
@@ -58,6 +58,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let mapped = Mapped::open(&args.question).in_file(&args.question)?;
     let view = View::parse(mapped.bytes()).in_file(&args.question)?;
     view.expect_kind(Kind::Ciphertext).in_file(&args.question)?;
+    if let (Some(path), Some(spec)) = (&args.model, model.spec.as_ref().filter(|s| **s != view.header.spec)) {
+        let (expected, actual) = (name_of(&view.header.spec), name_of(spec));
+        return Err(Fault::OtherParams { expected, actual }).in_file(path);
+    }
     let host = Host::new(view.params.clone());
     let plan = Plan::new(host.params(), &model.model, &[args.tokens])?;
     let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
@@ -73,13 +77,23 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         steps: 0,
         stages: &mut stages,
     };
-    let answer = host.run(device, serve)?;
+    let served = host.run(device, serve)?;
+    served.warn(&plan);
+    let answer = &served.answer;
     let tensors: Vec<&[u8]> = answer.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
     files::write(&args.out, &answer.header, host.params(), &tensors).in_file(&args.out)?;
     let total: f64 = stages.0.iter().map(|(_, s)| s).sum();
     if args.json {
         let seconds = stages.json();
-        return print_json(out, &serde_json::json!({"file": args.out, "seconds": seconds, "total_seconds": total}));
+        let (cost, encoding) = (served.executed.cost, served.executed.encoding);
+        return print_json(
+            out,
+            &serde_json::json!({
+                "file": args.out, "seconds": seconds, "total_seconds": total, "bootstraps": cost.bootstrap,
+                "key_switches": cost.key_switch, "plan_agrees": served.executed.departs(&plan).is_none(),
+                "compute_seconds": served.seconds, "encoding_seconds": encoding,
+            }),
+        );
     }
     print(out, format_args!("{}  the answer, {total:.1} s\n", args.out.display()))
 }

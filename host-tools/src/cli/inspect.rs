@@ -44,7 +44,7 @@ struct Facts {
 
 #[derive(Serialize)]
 struct Tensor {
-    name: &'static str,
+    name: String,
     shape: Vec<usize>,
 }
 
@@ -80,7 +80,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
     let (header, params) = (&view.header, &view.params);
     let more = match header.body {
-        Body::Params | Body::SecretKey => More::default(),
+        Body::Params | Body::SecretKey | Body::Model { .. } => More::default(),
         Body::PublicKey { .. } | Body::RaiseKey { .. } => More { seeded: Some(true), ..More::default() },
         Body::RelinKey { level, .. } => More { seeded: Some(true), level: Some(level), ..More::default() },
         Body::GaloisKey { galois, level, .. } => More {
@@ -112,7 +112,7 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
         security: header.spec.security,
         key: header.key.map(|key| key.to_string()),
         more,
-        tensors: header.tensors(params).into_iter().map(|t| Tensor { name: t.name, shape: t.shape }).collect(),
+        tensors: header.tensors(params).into_iter().map(|t| Tensor { name: t.name.into(), shape: t.shape }).collect(),
     }
 }
 

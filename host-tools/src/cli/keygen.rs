@@ -1,17 +1,21 @@
 //! `polyformer keygen`: a secret key, and beside it a folder of keys that a server may have.
 
-use super::common::{Compute, Source, print, print_json, progress};
+use super::common::{Compute, Source, pretrained, print, print_json, progress};
 use crate::{
     Error, Result,
     error::In,
+    files::{self, Header, Mapped, View},
     host::Host,
     keygen::{Layout, Want, demand_of_bootstrapping, generate},
-    model::Pretrained,
     secret::Secret,
     session::Plan,
 };
 use kernel::{bootstrap::Order, params::Params, trace::Demand};
-use std::{collections::BTreeMap, io::Write, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +52,9 @@ pub struct Args {
     /// Also make every key that the model in the program needs for questions of this many tokens.
     #[arg(long, value_name = "TOKENS")]
     infer: Option<usize>,
+    /// The model of --infer, a folder or a packed file, instead.
+    #[arg(long, value_name = "PATH", requires = "infer")]
+    model: Option<PathBuf>,
     /// Make the keys of --rotations, --conjugation and products for levels up to this; lower ones are smaller. By
     /// default every message level.
     #[arg(long, value_name = "L")]
@@ -84,6 +91,7 @@ struct Summary {
     eval: PathBuf,
     files: Vec<String>,
     kept: usize,
+    stale: usize,
     bytes: u64,
     seconds: f64,
 }
@@ -117,7 +125,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
     let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
     let bytes = files.iter().map(size).sum();
+    let stale = stale(&layout.eval, &secret.header).in_file(&layout.eval)?;
     let summary = Summary {
+        stale,
         key: secret.header.key.map_or(String::new(), |key| key.to_string()),
         secret: args.secret.clone().unwrap_or(layout.secret),
         eval: layout.eval,
@@ -127,6 +137,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         seconds: start.elapsed().as_secs_f64(),
     };
     if args.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
+}
+
+/// Files in the folder that belong to another key: what an older secret leaves behind.
+fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let header = Mapped::open(&path).ok().and_then(|m| View::header(m.bytes()).ok());
+        count += header.is_some_and(|h| h.key != of.key) as usize;
+    }
+    Ok(count)
 }
 
 fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
@@ -156,7 +177,7 @@ fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
         wants.push(Want::Raise);
     }
     if let Some(tokens) = args.infer {
-        let model = Pretrained::embedded()?;
+        let model = pretrained(args.model.as_deref())?;
         if !(1..=model.text.max_tokens()).contains(&tokens) {
             let what = format!("the model reads 1 to {}", model.text.max_tokens());
             return Err(Error::usage(format!("--infer {tokens}"), what));
@@ -217,6 +238,10 @@ impl std::fmt::Display for Summary {
             "{}  {made} made{kept}, {megabytes:.1} MB, {:.1} s: for the server",
             self.eval.display(),
             self.seconds
-        )
+        )?;
+        match self.stale {
+            0 => Ok(()),
+            n => writeln!(f, "{}  {n} files of another key are left: they are of no use", self.eval.display()),
+        }
     }
 }

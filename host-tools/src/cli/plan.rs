@@ -3,21 +3,18 @@
 use super::common::{Source, print, print_json};
 use crate::{
     Error, Result,
-    error::In,
-    plan::{Figure, Ledger, plan},
+    plan::{Ledger, plan},
     spec::SpecBuf,
+    speed::Speed,
 };
 use kernel::circuits::catalogue::every;
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   polyformer plan --list
   polyformer plan power_softmax
-  polyformer bench --json > figures.json && polyformer plan normalise_and_square --figures figures.json --json
+  polyformer calibrate --out speed.json && polyformer plan normalise_and_square --figures speed.json --json
 
 --json prints one object: circuit, depth, mults, key_switches, bootstraps, bootstraps_greedy, rotations, key_bytes,
 peak_bytes, seconds (null without --figures), and steps, each with op, level_before, level_after, least, most and
@@ -38,7 +35,7 @@ pub struct Args {
     list: bool,
     #[command(flatten)]
     source: Source,
-    /// Figures of this or another machine, as `polyformer bench --json` prints them, to predict seconds from.
+    /// Figures of this or another machine, as `polyformer calibrate` writes them, to predict seconds from.
     #[arg(long, value_name = "FILE")]
     figures: Option<PathBuf>,
     /// Print every step, not only the bootstraps.
@@ -61,15 +58,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let name = args.circuit.as_deref().unwrap_or_default();
     let entry = entries.into_iter().find(|e| e.name == name);
     let entry = entry.ok_or_else(|| Error::usage(name, "no such circuit; --list names them"))?;
-    let figures = args.figures.as_deref().map_or(Ok(Vec::new()), figures)?;
-    let (ledger, _) = plan(&entry, &params, &entry.sample(params.slots(), 1), &figures)?;
+    let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
+    let (ledger, _) = plan(&entry, &params, &entry.sample(params.slots(), 1), speed.as_ref())?;
     if args.json { print_json(out, &ledger) } else { table(args, &ledger, out) }
-}
-
-fn figures(path: &Path) -> Result<Vec<Figure>> {
-    let text = std::fs::read_to_string(path).in_file(path)?;
-    let lines = text.lines().filter(|l| !l.trim().is_empty());
-    lines.map(|l| serde_json::from_str(l).map_err(std::io::Error::from).in_file(path)).collect()
 }
 
 fn table(args: &Args, l: &Ledger, out: &mut dyn Write) -> Result<()> {

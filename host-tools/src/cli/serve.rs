@@ -9,18 +9,31 @@ use crate::{
     files::Header,
     host::{Device, Host, Job},
     keygen::{Layout, Want, generate},
+    model::Pretrained,
     secret::Secret,
-    session::{Plan, Server, load_keys},
+    session::{Executed, Plan, Server, load_keys},
     spec::SpecBuf,
 };
 use kernel::{backend::Backend, nn::Model};
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     time::Instant,
 };
 
-/// The preset that bootstraps.
-pub const PRESET: &str = "B16";
+/// The preset that a model that is not packed runs on.
+const PRESET: &str = "B16";
+
+/// The parameter set of a model: that which it was packed for.
+pub fn spec_of(model: &Pretrained) -> Result<SpecBuf> {
+    let spec = model.spec.clone().or_else(|| SpecBuf::preset(PRESET));
+    spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
+}
+
+/// What a parameter set is called: its name, or the start of its hash.
+pub fn name_of(spec: &SpecBuf) -> String {
+    spec.name().map_or_else(|| spec.hash().to_hex()[..16].into(), String::from)
+}
 
 /// Seconds by stage, in order.
 #[derive(Default)]
@@ -62,8 +75,26 @@ pub struct Serve<'a> {
     pub stages: &'a mut Stages,
 }
 
+/// What the server's part came to.
+pub struct Served {
+    pub answer: Encrypted,
+    pub executed: Executed,
+    /// Seconds on ciphertexts, the encoding of weights included.
+    pub seconds: f64,
+}
+
+impl Served {
+    /// A line for each figure in which the run was not the one that was planned.
+    pub fn warn(&self, plan: &Plan) {
+        if let Some((what, planned, executed)) = self.executed.departs(plan) {
+            // nobody to tell if standard error is closed
+            let _ = writeln!(std::io::stderr(), "warning: {planned} {what} planned, {executed} executed");
+        }
+    }
+}
+
 impl Job for Serve<'_> {
-    type Output = Encrypted;
+    type Output = Served;
 
     /// The keys, the temporaries of a key switch, and every vector that the plan holds at once.
     fn words(&self) -> usize {
@@ -73,7 +104,7 @@ impl Job for Serve<'_> {
         keys + (params.digits() + 2 + 2 * self.plan.cost.peak as usize) * poly
     }
 
-    fn run<B: Backend>(self, mut be: B) -> Result<Encrypted> {
+    fn run<B: Backend>(self, mut be: B) -> Result<Served> {
         let Serve { host, model, plan, eval, wants, of, question, steps, stages } = self;
         let bar = progress(wants.len(), "loading keys");
         let keys = stages.time("load_keys", || load_keys(&mut be, eval, wants, of, || bar.inc(1)))?;
@@ -81,20 +112,22 @@ impl Job for Serve<'_> {
         let mut server = Server::new(be, host.params(), keys, model, of)?;
         stages.time("server_preprocess", || server.prepare(plan))?;
         let bar = progress(steps, "computing on ciphertexts");
-        let answer = server.infer(plan, question, &mut |part, seconds| {
+        let mut sum = 0.0;
+        let (answer, executed) = server.infer(plan, question, &mut |part, seconds| {
             stages.add(part, seconds);
+            sum += seconds;
             bar.inc(1);
         })?;
         bar.finish_and_clear();
-        Ok(answer)
+        Ok(Served { answer, executed, seconds: sum })
     }
 }
 
 /// The folder of the keys.
-pub fn folder(given: Option<&Path>) -> Result<PathBuf> {
+pub fn folder(given: Option<&Path>, spec: &SpecBuf) -> Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let cache = || set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    let folder = given.map(PathBuf::from).or_else(|| cache().map(|c| c.join("polyformer").join(PRESET)));
+    let folder = given.map(PathBuf::from).or_else(|| cache().map(|c| c.join("polyformer").join(name_of(spec))));
     folder.ok_or_else(|| Error::usage("--keys", "no folder, and neither XDG_CACHE_HOME nor HOME is set"))
 }
 
@@ -104,7 +137,7 @@ pub fn keys(host: &Host, on: Device, folder: &Layout, spec: SpecBuf, wants: &[Wa
     let secret = if folder.secret.exists() {
         let secret = Secret::read(&folder.secret)?;
         if secret.header.spec != spec {
-            let what = format!("not a key of {PRESET}; another folder can be given with --keys");
+            let what = format!("not a key of {}; another folder can be given with --keys", name_of(&spec));
             return Err(Error::usage(folder.secret.display().to_string(), what));
         }
         secret

@@ -8,10 +8,11 @@ use crate::{
     keygen::Want,
     model::{Pretrained, top},
     secret::Secret,
-    session::{Client, Plan, Server, load_keys},
+    session::{Client, Plan, Server},
 };
 use kernel::{
     backend::Backend,
+    ckks::keys::Keys,
     nn::{
         dense::{Dense, Rows},
         forward,
@@ -36,8 +37,7 @@ pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled]) -> R
     let mut out = Vec::new();
     let mut left = &order[..];
     while let Some(first) = left.first() {
-        let rows = questions[*first].ids.len().next_power_of_two().max(4);
-        let fit = (params.slots() / (rows * model.model.width)).clamp(1, left.len());
+        let fit = model.share(questions[*first].ids.len(), params.slots()).questions.min(left.len());
         let (now, later) = left.split_at(fit);
         let lengths: Vec<usize> = now.iter().map(|i| questions[*i].ids.len()).collect();
         out.push(Batch { questions: now.to_vec(), plan: Plan::new(params, &model.model, &lengths)? });
@@ -70,6 +70,12 @@ pub struct Agreement {
     pub error: f64,
     /// Seconds of the server, loading of keys left out.
     pub seconds: f64,
+    /// Seconds of these for encoding weights.
+    pub encoding: f64,
+    /// Ciphertexts.
+    pub ciphertexts: usize,
+    /// Ciphertexts whose run was not the one that was planned.
+    pub departed: usize,
 }
 
 /// Encrypts, infers and decrypts every batch.
@@ -95,31 +101,49 @@ pub struct Encrypted<'a> {
 impl Job for Encrypted<'_> {
     type Output = Agreement;
 
-    fn run<B: Backend>(self, mut be: B) -> Result<Agreement> {
+    fn run<B: Backend>(self, be: B) -> Result<Agreement> {
         let Self { host, on, secret, eval, model, questions, batches, step } = self;
         let of = Header { body: crate::files::Body::Params, ..secret.header.clone() };
-        let keys = load_keys(&mut be, eval, &wants(host.params(), batches), &of, || ())?;
-        let mut server = Server::new(be, host.params(), keys, &model.model, &of)?;
+        let mut server = Server::new(be, host.params(), Keys::default(), &model.model, &of)?;
         let client = Client::new(host, on, secret, &model.text);
         let mut sum = Agreement::default();
-        for Batch { questions: which, plan } in batches {
-            let ids: Vec<Vec<u32>> = which.iter().map(|i| questions[*i].ids.clone()).collect();
-            let question = client.encrypt(&client.slots(&plan.layout, &ids)?)?;
-            let start = std::time::Instant::now();
-            let answer = server.infer(plan, &question, &mut |_, _| ())?;
-            sum.seconds += start.elapsed().as_secs_f64();
-            let answers = client.decrypt(plan, &answer, ids.len())?;
-            for (ids, got) in ids.iter().zip(answers.private()) {
-                let x = Rows::new(model.model.width, model.text.embed(ids))?;
-                let want = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, x)?;
-                let far = got.iter().zip(want.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                sum.n += 1;
-                sum.agree += (top(got).first() == top(want.values()).first()) as usize;
-                sum.error = sum.error.max(far);
-            }
+        for batch in batches {
+            server.hold(eval, &Want::all(host.params(), &batch.plan.demand, batch.plan.cost.bootstrap > 0))?;
+            sum.add(&mut server, &client, model, questions, batch)?;
             step();
         }
         Ok(sum)
+    }
+}
+
+impl Agreement {
+    /// Asks the questions of a batch, and compares the answers with those in the clear.
+    pub fn add<B: Backend>(
+        &mut self,
+        server: &mut Server<'_, B>,
+        client: &Client<'_>,
+        model: &Pretrained,
+        questions: &[Labelled],
+        Batch { questions: which, plan }: &Batch,
+    ) -> Result<()> {
+        let ids: Vec<Vec<u32>> = which.iter().map(|i| questions[*i].ids.clone()).collect();
+        let question = client.encrypt(&client.slots(&plan.layout, &ids)?)?;
+        server.prepare(plan)?;
+        let start = std::time::Instant::now();
+        let (answer, executed) = server.infer(plan, &question, &mut |_, _| ())?;
+        self.seconds += start.elapsed().as_secs_f64();
+        self.ciphertexts += 1;
+        self.encoding += executed.encoding;
+        self.departed += executed.departs(plan).is_some() as usize;
+        for (ids, got) in ids.iter().zip(client.decrypt(plan, &answer, ids.len())?) {
+            let (x, got) = (Rows::new(model.model.width, model.text.embed(ids))?, got.expose());
+            let want = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, x)?;
+            let far = got.iter().zip(want.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            self.n += 1;
+            self.agree += (top(got).first() == top(want.values()).first()) as usize;
+            self.error = self.error.max(far);
+        }
+        Ok(())
     }
 }
 

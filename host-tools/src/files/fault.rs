@@ -98,7 +98,7 @@ pub enum Fault {
     #[error("tensor \"{tensor}\" row {row} word {index} is {word}, not below its modulus {q}")]
     Word {
         /// The tensor.
-        tensor: &'static str,
+        tensor: String,
         /// Row of the tensor, all leading dimensions counted.
         row: usize,
         /// Position in the row.

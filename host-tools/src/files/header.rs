@@ -1,7 +1,7 @@
 //! The typed header: what a file is, of which parameter set and key, and how its tensors must look.
 
 use super::{
-    Kind,
+    Kind, Sizes,
     fault::{Fault, Result},
 };
 use crate::spec::SpecBuf;
@@ -13,7 +13,8 @@ use kernel::{
     params::Params,
     ring::{Basis, sample::Seed},
 };
-use std::{collections::BTreeMap, fmt};
+use safetensors::Dtype;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// The format version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
@@ -66,6 +67,13 @@ pub enum Body {
     },
     /// Ciphertexts of one vector.
     Ciphertext(Sealed),
+    /// A model, packed for the parameter set.
+    Model {
+        /// Its sizes.
+        sizes: Sizes,
+        /// What else there is to say of it, as JSON.
+        about: String,
+    },
 }
 
 /// How a vector was encrypted.
@@ -86,20 +94,48 @@ pub struct Sealed {
 pub struct Header {
     /// The parameter set.
     pub spec: SpecBuf,
-    /// The secret key that the file belongs to; `None` for parameters.
+    /// The secret key that the file belongs to; `None` for parameters and models.
     pub key: Option<KeyId>,
     /// What kind of file, with what that kind needs.
     pub body: Body,
 }
 
-/// How one tensor must look: U8 without rows, or U32 with one row a modulus of `basis`, `items` times.
+/// What the numbers of a tensor are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// U8.
+    Bytes,
+    /// U32, one row a modulus of the basis, over and over.
+    Residues(Basis),
+    /// F16.
+    Half,
+    /// F32.
+    Single,
+    /// I8.
+    Int8,
+}
+
+impl Of {
+    /// As safetensors calls it.
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Of::Bytes => Dtype::U8,
+            Of::Residues(_) => Dtype::U32,
+            Of::Half => Dtype::F16,
+            Of::Single => Dtype::F32,
+            Of::Int8 => Dtype::I8,
+        }
+    }
+}
+
+/// How one tensor must look.
 pub struct Expected {
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The moduli of its rows, if it is residues.
-    pub basis: Option<Basis>,
+    /// Its numbers.
+    pub of: Of,
 }
 
 impl Header {
@@ -113,6 +149,7 @@ impl Header {
             Body::GaloisKey { .. } => Kind::GaloisKey,
             Body::RaiseKey { .. } => Kind::RaiseKey,
             Body::Ciphertext(_) => Kind::Ciphertext,
+            Body::Model { .. } => Kind::Model,
         }
     }
 
@@ -126,14 +163,14 @@ impl Header {
 
     /// The tensors that such a file has, in file order.
     pub fn tensors(&self, params: &Params) -> Vec<Expected> {
-        let residues = |name, count: usize, basis: Basis| Expected {
-            name,
+        let residues = |name: &'static str, count: usize, basis: Basis| Expected {
+            name: name.into(),
             shape: vec![count, basis.len(), params.n()],
-            basis: Some(basis),
+            of: Of::Residues(basis),
         };
         match self.body {
             Body::Params => Vec::new(),
-            Body::SecretKey => vec![Expected { name: "seed", shape: vec![32], basis: None }],
+            Body::SecretKey => vec![Expected { name: "seed".into(), shape: vec![32], of: Of::Bytes }],
             Body::PublicKey { .. } => vec![residues("b", 1, public_basis(params))],
             Body::RelinKey { level, .. } | Body::GaloisKey { level, .. } => {
                 vec![residues("b", key_digits(params, level), key_basis(params, level))]
@@ -146,6 +183,7 @@ impl Header {
                 let names: &[_] = if seed.is_some() { &["c0"] } else { &["c0", "c1"] };
                 names.iter().map(|name| residues(name, count as usize, params.q(level))).collect()
             }
+            Body::Model { sizes, .. } => sizes.tensors(),
         }
     }
 
@@ -181,6 +219,10 @@ impl Header {
                 if let Some(seed) = s.seed {
                     put("seed", hex(&seed));
                 }
+            }
+            Body::Model { sizes, about } => {
+                put("sizes", serde_json::to_string(sizes).unwrap_or_default()); // whole numbers and a name
+                put("about", about.clone());
             }
         }
         out
@@ -218,8 +260,9 @@ impl Header {
                 Body::RaiseKey { seed: bytes(fields, "seed")? }
             }
             Kind::Ciphertext => Body::Ciphertext(sealed(fields, &params)?),
+            Kind::Model => Body::Model { sizes: sizes(fields)?, about: text(fields, "about", "JSON")?.clone() },
         };
-        let key = if kind == Kind::Params { None } else { Some(KeyId(bytes(fields, "key")?)) };
+        let key = if matches!(kind, Kind::Params | Kind::Model) { None } else { Some(KeyId(bytes(fields, "key")?)) };
         Ok((Self { spec, key, body }, params))
     }
 }
@@ -247,6 +290,14 @@ fn sealed(fields: &Fields, params: &Params) -> Result<Sealed> {
     let values = number(fields, "values", count as u64 * params.slots() as u64)?;
     let seed = fields.contains_key("seed").then(|| bytes(fields, "seed")).transpose()?;
     Ok(Sealed { level, count, values, seed })
+}
+
+fn sizes(fields: &Fields) -> Result<Sizes> {
+    let value = text(fields, "sizes", "sizes of a model")?;
+    let bad = |e: serde_json::Error| Fault::field("sizes", Some(value), format!("sizes of a model ({e})"));
+    let sizes: Sizes = serde_json::from_str(value).map_err(bad)?;
+    sizes.check()?;
+    Ok(sizes)
 }
 
 fn text<'a>(fields: &'a Fields, field: &'static str, expected: &str) -> Result<&'a String> {

@@ -6,11 +6,11 @@
 use super::{
     Kind,
     fault::{Fault, Result},
-    header::{Expected, Fields, Header, KeyId},
+    header::{Expected, Fields, Header, KeyId, Of},
 };
 use kernel::params::Params;
 use rayon::prelude::*;
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use safetensors::tensor::{Metadata, TensorInfo};
 
 /// The longest header that is read: ours are below 4 KB.
 pub const MAX_HEADER: u64 = 1 << 16;
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
             return Err(Fault::Digest { expected: digest, actual: actual.to_string() });
         }
         for (tensor, data) in expected.iter().zip(&data) {
-            residues(tensor, &params, words(data)?)?;
+            residues(tensor, &params, data)?;
         }
         Ok(Self { header, params, data })
     }
@@ -108,23 +108,25 @@ fn infos<'m>(metadata: &'m Metadata, expected: &[Expected]) -> Result<Vec<&'m Te
     let bad =
         |tensor: &str, expected: String, actual: String| Fault::Tensor { tensor: tensor.into(), expected, actual };
     let names = metadata.offset_keys();
-    if let Some(extra) = names.iter().find(|name| expected.iter().all(|e| e.name != *name)) {
+    if let Some(extra) = names.iter().find(|name| expected.iter().all(|e| e.name != **name)) {
         let short: String = extra.chars().take(40).collect();
         return Err(bad(&short, "no such tensor".into(), "present".into()));
     }
     let mut out = Vec::new();
     for (i, e) in expected.iter().enumerate() {
-        let dtype = if e.basis.is_some() { Dtype::U32 } else { Dtype::U8 };
+        let dtype = e.of.dtype();
         let want = format!("{dtype:?} {:?} in place {i}", e.shape);
-        match metadata.info(e.name) {
-            Some(info) if info.dtype == dtype && info.shape == e.shape && names.get(i).is_some_and(|n| n == e.name) => {
+        match metadata.info(&e.name) {
+            Some(info)
+                if info.dtype == dtype && info.shape == e.shape && names.get(i).is_some_and(|n| *n == e.name) =>
+            {
                 out.push(info);
             }
             Some(info) => {
                 let shape: Vec<_> = info.shape.iter().take(8).collect();
-                return Err(bad(e.name, want, format!("{:?} {shape:?}", info.dtype)));
+                return Err(bad(&e.name, want, format!("{:?} {shape:?}", info.dtype)));
             }
-            None => return Err(bad(e.name, want, "missing".into())),
+            None => return Err(bad(&e.name, want, "missing".into())),
         }
     }
     Ok(out)
@@ -138,8 +140,9 @@ fn words(data: &[u8]) -> Result<&[u32]> {
 }
 
 /// Every word of every row is below the modulus of its row.
-fn residues(tensor: &Expected, params: &Params, words: &[u32]) -> Result<()> {
-    let Some(basis) = tensor.basis else { return Ok(()) };
+fn residues(tensor: &Expected, params: &Params, data: &[u8]) -> Result<()> {
+    let Of::Residues(basis) = tensor.of else { return Ok(()) };
+    let words = words(data)?;
     let moduli: Vec<u32> = basis.iter().map(|m| params.moduli()[m].q()).collect();
     words.par_chunks_exact(params.n()).enumerate().try_for_each(|(row, words)| {
         let q = moduli[row % moduli.len()];
@@ -147,6 +150,6 @@ fn residues(tensor: &Expected, params: &Params, words: &[u32]) -> Result<()> {
             return Ok(());
         }
         let (index, word) = words.iter().copied().enumerate().find(|(_, w)| *w >= q).unwrap_or_default();
-        Err(Fault::Word { tensor: tensor.name, row, index, word, q })
+        Err(Fault::Word { tensor: tensor.name.to_string(), row, index, word, q })
     })
 }

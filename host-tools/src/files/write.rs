@@ -10,6 +10,7 @@ use std::{
     fs::{File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// Who may read a file.
@@ -31,13 +32,15 @@ pub fn write(path: &Path, header: &Header, params: &Params, tensors: &[&[u8]]) -
     json.insert("__metadata__".into(), serde_json::json!(fields));
     let mut at = 0;
     for (tensor, data) in expected.iter().zip(tensors) {
-        let dtype = if tensor.basis.is_some() { "U32" } else { "U8" };
-        let entry = serde_json::json!({"dtype": dtype, "shape": tensor.shape, "data_offsets": [at, at + data.len()]});
-        json.insert(tensor.name.into(), entry);
+        let entry = serde_json::json!({"dtype": tensor.of.dtype(), "shape": tensor.shape, "data_offsets": [at, at + data.len()]});
+        json.insert(tensor.name.to_string(), entry);
         at += data.len();
     }
     let mut head = serde_json::Value::Object(json).to_string().into_bytes();
     head.resize(head.len().next_multiple_of(8), b' '); // so that words are aligned in the map
+    if head.len() as u64 > super::MAX_HEADER {
+        return Err(Fault::HeaderSize { claimed: head.len() as u64, limit: super::MAX_HEADER });
+    }
     let access = if header.kind() == super::Kind::SecretKey { Access::Private } else { Access::Shared };
     atomically(path, access, |file| {
         file.write_all(&(head.len() as u64).to_le_bytes())?;
@@ -62,6 +65,22 @@ pub fn atomically(path: &Path, access: Access, contents: impl FnOnce(&mut File) 
     Ok(())
 }
 
+/// Temporary files that exist now.
+static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn temporaries(change: impl FnOnce(&mut Vec<PathBuf>)) {
+    change(&mut TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Removes what is half-written: for a process that is told to end.
+pub fn abandon() {
+    temporaries(|all| {
+        all.drain(..).for_each(|path| {
+            let _ = std::fs::remove_file(path); // there is nobody left to tell
+        });
+    });
+}
+
 /// A file that is removed when dropped, unless it was renamed.
 struct Temporary {
     path: PathBuf,
@@ -80,7 +99,8 @@ impl Temporary {
         if access == Access::Private {
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         }
-        let file = options.open(&path)?;
+        temporaries(|all| all.push(path.clone()));
+        let file = options.open(&path).inspect_err(|_| temporaries(|all| all.retain(|p| *p != path)))?;
         Ok(Self { path, file, renamed: false })
     }
 
@@ -96,5 +116,6 @@ impl Drop for Temporary {
         if !self.renamed {
             let _ = std::fs::remove_file(&self.path);
         }
+        temporaries(|all| all.retain(|p| *p != self.path));
     }
 }

@@ -85,10 +85,10 @@ pub struct Layer {
 /// Chebyshev coefficients on [lo, hi].
 #[derive(Clone, Debug, Deserialize)]
 pub struct Polynomial {
-    function: String,
-    lo: f64,
-    hi: f64,
-    coeffs: Vec<f64>,
+    pub(super) function: String,
+    pub(super) lo: f64,
+    pub(super) hi: f64,
+    pub(super) coeffs: Vec<f64>,
 }
 
 /// The least and greatest values seen, per head where there are heads.
@@ -97,6 +97,8 @@ struct Seen {
     lo: Vec<f64>,
     hi: Vec<f64>,
 }
+
+const NEVER: &str = "its ranges were never measured";
 
 fn fault(what: impl Into<String>) -> Fault {
     Fault::Model(what.into())
@@ -154,22 +156,23 @@ impl Config {
         Ok(c)
     }
 
+    /// The least and the largest value that was measured at a place, on the sets of texts whose names are `wanted`.
+    pub fn measured(&self, place: &str, wanted: impl Fn(&str) -> bool) -> Result<(f64, f64)> {
+        let mut all = (f64::INFINITY, f64::NEG_INFINITY);
+        let sets = self.ranges.iter().flatten().filter(|(name, _)| wanted(name));
+        for set in sets.filter_map(|(_, set)| set.get(place)) {
+            let seen = Seen::deserialize(set).map_err(|e| fault(format!("range of {place}: {e}")))?;
+            all.0 = seen.lo.iter().fold(all.0, |a, b| a.min(*b));
+            all.1 = seen.hi.iter().fold(all.1, |a, b| a.max(*b));
+        }
+        if all.0 <= all.1 { Ok(all) } else { Err(fault(NEVER)) }
+    }
+
     /// A power of two that nothing exceeds which may be bootstrapped: x between layers as measured on texts, widened by
     /// the margin of the polynomials, and what a norm before attention makes of the largest x at the least variance.
     pub fn range(&self) -> Result<f64> {
-        let never = || fault("its ranges were never measured");
-        let ranges = self.ranges.as_ref().ok_or_else(never)?;
-        let margin = ranges.get("margin").and_then(|m| m.as_f64()).unwrap_or(1.0).max(1.0);
-        let sets: Vec<&serde_json::Value> = ranges.values().filter(|v| v.is_object()).collect();
-        let seen = |place: &str| -> Result<(f64, f64)> {
-            let mut all = (f64::INFINITY, f64::NEG_INFINITY);
-            for set in sets.iter().filter_map(|set| set.get(place)) {
-                let seen = Seen::deserialize(set).map_err(|e| fault(format!("range of {place}: {e}")))?;
-                all.0 = seen.lo.iter().fold(all.0, |a, b| a.min(*b));
-                all.1 = seen.hi.iter().fold(all.1, |a, b| a.max(*b));
-            }
-            if all.0 <= all.1 { Ok(all) } else { Err(never()) }
-        };
+        let margin = self.ranges.as_ref().and_then(|r| r.get("margin")?.as_f64()).unwrap_or(1.0).max(1.0);
+        let seen = |place: &str| self.measured(place, |_| true);
         let (mut most, mut before) = (0.0f64, 0.0f64); // of everything, and of x before this layer
         for i in 0..self.shape.layers {
             if i > 0 {
@@ -182,7 +185,7 @@ impl Config {
                 most = most.max(before * margin);
             }
         }
-        if most > 0.0 && most.is_finite() { Ok(libm::exp2(libm::ceil(libm::log2(most)))) } else { Err(never()) }
+        if most > 0.0 && most.is_finite() { Ok(libm::exp2(libm::ceil(libm::log2(most)))) } else { Err(fault(NEVER)) }
     }
 }
 

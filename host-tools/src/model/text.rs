@@ -15,6 +15,9 @@ pub struct Text {
     labels: Vec<String>,
 }
 
+/// `[UNK]`, as FORM.md has it.
+const UNKNOWN: u32 = 1;
+
 /// Step 1 of FORM.md.
 pub(super) struct Embedding {
     width: usize,
@@ -26,12 +29,14 @@ pub(super) struct Embedding {
 impl Embedding {
     pub(super) fn new(config: &Config, weights: &Weights<'_>) -> files::Result<Self> {
         let s = &config.shape;
-        Ok(Self {
-            width: s.width,
-            token: weights.numbers("embeddings.token", &[s.vocabulary, s.width])?,
-            position: weights.numbers("embeddings.position", &[s.max_tokens, s.width])?,
-            epsilon: config.embedding_epsilon,
-        })
+        let token = weights.numbers("embeddings.token", &[s.vocabulary, s.width])?;
+        let position = weights.numbers("embeddings.position", &[s.max_tokens, s.width])?;
+        Ok(Self::of(s.width, token, position, config.embedding_epsilon))
+    }
+
+    /// Of tables with `width` columns.
+    pub(super) fn of(width: usize, token: Vec<f32>, position: Vec<f32>, epsilon: f64) -> Self {
+        Self { width, token, position, epsilon }
     }
 
     /// Rows of mean 0 and variance 1, one a token. Tokens beyond the vocabulary are the unknown one.
@@ -39,7 +44,7 @@ impl Embedding {
         let mut out = Vec::with_capacity(ids.len() * self.width);
         let known = self.token.len() / self.width;
         for (id, position) in ids.iter().zip(self.position.chunks_exact(self.width)) {
-            let id = if (*id as usize) < known { *id as usize } else { 1 };
+            let id = if (*id as usize) < known { *id as usize } else { UNKNOWN as usize };
             let token = &self.token[id * self.width..][..self.width];
             let row: Vec<f64> = token.iter().zip(position).map(|(a, b)| *a as f64 + *b as f64).collect();
             let mean = row.iter().sum::<f64>() / self.width as f64;
@@ -53,12 +58,22 @@ impl Embedding {
 
 impl Text {
     pub(super) fn new(config: &Config, weights: &Weights<'_>, tokenizer: &[u8]) -> files::Result<Self> {
+        Self::of(tokenizer, Embedding::new(config, weights)?, config.labels.clone())
+    }
+
+    /// Of a tokenizer's JSON, embeddings and labels.
+    pub(super) fn of(tokenizer: &[u8], embedding: Embedding, labels: Vec<String>) -> files::Result<Self> {
         let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| Fault::Model(format!("tokenizer: {e}")))?;
-        let (words, rows) = (tokenizer.get_vocab_size(true), config.shape.vocabulary);
+        let (words, rows) = (tokenizer.get_vocab_size(true), embedding.token.len() / embedding.width);
         if words > rows {
             return Err(Fault::Model(format!("a tokenizer of {words} words, embeddings for {rows}")));
         }
-        Ok(Self { tokenizer, embedding: Embedding::new(config, weights)?, labels: config.labels.clone() })
+        Ok(Self { tokenizer, embedding, labels })
+    }
+
+    /// The tables of tokens and positions, row by row.
+    pub(super) fn embeddings(&self) -> [&[f32]; 2] {
+        [&self.embedding.token, &self.embedding.position]
     }
 
     /// The longest text, in tokens.
@@ -66,7 +81,7 @@ impl Text {
         self.embedding.position.len() / self.embedding.width
     }
 
-    /// Tokens of a text: at least one, at most [`Text::max_tokens`].
+    /// Tokens of a text: at least one that is known, at most [`Text::max_tokens`].
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.tokenizer.encode_fast(text, false);
         let ids = encoding.map_err(|e| Error::usage("text", e.to_string()))?.get_ids().to_vec();
@@ -75,8 +90,16 @@ impl Text {
             (given, most) if given > most => {
                 Err(Error::usage("text", format!("{given} tokens, the model takes {most}")))
             }
+            (given, _) if self.unknown(&ids) == given => {
+                Err(Error::usage("text", format!("{given} tokens, the model knows 0 of them")))
+            }
             _ => Ok(ids),
         }
+    }
+
+    /// How many tokens stand for something that the model does not know.
+    pub fn unknown(&self, ids: &[u32]) -> usize {
+        ids.iter().filter(|id| **id == UNKNOWN).count()
     }
 
     /// Tokens of a text of which the model reads what fits: 0 of an empty one.

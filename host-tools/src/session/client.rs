@@ -8,6 +8,7 @@ use crate::{
     files::{Body, Fault, Kind},
     host::{Device, Host},
     model::Text,
+    private::Private,
     secret::Secret,
 };
 use kernel::nn::packed::Layout;
@@ -19,16 +20,6 @@ pub struct Client<'a> {
     on: Device,
     secret: &'a Secret,
     text: &'a Text,
-}
-
-/// Decrypted logits, one row a question. They carry noise that depends on the secret: they belong to the key's owner.
-pub struct Answers(Vec<Vec<f64>>);
-
-impl Answers {
-    /// For the owner of the key.
-    pub fn private(&self) -> &[Vec<f64>] {
-        &self.0
-    }
 }
 
 impl<'a> Client<'a> {
@@ -53,8 +44,8 @@ impl<'a> Client<'a> {
         cipher::encrypt(self.host, self.on, &Under::Secret(self.secret), &values, params.top(), &|| ())
     }
 
-    /// The logits in an answer, of `questions` questions.
-    pub fn decrypt(&self, plan: &Plan, answer: &Encrypted, questions: usize) -> Result<Answers> {
+    /// The logits in an answer, of each of `questions` questions.
+    pub fn decrypt(&self, plan: &Plan, answer: &Encrypted, questions: usize) -> Result<Vec<Private>> {
         let place = Path::new("answer");
         let Body::Ciphertext(sealed) = answer.header.body else {
             let (expected, actual) = (Kind::Ciphertext, answer.header.kind());
@@ -63,7 +54,7 @@ impl<'a> Client<'a> {
         let tensors: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
         let slots = cipher::decrypt_words(self.host, self.on, self.secret, &tensors, sealed, &|| ())?;
         let classes = self.text.classes();
-        let rows = (0..questions).map(|q| plan.layout.unpack(q, &slots, classes).to_vec());
-        Ok(Answers(rows.collect()))
+        let row = |q| Private::new(plan.layout.unpack(q, slots.expose(), classes).to_vec());
+        Ok((0..questions).map(row).collect())
     }
 }

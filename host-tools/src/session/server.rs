@@ -1,6 +1,6 @@
 //! The server: evaluation keys, a model, ciphertexts. Nothing here can decrypt.
 
-use super::{ORDER, Plan, Watched};
+use super::{Clocked, ORDER, Plan, Watched};
 use crate::{
     Result,
     cipher::Encrypted,
@@ -16,6 +16,7 @@ use kernel::{
     nn::{Model, forward, packed::Packed},
     params::Params,
     poly::Poly,
+    trace::Cost,
 };
 use std::{path::Path, time::Instant};
 
@@ -28,15 +29,46 @@ pub fn load_keys<B: Backend>(
     step: impl Fn(),
 ) -> Result<Keys<B>> {
     let mut keys = Keys::default();
+    load_more(be, &mut keys, folder, wants, of, step)?;
+    Ok(keys)
+}
+
+fn load_more<B: Backend>(
+    be: &mut B,
+    keys: &mut Keys<B>,
+    folder: &Path,
+    wants: &[Want],
+    of: &Header,
+    step: impl Fn(),
+) -> Result<()> {
     for want in wants {
         let path = folder.join(want.file_name());
         let mapped = Mapped::open(&path).in_file(&path)?;
         let view = View::parse(mapped.bytes()).in_file(&path)?;
         view.expect_same(of).in_file(&path)?;
-        wire::load_key(be, &view, &mut keys)?;
+        wire::load_key(be, &view, of, keys)?;
         step();
     }
-    Ok(keys)
+    Ok(())
+}
+
+/// What a run really took.
+#[derive(Clone, Copy, Debug)]
+pub struct Executed {
+    /// Operations, those of bootstraps included.
+    pub cost: Cost,
+    /// The level of the logits, before the answer is brought down to what decryption needs.
+    pub level: u8,
+    /// Seconds of the encoding of weights, masks and biases.
+    pub encoding: f64,
+}
+
+impl Executed {
+    /// The first figure in which this differs from the plan: what, planned, executed.
+    pub fn departs(&self, plan: &Plan) -> Option<(&'static str, u32, u32)> {
+        let level = ("level of the answer", plan.level as u32, self.level as u32);
+        plan.cost.differs(&self.cost).or((level.1 != level.2).then_some(level))
+    }
 }
 
 /// Who answers.
@@ -54,6 +86,22 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok(Self { ckks, model, keys_of: of.clone(), period: 0 })
     }
 
+    /// Holds the keys of `wants`, from the files of a folder, and no others: what they leave is room for the new ones.
+    pub fn hold(&mut self, folder: &Path, wants: &[Want]) -> Result<()> {
+        let of = self.keys_of.clone();
+        let (keys, be) = self.ckks.keys_mut();
+        keys.galois.retain(|g, key| wants.iter().any(|w| matches!(w, Want::Galois(h, l) if h == g && *l <= key.level)));
+        keys.relin.take_if(|key| wants.iter().any(|w| matches!(w, Want::Relin(level) if *level > key.level)));
+        let held = |want: &Want| match want {
+            Want::Relin(_) => keys.relin.is_some(),
+            Want::Galois(g, _) => keys.galois.contains_key(g),
+            Want::Raise => keys.raise.is_some(),
+            Want::Public => true, // of no use here
+        };
+        let missing: Vec<Want> = wants.iter().copied().filter(|want| !held(want)).collect();
+        load_more(be, keys, folder, &missing, &of, || ())
+    }
+
     /// Prepares for questions of this plan: an error if a key is missing.
     pub fn prepare(&mut self, plan: &Plan) -> Result<()> {
         let params = self.ckks.params();
@@ -66,15 +114,16 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok(())
     }
 
-    /// Logits of the questions in a ciphertext, where [`kernel::nn::packed::Layout::unpack`] finds them; the other slots
-    /// hold copies of them or nothing. `step` is called after each part of the model with its name and seconds.
+    /// Logits of the questions in a ciphertext, where [`kernel::nn::packed::Layout::unpack`] finds them, and in copies of
+    /// these slots; a mask has left nothing in any other. `step` is called after each part of the model with its name and seconds.
     pub fn infer(
         &mut self,
         plan: &Plan,
         question: &Encrypted,
         step: &mut dyn FnMut(&'static str, f64),
-    ) -> Result<Encrypted> {
+    ) -> Result<(Encrypted, Executed)> {
         self.prepare(plan)?;
+        self.ckks.executed(); // starts at nothing
         let place = Path::new("question");
         let (params, header) = (self.ckks.params(), &question.header);
         let Body::Ciphertext(sealed) = header.body else {
@@ -92,13 +141,16 @@ impl<'a, B: Backend> Server<'a, B> {
             None => Poly::from_words(be, shape, question.tensors.get(1).map_or(&[], |t| &t[..]))?,
         };
         let x = Ciphertext { c: [c0, c1], level: sealed.level };
-        let packed = Packed::new(&mut self.ckks, plan.layout.clone());
+        let mut clocked = Clocked::new(&mut self.ckks);
+        let packed = Packed::new(&mut clocked, plan.layout.clone());
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
         let y = out.pop().ok_or(kernel::Error::Length { expected: 1, actual: 0 })?;
+        let encoding = clocked.encoding();
+        let executed = Executed { cost: self.ckks.executed(), level: y.level, encoding };
         let start = Instant::now();
         let y = self.ckks.level_down(y, 0)?; // what decryption needs, and no more to send
         let (header, tensors) = wire::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
         step("answer", start.elapsed().as_secs_f64()); // on a device that records, the time of everything
-        Ok(Encrypted { header, tensors: tensors.into() })
+        Ok((Encrypted { header, tensors: tensors.into() }, executed))
     }
 }

@@ -219,7 +219,7 @@ mod tests {
             let to_coeffs = factor(&roots, s, maps, Direction::SlotsToCoeffs, 1.0 / 3.0);
             let y = to_slots.iter().fold(x.clone(), |x, m| m.apply(&x));
             let mut want = x.clone();
-            embed_inverse(&roots, &mut want);
+            embed_inverse(&roots[..], &mut want);
             for (i, y) in y.iter().enumerate() {
                 let want = want[crate::ring::limb::brv(i, 6)].scale(3.0 / s as f64);
                 assert!((y.re - want.re).abs() + (y.im - want.im).abs() < 1e-9, "{maps} maps, slot {i}");

@@ -157,7 +157,7 @@ impl Circuit {
 
 /// Weight matrices as a model might have them, applied to one vector.
 fn matrices<A: Arithmetic>(ev: &mut A, features: usize, maps: usize, x: &A::Slots) -> Result<Vec<A::Slots>> {
-    let steps = linear::Steps::new(features, maps)?;
+    let steps = linear::Steps::new(features)?;
     let level = ev.level(x);
     let h = linear::hoist(ev, &steps, x)?;
     let mut out = Vec::with_capacity(maps);

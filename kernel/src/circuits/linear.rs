@@ -19,15 +19,16 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// For `maps` matrices of `features` rows and columns that act on the same vector: the split with the fewest key
-    /// switches in all.
-    pub fn new(features: usize, maps: usize) -> Result<Self> {
+    /// For matrices of `features` rows and columns. The split is one for all of them, so that they share keys. A giant
+    /// step is a whole key switch, a baby step one gadget product of it, about a third, and shared by matrices that
+    /// act on the same vector: there are four times as many babies as giants, or more.
+    pub fn new(features: usize) -> Result<Self> {
         if features == 0 || features > 1 << 20 {
             return Err(Error::TooMany { asked: features, limit: 1 << 20 });
         }
         let giants = |babies: usize| 2 * features.div_ceil(babies);
-        let cost = |babies: &usize| (babies - 1) + maps * (giants(*babies) - 1);
-        let babies = (1..=features).min_by_key(cost).unwrap_or(1);
+        let powers = (0..=features.ilog2()).map(|i| 1 << i);
+        let babies = powers.into_iter().find(|b| *b >= 4 * giants(*b)).unwrap_or(1 << features.ilog2());
         let first = -((features.div_ceil(babies) * babies) as i32);
         Ok(Self {
             features,
@@ -58,29 +59,17 @@ pub fn encode<A: Arithmetic>(
     weight: impl Fn(usize, usize) -> f64,
     level: u8,
 ) -> Result<Linear<A::Plain>> {
-    encode_rows(ev, steps, steps.features, weight, level)
-}
-
-/// As [`encode`], with weights that differ from token to token and repeat after `period` slots, a multiple of F:
-/// `weight(s, j)` is that of input j of the slot's token in slot s.
-pub fn encode_rows<A: Arithmetic>(
-    ev: &mut A,
-    steps: &Steps,
-    period: usize,
-    weight: impl Fn(usize, usize) -> f64,
-    level: u8,
-) -> Result<Linear<A::Plain>> {
     let f = steps.features as i32;
     let mut plain = Vec::with_capacity(steps.babies.len() * steps.giants.len());
     for g in &steps.giants {
         for b in &steps.babies {
-            // entry u of the plaintext is entry s = u - g of diagonal d = g + b, the weight of input i + d in slot s
+            // entry u of the plaintext is entry s = u - g of diagonal d = g + b, the weight of input s + d in slot s
             let entry = |u: usize| {
-                let s = (u as i32 - g).rem_euclid(period as i32);
-                let j = s % f + g + b;
+                let s = (u as i32 - g).rem_euclid(f);
+                let j = s + g + b;
                 if (0..f).contains(&j) { weight(s as usize, j as usize) } else { 0.0 }
             };
-            let values: Vec<f64> = (0..period).map(entry).collect();
+            let values: Vec<f64> = (0..steps.features).map(entry).collect();
             let zero = values.iter().all(|v| *v == 0.0);
             plain.push(if zero { None } else { Some(ev.encode_diagonal(&values, level)?) });
         }
@@ -96,6 +85,12 @@ pub fn hoist<A: Arithmetic>(ev: &mut A, steps: &Steps, x: &A::Slots) -> Result<A
     ev.hoist(x, &steps.babies)
 }
 
+/// A map of a hoisted x, not rescaled. Depth 1 with the rescale.
+pub fn times<A: Arithmetic>(ev: &mut A, map: &Linear<A::Plain>, x: &A::Hoisted) -> Result<A::Wide> {
+    let plain: Vec<Option<&A::Plain>> = map.plain.iter().map(Option::as_ref).collect();
+    ev.transform(x, &Transform { babies: &map.steps.babies, giants: &map.steps.giants, plain: &plain })
+}
+
 /// Σ_i `maps[i]` x_i of hoisted x_i: a row of a block matrix. Depth 1, one rescale for the sum.
 pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plain>], xs: &[&A::Hoisted]) -> Result<A::Slots> {
     if maps.len() != xs.len() || maps.is_empty() {
@@ -103,9 +98,7 @@ pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plain>], xs: &[&A::Ho
     }
     let mut sum = None;
     for (map, x) in maps.iter().zip(xs) {
-        let plain: Vec<Option<&A::Plain>> = map.plain.iter().map(Option::as_ref).collect();
-        let t = Transform { babies: &map.steps.babies, giants: &map.steps.giants, plain: &plain };
-        let w = ev.transform(x, &t)?;
+        let w = times(ev, map, x)?;
         sum = Some(match sum {
             None => w,
             Some(mut sum) => {
@@ -142,14 +135,10 @@ pub fn batched<A: Arithmetic>(
     weight: impl Fn(usize, usize) -> f64,
     bias: impl Fn(usize) -> f64,
 ) -> Result<Vec<A::Slots>> {
-    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
     let mut ys = Vec::with_capacity(outputs);
     for i in 0..outputs {
-        let mut sum = ev.mul_const(first, weight(i, 0))?;
-        for (j, x) in rest.iter().enumerate() {
-            let w = ev.mul_const(x, weight(i, j + 1))?;
-            ev.accumulate(&mut sum, w)?;
-        }
+        let terms: Vec<_> = xs.iter().enumerate().map(|(j, x)| (x, weight(i, j))).collect();
+        let sum = ev.weighted_sum(&terms)?;
         let mut y = ev.rescale(sum)?;
         ev.add_const(&mut y, bias(i))?;
         ys.push(y);
@@ -176,8 +165,8 @@ mod tests {
     fn weights_act_on_every_token_and_no_token_meets_another() {
         const N: usize = 48; // 8 tokens of 6 features
         let x: [f64; N] = core::array::from_fn(|i| libm::cos((i * i) as f64));
-        for maps in [1, 3] {
-            let steps = Steps::new(6, maps).unwrap();
+        {
+            let steps = Steps::new(6).unwrap();
             let mut ev = Plain::<f64, N>::new();
             let map = encode(&mut ev, &steps, weight, 5).unwrap();
             let h = hoist(&mut ev, &steps, &x).unwrap();
@@ -199,7 +188,7 @@ mod tests {
     #[test]
     fn block_rows_and_zero_matrices_are_sums() {
         let mut ev = Plain::<f64, 8>::new();
-        let steps = Steps::new(4, 1).unwrap();
+        let steps = Steps::new(4).unwrap();
         let maps = [encode(&mut ev, &steps, weight, 1).unwrap(), encode(&mut ev, &steps, |_, _| 0.0, 1).unwrap()];
         let xs = [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [9.0; 8]];
         let h: Vec<_> = xs.iter().map(|x| hoist(&mut ev, &steps, x).unwrap()).collect();
@@ -228,7 +217,7 @@ mod tests {
     fn a_full_ciphertext_of_128_features_takes_few_key_switches_and_one_level() {
         let run = |maps: usize| {
             let mut tr = Trace::new(1 << 15, None); // 256 tokens of 128 features
-            let steps = Steps::new(128, maps).unwrap();
+            let steps = Steps::new(128).unwrap();
             let x = tr.input(3);
             let h = hoist(&mut tr, &steps, &x).unwrap();
             for _ in 0..maps {
@@ -238,7 +227,7 @@ mod tests {
             }
             tr.cost()
         };
-        assert_eq!((run(1).key_switch, run(1).hoist, run(1).mul_plain), (30, 1, 255));
+        assert_eq!((run(1).key_switch, run(1).hoist, run(1).mul_plain), (38, 1, 255));
         assert_eq!((run(3).key_switch, run(3).hoist), (52, 1));
     }
 }

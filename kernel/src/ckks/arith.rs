@@ -11,6 +11,7 @@ use crate::{
     complex::Complex,
     error::{Error, Result},
 };
+use alloc::vec::Vec;
 
 fn same(left: u8, right: u8) -> Result<()> {
     if left == right { Ok(()) } else { Err(Error::LevelMismatch { left, right }) }
@@ -92,6 +93,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
 
     fn mul(&mut self, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<Wide<B>> {
         same(x.level, y.level)?;
+        self.executed.mul += 1;
         let over = self.params.q(x.level);
         let ([mut d0, mut d1], mut d2) = (self.pair(over)?, self.poly(over)?);
         let out = [d0.limbs_mut(), d1.limbs_mut(), d2.limbs_mut()];
@@ -101,6 +103,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
 
     fn mul_plain(&mut self, x: &Ciphertext<B>, p: &Plaintext<B>) -> Result<Wide<B>> {
         same(x.level, p.level)?;
+        self.executed.mul_plain += 1;
         let over = self.params.q(x.level);
         let mut out = self.pair(over)?;
         for (o, c) in out.iter_mut().zip(&x.c) {
@@ -110,9 +113,28 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn mul_const(&mut self, x: &Ciphertext<B>, c: f64) -> Result<Wide<B>> {
+        self.executed.mul_const += 1;
         let over = self.params.q(x.level);
         let k = self.integer(c * self.params.scale(x.level), over)?;
         Ok(Wide { c: self.times(&x.c, &k, over)?, c2: None, level: x.level, extended: false })
+    }
+
+    fn weighted_sum(&mut self, terms: &[(&Ciphertext<B>, f64)]) -> Result<Wide<B>> {
+        let level = terms.first().ok_or(Error::Length { expected: 1, actual: 0 })?.0.level;
+        self.executed.mul_const += terms.len() as u32;
+        let (over, scale) = (self.params.q(level), self.params.scale(level));
+        let mut weights = Vec::with_capacity(terms.len());
+        for (x, c) in terms {
+            same(level, x.level)?;
+            let words = self.integer(c * scale, over)?;
+            weights.push(self.constants(over, &words)?);
+        }
+        let mut out = self.pair(over)?;
+        for (half, out) in out.iter_mut().enumerate() {
+            let terms: Vec<_> = terms.iter().zip(&weights).map(|((x, _), c)| (x.c[half].limbs(), c)).collect();
+            self.be.dot(over, out.limbs_mut(), &terms);
+        }
+        Ok(Wide { c: out, c2: None, level, extended: false })
     }
 
     fn accumulate(&mut self, w: &mut Wide<B>, mut v: Wide<B>) -> Result<()> {
@@ -138,6 +160,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     /// Relinearisation, division by P and rescale are one mod_switch, whose rounding is the only one.
     fn rescale(&mut self, w: Wide<B>) -> Result<Ciphertext<B>> {
         let level = w.level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
+        self.executed.rescale += 1;
         let (q, pq, to) = (self.params.q(w.level), self.params.pq(w.level), self.params.q(level));
         let c = match &w.c2 {
             Some(c2) => {
@@ -194,6 +217,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
         self.keys.meet(self.params, &bootstrapper.1)?;
         self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
+        self.executed.bootstrap += 1;
         let x = bootstrapper.0.refresh(self, x)?;
         if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) }
     }

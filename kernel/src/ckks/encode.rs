@@ -7,7 +7,7 @@
 
 use crate::{
     complex::Complex,
-    embedding::{embed, embed_inverse},
+    embedding::{Roots, embed, embed_inverse},
     error::{Error, Result},
 };
 
@@ -25,25 +25,34 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
     if coeffs.len() != 2 * s {
         return Err(Error::Length { expected: 2 * s, actual: coeffs.len() });
     }
-    if !s.is_power_of_two() || s > roots.len() {
-        return Err(Error::Slots { given: s, slots: roots.len() });
+    encode_in_place(roots, slots, scale, limit_bits.min(MAX_BITS))?;
+    let (re, im) = coeffs.split_at_mut(s);
+    for ((re, im), z) in re.iter_mut().zip(im).zip(slots) {
+        (*re, *im) = (z.re as i64, z.im as i64);
+    }
+    Ok(())
+}
+
+/// [`encode`] where the slots are: coefficient k is the real part of slot k, k + s its imaginary part.
+pub fn encode_in_place(roots: impl Roots, slots: &mut [Complex], scale: f64, limit_bits: f64) -> Result<()> {
+    let s = slots.len();
+    if !s.is_power_of_two() || s > roots.slots() {
+        return Err(Error::Slots { given: s, slots: roots.slots() });
     }
     if let Some(slot) = slots.iter().position(|z| !(z.re.is_finite() && z.im.is_finite())) {
         return Err(Error::NotFinite { slot });
     }
     embed_inverse(roots, slots);
     let factor = scale / s as f64;
-    let limit = libm::exp2(limit_bits.min(MAX_BITS));
-    let (mut largest, mut fits) = (0.0f64, true);
-    let (re, im) = coeffs.split_at_mut(s);
-    for ((re, im), z) in re.iter_mut().zip(im).zip(slots) {
+    let (mut largest, mut finite) = (0.0f64, true);
+    for z in slots {
         let (x, y) = (z.re * factor, z.im * factor);
-        let size = x.abs().max(y.abs());
-        largest = largest.max(size);
-        fits &= x.abs() <= limit && y.abs() <= limit; // false for infinity and NaN, too
-        (*re, *im) = (round(x), round(y));
+        largest = largest.max(x.abs()).max(y.abs());
+        finite &= x.is_finite() && y.is_finite();
+        (z.re, z.im) = (round(x) as f64, round(y) as f64); // exact: x has 53 bits
     }
-    if fits { Ok(()) } else { Err(Error::TooLarge { bits: libm::log2(largest), limit: limit_bits.min(MAX_BITS) }) }
+    let (bits, limit) = (libm::log2(largest), limit_bits.min(MAX_BITS));
+    if finite && bits <= limit { Ok(()) } else { Err(Error::TooLarge { bits, limit }) }
 }
 
 /// Nearest integer, ties away from zero, for |x| below 2^62; saturates beyond.
@@ -59,14 +68,23 @@ pub fn decode(roots: &[Complex], coeffs: &[i64], scale: f64, slots: &mut [Comple
     if coeffs.len() != 2 * s {
         return Err(Error::Length { expected: 2 * s, actual: coeffs.len() });
     }
-    if !s.is_power_of_two() || s > roots.len() {
-        return Err(Error::Slots { given: s, slots: roots.len() });
-    }
     let (re, im) = coeffs.split_at(s);
     for ((z, re), im) in slots.iter_mut().zip(re).zip(im) {
-        *z = Complex { re: *re as f64 / scale, im: *im as f64 / scale };
+        *z = Complex { re: *re as f64, im: *im as f64 };
     }
-    embed(roots, slots);
+    decode_in_place(roots, slots, scale)
+}
+
+/// The inverse of [`encode_in_place`].
+pub fn decode_in_place(roots: impl Roots, coeffs: &mut [Complex], scale: f64) -> Result<()> {
+    let s = coeffs.len();
+    if !s.is_power_of_two() || s > roots.slots() {
+        return Err(Error::Slots { given: s, slots: roots.slots() });
+    }
+    for z in coeffs.iter_mut() {
+        *z = Complex { re: z.re / scale, im: z.im / scale };
+    }
+    embed(roots, coeffs);
     Ok(())
 }
 

@@ -131,18 +131,18 @@ pub fn decrypt<B: Backend>(
 }
 
 /// Two residues to the integer in [0, q0 q1): x = x0 + q0 ((x1 - x0) / q0 mod q1).
-struct Garner {
+pub(super) struct Garner {
     q0: Modulus,
     q1: Modulus,
     inverse: u32, // q0^-1 mod q1, Montgomery form
 }
 
 impl Garner {
-    fn new(q0: Modulus, q1: Modulus) -> Self {
+    pub(super) fn new(q0: Modulus, q1: Modulus) -> Self {
         Self { q0, q1, inverse: q1.to_mont(q1.inv(q1.reduce(q0.q()))) }
     }
 
-    fn join(&self, x0: u32, x1: u32) -> u64 {
+    pub(super) fn join(&self, x0: u32, x1: u32) -> u64 {
         let k = self.q1.mul(self.q1.sub(x1, self.q1.reduce(x0)), self.inverse);
         x0 as u64 + k as u64 * self.q0.q() as u64
     }
@@ -163,7 +163,7 @@ fn garner_three(coeffs: &mut [i64], words: &[u32], [q0, q1, q2]: [Modulus; 3]) {
 }
 
 /// The representative of x in [-q/2, q/2), without a branch.
-fn centered(x: u64, q: u64) -> i64 {
+pub(super) fn centered(x: u64, q: u64) -> i64 {
     let above = ((q / 2).wrapping_sub(x) >> 63) as i64; // 1 if x > q/2
     x as i64 - above * q as i64
 }

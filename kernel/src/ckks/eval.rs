@@ -2,7 +2,7 @@
 
 use super::{Ciphertext, encode, keys::Keys};
 use crate::{
-    backend::{Backend, Op, Shape, Workspace},
+    backend::{Backend, Limbs, Op, Shape, Workspace},
     bootstrap::{Bootstrapper, Order},
     complex::Complex,
     embedding::fill_roots,
@@ -10,7 +10,7 @@ use crate::{
     params::Params,
     poly::{Coeff, Eval, Poly},
     ring::{Basis, Constants},
-    trace::{Demand, Trace},
+    trace::{Cost, Demand, Trace},
 };
 use alloc::{rc::Rc, vec, vec::Vec};
 
@@ -38,6 +38,7 @@ pub struct Ckks<'p, B: Backend> {
     pub(super) keys: Keys<B>,
     pub(super) ws: Workspace<B::Buf>,
     pub(super) bootstrapper: Option<Rc<(Bootstrapper<Plaintext<B>>, Demand)>>,
+    pub(super) executed: Cost,
     batch: u16,
     roots: Vec<Complex>,
     slots: Vec<Complex>,
@@ -51,13 +52,15 @@ impl<'p, B: Backend> Ckks<'p, B> {
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);
         let (slots, coeffs) = (roots.clone(), vec![0; params.n()]);
-        Ok(Self { be, params, keys, ws, bootstrapper: None, batch, roots, slots, coeffs })
+        let executed = Cost::default();
+        Ok(Self { be, params, keys, ws, bootstrapper: None, executed, batch, roots, slots, coeffs })
     }
 
     /// From now on a refresh bootstraps vectors of period `slots` and size `range` in this way, with the keys that
     /// [`Trace::demand_of`] says: it looks for all of them before it starts.
     pub fn bootstrap_with(&mut self, slots: usize, order: Order, range: f64) -> Result<()> {
         let params = self.params;
+        self.bootstrapper = None; // its matrices make room
         let bootstrapper = Bootstrapper::new(self, params, slots, order, range)?;
         let demand = Trace::demand_of(params.slots(), &bootstrapper)?;
         self.bootstrapper = Some(Rc::new((bootstrapper, demand)));
@@ -67,6 +70,11 @@ impl<'p, B: Backend> Ckks<'p, B> {
     /// The parameters.
     pub fn params(&self) -> &'p Params {
         self.params
+    }
+
+    /// What was done since the last call, in the terms of a plan: its peak is not counted.
+    pub fn executed(&mut self) -> Cost {
+        core::mem::take(&mut self.executed)
     }
 
     /// The keys, to load more or to drop some.
@@ -158,10 +166,16 @@ impl<'p, B: Backend> Ckks<'p, B> {
     pub(super) fn add_raised(&mut self, level: u8, acc: &mut Poly<Eval, B>, c: &Poly<Eval, B>) -> Result<()> {
         let q = self.params.q(level);
         let p = self.p_mod(q);
-        let mut words = self.be.alloc(Shape { count: 1, basis: q, cols: 1 })?;
-        self.be.upload(&mut words, &p)?;
-        self.be.mul_add(q, acc.limbs_mut(), c.limbs(), &words);
+        let p = self.constants(q, &p)?;
+        self.be.mul_add(q, acc.limbs_mut(), c.limbs(), &p);
         Ok(())
+    }
+
+    /// One constant a row, as a second operand.
+    pub(super) fn constants(&mut self, over: Basis, words: &Constants) -> Result<Limbs<B::Buf>> {
+        let mut out = self.be.alloc(Shape { count: 1, basis: over, cols: 1 })?;
+        self.be.upload(&mut out, words)?;
+        Ok(out)
     }
 
     /// P times a pair over Q, over P and Q.

@@ -51,8 +51,13 @@ impl SecretSeed {
 
     /// The uniform ternary coefficients of the secret polynomial.
     pub fn coefficients(&self, out: &mut [i64]) {
+        out.iter_mut().zip(self.trits()).for_each(|(x, s)| *x = s);
+    }
+
+    /// The same, one by one.
+    pub(super) fn trits(&self) -> impl Iterator<Item = i64> {
         let mut rng = ChaCha20Rng::from_seed(self.0);
-        sample::ternary(&mut rng, out);
+        core::iter::repeat_with(move || sample::trit(&mut rng))
     }
 }
 
@@ -77,6 +82,14 @@ impl<B: Backend> SecretKey<B> {
         scratch: &mut [i64],
     ) -> Result<Self> {
         seed.sparse_coefficients(weight, scratch);
+        Self::upload(be, basis, scratch)
+    }
+
+    /// The secret of a ring of degree m, as an element of this larger one: s(X^(n/m)) over `basis`; `scratch` likewise.
+    pub fn expand_small(be: &mut B, seed: &SecretSeed, m: usize, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
+        let apart = scratch.len().checked_div(m).unwrap_or(0).max(1);
+        scratch.fill(0);
+        scratch.iter_mut().step_by(apart).zip(seed.trits()).for_each(|(x, s)| *x = s);
         Self::upload(be, basis, scratch)
     }
 

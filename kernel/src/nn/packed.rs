@@ -72,6 +72,16 @@ impl Layout {
         Ok(())
     }
 
+    /// 1/L in the first `count` features of each token of a question, 0 elsewhere.
+    fn mean(&self, count: usize) -> Vec<f64> {
+        let value = |slot: usize| {
+            let (t, question, f) = self.place(slot);
+            let tokens = self.lengths[question];
+            if t < tokens && f < count { 1.0 / tokens as f64 } else { 0.0 }
+        };
+        (0..self.period()).map(value).collect()
+    }
+
     /// The first `count` features of a question's first token: where [`Engine::classify`] leaves the logits.
     pub fn unpack<'a>(&self, question: usize, slots: &'a [f64], count: usize) -> &'a [f64] {
         &slots[question * self.features..][..count]
@@ -91,11 +101,6 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
         Self { ev, layout }
     }
 
-    /// Vectors that hold `width` features.
-    fn chunks(&self, width: usize) -> usize {
-        width.div_ceil(self.layout.features)
-    }
-
     /// The bias of one chunk, on every token.
     fn add_bias(&mut self, x: &mut A::Slots, m: &Matrix, chunk: usize) -> Result<()> {
         let f = self.layout.features;
@@ -103,9 +108,29 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
         linear::add_bias(self.ev, x, &bias)
     }
 
-    /// The baby steps of every chunk.
-    fn hoist(&mut self, xs: &[A::Slots], steps: &Steps) -> Result<Vec<A::Hoisted>> {
-        xs.iter().map(|x| linear::hoist(self.ev, steps, x)).collect()
+    /// Σ_b of block (c, b) times chunk b of x, for each output c: `weight(c, b, i, j)` is that of input j in output i. One
+    /// chunk is hoisted at a time. Depth 1.
+    fn blocks(
+        &mut self,
+        xs: &[&A::Slots],
+        outputs: usize,
+        weight: impl Fn(usize, usize, usize, usize) -> f64,
+    ) -> Result<Vec<A::Slots>> {
+        let steps = Steps::new(self.layout.features)?;
+        let mut sums: Vec<Option<A::Wide>> = (0..outputs).map(|_| None).collect();
+        for (b, x) in xs.iter().enumerate() {
+            let (hoisted, level) = (linear::hoist(self.ev, &steps, x)?, self.ev.level(x));
+            for (c, sum) in sums.iter_mut().enumerate() {
+                let block = linear::encode(self.ev, &steps, |i, j| weight(c, b, i, j), level)?;
+                let w = linear::times(self.ev, &block, &hoisted)?;
+                match sum {
+                    Some(sum) => self.ev.accumulate(sum, w)?,
+                    None => *sum = Some(w),
+                }
+            }
+        }
+        let none = Error::Length { expected: 1, actual: 0 };
+        sums.into_iter().map(|sum| self.ev.rescale(sum.ok_or(none)?)).collect()
     }
 
     /// Brings every chunk to the least level among them.
@@ -134,26 +159,17 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     /// Depth 1.
     fn linear(&mut self, x: &Vec<A::Slots>, maps: &[&Matrix]) -> Result<Vec<Vec<A::Slots>>> {
         let f = self.layout.features;
-        let outputs: usize = maps.iter().map(|m| self.chunks(m.rows)).sum();
-        let steps = Steps::new(f, outputs)?;
-        let level = x.first().map_or(0, |x| self.ev.level(x));
-        let hoisted = self.hoist(x, &steps)?;
-        let hoisted: Vec<&A::Hoisted> = hoisted.iter().collect();
-        let mut out = Vec::with_capacity(maps.len());
-        for m in maps {
-            let mut chunks = Vec::with_capacity(self.chunks(m.rows));
-            for c in 0..self.chunks(m.rows) {
-                let mut blocks = Vec::with_capacity(x.len());
-                for b in 0..x.len() {
-                    let entry = |i: usize, j: usize| m.at(c * f + i, b * f + j);
-                    blocks.push(linear::encode(self.ev, &steps, entry, level)?);
-                }
-                let blocks: Vec<_> = blocks.iter().collect();
-                let mut y = linear::apply(self.ev, &blocks, &hoisted)?;
-                self.add_bias(&mut y, m, c)?;
-                chunks.push(y);
-            }
-            out.push(chunks);
+        let chunks = |(m, map): (usize, &&Matrix)| (0..map.rows.div_ceil(f)).map(move |c| (m, c));
+        let rows: Vec<(usize, usize)> = maps.iter().enumerate().flat_map(chunks).collect();
+        let weight = |row: usize, b: usize, i: usize, j: usize| {
+            let (m, c) = rows[row];
+            maps[m].at(c * f + i, b * f + j)
+        };
+        let ys = self.blocks(&x.iter().collect::<Vec<_>>(), rows.len(), weight)?;
+        let mut out: Vec<Vec<A::Slots>> = maps.iter().map(|_| Vec::new()).collect();
+        for ((m, c), mut y) in rows.into_iter().zip(ys) {
+            self.add_bias(&mut y, maps[m], c)?;
+            out[m].push(y);
         }
         Ok(out)
     }
@@ -200,40 +216,34 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
         Ok(())
     }
 
-    /// Depth 1: the mean is in the weights, which are zero on rows that hold no token.
+    /// Depth 2: the weights are those of every token, then a mask takes the mean over tokens and leaves nothing in
+    /// slots that hold no logit of a question.
     fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix; 2]) -> Result<Vec<A::Slots>> {
         let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
         let all = self.align(&all)?;
-        let f = self.layout.features;
-        let steps = Steps::new(f, 1)?;
-        let level = all.first().map_or(0, |x| self.ev.level(x));
-        let hoisted = self.hoist(&all, &steps)?;
-        let hoisted: Vec<&A::Hoisted> = hoisted.iter().collect();
-        let mut blocks = Vec::with_capacity(all.len());
-        for (x, m) in xs.iter().zip(maps) {
-            for b in 0..x.len() {
-                let entry = |slot: usize, j: usize| {
-                    let (t, q, i) = self.layout.place(slot);
-                    let tokens = self.layout.lengths[q];
-                    if t < tokens { m.at(i, b * f + j) / tokens as f64 } else { 0.0 }
-                };
-                blocks.push(linear::encode_rows(self.ev, &steps, self.layout.period(), entry, level)?);
-            }
-        }
-        let blocks: Vec<_> = blocks.iter().collect();
-        let mut y = linear::apply(self.ev, &blocks, &hoisted)?;
+        let (f, first) = (self.layout.features, xs[0].len());
+        let weight = |_: usize, b: usize, i: usize, j: usize| match b.checked_sub(first) {
+            None => maps[0].at(i, b * f + j),
+            Some(b) => maps[1].at(i, b * f + j),
+        };
+        let mut ys = self.blocks(&all.iter().collect::<Vec<_>>(), 1, weight)?;
+        let mut y = ys.pop().ok_or(Error::Length { expected: 1, actual: 0 })?;
+        self.add_bias(&mut y, &maps[0], 0)?;
+        let level = self.ev.level(&y);
+        let mean = self.ev.encode(&self.layout.mean(maps[0].rows), level)?;
+        let masked = self.ev.mul_plain(&y, &mean)?;
+        let mut y = self.ev.rescale(masked)?;
         for i in 0..self.layout.tokens.ilog2() {
             let turned = self.ev.rotate(&y, (self.layout.stride() << i) as i32)?;
             self.ev.add(&mut y, &turned)?;
         }
-        self.add_bias(&mut y, &maps[0], 0)?;
         Ok(vec![y])
     }
 
     fn refresh(&mut self, x: Vec<A::Slots>, next: Next) -> Result<Vec<A::Slots>> {
         let depth = match next {
             Next::Attention => 1 + attention::DEPTH + 1 + BOOTSTRAP_DEPTH,
-            Next::FeedForward { last: true } => NORM_DEPTH + 3,
+            Next::FeedForward { last: true } => NORM_DEPTH + 4,
             Next::FeedForward { last: false } => NORM_DEPTH + 3 + NORM_DEPTH + BOOTSTRAP_DEPTH,
         };
         x.into_iter().map(|x| self.ev.refresh(x, depth)).collect()

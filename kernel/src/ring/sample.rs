@@ -15,35 +15,62 @@ pub const ERROR_STD: f64 = 3.24037034920393;
 /// Largest absolute value of [`error`].
 pub const ERROR_MAX: i64 = 21;
 
-/// Uniform residues modulo q: ChaCha20 under `seed`, stream `stream`, 30-bit (or shorter) candidates rejected
-/// when they are not below q. One stream a (digit, modulus), so that any row can be made by itself.
+/// Uniform residues modulo q: ChaCha20 under a seed and a stream, 30-bit (or shorter) candidates rejected when they
+/// are not below q. One stream a (digit, modulus), so that any row can be made by itself.
 /// The words are uniform in whatever form they are read: as Eval limbs they are taken as they are.
-pub fn uniform(q: Modulus, seed: &Seed, stream: u64, out: &mut [u32]) {
-    const BUFFER: usize = 64;
-    let mut rng = ChaCha20Rng::from_seed(*seed);
-    rng.set_stream(stream);
-    let mask = u32::MAX >> q.q().leading_zeros();
-    let mut bytes = [0u8; 4 * BUFFER];
-    let mut good = [0u32; BUFFER];
-    let mut filled = 0;
-    while filled < out.len() {
-        rng.fill_bytes(&mut bytes);
+pub struct Uniform {
+    rng: ChaCha20Rng,
+    q: u32,
+    mask: u32,
+    good: [u32; CHUNK],
+}
+
+/// Candidates of a chunk; a power of two.
+const CHUNK: usize = 64;
+
+impl Uniform {
+    /// From the start of `stream`.
+    pub fn new(q: Modulus, seed: &Seed, stream: u64) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(*seed);
+        rng.set_stream(stream);
+        Self { rng, q: q.q(), mask: u32::MAX >> (q.q().leading_zeros() & 31), good: [0; CHUNK] }
+    }
+
+    /// The next residues, however many of [`CHUNK`] candidates are left.
+    pub fn chunk(&mut self) -> &[u32] {
+        let mut bytes = [0u8; 4 * CHUNK];
+        self.rng.fill_bytes(&mut bytes);
         let mut kept = 0;
         for b in bytes.chunks_exact(4) {
-            let x = u32::from_le_bytes([b[0], b[1], b[2], b[3]]) & mask;
-            good[kept] = x;
-            kept += (x < q.q()) as usize; // no branch: it would be mispredicted
+            let x = u32::from_le_bytes([b[0], b[1], b[2], b[3]]) & self.mask;
+            self.good[kept & (CHUNK - 1)] = x; // at most as many were kept as seen
+            kept += (x < self.q) as usize; // no branch: it would be mispredicted
         }
-        let kept = kept.min(out.len() - filled);
-        out[filled..][..kept].copy_from_slice(&good[..kept]);
-        filled += kept;
+        self.good.get(..kept).unwrap_or(&[])
+    }
+}
+
+/// The first residues of a stream of [`Uniform`].
+pub fn uniform(q: Modulus, seed: &Seed, stream: u64, out: &mut [u32]) {
+    let mut words = Uniform::new(q, seed, stream);
+    let mut rest = out;
+    while !rest.is_empty() {
+        let chunk = words.chunk();
+        let (now, later) = rest.split_at_mut(chunk.len().min(rest.len()));
+        now.iter_mut().zip(chunk).for_each(|(o, x)| *o = *x);
+        rest = later;
     }
 }
 
 /// Uniform in {-1, 0, 1}, constant time: floor(3u / 2^64) - 1 for a random u, off by less than 2^-62.
+pub fn trit(rng: &mut impl rand_core::CryptoRng) -> i64 {
+    ((rng.next_u64() as u128 * 3) >> 64) as i64 - 1
+}
+
+/// Each a [`trit`].
 pub fn ternary(rng: &mut impl rand_core::CryptoRng, out: &mut [i64]) {
     for x in out {
-        *x = ((rng.next_u64() as u128 * 3) >> 64) as i64 - 1;
+        *x = trit(rng);
     }
 }
 

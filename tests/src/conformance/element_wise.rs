@@ -69,6 +69,8 @@ pub fn second_operands_broadcast_over_items_and_blocks(chain: &Chain) -> impl It
         b.step(Step::MulAdd { over, acc, a: x, b: y });
         let dot = b.garbage(count, room, cols);
         b.step(Step::Dot { over, out: dot, terms: vec![(x, y), (z, y), (x, x)] });
+        let outs = vec![b.garbage(count, room, cols), b.garbage(count, room, cols)];
+        b.step(Step::Dots { over, outs, a: vec![x, z], b: vec![Some(y), None, Some(x), Some(y)] });
         let d = [0; 3].map(|_| b.garbage(count, over, cols));
         b.step(Step::Tensor { over, out: d, a: [x, z], b: [y, y] });
         b.finish()
@@ -86,6 +88,12 @@ pub fn sums_of_products_agree(chain: &Chain) -> impl Iterator<Item = Program> {
             let out = b.garbage(2, over, n);
             let term = |i: usize| if i + 1 == terms { (x, y) } else { (big, big) };
             b.step(Step::Dot { over, out, terms: (0..terms).map(term).collect() });
+        }
+        for (sums, width) in [(1, 1), (3, 4), (2, 20)] {
+            let outs: Vec<_> = (0..sums).map(|_| b.garbage(2, over, n)).collect();
+            let a = (0..width).map(|i| if i == 1 { x } else { big }).collect();
+            let factor = |i: usize| [Some(big), None, Some(y)][i % 3];
+            b.step(Step::Dots { over, outs, a, b: (0..sums * width).map(factor).collect() });
         }
         for (a, c) in [([x, big], [big, y]), ([x, x], [x, x])] {
             let d = [0; 3].map(|_| b.garbage(2, room, n));

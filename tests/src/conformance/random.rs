@@ -104,7 +104,7 @@ impl<F: FnMut(usize) -> usize> Chooser<'_, F> {
         let other = self.of(&[a, b1, 5, 6]);
         let op = self.of(&[Op::Add, Op::Sub, Op::Mul]);
         let galois = 2 * (self.choose)(self.chain.params.n()) as u32 + 1;
-        Some(match (self.choose)(15) {
+        Some(match (self.choose)(17) {
             0 => Step::Copy { over, out, a },
             1 => Step::Zip { op, over, out, a, b: other },
             2 => Step::ZipAssign { op, over, acc: out, b: other },
@@ -118,6 +118,11 @@ impl<F: FnMut(usize) -> usize> Chooser<'_, F> {
             10 => Step::Dot { over, out, terms: vec![(a, other), (b1, a), (b1, other)] },
             11 => Step::Tensor { over, out: [out, a, b1], a: [c1, d1], b: [d1, self.of(&[c1, 5, 6])] },
             12 => {
+                let small = self.of(&[c1, 5, 6]);
+                Step::Dots { over, outs: vec![out, a], a: vec![b1, c1], b: vec![Some(small), None, Some(d1), Some(b1)] }
+            }
+            13 => Step::PermuteAdd { over, acc: out, a, galois },
+            14 => {
                 let (from, to) = self.switch()?;
                 Step::ModSwitch { from, to, out, a }
             }

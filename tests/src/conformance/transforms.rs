@@ -32,6 +32,9 @@ pub fn automorphisms_permute_values(chain: &Chain) -> impl Iterator<Item = Progr
         for galois in [1, 3, p.galois(1), p.galois(-1), p.galois(3), p.galois_conjugate(), n as u32 - 1, n as u32 + 1] {
             let out = b.garbage(2, wider(chain, over), cols);
             b.step(Step::Permute { over, out, a, galois });
+            if cols == n {
+                b.step(Step::PermuteAdd { over, acc: out, a, galois });
+            }
         }
         b.finish()
     })

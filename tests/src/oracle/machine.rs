@@ -225,6 +225,16 @@ impl Machine<'_> {
             }),
             Step::Convert { from, to, out, a } => self.convert(from, to, out, a),
             Step::Dot { over, out, ref terms } => self.dot(Op::Mul, over, out, terms, None),
+            Step::Dots { over, ref outs, ref a, ref b } => {
+                for (out, b) in outs.iter().zip(b.chunks_exact(a.len())) {
+                    let terms = a.iter().zip(b).filter_map(|(a, b)| b.map(|b| (*a, b)));
+                    self.dot(Op::Mul, over, *out, &terms.collect::<Vec<_>>(), None);
+                }
+            }
+            Step::PermuteAdd { over, acc, a, galois } => self.each(over.iter(), acc, |f, item, m| {
+                let moved = f.values(m, &automorphism(f.q(m), galois, &f.coefficients(a, item, m)));
+                combine(f.q(m), Op::Add, f.registers[acc].get(item, m), &moved)
+            }),
             Step::Tensor { over, out, a, b } => {
                 self.dot(Op::Mul, over, out[0], &[(a[0], b[0])], None);
                 self.dot(Op::Mul, over, out[1], &[(a[0], b[1]), (a[1], b[0])], None);

@@ -60,50 +60,72 @@ pub fn evaluate_doubled<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots) 
         return Err(Error::LevelExhausted { need: p.unit_depth(), have: top });
     }
     let mut powers = Powers { top, list: Vec::new() };
-    powers.push(1, w)?;
+    powers.push(1, 0, w)?;
     let babies = best_babies(&c, p.unit_depth());
     piece(ev, &mut powers, babies, &mut c, p.unit_depth())
 }
 
-/// W_i = 2 T_i(t), each at its own depth ⌈log2 i⌉, made when first asked for.
+/// W_i = 2 T_i(t), each at its own depth ⌈log2 i⌉, and again at the depths where it is a factor; made when first asked
+/// for.
 struct Powers<S> {
     top: u8,
-    list: Vec<(usize, S), 24>, // at most 16 babies and W_32, W_64, W_128
+    list: Vec<(usize, u8, S), MAX_POWERS>, // i, depth, W_i
 }
 
+/// The 16 babies and W_32, W_64, W_128.
+const ONCE: usize = MAX_BABIES + 3;
+
+/// What one sum may take, at its own depths and at that of the sum, and some more to keep.
+const MAX_POWERS: usize = 3 * ONCE;
+
 impl<S> Powers<S> {
-    fn push(&mut self, i: usize, value: S) -> Result<()> {
-        self.list.push((i, value)).map_err(|_| Error::TooMany { asked: 25, limit: 24 })
+    fn push(&mut self, i: usize, depth: u8, value: S) -> Result<usize> {
+        let pushed = self.list.push((i, depth, value));
+        pushed.map_err(|_| Error::TooMany { asked: MAX_POWERS + 1, limit: MAX_POWERS })?;
+        Ok(self.list.len() - 1)
     }
 
-    fn find(&self, i: usize) -> Option<usize> {
-        self.list.iter().position(|(j, _)| *j == i)
+    /// Forgets what can be made again, if what will be made at `depth` may not fit otherwise.
+    fn make_room(&mut self, depth: u8) {
+        if self.list.len() > MAX_POWERS - 2 * ONCE {
+            self.list.retain(|(i, d, _)| *d == ceil_log2(*i) || *d == depth);
+        }
+    }
+
+    fn find(&self, i: usize, depth: u8) -> Option<usize> {
+        self.list.iter().position(|(j, d, _)| (*j, *d) == (i, depth))
     }
 
     /// Where W_i is in the list. W_{a+b} = W_a W_b - W_{a-b}, a the largest power of two below a + b.
     fn make<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize) -> Result<usize> {
-        if let Some(at) = self.find(i) {
+        let depth = ceil_log2(i);
+        if let Some(at) = self.find(i, depth) {
             return Ok(at);
         }
         let (a, b) = halves(i);
         let (at_a, at_b) = (self.make(ev, a)?, self.make(ev, b)?);
-        let mut w = product(ev, &self.list[at_a].1, &self.list[at_b].1)?;
+        let mut w = product(ev, &self.list[at_a].2, &self.list[at_b].2)?;
         if a == b {
             ev.add_const(&mut w, -2.0)?;
         } else {
             let at = self.make(ev, a - b)?;
-            let level = ev.level(&w);
-            let less = at_level(ev, &self.list[at].1, level)?;
+            let less = at_level(ev, &self.list[at].2, self.top - depth)?;
             ev.sub(&mut w, &less)?;
         }
-        self.push(i, w)?;
-        Ok(self.list.len() - 1)
+        self.push(i, depth, w)
     }
 
-    /// W_i at the level where products of depth `depth` are made.
-    fn operand<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize, depth: u8) -> Result<S> {
+    /// Where W_i at depth `depth` is in the list.
+    fn operand<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize, depth: u8) -> Result<usize> {
+        if let Some(at) = self.find(i, depth) {
+            return Ok(at);
+        }
         let at = self.make(ev, i)?;
-        at_level(ev, &self.list[at].1, self.top - (depth - 1))
+        if self.list[at].1 == depth {
+            return Ok(at);
+        }
+        let w = at_level(ev, &self.list[at].2, self.top - depth)?;
+        self.push(i, depth, w)
     }
 }
 
@@ -163,23 +185,28 @@ fn products<A: Arithmetic>(
         return Ok(());
     }
     if is_leaf(degree, babies, depth) {
+        powers.make_room(depth - 1);
+        let mut places: Vec<(usize, f64), MAX_BABIES> = Vec::new();
         for (i, c) in c.iter().enumerate().skip(1).filter(|(_, c)| **c != 0.0) {
-            let t = powers.operand(ev, i, depth)?;
-            let term = ev.mul_const(&t, *c / 2.0)?;
-            collect(ev, sum, term)?;
+            let place = (powers.operand(ev, i, depth - 1)?, *c / 2.0);
+            places.push(place).map_err(|_| Error::TooMany { asked: i, limit: MAX_BABIES })?;
         }
-        return Ok(());
+        let terms: Vec<_, MAX_BABIES> = places.iter().map(|(at, c)| (&powers.list[*at].2, *c)).collect();
+        let sum_of_leaf = ev.weighted_sum(&terms)?;
+        return collect(ev, sum, sum_of_leaf);
     }
     let g = (degree + 1).next_power_of_two() / 2;
     divide(c, g);
     let (r, q) = c.split_at_mut(g);
     let term = if q.len() == 1 {
-        let t = powers.operand(ev, g, depth)?;
-        ev.mul_const(&t, q[0])?
+        powers.make_room(depth - 1);
+        let at = powers.operand(ev, g, depth - 1)?;
+        ev.mul_const(&powers.list[at].2, q[0])?
     } else {
         let q = piece(ev, powers, babies, q, depth - 1)?;
-        let t = powers.operand(ev, g, depth)?;
-        ev.mul(&q, &t)?
+        powers.make_room(depth - 1);
+        let at = powers.operand(ev, g, depth - 1)?;
+        ev.mul(&q, &powers.list[at].2)?
     };
     collect(ev, sum, term)?;
     products(ev, powers, babies, r, depth, sum)

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     nn::Attention,
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 /// Levels from query, key and value to what the heads make of them: scores 4, power 2, shift 1, reciprocal of degree at
 /// most 7 3, product 1.
@@ -51,7 +51,7 @@ pub fn attention<A: Arithmetic>(
     let (slope, offset) = how.reciprocal.to_unit();
     // the factor that the reciprocal's argument wants is in the shifted weights; the reciprocal takes it out again
     let factor = 2.0 * slope;
-    let shifted = shift_columns(ev, groups, &z, |_| 0, |_| factor, &[1.0])?;
+    let shifted = shift_columns(ev, groups, &z, false, factor, &[1.0])?;
     let level = shifted.first().map_or(0, |z| ev.level(z));
     let turned = turn(ev, groups, v)?;
     let turned = ev.level_down(turned, level)?;
@@ -84,8 +84,8 @@ pub fn attention<A: Arithmetic>(
 fn scores<A: Arithmetic>(ev: &mut A, layout: &Layout, groups: Groups, q: &A::Slots, k: &A::Slots) -> Result<A::Slots> {
     let turned = turn(ev, groups, k)?;
     let q = at_level(ev, q, ev.level(&turned))?;
-    let k = shift_columns(ev, groups, &turned, |k| -k * groups.stride, |_| 1.0, &pattern(layout, groups))?;
-    let q = shift_columns(ev, groups, &q, |_| 0, |_| 1.0, &[1.0])?;
+    let k = shift_columns(ev, groups, &turned, true, 1.0, &pattern(layout, groups))?;
+    let q = shift_columns(ev, groups, &q, false, 1.0, &[1.0])?;
     let mut sum: Option<A::Wide> = None;
     for (q, k) in q.iter().zip(&k) {
         let w = ev.mul(q, k)?;
@@ -134,37 +134,42 @@ fn map<A: Arithmetic>(
     ev.rescale(w)
 }
 
-/// For every k < g, x with column c of each group taken from column c + k, the tokens turned by `rows(k)` slots, times
-/// `factor(k)` and `pattern`. Depth 1.
+/// For every k < g, x with column c of each group taken from column c + k, times `factor` and `pattern`; with `back`
+/// the tokens are turned back by k, too. Columns that wrap come from x turned by a whole group, so that both parts
+/// share their keys with the baby steps of linear maps, and turns share theirs with mixing. Depth 1.
 fn shift_columns<A: Arithmetic>(
     ev: &mut A,
     groups: Groups,
     x: &A::Slots,
-    rows: impl Fn(i32) -> i32,
-    factor: impl Fn(i32) -> f64,
+    back: bool,
+    factor: f64,
     pattern: &[f64],
 ) -> Result<Vec<A::Slots>> {
     let (size, level) = (groups.size as i32, ev.level(x));
-    let steps: Vec<i32> = (0..size).flat_map(|k| [k + rows(k), k - size + rows(k)]).collect();
-    let steps: Vec<i32> = steps.into_iter().filter(|s| *s != -size + rows(0)).collect(); // k = 0 never wraps
-    let hoisted = ev.hoist(x, &steps)?;
+    let steps: Vec<i32> = (0..size).collect();
+    let near = ev.hoist(x, &steps)?;
+    let wrapped = ev.rotate(x, -size)?;
+    let far = ev.hoist(&wrapped, &steps[1..])?;
     let mut out = Vec::with_capacity(groups.size);
-    for k in 0..size {
+    for k in steps {
+        // back by k is forth by the rest of the turn; the pattern is of where a value ends
+        let turn = if back && k > 0 { (size - k) * groups.stride } else { 0 };
         let period = pattern.len().max(groups.size);
-        let part = |inside: bool| -> Vec<f64> {
+        let mut part = |x: &A::Hoisted, wraps: bool| {
             let value = |s: usize| {
-                let wraps = (s as i32 % size) + k >= size;
-                if wraps == inside { 0.0 } else { factor(k) * pattern[s % pattern.len()] }
+                let at = (s as i32 - turn).rem_euclid(pattern.len() as i32) as usize;
+                if (s as i32 % size + k >= size) == wraps { factor * pattern[at] } else { 0.0 }
             };
-            (0..period).map(value).collect()
+            let plain = ev.encode_diagonal(&(0..period).map(value).collect::<Vec<_>>(), level)?;
+            ev.transform(x, &Transform { babies: &[k], giants: &[0], plain: &[Some(&plain)] })
         };
-        let near = ev.encode_diagonal(&part(true), level)?;
-        let far = ev.encode_diagonal(&part(false), level)?;
-        let both = [k + rows(k), k - size + rows(k)];
-        let (babies, plain): (&[i32], Vec<Option<&A::Plain>>) =
-            if k == 0 { (&both[..1], vec![Some(&near)]) } else { (&both, vec![Some(&near), Some(&far)]) };
-        let w = ev.transform(&hoisted, &Transform { babies, giants: &[0], plain: &plain })?;
-        out.push(ev.rescale(w)?);
+        let mut sum = part(&near, false)?;
+        if k > 0 {
+            let w = part(&far, true)?;
+            ev.accumulate(&mut sum, w)?;
+        }
+        let y = ev.rescale(sum)?;
+        out.push(if turn == 0 { y } else { ev.rotate(&y, turn)? });
     }
     Ok(out)
 }

@@ -1,0 +1,55 @@
+//! Constants of the programs: linked in flash, computed here from the kernel and the demo model's files.
+
+use kernel::{
+    complex::Complex,
+    embedding::fill_roots,
+    params::{Params, Spec, presets},
+    ring::rom,
+};
+use std::{env, fmt::Write, fs, path::PathBuf};
+
+mod model;
+
+/// The programs that print: the logger is linked whether it is used or not.
+const LOGGING: [&str; 5] = ["c12", "c12_stored", "c12_computed", "c13", "refusals"];
+
+fn main() {
+    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let mut text = String::new();
+    for (name, spec) in [("12", presets::C12), ("13", presets::C13)] {
+        tables(&mut text, name, &spec);
+    }
+    model::write(&mut text, &out);
+    fs::write(out.join("constants.rs"), text).expect("OUT_DIR can be written");
+    fs::write(out.join("memory.x"), include_bytes!("../memory.x")).expect("OUT_DIR can be written");
+    println!("cargo::rustc-link-search={}", out.display());
+    for program in LOGGING {
+        println!("cargo::rustc-link-arg-bin={program}=-Tdefmt.x");
+    }
+    println!("cargo::rerun-if-changed=memory.x");
+    println!("cargo::rerun-if-changed=build");
+}
+
+/// The tables of a client: roots of the embedding, twiddles of the transforms.
+fn tables(text: &mut String, name: &str, spec: &Spec<'_>) {
+    let params = Params::new(spec).expect("a preset");
+    let mut roots = vec![Complex::default(); params.slots()];
+    fill_roots(&mut roots);
+    let mut twiddles = vec![0; rom::words(params.n(), params.moduli().len())];
+    rom::fill(params.n(), params.moduli(), &mut twiddles);
+    let entries: String = roots
+        .iter()
+        .map(|z| format!("Complex{{re:f64::from_bits({}),im:f64::from_bits({})}},", z.re.to_bits(), z.im.to_bits()))
+        .collect();
+    let (slots, words) = (roots.len(), twiddles.len());
+    write!(
+        text,
+        "use kernel::complex::Complex as Complex{name};\n\
+         /// Roots of the embedding at degree 2^{name}.\n\
+         pub static ROOTS_{name}: [Complex{name}; {slots}] = [{}];\n\
+         /// Twiddles of both primes at degree 2^{name}.\n\
+         pub static TWIDDLES_{name}: [u32; {words}] = {twiddles:?};\n",
+        entries.replace("Complex{", &format!("Complex{name}{{"))
+    )
+    .expect("a string takes anything");
+}

@@ -1,0 +1,47 @@
+//! The client without logger and files: what a product links. No panic is left in this program; the script looks for one.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use device::{board, constants};
+use kernel::{
+    Result,
+    ckks::{
+        device::{Device, Plan},
+        keys::SecretSeed,
+    },
+    complex::Complex,
+    params::{Params, presets::C12},
+    ring::{entropy, twiddles::Computed},
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use rand_core::Rng;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut SLOTS: [Complex; 2048] = [Complex { re: 0.0, im: 0.0 }; 2048];
+    static mut WORDS: [u32; 4096] = [0; 4096];
+    board::exit(everything(SLOTS, WORDS).is_ok())
+}
+
+/// Every function of a client, on numbers that the compiler may not know.
+fn everything(slots: &mut [Complex], words: &mut [u32]) -> Result<()> {
+    let params = Params::new(&C12)?;
+    let device = Device::new(&params, Plan { roots: &constants::ROOTS_12[..], twiddles: Computed })?;
+    let secret = SecretSeed::take(black_box(&mut [9; 32]));
+    let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed(black_box([1; 32])))?;
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    let mut message = device.encode(black_box(slots))?.hide(&mut rng);
+    for limb in 0..device.limbs() {
+        device.encrypt(limb, &mut message, &secret, &seed, words)?;
+        black_box(&mut *words);
+    }
+    drop(message);
+    let mut opening = device.open(slots)?;
+    for _ in 0..device.limbs() {
+        device.decrypt(&mut opening, &secret, (0..4096).map(|i| black_box((i, i))), words)?;
+    }
+    black_box(device.close(opening)?);
+    Ok(())
+}

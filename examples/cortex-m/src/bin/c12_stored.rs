@@ -1,0 +1,14 @@
+//! The client at n = 2^12; roots and twiddles in flash: the fastest.
+#![no_std]
+#![no_main]
+
+use device::{client, constants};
+use kernel::{ckks::device::Plan, complex::Complex, params::presets::C12};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut SLOTS: [Complex; 2048] = [Complex { re: 0.0, im: 0.0 }; 2048];
+    static mut WORDS: [u32; 4096] = [0; 4096];
+    let plan = Plan { roots: &constants::ROOTS_12[..], twiddles: &constants::TWIDDLES_12[..] };
+    client::run(&C12, plan, client::Memory { slots: SLOTS, words: WORDS })
+}

@@ -1,0 +1,38 @@
+//! `polyformer calibrate`: measures what predictions of seconds are made from.
+
+use super::common::{Compute, Source, print, progress};
+use crate::{Error, Result, host::Host, spec::SpecBuf, speed::Speed};
+use std::{io::Write, path::PathBuf};
+
+const EXAMPLES: &str = "\
+Example:
+  polyformer calibrate --out speed.json
+  polyformer pack my-model --out my-model.packed --figures speed.json
+  polyformer demo \"Where is my card?\" --figures speed.json";
+
+/// Time each kind of work on this machine, for the predictions of plan, pack and demo.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let device = args.compute.device()?;
+    let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
+    let spec = spec.ok_or_else(|| Error::usage("calibrate", "no parameter set"))?;
+    let host = Host::new(spec.params()?);
+    let bar = progress(Speed::levels(host.params()).len(), "levels");
+    let speed = Speed::measure(&host, device, &spec, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    speed.write(&args.out)?;
+    let (backend, isa, threads) = (&speed.backend, &speed.isa, speed.threads);
+    print(out, format_args!("{}  {backend} ({isa}), {threads} thread(s)\n", args.out.display()))
+}

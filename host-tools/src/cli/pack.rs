@@ -1,0 +1,99 @@
+//! `polyformer pack`: a trained model into one file for a server.
+
+use super::common::{Compute, Source, print, print_json};
+use crate::{
+    Error, Result,
+    files::Weights,
+    model::{Checkpoint, Report, pack},
+    spec::SpecBuf,
+    speed::Speed,
+};
+use std::{fmt, io::Write, path::PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  polyformer pack my-model --out my-model.packed
+  polyformer pack my-model --weights int8 --figures speed.json --out small.packed --json
+  polyformer demo \"Where is my card?\" --model my-model.packed
+
+The file holds the tokenizer, the embeddings, the weights in the order of slots, and the polynomials. It is for one
+parameter set. --json prints one object: model, params, weights, model_bytes, weight_error, range, top, polynomials
+and layouts, each with tokens, questions, slots, level, bootstraps, key_switches, keys, key_bytes, seconds and chosen.";
+
+/// Pack a trained model into one file, and say what it will cost.
+///
+/// Without a folder it packs the model in the program.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The model's folder: config.json, model.safetensors, tokenizer.json.
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
+    /// How to store weights.
+    #[arg(long, value_enum, default_value_t = Weights::F16)]
+    weights: Weights,
+    /// Figures of the server's machine, as `polyformer calibrate` writes them, to predict seconds from.
+    #[arg(long, value_name = "FILE")]
+    figures: Option<PathBuf>,
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    args.compute.device()?;
+    let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
+    let spec = spec.ok_or_else(|| Error::usage("pack", "no parameter set"))?;
+    let from = args.folder.as_deref().map_or_else(Checkpoint::embedded, Checkpoint::read)?;
+    let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
+    let report = pack(&from, &spec, args.weights, speed.as_ref(), &args.out)?;
+    if args.json {
+        return print_json(out, &report);
+    }
+    print(out, format_args!("{}  {report}", args.out.display()))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (megabytes, weights) = (self.model_bytes as f64 / 1e6, format!("{:?}", self.weights).to_lowercase());
+        writeln!(f, "{} for {}, {megabytes:.2} MB, weights in {weights}", self.model, self.params)?;
+        writeln!(
+            f,
+            "logits move by at most {:.1e} for it; nothing over {} is bootstrapped\n",
+            self.weight_error, self.range
+        )?;
+        writeln!(f, "{:34} {:>6} {:>17} {:>17}", "polynomial", "degree", "good on", "seen in texts")?;
+        let range = |[lo, hi]: [f64; 2]| format!("[{lo:.3}, {hi:.3}]");
+        for p in &self.polynomials {
+            writeln!(f, "{:34} {:6} {:>17} {:>17}", p.place, p.degree, range(p.range), range(p.texts))?;
+        }
+        writeln!(f, "\ntokens questions  slots  levels bootstraps switches keys  key files  seconds  a question")?;
+        for c in &self.layouts {
+            let levels = format!("{}..{}", self.top, c.level);
+            let (seconds, each) = match c.seconds {
+                Some(s) => (format!("{s:.1}"), format!("{:.2} s", s / c.questions as f64)),
+                None => ("?".into(), format!("{:.0} switches", c.key_switches as f64 / c.questions as f64)),
+            };
+            writeln!(
+                f,
+                "{:6} {:9} {:6} {levels:>7} {:10} {:8} {:4} {:7.2} GB {seconds:>8}  {each}{}",
+                c.tokens,
+                c.questions,
+                c.slots,
+                c.bootstraps,
+                c.key_switches,
+                c.keys,
+                c.key_bytes as f64 / 1e9,
+                if c.chosen { "  chosen" } else { "" }
+            )?;
+        }
+        Ok(())
+    }
+}

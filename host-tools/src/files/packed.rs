@@ -1,0 +1,112 @@
+//! The sizes of a packed model: they are in its header, and the tensors that it must have follow from them.
+
+use super::{
+    fault::{Fault, Result},
+    header::{Expected, Of},
+};
+use serde::{Deserialize, Serialize};
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Weights {
+    /// Half floats.
+    F16,
+    /// Bytes, with a scale for each output.
+    Int8,
+}
+
+/// Sizes of a packed model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sizes {
+    /// Bytes of the tokenizer.
+    pub tokenizer: usize,
+    /// Tokens that there are.
+    pub vocabulary: usize,
+    /// The longest text.
+    pub max_tokens: usize,
+    /// F: features of a token, a power of two.
+    pub width: usize,
+    /// Features inside the feed-forward part.
+    pub hidden: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Labels, at most F.
+    pub classes: usize,
+    /// How weights are stored.
+    pub weights: Weights,
+}
+
+/// A linear map of a packed model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Its name.
+    pub name: String,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+}
+
+impl Sizes {
+    /// Insists on sizes that a model can have.
+    pub fn check(&self) -> Result<()> {
+        let most = |what: &str, given: usize, most: usize| {
+            if (1..=most).contains(&given) {
+                return Ok(());
+            }
+            Err(Fault::Model(format!("{given} {what}, from 1 to {most} are possible")))
+        };
+        most("bytes of tokenizer", self.tokenizer, 1 << 26)?;
+        most("words", self.vocabulary, 1 << 20)?;
+        most("tokens", self.max_tokens, 1 << 14)?;
+        most("features", self.width, 1 << 14)?;
+        most("hidden features", self.hidden, 1 << 16)?;
+        most("layers", self.layers, 64)?;
+        most("classes", self.classes, self.width)?;
+        if self.width.is_power_of_two() {
+            return Ok(());
+        }
+        Err(Fault::Model(format!("{} features, a power of two can be packed", self.width)))
+    }
+
+    /// The linear maps, in file order.
+    pub fn maps(&self) -> Vec<Map> {
+        let map = |name: String, rows, cols| Map { name, rows, cols };
+        let mut out = Vec::new();
+        for i in 0..self.layers {
+            for part in ["query", "key", "value", "output"] {
+                out.push(map(format!("layers.{i}.attention.{part}"), self.width, self.width));
+            }
+            out.push(map(format!("layers.{i}.feed_forward.up"), self.hidden, self.width));
+            if i + 1 < self.layers {
+                out.push(map(format!("layers.{i}.feed_forward.down"), self.width, self.hidden));
+            }
+        }
+        out.push(map("classify.activations".into(), self.classes, self.hidden));
+        out.push(map("classify.rows".into(), self.classes, self.width));
+        out
+    }
+
+    /// Every tensor, in file order.
+    pub(super) fn tensors(&self) -> Vec<Expected> {
+        let f = self.width;
+        let tensor =
+            |name: &str, shape: &[usize], of| Expected { name: name.to_string().into(), shape: shape.into(), of };
+        let mut out = vec![
+            tensor("tokenizer", &[self.tokenizer], Of::Bytes),
+            tensor("embeddings.token", &[self.vocabulary, f], Of::Half),
+            tensor("embeddings.position", &[self.max_tokens, f], Of::Half),
+        ];
+        for Map { name, rows, cols } in self.maps() {
+            let (blocks, of_int8) = ([rows.div_ceil(f), cols.div_ceil(f), f, f], self.weights == Weights::Int8);
+            out.push(tensor(&format!("{name}.bias"), &[rows], Of::Single));
+            if of_int8 {
+                out.push(tensor(&format!("{name}.scale"), &[rows], Of::Single));
+            }
+            out.push(tensor(&format!("{name}.diagonals"), &blocks, if of_int8 { Of::Int8 } else { Of::Half }));
+        }
+        out
+    }
+}

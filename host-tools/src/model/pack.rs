@@ -1,0 +1,253 @@
+//! From a checkpoint to a packed model: polynomials are held against the measured ranges, weights against their stored
+//! form, and layouts are chosen by what they cost a question. The report says all of it.
+
+use super::{
+    Checkpoint, Pretrained,
+    packed::{Packing, Share},
+    polynomial,
+    text::Text,
+    weights::Weights as Tensors,
+};
+use crate::{
+    Result,
+    error::In,
+    files::{self, Fault, Weights},
+    session::Plan,
+    spec::SpecBuf,
+    speed::Speed,
+};
+use kernel::{
+    nn::{
+        Model,
+        dense::{Dense, Rows},
+        forward,
+    },
+    params::Params,
+};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::path::Path;
+
+/// A polynomial of the model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// Where it stands.
+    pub place: String,
+    /// What it stands for.
+    pub function: String,
+    /// Its degree.
+    pub degree: usize,
+    /// It is good on \[lo, hi\].
+    pub range: [f64; 2],
+    /// The least and the largest argument on texts.
+    pub texts: [f64; 2],
+    /// The same on senseless sequences of tokens, if they were tried.
+    pub senseless: Option<[f64; 2]>,
+}
+
+/// A layout, and what it costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Choice {
+    /// Questions have at most this many tokens.
+    pub tokens: usize,
+    /// Questions that share a ciphertext.
+    pub questions: usize,
+    /// Slots that they take.
+    pub slots: usize,
+    /// The level of the answer; a question starts at the top.
+    pub level: u8,
+    /// Bootstraps.
+    pub bootstraps: u32,
+    /// Key switches.
+    pub key_switches: u32,
+    /// Evaluation keys, each a file.
+    pub keys: usize,
+    /// Bytes of these files; in memory, keys take twice as much.
+    pub key_bytes: u64,
+    /// Predicted seconds of the server, if its speed is known.
+    pub seconds: Option<f64>,
+    /// Whether the file says to use it for several questions.
+    pub chosen: bool,
+}
+
+/// What was packed, and what it costs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The model.
+    pub model: String,
+    /// The parameter set: its name, or its hash.
+    pub params: String,
+    /// How weights are stored.
+    pub weights: Weights,
+    /// Bytes of the file.
+    pub model_bytes: u64,
+    /// The largest difference of a logit that the stored form of the weights makes, over some sequences of tokens.
+    pub weight_error: f64,
+    /// Nothing that is bootstrapped exceeds it.
+    pub range: f64,
+    /// The level of a question.
+    pub top: u8,
+    /// The polynomials, in order.
+    pub polynomials: Vec<Line>,
+    /// Layouts: one question alone, and the cheapest of several, for each length.
+    pub layouts: Vec<Choice>,
+}
+
+impl Choice {
+    fn new(params: &Params, model: &Model, share: Share, speed: Option<&Speed>) -> Result<Self> {
+        let plan = Plan::new(params, model, &vec![share.rows; share.questions])?;
+        let (keys, key_bytes) = plan.key_files(params);
+        Ok(Self {
+            tokens: share.rows,
+            questions: share.questions,
+            slots: plan.layout.period(),
+            level: plan.level,
+            bootstraps: plan.cost.bootstrap,
+            key_switches: plan.cost.key_switch,
+            keys,
+            key_bytes,
+            seconds: speed.map(|s| s.seconds(&plan.work)),
+            chosen: false,
+        })
+    }
+
+    /// What a question costs: seconds if they are known, else key switches.
+    fn each(&self) -> f64 {
+        self.seconds.unwrap_or(self.key_switches as f64) / self.questions as f64
+    }
+}
+
+/// For each number of rows, one question alone and the layout that costs a question least.
+fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -> Result<Vec<Choice>> {
+    let powers =
+        |from: usize, to: usize| std::iter::successors(Some(from), |x| Some(2 * x)).take_while(move |x| *x <= to);
+    let columns = model.width / model.heads; // tokens lie in the columns of a head's groups
+    let mut out = Vec::new();
+    for rows in powers(4, most.next_power_of_two().max(4).min(columns)) {
+        let shares: Vec<usize> = powers(1, params.slots() / (rows * model.width)).collect();
+        let choice = |questions: &usize| Choice::new(params, model, Share { rows, questions: *questions }, speed);
+        let mut all: Vec<Choice> = shares.par_iter().map(choice).collect::<Result<_>>()?;
+        let best = (0..all.len()).min_by(|a, b| all[*a].each().total_cmp(&all[*b].each()));
+        let Some(best) = best else { continue }; // too long for these slots
+        all[best].chosen = true;
+        out.extend(all.into_iter().enumerate().filter(|(i, _)| *i == 0 || *i == best).map(|(_, c)| c));
+    }
+    if out.is_empty() {
+        let (given, slots) = (4 * model.width, params.slots());
+        return Err(kernel::Error::Slots { given, slots }.into());
+    }
+    Ok(out)
+}
+
+/// The polynomials beside the measured ranges of their arguments, which must lie inside theirs.
+fn polynomials(config: &super::Config) -> files::Result<Vec<Line>> {
+    let mut out = Vec::new();
+    for (i, p) in config.polynomials.iter().enumerate() {
+        let all = [
+            ("attention.denominator", Some(&p.reciprocal)),
+            ("norm_attention.variance", p.norm_attention.as_ref()),
+            ("norm_feed_forward.variance", Some(&p.norm_feed_forward)),
+            ("feed_forward.activation", Some(&p.activation)),
+        ];
+        for (place, p) in all {
+            let Some(p) = p else { continue };
+            let place = format!("layers.{i}.{place}");
+            let (lo, hi) = config.measured(&place, |set| set == "training" || set == "held_out")?;
+            let slack = 1e-3 * (p.hi - p.lo); // ranges are printed with a few digits
+            if lo < p.lo - slack || hi > p.hi + slack {
+                let what = format!(
+                    "{place}: measured [{lo:.3}, {hi:.3}], its polynomial is good on [{:.3}, {:.3}]",
+                    p.lo, p.hi
+                );
+                return Err(Fault::Model(what));
+            }
+            out.push(Line {
+                place: place.clone(),
+                function: p.function.clone(),
+                degree: p.coeffs.len().max(1) - 1,
+                range: [p.lo, p.hi],
+                texts: [lo, hi],
+                senseless: config.measured(&place, |set| set == "random_tokens").ok().map(|(lo, hi)| [lo, hi]),
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// The largest difference of a logit between two models, over sequences of tokens of every length.
+fn difference(text: &Text, a: &Model, b: &Model) -> Result<f64> {
+    let mut most = 0.0f64;
+    let words = text.embeddings()[0].len() / a.width;
+    for tokens in 1..=text.max_tokens().min(16) {
+        let ids: Vec<u32> = (0..tokens).map(|i| ((i * 7919 + tokens * 104_729) % words) as u32).collect();
+        let x = Rows::new(a.width, text.embed(&ids))?;
+        let logits = |m: &Model| forward(&mut Dense::<f64>::new(m.heads), m, x.clone());
+        let (a, b) = (logits(a)?, logits(b)?);
+        most = a.values().iter().zip(b.values()).map(|(a, b)| (a - b).abs()).fold(most, f64::max);
+    }
+    Ok(most)
+}
+
+/// Packs a checkpoint into the file at `out`.
+pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&Speed>, out: &Path) -> Result<Report> {
+    let (params, config) = (spec.params()?, &from.config);
+    let polynomials = polynomials(config).in_file(&from.place)?;
+    let tensors = Tensors::parse(&from.poly).in_file(&from.place)?;
+    let text = Text::new(config, &tensors, &from.tokenizer).in_file(&from.place)?;
+    let model = polynomial(config, &tensors).in_file(&from.place)?;
+    let layouts = layouts(&params, &model, config.shape.max_tokens, speed)?;
+    let shares = layouts.iter().filter(|c| c.chosen).map(|c| Share { rows: c.tokens, questions: c.questions });
+    let shares: Vec<Share> = shares.collect();
+    let (tokenizer, layouts_of) = (&from.tokenizer, &shares);
+    let packing = Packing { config, text: &text, model: &model, tokenizer, spec, weights, layouts: layouts_of };
+    packing.write(out)?;
+    let back = Pretrained::read(out)?;
+    Ok(Report {
+        model: config.name.clone(),
+        params: spec.name().map_or_else(|| spec.hash().to_hex()[..16].into(), String::from),
+        weights,
+        model_bytes: std::fs::metadata(out).in_file(out)?.len(),
+        weight_error: difference(&text, &model, &back.model)?,
+        range: model.range,
+        top: params.top(),
+        polynomials,
+        layouts,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checkpoint, Pretrained, Weights, pack};
+    use crate::{eval::logits, spec::SpecBuf};
+
+    #[test]
+    fn a_packed_model_answers_as_its_checkpoint_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let (b16, full) = (SpecBuf::preset("B16").unwrap(), Pretrained::embedded().unwrap());
+        for (weights, error, bytes) in [(Weights::F16, 0.02, 1_800_000), (Weights::Int8, 0.3, 1_300_000)] {
+            let path = folder.path().join("packed");
+            let report = pack(&Checkpoint::embedded().unwrap(), &b16, weights, None, &path).unwrap();
+            assert!(report.weight_error < error && report.model_bytes < bytes, "{report:?}");
+            assert_eq!((report.polynomials.len(), report.layouts.len()), (7, 10));
+            assert!(report.layouts.iter().all(|c| c.bootstraps == 3 && c.keys > 60 && c.key_bytes > 1 << 30));
+            let packed = Pretrained::read(&path).unwrap();
+            assert_eq!((packed.spec.as_ref(), packed.share(9, 1 << 15).questions), (Some(&b16), 16));
+            let ids = full.text.tokens("I think someone used my card in another country").unwrap();
+            assert_eq!(packed.text.tokens("I think someone used my card in another country").unwrap(), ids);
+            let (a, b) = (logits(&full, &ids).unwrap(), logits(&packed, &ids).unwrap());
+            let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(far < error && crate::model::top(&a)[0] == crate::model::top(&b)[0], "{far}");
+        }
+    }
+
+    #[test]
+    fn polynomials_that_do_not_reach_the_measured_ranges_are_refused() {
+        let mut checkpoint = Checkpoint::embedded().unwrap();
+        checkpoint.config.polynomials[1].activation.hi = 3.0;
+        let folder = tempfile::tempdir().unwrap();
+        let (b16, path) = (SpecBuf::preset("B16").unwrap(), folder.path().join("packed"));
+        let error = pack(&checkpoint, &b16, Weights::F16, None, &path).unwrap_err().to_string();
+        assert!(error.contains("layers.1.feed_forward.activation: measured ["), "{error}");
+        assert!(!path.exists());
+    }
+}

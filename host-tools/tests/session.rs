@@ -1,0 +1,123 @@
+//! The model in the program on ciphertexts of a small ring: client and server, several questions at once.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+use kernel::{
+    backend::Backend,
+    ckks::{
+        keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
+        raise::RaiseKeys,
+    },
+    params::{Params, Security, Spec, presets},
+};
+use polyformer::{
+    Result, cipher,
+    eval::{
+        Labelled,
+        encrypted::{Agreement, batches, wants},
+    },
+    files::{Body, Header, KeyId},
+    host::{Device, Host, Job},
+    keygen::Want,
+    model::Pretrained,
+    random,
+    secret::Secret,
+    session::{Client, Server},
+    spec::SpecBuf,
+};
+
+/// The chain of B16 at a degree that keeps no secret.
+fn toy(log_n: u8) -> (Spec<'static>, Params) {
+    let spec = Spec { log_n, security: Security::Toy, ..presets::B16 };
+    (spec, Params::new(&spec).unwrap())
+}
+
+fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, wants: &[Want]) -> Keys<B> {
+    let (mut rng, mut scratch, seed) = (random::generator().unwrap(), vec![0; params.n()], random::bytes().unwrap());
+    let full = params.line().with(params.specials());
+    let sk = SecretKey::expand(be, &secret.seed, full, &mut scratch).unwrap();
+    let mut keys = Keys::default();
+    for want in wants {
+        let mut make = |be: &mut B, switch| {
+            EvaluationKey::generate(be, params, &sk, switch, &seed, &mut rng, &mut scratch).unwrap()
+        };
+        match *want {
+            Want::Relin(level) => keys.relin = Some(make(be, (Switch::Relinearize, level))),
+            Want::Galois(g, level) => {
+                keys.galois.insert(g, make(be, (Switch::Galois(g), level)));
+            }
+            Want::Raise => {
+                keys.raise = Some(RaiseKeys::generate(be, params, &sk, &seed, &mut rng, &mut scratch).unwrap());
+            }
+            Want::Public => {}
+        }
+    }
+    keys
+}
+
+struct Run<'a> {
+    host: &'a Host,
+    on: Device,
+    secret: &'a Secret,
+    model: &'a Pretrained,
+    questions: &'a [Labelled],
+}
+
+impl Job for Run<'_> {
+    type Output = ();
+
+    fn run<B: Backend>(self, mut be: B) -> Result<()> {
+        let Self { host, on, secret, model, questions } = self;
+        let batches = batches(host.params(), model, questions)?;
+        assert_eq!(batches.len(), 1);
+        let wants = wants(host.params(), &batches);
+        let keys = keys(&mut be, host.params(), secret, &wants);
+        let of = Header { body: Body::Params, ..secret.header.clone() };
+        let mut server = Server::new(be, host.params(), keys, &model.model, &of)?;
+        let client = Client::new(host, on, secret, &model.text);
+        let mut sum = Agreement::default();
+        sum.add(&mut server, &client, model, questions, &batches[0])?;
+        assert_eq!((sum.n, sum.agree, sum.ciphertexts, sum.departed), (3, 3, 1, 0));
+        assert!(sum.error < 2f64.powi(-8), "{sum:?}");
+        assert!(sum.encoding > 0.0 && sum.encoding < sum.seconds, "{sum:?}");
+
+        let (plan, ids) = (&batches[0].plan, |i: &usize| questions[*i].ids.clone());
+        let ids: Vec<Vec<u32>> = batches[0].questions.iter().map(ids).collect();
+        let question = client.encrypt(&client.slots(&plan.layout, &ids)?)?;
+        let mut parts = 0;
+        let (answer, executed) = server.infer(plan, &question, &mut |_, _| parts += 1)?;
+        assert_eq!((executed.departs(plan), executed.cost.bootstrap), (None, 3));
+        assert!(parts > 10);
+        let mut other = plan.clone();
+        other.cost.key_switch -= 1;
+        let switches = plan.cost.key_switch;
+        assert_eq!(executed.departs(&other), Some(("key switches", switches - 1, switches)));
+
+        let Body::Ciphertext(sealed) = answer.header.body else { unreachable!() };
+        let words: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
+        let slots = cipher::decrypt_words(host, on, secret, &words, sealed, &|| ())?;
+        let logits = client.decrypt(plan, &answer, 3)?;
+        for (slot, x) in slots.expose().iter().enumerate() {
+            let (_, question, feature) = plan.layout.place(slot);
+            let want = match logits.get(question) {
+                Some(row) if feature < model.text.classes() => row.expose()[feature],
+                _ => 0.0, // no question, or no class
+            };
+            assert!((x - want).abs() < 1e-4, "slot {slot}: {x}, not {want}");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn questions_that_share_a_ciphertext_are_answered_as_planned_and_other_slots_hold_nothing() {
+    let ((spec, params), model) = (toy(12), Pretrained::embedded().unwrap());
+    let header = Header { spec: SpecBuf::from(&spec), key: Some(KeyId([1; 16])), body: Body::SecretKey };
+    let seed = SecretSeed::take(&mut random::bytes().unwrap());
+    let secret = Secret { seed, header, params: params.clone() };
+    let texts = ["my card was stolen", "exchange rate", "forgot passcode"];
+    let questions = texts.map(|t| Labelled { ids: model.text.tokens(t).unwrap(), class: 0 });
+    assert!(questions.iter().all(|q| q.ids.len() <= 4));
+    let (host, on) = (Host::new(params), Device::cpu(2));
+    host.run(on, Run { host: &host, on, secret: &secret, model: &model, questions: &questions }).unwrap();
+}

@@ -1,0 +1,215 @@
+//! The client of a small device: encodes, encrypts and decrypts one limb at a time, without a backend or an allocator, in
+//! two buffers of the caller's: n/2 complex numbers and n words. That is 12n bytes, 48 KB at n = 2^12.
+//!
+//! The words are those that [`super::encrypt`] makes of the same seed and generator. A server lifts such ciphertexts
+//! into its ring ([`super::ring_switch`]) and sends its answers back through it.
+
+use super::{
+    encode::{decode_in_place, encode_in_place},
+    encrypt::{Garner, centered},
+    keys::SecretSeed,
+};
+use crate::{
+    complex::Complex,
+    embedding::Roots,
+    error::{Error, Result},
+    modular::Modulus,
+    params::Params,
+    ring::{
+        sample::{self, Seed, Uniform},
+        twiddles::Twiddles,
+    },
+};
+use zeroize::Zeroize;
+
+/// The largest log2 of a coefficient: with its error it is exact in an f64.
+pub const MAX_BITS: f64 = 52.0;
+
+/// The memory plan: which constants are stored, perhaps in flash, and which are computed again and again.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<R, T> {
+    /// Of the embedding: 8n bytes, or n/2 sines and cosines a message.
+    pub roots: R,
+    /// Of the transforms: 8n bytes a limb, or n products a transform.
+    pub twiddles: T,
+}
+
+/// A client of the level 0 of its parameters, whose base has one prime or two.
+#[derive(Clone, Copy, Debug)]
+pub struct Device<'a, R, T> {
+    params: &'a Params,
+    plan: Plan<R, T>,
+}
+
+/// Integer coefficients in a buffer of slots: coefficient k is the real part of entry k, k + n/2 its imaginary part.
+/// Wiped when dropped.
+pub struct Message<'m>(&'m mut [Complex]);
+
+/// A message that carries its error, and so may be encrypted. Wiped when dropped.
+pub struct Noisy<'m>(Message<'m>);
+
+/// A decryption under way.
+pub struct Opening<'m> {
+    coeffs: &'m mut [Complex], // [0, q0) after the first limb; centred modulo the base after the last
+    limbs: usize,
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        wipe(self.0);
+    }
+}
+
+/// Zeroes a buffer of slots in a way that is not optimised out.
+pub fn wipe(slots: &mut [Complex]) {
+    for z in slots {
+        z.re.zeroize();
+        z.im.zeroize();
+    }
+}
+
+/// `f` of every coefficient in order: the real parts, then the imaginary parts.
+fn each(coeffs: &mut [Complex], mut f: impl FnMut(&mut f64)) {
+    coeffs.iter_mut().for_each(|z| f(&mut z.re));
+    coeffs.iter_mut().for_each(|z| f(&mut z.im));
+}
+
+/// `f` of every word and its coefficient.
+fn each_word(words: &mut [u32], coeffs: &mut [Complex], f: impl Fn(&mut u32, &mut f64)) {
+    let (low, high) = words.split_at_mut(words.len() / 2);
+    low.iter_mut().zip(coeffs.iter_mut()).for_each(|(w, z)| f(w, &mut z.re));
+    high.iter_mut().zip(coeffs.iter_mut()).for_each(|(w, z)| f(w, &mut z.im));
+}
+
+fn same_length(expected: usize, actual: usize) -> Result<()> {
+    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
+}
+
+impl<'m> Message<'m> {
+    /// Adds [`sample::error`].
+    pub fn hide(self, rng: &mut impl rand_core::CryptoRng) -> Noisy<'m> {
+        each(self.0, |c| *c += sample::binomial(rng) as f64);
+        Noisy(self)
+    }
+}
+
+impl<'a, R: Roots, T: Twiddles> Device<'a, R, T> {
+    /// Fails if a table of `plan` does not fit the parameters, or their base has more than two primes.
+    pub fn new(params: &'a Params, plan: Plan<R, T>) -> Result<Self> {
+        plan.twiddles.check(params.n(), params.moduli().len())?;
+        let (given, slots) = (params.slots(), plan.roots.slots());
+        if given > slots {
+            return Err(Error::Slots { given, slots });
+        }
+        match params.base().len() {
+            1 | 2 => Ok(Self { params, plan }),
+            asked => Err(Error::TooMany { asked, limit: 2 }),
+        }
+    }
+
+    /// Limbs of a ciphertext.
+    pub fn limbs(&self) -> usize {
+        self.params.base().len()
+    }
+
+    /// Line index and modulus of a limb.
+    fn limb(&self, limb: usize) -> Result<(usize, Modulus)> {
+        let index = self.params.base().iter().nth(limb);
+        let found = index.and_then(|m| Some((m, *self.params.moduli().get(m)?)));
+        found.ok_or(Error::Length { expected: self.limbs(), actual: limb })
+    }
+
+    /// Encodes n/2 slots in place, which are wiped on failure. Error: that of [`super::encode::encode`].
+    pub fn encode<'m>(&self, slots: &'m mut [Complex]) -> Result<Message<'m>> {
+        same_length(self.params.slots(), slots.len())?;
+        let message = Message(slots);
+        let limit = self.params.log_product(self.params.base()) - 1.0;
+        encode_in_place(self.plan.roots, message.0, self.params.base_scale(), limit.min(MAX_BITS))?;
+        Ok(message)
+    }
+
+    /// One limb of c0 = message - a s in `words`, n of them; a, the other half of the ciphertext, is expanded from
+    /// `seed`, which never serves another message.
+    pub fn encrypt(
+        &self,
+        limb: usize,
+        message: &mut Noisy<'_>,
+        secret: &SecretSeed,
+        seed: &Seed,
+        words: &mut [u32],
+    ) -> Result<()> {
+        let (index, q) = self.limb(limb)?;
+        self.secret(index, q, secret, words)?;
+        let mut a = Uniform::new(q, seed, index as u64); // as upload_uniform makes it for stream 0
+        let mut rest = &mut *words;
+        while !rest.is_empty() {
+            let chunk = a.chunk();
+            let (now, later) = rest.split_at_mut(chunk.len().min(rest.len()));
+            now.iter_mut().zip(chunk).for_each(|(s, a)| *s = q.neg(q.mul(*s, *a)));
+            rest = later;
+        }
+        self.plan.twiddles.intt(q, index, words);
+        each_word(words, message.0.0, |w, c| *w = q.add(*w, q.reduce_i64(*c as i64)));
+        self.plan.twiddles.ntt(q, index, words);
+        Ok(())
+    }
+
+    /// s modulo q, Eval, in `words`.
+    fn secret(&self, index: usize, q: Modulus, secret: &SecretSeed, words: &mut [u32]) -> Result<()> {
+        same_length(self.params.n(), words.len())?;
+        words.iter_mut().zip(secret.trits()).for_each(|(w, s)| *w = q.reduce_i64(s));
+        self.plan.twiddles.ntt(q, index, words);
+        Ok(())
+    }
+
+    /// Starts a decryption into n/2 slots.
+    pub fn open<'m>(&self, slots: &'m mut [Complex]) -> Result<Opening<'m>> {
+        same_length(self.params.slots(), slots.len())?;
+        Ok(Opening { coeffs: slots, limbs: 0 })
+    }
+
+    /// Takes the next limb of a ciphertext: its n pairs of words of c0 and c1, as they arrive. `words`, n of them, is
+    /// wiped.
+    pub fn decrypt(
+        &self,
+        opening: &mut Opening<'_>,
+        secret: &SecretSeed,
+        pairs: impl Iterator<Item = (u32, u32)>,
+        words: &mut [u32],
+    ) -> Result<()> {
+        let (index, q) = self.limb(opening.limbs)?;
+        self.secret(index, q, secret, words)?;
+        let (mut given, n) = (0, words.len());
+        for (w, (c0, c1)) in words.iter_mut().zip(pairs) {
+            *w = q.add(q.reduce(c0), q.mul(*w, q.reduce(c1)));
+            given += 1;
+        }
+        if given < n {
+            words.zeroize();
+            return Err(Error::Length { expected: n, actual: given });
+        }
+        self.plan.twiddles.intt(q, index, words);
+        let last = self.limbs() == opening.limbs + 1;
+        match (opening.limbs, last) {
+            (0, true) => each_word(words, opening.coeffs, |w, c| *c = centered(*w as u64, q.q() as u64) as f64),
+            (0, false) => each_word(words, opening.coeffs, |w, c| *c = *w as f64),
+            _ => {
+                let q0 = self.limb(0)?.1;
+                let (pair, product) = (Garner::new(q0, q), q0.q() as u64 * q.q() as u64);
+                each_word(words, opening.coeffs, |w, c| *c = centered(pair.join(*c as u32, *w), product) as f64);
+            }
+        }
+        words.zeroize();
+        opening.limbs += 1;
+        Ok(())
+    }
+
+    /// The slots, once all limbs were given.
+    ///
+    /// They carry noise that depends on the secret: they are private to the key's owner (PARAMETERS §6).
+    pub fn close<'m>(&self, opening: Opening<'m>) -> Result<&'m mut [Complex]> {
+        same_length(self.limbs(), opening.limbs)?;
+        decode_in_place(self.plan.roots, opening.coeffs, self.params.base_scale())?;
+        Ok(opening.coeffs)
+    }
+}

@@ -1,0 +1,205 @@
+//! Ring switching: ciphertexts of a small device's ring, degree m, to the server's, degree n = k m, and back.
+//!
+//! Y -> X^k embeds the small ring: a ciphertext under s'(Y) becomes one under s'(X^k), its slots repeated k times, and one
+//! key switch brings it under s. Its words are constant on blocks of k, so that they are as few as before until the
+//! key enters. On the way back a key switch to s'(X^k) comes first; then the coefficients of the powers of X^k are a
+//! ciphertext of the small ring, which holds the mean of the k copies of each slot. [eprint 2012/240]
+//!
+//! A key *under* s'(X^k) is k samples of the small ring, so the small ring's security bound limits its modulus: the
+//! base and one special prime (PARAMETERS §1). Its digits are single primes for that reason.
+
+use super::{
+    Ciphertext, Ckks,
+    keys::{SecretKey, gadget_pair},
+};
+use crate::{
+    backend::{Backend, Op, Pair, Shape},
+    error::{Error, Result},
+    params::Params,
+    poly::{Eval, Poly},
+    ring::{
+        Basis,
+        sample::{self, Seed},
+    },
+};
+use alloc::{vec, vec::Vec};
+
+/// The key from a device's secret to the server side's, one digit.
+pub struct LiftKey<B: Backend> {
+    /// Over [`lift_basis`].
+    pub pair: Pair<B::Buf>,
+}
+
+/// The key from the server side's secret to a device's, one digit a base prime.
+pub struct LowerKey<B: Backend> {
+    /// Each over [`lower_basis`].
+    pub digits: Vec<Pair<B::Buf>>,
+}
+
+/// The moduli of a [`LiftKey`], which is under the large ring's secret: one special prime more than the base has.
+pub fn lift_basis(params: &Params) -> Basis {
+    params.base().with((params.base().len() as u16 + 1).min(params.specials()))
+}
+
+/// The moduli of a [`LowerKey`]. An error if the rings do not fit each other, or the moduli are over the bound of the
+/// small ring.
+pub fn lower_basis(params: &Params, small: &Params) -> Result<Basis> {
+    same_base(params, small)?;
+    if params.specials() == 0 {
+        return Err(Error::MissingRelinKey);
+    }
+    let basis = params.base().with(1);
+    check_small(params, small, basis)?;
+    Ok(basis)
+}
+
+/// The bound of a key under the secret of a `small` ring, for any basis of the large one.
+pub fn check_small(params: &Params, small: &Params, basis: Basis) -> Result<()> {
+    small.security().check(small.log_n(), params.log_product(basis))
+}
+
+/// The small ring divides the large one, and both have the same base primes and the same scale there.
+fn same_base(params: &Params, small: &Params) -> Result<()> {
+    if small.n() > params.n() {
+        return Err(Error::Slots { given: small.slots(), slots: params.slots() });
+    }
+    let primes = |p: &Params| p.base().iter().map(|m| p.moduli()[m].q()).collect::<Vec<_>>();
+    let (ours, theirs) = (primes(params), primes(small));
+    if ours.len() != theirs.len() {
+        return Err(Error::Length { expected: ours.len(), actual: theirs.len() });
+    }
+    if let Some((_, modulus)) = ours.iter().zip(&theirs).find(|(a, b)| a != b) {
+        return Err(Error::BadModulus { modulus: *modulus, two_n: 2 * params.n() as u32 });
+    }
+    let (left, right) = (params.base_scale(), small.base_scale());
+    if left == right { Ok(()) } else { Err(Error::ScaleMismatch { left, right }) }
+}
+
+impl<B: Backend> LiftKey<B> {
+    /// `device` is the small ring's secret ([`SecretKey::expand_small`]) over the base, `sk` covers [`lift_basis`];
+    /// `scratch` holds n integers and is wiped; a is expanded from `seed`, stream 0.
+    pub fn generate(
+        be: &mut B,
+        params: &Params,
+        small: &Params,
+        [device, sk]: [&SecretKey<B>; 2],
+        seed: &Seed,
+        rng: &mut impl rand_core::CryptoRng,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        same_base(params, small)?;
+        let bases = (lift_basis(params), params.base());
+        Ok(Self { pair: gadget_pair(be, bases, device.limbs(), sk.limbs(), (seed, 0), rng, scratch)? })
+    }
+}
+
+impl<B: Backend> LowerKey<B> {
+    /// `sk` covers the base, `device` ([`SecretKey::expand_small`]) the [`lower_basis`]; `scratch` holds n integers and is
+    /// wiped; a is expanded from `seed`, stream j for digit j.
+    pub fn generate(
+        be: &mut B,
+        params: &Params,
+        small: &Params,
+        [sk, device]: [&SecretKey<B>; 2],
+        seed: &Seed,
+        rng: &mut impl rand_core::CryptoRng,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        let full = lower_basis(params, small)?;
+        let digits = params.base().iter().enumerate().map(|(j, m)| {
+            let bases = (full, Basis::span(m, m + 1));
+            gadget_pair(be, bases, sk.limbs(), device.limbs(), (seed, j as u64), rng, scratch)
+        });
+        Ok(Self { digits: digits.collect::<Result<_>>()? })
+    }
+}
+
+/// A device's ciphertext in the memory of a server: c0, base.len() x m words, and a, expanded from its seed.
+pub fn receive<B: Backend>(
+    be: &mut B,
+    params: &Params,
+    small: &Params,
+    c0: &[u32],
+    seed: &Seed,
+) -> Result<[Poly<Eval, B>; 2]> {
+    same_base(params, small)?;
+    let shape = Shape { count: 1, basis: params.base(), cols: small.n() as u32 };
+    let wrong = c0.chunks_exact(small.n()).zip(small.base().iter()).find_map(|(row, m)| {
+        let q = small.moduli()[m].q();
+        row.iter()
+            .find(|w| **w >= q)
+            .map(|w| Error::TooLarge { bits: libm::log2(*w as f64), limit: libm::log2(q as f64) })
+    });
+    if let Some(error) = wrong {
+        return Err(error);
+    }
+    let mut a = vec![0; shape.words()];
+    for (row, m) in a.chunks_exact_mut(small.n()).zip(small.base().iter()) {
+        sample::uniform(small.moduli()[m], seed, m as u64, row); // by the line of the device
+    }
+    Ok([Poly::from_words(be, shape, c0)?, Poly::from_words(be, shape, &a)?])
+}
+
+impl<B: Backend> Ckks<'_, B> {
+    /// From a device's ring to level 0 of this one: every slot, repeated. `c` is as [`receive`] makes it.
+    ///
+    /// Adds the noise of a rounding, [`super::noise::rounding`].
+    pub fn lift(&mut self, key: &LiftKey<B>, c: &[Poly<Eval, B>; 2]) -> Result<Ciphertext<B>> {
+        let (base, full) = (self.params.base(), lift_basis(self.params));
+        let small = c[1].shape();
+        let (mut coeff, mut ext) = (self.be.alloc(small)?, self.be.alloc(Shape { basis: full, ..small })?);
+        self.be.copy(base, &mut coeff, c[1].limbs());
+        self.be.intt(base, &mut coeff);
+        self.be.mod_up(base, full, &mut ext, c[1].limbs(), &coeff);
+        let mut acc = self.pair(full)?;
+        for (acc, half) in acc.iter_mut().zip(&key.pair) {
+            self.be.zip(Op::Mul, full, acc.limbs_mut(), half, &ext);
+        }
+        let mut out = self.switch_basis(full, base, &acc)?;
+        self.be.zip_assign(Op::Add, base, out[0].limbs_mut(), c[0].limbs());
+        Ok(Ciphertext { c: out, level: 0 })
+    }
+
+    /// From level 0 to a device's ring: the words of c0 and of c1, base.len() x m each, which hold the mean of the copies
+    /// of each slot. Waits for the backend.
+    ///
+    /// Adds the noise of a key switch of one prime a digit: sqrt(digits / 12) n sigma and a rounding.
+    pub fn lower(&mut self, key: &LowerKey<B>, small: &Params, x: &Ciphertext<B>) -> Result<[Vec<u32>; 2]> {
+        let (base, full) = (self.params.base(), lower_basis(self.params, small)?);
+        if x.level != 0 {
+            return Err(Error::LevelMismatch { left: 0, right: x.level });
+        }
+        let mut coeff = self.poly(base)?.into_limbs();
+        self.be.copy(base, &mut coeff, x.c[1].limbs());
+        self.be.intt(base, &mut coeff);
+        let mut digits = Vec::new();
+        for m in base.iter() {
+            let mut ext = self.poly(full)?.into_limbs();
+            self.be.mod_up(Basis::span(m, m + 1), full, &mut ext, x.c[1].limbs(), &coeff);
+            digits.push(ext);
+        }
+        let mut acc = self.pair(full)?;
+        for (half, acc) in acc.iter_mut().enumerate() {
+            let terms: Vec<_> = digits.iter().zip(&key.digits).map(|(ext, key)| (ext, &key[half])).collect();
+            self.be.dot(full, acc.limbs_mut(), &terms);
+        }
+        let mut out = self.switch_basis(full, base, &acc)?;
+        self.be.zip_assign(Op::Add, base, out[0].limbs_mut(), x.c[0].limbs());
+        let [c0, c1] = out;
+        Ok([self.project(&c0, small)?, self.project(&c1, small)?])
+    }
+
+    /// The coefficients of the powers of X^k, as an element of the small ring: in Eval, the mean of each block.
+    fn project(&mut self, x: &Poly<Eval, B>, small: &Params) -> Result<Vec<u32>> {
+        let (n, m) = (self.params.n(), small.n());
+        let mut words = vec![0; x.shape().words()];
+        self.be.download(x.limbs(), &mut words)?;
+        let rows = words.chunks_exact(n).zip(self.params.base().iter().cycle());
+        let means = rows.flat_map(|(row, index)| {
+            let q = self.params.moduli()[index];
+            let share = q.to_mont(q.inv((n / m) as u32));
+            row.chunks_exact(n / m).map(move |block| q.mul(share, block.iter().fold(0, |sum, w| q.add(sum, *w))))
+        });
+        Ok(means.collect())
+    }
+}

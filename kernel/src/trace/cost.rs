@@ -1,0 +1,71 @@
+//! What a circuit takes: operations, keys, and the backend's work by level.
+
+use alloc::collections::BTreeMap;
+
+/// What a circuit costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Products of two ciphertexts.
+    pub mul: u32,
+    /// Products with a public vector, those inside linear maps included.
+    pub mul_plain: u32,
+    /// Products with a constant.
+    pub mul_const: u32,
+    /// Rescales.
+    pub rescale: u32,
+    /// Relinearisations and rotations, giant steps included.
+    pub key_switch: u32,
+    /// Groups of rotations that share a mod_up.
+    pub hoist: u32,
+    /// Bootstraps.
+    pub bootstrap: u32,
+    /// The most vectors alive at one moment, products included.
+    pub peak: u32,
+}
+
+impl Cost {
+    /// The first operation that `executed` counts otherwise, with both numbers. The peak is a plan's alone.
+    pub fn differs(&self, executed: &Self) -> Option<(&'static str, u32, u32)> {
+        let counts = |c: &Self| [c.bootstrap, c.key_switch, c.mul, c.rescale, c.mul_plain, c.mul_const, c.hoist];
+        let names = ["bootstraps", "key switches", "products", "rescales", "plain products", "constants", "hoists"];
+        let pairs = names.into_iter().zip(counts(self)).zip(counts(executed));
+        pairs.map(|((name, a), b)| (name, a, b)).find(|(_, a, b)| a != b)
+    }
+}
+
+/// The keys that a circuit needs, each with the highest level at which it is used: a key is stored for that level.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Relinearisation.
+    pub relin: Option<u8>,
+    /// Complex conjugation.
+    pub conjugate: Option<u8>,
+    /// Rotations, by steps in [1, slots).
+    pub rotations: BTreeMap<i32, u8>,
+}
+
+/// One kind of the backend's work, at the level of its operands. Seconds are its count times what one takes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// The digits of a polynomial, extended to P and Q.
+    ModUp,
+    /// Digits times one key, and the permutation.
+    Gadget,
+    /// A polynomial over P and Q divided by P, and by what a rescale divides by.
+    ModDown,
+    /// A public vector times a ciphertext over P and Q, inside a linear map.
+    Term,
+    /// A product of two ciphertexts, neither relinearised nor rescaled.
+    Tensor,
+    /// A polynomial divided by primes of Q.
+    Rescale,
+    /// One pass over a ciphertext: a sum, a constant.
+    Pass,
+    /// A public vector of this many slots, encoded over P and Q.
+    Encode(u32),
+    /// ModRaise.
+    Raise,
+}
+
+/// How often each kind of work is done at each level.
+pub type Tally = BTreeMap<(Work, u8), u32>;

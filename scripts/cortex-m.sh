@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Runs the programs of examples/cortex-m on emulated boards, compares what they print and write with this host, and
+# writes their sizes and instruction counts into docs/device.md.
+#   usage: scripts/cortex-m.sh [FOLDER]      FOLDER keeps the output of the programs (target/device)
+# Needs qemu-system-arm and defmt-print (cargo install defmt-print). SOURCE as in scripts/core.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/core.sh
+mkdir -p "${1:-target/device}"
+out=$(cd "${1:-target/device}" && pwd)
+crate=$PWD/examples/cortex-m
+for program in qemu-system-arm defmt-print; do
+    command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 1; }
+done
+
+# Builds every program, and the client once more for a processor that has double floats.
+build() {
+    (cd "$crate" && core_cargo build --release) || return 1
+    (cd "$crate" && RUSTFLAGS="-Clink-arg=-Tlink.x -Ctarget-cpu=cortex-m7" CARGO_TARGET_DIR=target/m7 \
+        core_cargo build --release --bin c12) || return 1
+}
+
+# run PROGRAM ELF CPU MACHINE LOG: the program's files and LOG lie in $out/PROGRAM.
+run() {
+    local status=0
+    mkdir -p "$out/$1"
+    (cd "$out/$1" && timeout 300 qemu-system-arm -cpu "$3" -machine "$4" -nographic -monitor none -serial none \
+        -icount shift=0 -semihosting-config enable=on,target=native -kernel "$2" >output.defmt) || status=$?
+    defmt-print -e "$2" --log-format '{s}' <"$out/$1/output.defmt" >"$out/$1/$5"
+    if [ "$status" -ne 0 ]; then
+        cat "$out/$1/$5" >&2
+        echo "$1: status $status (1 an error, 101 a panic, 102 a fault, 124 too slow)" >&2
+        return 1
+    fi
+}
+
+compare() {
+    DEVICE_OUTPUT=$out cargo test --release -p polyformer --test device -- --ignored "$@"
+}
+
+with_core thumbv7em-none-eabihf build
+elf=$(core_output "$crate")
+m7=$crate/target/m7/thumbv7em-none-eabihf/release
+
+if nm "$elf/bare" | grep -iE 'panick|unwrap_failed|expect_failed|begin_unwind'; then
+    echo "bare: a panic is linked" >&2
+    exit 1
+fi
+rm -f "$out/c12/answer.bin"
+m4=(cortex-m4 mps2-an386)
+for program in c12 c12_stored c12_computed c13; do
+    run "$program" "$elf/$program" "${m4[@]}" figures.log
+done
+run c12_m7 "$m7/c12" cortex-m7 mps2-an500 figures.log
+run refusals "$elf/refusals" "${m4[@]}" figures.log
+grep -c '^refused .*: true$' "$out/refusals/figures.log" | sed 's/$/ kinds of bad input refused/'
+compare words
+run c12 "$elf/c12" "${m4[@]}" answer.log
+compare decrypted
+
+figure() { sed -n "s/^figure $2: //p" "$out/$1/figures.log" | tail -1; }
+flash() { size -A "$1" | awk '/^\.(vector_table|text|rodata|data) /{sum += $2} END {print sum}'; }
+kilo() { awk -v x="$1" 'BEGIN {printf "%.1f", x / 1024}'; }
+mega() { awk -v x="$1" 'BEGIN {printf "%.2f", x / 1e6}'; }
+
+row() { # NAME PROGRAM ELF
+    local stack ram
+    stack=$(figure "$2" 'encrypt stack')
+    ram=$(($(figure "$2" statics) + stack))
+    printf '| %s | %s | %s + %s | %s | %s | %s | %s | %s |\n' "$1" "$(kilo "$(flash "$3")")" \
+        "$(kilo "$(figure "$2" statics)")" "$(kilo "$stack")" "$(mega "$(figure "$2" encode)")" \
+        "$(mega "$(figure "$2" error)")" "$(mega "$(figure "$2" limbs)")" "$(mega "$(figure "$2" encrypt)")" \
+        "$(mega "$(figure "$2" decrypt)")"
+    if [ "$2" = c12 ] && { [ "$ram" -gt 65536 ] || [ "$(flash "$3")" -gt 65536 ]; }; then
+        echo "$2: $ram bytes of RAM, $(flash "$3") of flash: over 64 KB" >&2
+        return 1
+    fi
+}
+
+client=$(
+    echo '| client | flash, KB | RAM: statics + stack, KB | encode | error | limbs | **encrypt** | decrypt |'
+    echo '|---|---|---|---|---|---|---|---|'
+    row 'n = 2^12, M4F: roots stored, twiddles computed' c12 "$elf/c12"
+    row 'n = 2^12, M4F: both stored' c12_stored "$elf/c12_stored"
+    row 'n = 2^12, M4F: both computed' c12_computed "$elf/c12_computed"
+    row 'n = 2^13, M4F: roots stored, twiddles computed' c13 "$elf/c13"
+    row 'n = 2^12, M7 with double floats: roots stored' c12_m7 "$m7/c12"
+)
+
+# Replaces what stands between two marks of docs/device.md.
+page() {
+    local page=docs/device.md
+    TABLE=$2 awk -v mark="$1" '
+        $0 == "<!-- end " mark " -->" {inside = 0}
+        !inside {print}
+        $0 == "<!-- " mark " -->" {inside = 1; print ENVIRON["TABLE"]}' "$page" >"$out/page.md"
+    cmp -s "$out/page.md" "$page" || cp "$out/page.md" "$page"
+}
+page client "$client"
+echo "$client"

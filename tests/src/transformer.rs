@@ -1,0 +1,47 @@
+//! A small transformer of arbitrary weights, for tests.
+
+use kernel::{
+    circuits::poly::Polynomial,
+    nn::{
+        Attention, Layer, Matrix, Model, Norm,
+        dense::{Dense, Rows},
+        forward,
+    },
+};
+
+/// Numbers in [-1, 1] that no structure helps with.
+pub fn noise(seed: usize, len: usize) -> Vec<f64> {
+    (0..len).map(|i| ((i * 7919 + seed * 104729 + i * i * 31) % 2003) as f64 / 1001.0 - 1.0).collect()
+}
+
+fn matrix(seed: usize, rows: usize, cols: usize) -> Matrix {
+    let size = 0.5 / (cols as f64).sqrt();
+    let small = |v: Vec<f64>, size: f64| v.into_iter().map(|w| (w * size) as f32).collect();
+    Matrix::new(rows, cols, small(noise(seed, rows * cols), size), small(noise(seed + 1, rows), 0.1)).unwrap()
+}
+
+/// Two layers of features `width` and `hidden`, two heads.
+pub fn model(width: usize, hidden: usize, classes: usize) -> Model {
+    let poly = |c: &[f64], range| Polynomial::new(c, range).unwrap();
+    let norm = || Norm { epsilon: 0.01, root: poly(&[0.9, -0.4, 0.1, -0.05], (0.1, 4.0)) };
+    let layer = |i: usize| Layer {
+        norm_attention: (i > 0).then(norm),
+        attention: Attention {
+            epsilon: 0.02,
+            reciprocal: poly(&[3.0, -2.0, 1.0, -0.5, 0.3, -0.2, 0.1, -0.05], (0.02, 1.5)),
+            qkv: [1, 3, 5].map(|s| matrix(10 * i + s, width, width)),
+            output: matrix(10 * i + 7, width, width),
+        },
+        norm_feed_forward: norm(),
+        up: matrix(100 + i, hidden, width),
+        activation: [0.2, 0.5, 0.12],
+        down: Some(matrix(200 + i, width, hidden)),
+    };
+    Model::new(width, 2, vec![layer(0), layer(1)], matrix(300, classes, width), 16.0).unwrap()
+}
+
+/// Its logits on rows of features, in f64.
+pub fn dense(model: &Model, x: &[f64]) -> Vec<f64> {
+    let x = Rows::new(model.width, x.to_vec()).unwrap();
+    forward(&mut Dense::<f64>::new(model.heads), model, x).unwrap().values().to_vec()
+}

@@ -1,0 +1,179 @@
+//! The client of a small device makes the words that a backend makes, reads the words that a backend reads, and
+//! refuses what does not fit.
+
+use kernel::{
+    Error,
+    backend::{Backend, Shape},
+    ckks::{
+        Ciphertext,
+        device::{Device, Plan},
+        encode::{MAX_BITS, decode, encode},
+        encrypt,
+        keys::{SecretKey, SecretSeed},
+    },
+    complex::Complex,
+    embedding::{ComputedRoots, Roots, fill_roots},
+    params::{Params, Spec, presets},
+    poly::Poly,
+    ring::{
+        entropy, rom,
+        twiddles::{Computed, Twiddles},
+    },
+};
+use laws::{chain::Chain, client::scattered};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+/// Tables for a memory plan.
+struct Tables {
+    roots: Vec<Complex>,
+    twiddles: Vec<u32>,
+}
+
+impl Tables {
+    fn new(params: &Params) -> Self {
+        let mut tables = Self {
+            roots: vec![Complex::default(); params.slots()],
+            twiddles: vec![0; rom::words(params.n(), params.moduli().len())],
+        };
+        fill_roots(&mut tables.roots);
+        rom::fill(params.n(), params.moduli(), &mut tables.twiddles);
+        tables
+    }
+}
+
+fn secret() -> SecretSeed {
+    SecretSeed::take(&mut [9; 32])
+}
+
+fn values(slots: usize) -> Vec<Complex> {
+    let of = |seed| scattered(slots, seed).into_iter().map(|z| z.re);
+    of(1).zip(of(2)).map(|(re, im)| Complex { re, im }).collect()
+}
+
+/// c0 and c1 of these values, by the scalar backend, with entropy from a generator of seed 1.
+fn on_a_backend(chain: &Chain) -> [Vec<u32>; 2] {
+    let params = &chain.params;
+    let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed([1; 32])).unwrap();
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    let (mut slots, mut coeffs) = (values(params.slots()), vec![0; params.n()]);
+    let tables = Tables::new(params);
+    encode(&tables.roots, &mut slots, params.scale(0), MAX_BITS, &mut coeffs).unwrap();
+    chain.on_scalar(6, |be| {
+        let sk = SecretKey::expand(be, &secret(), params.line(), &mut vec![0; params.n()]).unwrap();
+        let ct = encrypt::encrypt(be, params, &sk, 0, &mut coeffs, &seed, &mut rng).unwrap();
+        ct.c.map(|c| {
+            let mut words = vec![0; c.shape().words()];
+            be.download(c.limbs(), &mut words).unwrap();
+            words
+        })
+    })
+}
+
+fn encrypts(params: &Params, plan: Plan<impl Roots, impl Twiddles>, want: &[u32]) {
+    let device = Device::new(params, plan).unwrap();
+    let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed([1; 32])).unwrap();
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    let (mut slots, mut words) = (values(params.slots()), vec![0; params.n()]);
+    let mut message = device.encode(&mut slots).unwrap().hide(&mut rng);
+    for (limb, want) in want.chunks_exact(params.n()).enumerate() {
+        device.encrypt(limb, &mut message, &secret(), &seed, &mut words).unwrap();
+        assert!(words == want, "limb {limb} at degree {}", params.n());
+    }
+    let bad = device.encrypt(2, &mut message, &secret(), &seed, &mut words);
+    assert_eq!(bad, Err(Error::Length { expected: 2, actual: 2 }));
+    drop(message);
+    assert!(slots.iter().all(|z| *z == Complex::default()), "the message was wiped");
+}
+
+#[test]
+fn a_device_makes_the_words_of_a_backend_with_every_memory_plan() {
+    for spec in [presets::C12, presets::C13] {
+        let chain = Chain::new(&spec, spec.log_n);
+        let (params, [want, _]) = (&chain.params, on_a_backend(&chain));
+        let Tables { roots, twiddles } = Tables::new(params);
+        encrypts(params, Plan { roots: &roots[..], twiddles: &twiddles[..] }, &want);
+        encrypts(params, Plan { roots: &roots[..], twiddles: Computed }, &want);
+        encrypts(params, Plan { roots: ComputedRoots, twiddles: &twiddles[..] }, &want);
+        encrypts(params, Plan { roots: ComputedRoots, twiddles: Computed }, &want);
+    }
+}
+
+fn decrypts(params: &Params, plan: Plan<impl Roots, impl Twiddles>, c: &[Vec<u32>; 2], want: &[Complex]) {
+    let (n, device) = (params.n(), Device::new(params, plan).unwrap());
+    let (mut slots, mut words) = (vec![Complex::default(); params.slots()], vec![0; n]);
+    let mut opening = device.open(&mut slots).unwrap();
+    for limb in 0..2 {
+        let pairs = (0..n).map(|i| (c[0][limb * n + i], c[1][limb * n + i]));
+        device.decrypt(&mut opening, &secret(), pairs, &mut words).unwrap();
+        assert!(words.iter().all(|w| *w == 0), "the limb was wiped");
+    }
+    let again = device.decrypt(&mut opening, &secret(), (0..n).map(|_| (0, 0)), &mut words);
+    assert_eq!(again, Err(Error::Length { expected: 2, actual: 2 }));
+    assert_eq!(device.close(opening).unwrap(), want);
+}
+
+#[test]
+fn a_device_reads_what_a_backend_reads() {
+    let chain = Chain::new(&presets::C12, 12);
+    let (params, c) = (&chain.params, on_a_backend(&chain));
+    let n = params.n();
+    let Tables { roots, twiddles } = Tables::new(params);
+    let mut coeffs = vec![0; n];
+    chain.on_scalar(6, |be| {
+        let shape = Shape { count: 1, basis: params.line(), cols: n as u32 };
+        let sk = SecretKey::expand(be, &secret(), params.line(), &mut vec![0; n]).unwrap();
+        let ct = Ciphertext { c: [0, 1].map(|i| Poly::from_words(be, shape, &c[i]).unwrap()), level: 0 };
+        encrypt::decrypt(be, params, &sk, &ct, 0, &mut vec![0; 2 * n], &mut coeffs).unwrap();
+    });
+    let mut want = vec![Complex::default(); params.slots()];
+    decode(&roots, &coeffs, params.scale(0), &mut want).unwrap();
+    decrypts(params, Plan { roots: &roots[..], twiddles: &twiddles[..] }, &c, &want);
+    decrypts(params, Plan { roots: ComputedRoots, twiddles: Computed }, &c, &want);
+    let worst = want.iter().zip(values(params.slots())).map(|(a, b)| (a.re - b.re).abs().max((a.im - b.im).abs()));
+    assert!(worst.fold(0.0, f64::max) < 2f64.powi(-29));
+}
+
+fn refusal(params: &Params, plan: Plan<impl Roots, impl Twiddles>) -> Error {
+    Device::new(params, plan).map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn lengths_tables_and_values_that_do_not_fit_are_errors() {
+    let params = Params::new(&presets::C12).unwrap();
+    let tables = Tables::new(&params);
+    let plan = Plan { roots: ComputedRoots, twiddles: Computed };
+    let length = |expected, actual| Error::Length { expected, actual };
+    let short = refusal(&params, Plan { roots: &tables.roots[1..], twiddles: Computed });
+    assert_eq!(short, Error::Slots { given: 2048, slots: 2047 });
+    let short = refusal(&params, Plan { roots: ComputedRoots, twiddles: &tables.twiddles[..4096] });
+    assert_eq!(short, length(16384, 4096));
+    let deep = Chain::new(&Spec { base: 4, levels: &[(0, 4)], ..presets::L13 }, 6);
+    assert_eq!(refusal(&deep.params, plan), Error::TooMany { asked: 4, limit: 2 });
+
+    let device = Device::new(&params, plan).unwrap();
+    let mut rng = ChaCha20Rng::from_seed([3; 32]);
+    let encode = |slots: &mut [Complex]| device.encode(slots).map(|_| ()).unwrap_err();
+    assert_eq!(encode(&mut values(1024)), length(2048, 1024));
+    let mut slots = values(2048);
+    slots[77].im = f64::INFINITY;
+    assert_eq!(encode(&mut slots), Error::NotFinite { slot: 77 });
+    let mut slots: Vec<Complex> = values(2048).iter().map(|z| z.scale(1e6)).collect();
+    assert!(matches!(encode(&mut slots), Error::TooLarge { limit: 52.0, .. }));
+    assert!(slots.iter().all(|z| *z == Complex::default()), "a message that is refused is wiped, too");
+
+    let (mut slots, mut words) = (values(2048), vec![0; 4096]);
+    let mut message = device.encode(&mut slots).unwrap().hide(&mut rng);
+    let short = device.encrypt(0, &mut message, &secret(), &[0; 32], &mut words[1..]);
+    assert_eq!(short, Err(length(4096, 4095)));
+    drop(message);
+    let mut opening = device.open(&mut slots).unwrap();
+    let few = device.decrypt(&mut opening, &secret(), (0..100).map(|i| (i, i)), &mut words);
+    assert_eq!(few, Err(length(4096, 100)));
+    assert_eq!(device.close(opening).unwrap_err(), length(2, 0));
+    assert_eq!(device.open(&mut [Complex::default(); 8]).map(|_| ()).unwrap_err(), length(2048, 8));
+}

@@ -1,0 +1,186 @@
+//! The modules of the training package and the circuits agree: what PyTorch computed from fixed numbers, a file of the
+//! package, is what the circuits make of the same numbers.
+
+use kernel::{
+    arith::Arithmetic,
+    circuits::{
+        approx::{Approximation, Function, Weight},
+        attention::{
+            pointwise::{gaussian, gaussian_exponent, scaled_sigma},
+            power::{PowerSoftmax, power_softmax, stable},
+        },
+        exp::Exp,
+        inv_sqrt::{InverseRoot, inverse_root},
+        norm::{Norm, layer_norm},
+        poly::{Polynomial, evaluate},
+        reciprocal::{Division, Iteration, reciprocal},
+        reduce::{Rows, masked},
+    },
+    plain::PlainVec,
+};
+use serde_json::Value;
+
+/// What the circuits' own approximations may add.
+const ERROR: f64 = 1e-7;
+/// Slots of a row: keys, and zeros after them.
+const SLOTS: usize = 8;
+
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../../host-tools/train/tests/vectors.json")).unwrap()
+}
+
+fn row(v: &Value) -> Vec<f64> {
+    v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+fn rows(v: &Value) -> Vec<Vec<f64>> {
+    v.as_array().unwrap().iter().map(row).collect()
+}
+
+/// A row in slots.
+fn slots(x: &[f64]) -> Vec<f64> {
+    x.iter().copied().chain(std::iter::repeat(0.0)).take(SLOTS).collect()
+}
+
+fn near(got: &[f64], want: &[f64], error: f64, what: &str) {
+    for (got, want) in got.iter().zip(want) {
+        assert!((got - want).abs() <= error * want.abs().max(1e-3), "{what}: {got}, not {want}");
+    }
+}
+
+#[test]
+fn power_softmax_is_that_of_the_training_package() {
+    let v = vectors();
+    let (scores, mask) = (rows(&v["scores"]), row(&v["mask"]));
+    let kept = mask.iter().sum::<f64>() as usize;
+    let along = Rows::new(SLOTS, 1).unwrap();
+    let mut seen = 0;
+    for case in v["attention"].as_array().unwrap() {
+        let kind = case["kind"].as_str().unwrap();
+        let Some(log_p) = case["power"].as_u64().and_then(|p| [2, 4].iter().position(|q| *q == p)) else { continue };
+        let (log_p, epsilon) = (1 + log_p as u32, case["epsilon"].as_f64().unwrap());
+        let most = 20.0;
+        let how = match kind {
+            "power_softmax_length_agnostic" => PowerSoftmax::length_agnostic(log_p, kept, epsilon, most, ERROR),
+            _ => PowerSoftmax::lipschitz(log_p, epsilon, most, ERROR),
+        };
+        let how = how.unwrap();
+        for (x, want) in scores.iter().zip(rows(&case["weights"])) {
+            let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+            let mut xs = [masked(&mut ev, &slots(x), &slots(&mask)).unwrap()];
+            if kind == "power_softmax" {
+                let c = xs[0].iter().fold(0.0f64, |m, x| m.max(x.abs())) + 1e-6;
+                stable(&mut ev, &how, &mut xs, &along, &[1.0 / c; SLOTS]).unwrap();
+            } else {
+                power_softmax(&mut ev, &how, &mut xs, &along).unwrap();
+            }
+            near(&xs[0], &want, 10.0 * ERROR, kind);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 9); // powers 2 and 4 of three forms; the circuits have no power 6
+}
+
+#[test]
+fn attention_without_a_sum_is_that_of_the_training_package() {
+    let v = vectors();
+    let (scores, mask) = (rows(&v["scores"]), slots(&row(&v["mask"])));
+    let (q, k) = (rows(&v["query"]), rows(&v["key"]));
+    let kept = mask.iter().sum::<f64>() as usize;
+    let weights = |kind: &str| {
+        let cases = v["attention"].as_array().unwrap();
+        rows(&cases.iter().find(|c| c["kind"] == kind).unwrap()["weights"])
+    };
+    let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+    let gelu = Approximation::within(Function::Gelu, Weight::Absolute, (-3.0, 3.0), ERROR / 100.0).unwrap();
+    for (x, want) in scores.iter().zip(weights("scaled_sigma")) {
+        let mut xs = [slots(x)];
+        scaled_sigma(&mut ev, &gelu, &mut xs, kept).unwrap();
+        near(&masked(&mut ev, &xs[0], &mask).unwrap(), &want, ERROR, "scaled_sigma");
+    }
+    let exp = Exp::choose(16.0, ERROR / 100.0).unwrap();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / (a.len() as f64).sqrt();
+    for (q, want) in q.iter().zip(weights("gaussian_kernel")) {
+        let keys = |f: &dyn Fn(&[f64]) -> f64| slots(&k.iter().map(|k| f(k)).collect::<Vec<_>>());
+        let (dots, norms) = (keys(&|k| dot(q, k)), keys(&|k| dot(k, k)));
+        let mut xs = [gaussian_exponent(&mut ev, &dots, &vec![dot(q, q); SLOTS], &norms).unwrap()];
+        gaussian(&mut ev, &exp, &mut xs).unwrap();
+        near(&masked(&mut ev, &xs[0], &mask).unwrap(), &want, ERROR, "gaussian_kernel");
+    }
+}
+
+#[test]
+fn the_norm_and_the_iterations_are_those_of_the_training_package() {
+    let v = vectors();
+    let norm = &v["norm"];
+    let how = Norm::new(SLOTS, (0.1, 4.0), norm["epsilon"].as_f64().unwrap(), ERROR).unwrap();
+    let along = Rows::new(SLOTS, 1).unwrap();
+    let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+    for (x, want) in rows(&norm["x"]).into_iter().zip(rows(&norm["y"])) {
+        let mut xs = [x];
+        layer_norm(&mut ev, &how, &mut xs, &along).unwrap();
+        near(&xs[0], &want, 10.0 * ERROR, "norm");
+    }
+    let all = &v["iterations"];
+    let x = slots(&row(&all["x"]));
+    let x: Vec<f64> = x.iter().map(|x| if *x == 0.0 { 1.0 } else { *x }).collect();
+    for name in ["relaxed_inverse_sqrt", "relaxed_reciprocal", "newton_inverse_sqrt"] {
+        let (case, want) = (&all[name], row(&all[name]["y"]));
+        let steps = case["steps"].as_u64().unwrap() as usize;
+        let range = (case["lo"].as_f64().unwrap_or(0.02), case["hi"].as_f64().unwrap_or(1.0));
+        // the circuits centre the last error of a relaxed iteration around 0: the two differ by it at most
+        let (got, error, scale) = match name {
+            "relaxed_reciprocal" => {
+                let how = Division::new(range, Iteration::Goldschmidt, true, None, steps).unwrap();
+                let scaled = ev.scaled(&x, how.scale()).unwrap();
+                (reciprocal(&mut ev, &how, &scaled).unwrap(), how.error(), how.scale())
+            }
+            _ => {
+                let (relaxed, way) = (name.starts_with("relaxed"), Iteration::Newton);
+                let how = InverseRoot::new(range, way, relaxed, None, steps).unwrap();
+                let scaled = ev.scaled(&x, how.scale()).unwrap();
+                let error = if relaxed { how.error() } else { 0.0 };
+                (inverse_root(&mut ev, &how, &scaled).unwrap(), error, how.scale().sqrt())
+            }
+        };
+        let got: Vec<f64> = got.iter().map(|y| y * scale).collect();
+        near(&got, &want, 1.1 * error + 1e-9, name);
+    }
+}
+
+#[test]
+fn polynomials_are_those_of_the_training_package() {
+    for case in vectors()["polynomials"].as_array().unwrap() {
+        let name = case["function"].as_str().unwrap();
+        let function = match name {
+            "gelu" => Function::Gelu,
+            "tanh" => Function::Tanh,
+            "sigmoid" => Function::Sigmoid,
+            "reciprocal" => Function::Reciprocal,
+            "inverse_sqrt" => Function::InvSqrt,
+            other => panic!("{other}"),
+        };
+        let weight = if case["relative"] == true { Weight::Relative } else { Weight::Absolute };
+        let range = (case["lo"].as_f64().unwrap(), case["hi"].as_f64().unwrap());
+        let (coeffs, error) = (row(&case["coeffs"]), case["error"].as_f64().unwrap());
+        let kept = Polynomial::new(&coeffs, range).unwrap();
+        let certified = Approximation::certified(function, weight, kept.clone()).unwrap().error();
+        // the package samples the error; what is certified is up to 1/cos(π/16) above, or what 1/(2 - residual) costs
+        let above = if name == "inverse_sqrt" { 1.12 } else { 1.021 };
+        assert!((1.0 - 1e-4..above).contains(&(certified / error)), "{name}: {certified} certified, {error} sampled");
+        let own = Approximation::minimax(function, weight, range, coeffs.len() - 1).unwrap();
+        assert!((own.error() / certified - 1.0).abs() < 2e-3, "{name}: {}, not {certified}", own.error());
+        let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+        let x: Vec<f64> = (0..SLOTS).map(|i| range.0 + (range.1 - range.0) * i as f64 / (SLOTS - 1) as f64).collect();
+        let got = evaluate(&mut ev, &kept, &x).unwrap();
+        let off = got.iter().zip(&x).map(|(y, x)| (y - function.at(*x)).abs() / weight_at(weight, function, *x));
+        assert!(off.fold(0.0, f64::max) <= error * (1.0 + 1e-3), "{name}");
+    }
+}
+
+fn weight_at(weight: Weight, function: Function, x: f64) -> f64 {
+    match weight {
+        Weight::Absolute => 1.0,
+        Weight::Relative => function.at(x).abs(),
+    }
+}
