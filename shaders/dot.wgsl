@@ -6,26 +6,34 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let m = line_index(call.over, group.y);
     let q = modulus(m);
     let out = at(call.out, group.z, m);
+    let first = group.x * PER_THREAD * THREADS + thread;
+    let last = (1u << call.out.log_cols) - 1u;
+    var sum: array<u32, PER_THREAD>;
     for (var i = 0u; i < PER_THREAD; i++) {
-        let col = (group.x * PER_THREAD + i) * THREADS + thread;
-        if (col >= (1u << call.out.log_cols)) {
-            return;
+        sum[i] = select(0u, m0[out + min(first + i * THREADS, last)], call.flags == 1u);
+    }
+    for (var head = 0u; head < call.extra; head += 16u) {
+        var t: array<Wide, PER_THREAD>;
+        for (var i = 0u; i < PER_THREAD; i++) {
+            t[i] = wide_from(0u);
         }
-        var sum = 0u;
-        if (call.flags == 1u) {
-            sum = m0[out + col];
-        }
-        for (var first = 0u; first < call.extra; first += 16u) {
-            var t = wide_from(0u);
-            for (var term = first; term < min(first + 16u, call.extra); term++) {
-                let a = operand(call.constants + 8u * term);
-                let b = operand(call.constants + 8u * term + 4u);
-                let x = m1[at(a, group.z, m) + col];
-                let y = m2[at(b, group.z, m) + (col >> (call.out.log_cols - b.log_cols))];
-                t = wide_mul_add(t, x, y);
+        for (var term = head; term < min(head + 16u, call.extra); term++) {
+            let a = at(operand(call.constants + 8u * term), group.z, m);
+            let y = operand(call.constants + 8u * term + 4u);
+            let b = at(y, group.z, m);
+            let block = call.out.log_cols - y.log_cols;
+            for (var i = 0u; i < PER_THREAD; i++) {
+                let col = min(first + i * THREADS, last);
+                t[i] = wide_mul_add(t[i], m1[a + col], m2[b + (col >> block)]);
             }
-            sum = add(q, sum, redc_any(q, t));
         }
-        m0[out + col] = sum;
+        for (var i = 0u; i < PER_THREAD; i++) {
+            sum[i] = add(q, sum[i], redc_any(q, t[i]));
+        }
+    }
+    for (var i = 0u; i < PER_THREAD; i++) {
+        if (first + i * THREADS <= last) {
+            m0[out + first + i * THREADS] = sum[i];
+        }
     }
 }

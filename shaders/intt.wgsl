@@ -1,47 +1,37 @@
 // Eval to Coeff, the stages of ntt backwards: Gentleman-Sande butterflies, words in [0, 2q) between stages. The last pass
 // ends in the product with a constant of the row, 1/n times whatever follows the transform.
 
-fn butterfly(x: ptr<function, array<u32, 16>>, i: u32, j: u32, w: u32, q: Modulus) {
-    let two_q = 2u * q.q;
-    let u = (*x)[i];
-    let v = (*x)[j];
-    (*x)[i] = min(u + v, u + v - two_q);
-    (*x)[j] = mul_lazy(q, u + two_q - v, w);
+fn butterfly(q: Modulus, u: vec4<u32>, v: vec4<u32>, w: vec4<u32>) -> Two {
+    let two_q = vec4<u32>(2u * q.q);
+    return Two(min(u + v, u + v - two_q), mul_lazy4(q, u + two_q - v, w));
+}
+
+// Two stages on vectors: neighbours mix, then words of the first with the third, of the second with the fourth.
+fn two_stages(q: Modulus, v: Sixteen, w: vec4<u32>, even: vec4<u32>, odd: vec4<u32>) -> Sixteen {
+    let ab = butterfly(q, v.a, v.b, even);
+    let cd = butterfly(q, v.c, v.d, odd);
+    let ac = butterfly(q, ab.x, cd.x, w);
+    let bd = butterfly(q, ab.y, cd.y, w);
+    return Sixteen(ac.x, bd.x, ac.y, bd.y);
 }
 
 // Stages [done, done + 4) of the pass, the last first.
 fn four_stages(p: Pass, done: u32, g: u32, w: u32, q: Modulus) {
     let low = p.stages - done - 4u + p.low;
-    let at = start_of(g, low, 4u);
-    let prefix = (p.prefix << done) + (g >> low);
-    let stage = p.first + done;
-    var x: array<u32, 16>;
-    for (var j = 0u; j < 16u; j++) {
-        x[j] = tile[bank(at + (j << low))];
-    }
-    for (var b = 0u; b < 8u; b++) {
-        let w3 = ring[w + (8u << stage) + 8u * prefix + b];
-        butterfly(&x, 2u * b, 2u * b + 1u, w3, q);
-    }
-    for (var b = 0u; b < 4u; b++) {
-        let w2 = ring[w + (4u << stage) + 4u * prefix + b];
-        for (var i = 0u; i < 2u; i++) {
-            butterfly(&x, 4u * b + i, 4u * b + i + 2u, w2, q);
-        }
-    }
-    for (var b = 0u; b < 2u; b++) {
-        let w1 = ring[w + (2u << stage) + 2u * prefix + b];
-        for (var i = 0u; i < 4u; i++) {
-            butterfly(&x, 8u * b + i, 8u * b + i + 4u, w1, q);
-        }
-    }
-    let w0 = ring[w + (1u << stage) + prefix];
-    for (var i = 0u; i < 8u; i++) {
-        butterfly(&x, i, i + 8u, w0, q);
-    }
-    for (var j = 0u; j < 16u; j++) {
-        tile[bank(at + (j << low))] = x[j];
-    }
+    let start = start_of(g, low, 4u);
+    let f = factors(w, p.first + done, (p.prefix << done) + (g >> low));
+    var v = Sixteen(
+        load4(start, low, 0u, 4u),
+        load4(start, low, 1u, 4u),
+        load4(start, low, 2u, 4u),
+        load4(start, low, 3u, 4u),
+    );
+    v = two_stages(q, v, f.w2, f.even, f.odd);
+    v = two_stages(q, transpose(v), vec4<u32>(f.w0), vec4<u32>(f.w1.x), vec4<u32>(f.w1.y));
+    store4(start, low, 0u, 1u, v.a);
+    store4(start, low, 4u, 1u, v.b);
+    store4(start, low, 8u, 1u, v.c);
+    store4(start, low, 12u, 1u, v.d);
 }
 
 // Stage `done` of the pass.

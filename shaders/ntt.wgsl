@@ -3,47 +3,39 @@
 // where c is not 0. Flag 2: rows of line index m are left alone in item j where (m - specials) / alpha = j + offset,
 // counted modulo the number of digits: the digits' own rows; `constants` has alpha, specials, offset, digits.
 
-fn butterfly(x: ptr<function, array<u32, 16>>, i: u32, j: u32, w: u32, q: Modulus) {
-    let two_q = 2u * q.q;
-    let u = min((*x)[i], (*x)[i] - two_q);
-    let v = mul_lazy(q, (*x)[j], w);
-    (*x)[i] = u + v;
-    (*x)[j] = u + two_q - v;
+fn butterfly(q: Modulus, x: vec4<u32>, y: vec4<u32>, w: vec4<u32>) -> Two {
+    let two_q = vec4<u32>(2u * q.q);
+    let u = min(x, x - two_q);
+    let v = mul_lazy4(q, y, w);
+    return Two(u + v, u + two_q - v);
+}
+
+// Two stages on vectors: words of the first mix with the third, of the second with the fourth, then neighbours.
+fn two_stages(q: Modulus, v: Sixteen, w: vec4<u32>, even: vec4<u32>, odd: vec4<u32>) -> Sixteen {
+    let ac = butterfly(q, v.a, v.c, w);
+    let bd = butterfly(q, v.b, v.d, w);
+    let ab = butterfly(q, ac.x, bd.x, even);
+    let cd = butterfly(q, ac.y, bd.y, odd);
+    return Sixteen(ab.x, ab.y, cd.x, cd.y);
 }
 
 // Stages [done, done + 4) of the pass.
 fn four_stages(p: Pass, done: u32, g: u32, w: u32, q: Modulus) {
     let low = p.stages - done - 4u + p.low;
-    let at = start_of(g, low, 4u);
-    let prefix = (p.prefix << done) + (g >> low);
-    let stage = p.first + done;
-    var x: array<u32, 16>;
-    for (var j = 0u; j < 16u; j++) {
-        x[j] = tile[bank(at + (j << low))];
-    }
-    let w0 = ring[w + (1u << stage) + prefix];
-    for (var i = 0u; i < 8u; i++) {
-        butterfly(&x, i, i + 8u, w0, q);
-    }
-    for (var b = 0u; b < 2u; b++) {
-        let w1 = ring[w + (2u << stage) + 2u * prefix + b];
-        for (var i = 0u; i < 4u; i++) {
-            butterfly(&x, 8u * b + i, 8u * b + i + 4u, w1, q);
-        }
-    }
-    for (var b = 0u; b < 4u; b++) {
-        let w2 = ring[w + (4u << stage) + 4u * prefix + b];
-        for (var i = 0u; i < 2u; i++) {
-            butterfly(&x, 4u * b + i, 4u * b + i + 2u, w2, q);
-        }
-    }
-    for (var b = 0u; b < 8u; b++) {
-        let w3 = ring[w + (8u << stage) + 8u * prefix + b];
-        butterfly(&x, 2u * b, 2u * b + 1u, w3, q);
-    }
-    for (var j = 0u; j < 16u; j++) {
-        tile[bank(at + (j << low))] = x[j];
-    }
+    let start = start_of(g, low, 4u);
+    let f = factors(w, p.first + done, (p.prefix << done) + (g >> low));
+    var v = Sixteen(
+        load4(start, low, 0u, 1u),
+        load4(start, low, 4u, 1u),
+        load4(start, low, 8u, 1u),
+        load4(start, low, 12u, 1u),
+    );
+    v = two_stages(q, v, vec4<u32>(f.w0), vec4<u32>(f.w1.x), vec4<u32>(f.w1.y));
+    v = two_stages(q, transpose(v), f.w2, f.even, f.odd);
+    store4(start, low, 0u, 4u, v.a);
+    store4(start, low, 1u, 4u, v.b);
+    store4(start, low, 2u, 4u, v.c);
+    store4(start, low, 3u, 4u, v.d);
 }
 
 // Stage `done` of the pass.
