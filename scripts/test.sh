@@ -22,7 +22,7 @@ docs() {
 }
 
 tests() {
-    cargo test --workspace --release
+    cargo test --workspace --release --features polyformer/wgpu
 }
 
 # Seeds are read from the corpus; what the fuzzer adds to them goes to a temporary folder.

@@ -26,17 +26,6 @@ pub enum Choice {
     Auto,
 }
 
-impl Choice {
-    /// The instructions that it uses on this machine.
-    pub fn isa(self) -> &'static str {
-        match self {
-            Choice::Cpu => Isa::detect().name(),
-            Choice::Scalar => "portable",
-            Choice::Wgpu | Choice::Auto => "shaders",
-        }
-    }
-}
-
 /// A backend and its threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
@@ -52,6 +41,16 @@ impl Device {
     /// These threads of the processor.
     pub fn cpu(threads: usize) -> Self {
         Self { backend: Choice::Cpu, threads, gpu: gpu::Pick::default() }
+    }
+
+    /// The instructions that it uses on this machine.
+    pub fn isa(self) -> &'static str {
+        match self.backend {
+            Choice::Wgpu if self.gpu.halves => "16-bit halves",
+            Choice::Wgpu => "64-bit integers",
+            Choice::Scalar => "portable",
+            Choice::Cpu | Choice::Auto => Isa::detect().name(),
+        }
     }
 
     /// Where the client works beside this device: what it makes goes into files, never to a GPU.

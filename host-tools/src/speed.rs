@@ -85,7 +85,7 @@ impl Speed {
         Ok(Self {
             params: spec.hash().to_hex().to_string(),
             backend: on.backend.to_string(),
-            isa: on.backend.isa().into(),
+            isa: on.isa().into(),
             threads: on.uses(),
             figures,
         })

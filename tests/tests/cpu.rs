@@ -1,7 +1,7 @@
 //! The CPU backend obeys the laws, on every instruction set that this machine has, alone and with company.
 
 use cpu::{Cpu, Isa};
-use laws::chain::Chain;
+use laws::{bootstrapping::words, chain::Chain};
 
 fn cpu(chain: &Chain, mut law: impl FnMut(&mut Cpu<'_>)) {
     for isa in Isa::available() {
@@ -12,3 +12,17 @@ fn cpu(chain: &Chain, mut law: impl FnMut(&mut Cpu<'_>)) {
 }
 
 laws::conformance!(cpu);
+
+#[test]
+fn bootstrapping_gives_the_words_of_the_scalar_backend() {
+    const LOG_N: u8 = 10;
+    let (params, be) = Chain::b16(LOG_N).into_scalar(400);
+    let expected = words(params, be, |_| (), |_| ());
+    let chain = Chain::b16(LOG_N);
+    for isa in Isa::available() {
+        for threads in [1, 2] {
+            let actual = words(&chain.params, Cpu::with(chain.ring(), isa, threads), |_| (), |_| ());
+            assert!(actual == expected, "{} on {threads} threads", isa.name());
+        }
+    }
+}

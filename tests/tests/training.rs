@@ -165,11 +165,11 @@ fn polynomials_are_those_of_the_training_package() {
         let (coeffs, error) = (row(&case["coeffs"]), case["error"].as_f64().unwrap());
         let kept = Polynomial::new(&coeffs, range).unwrap();
         let certified = Approximation::certified(function, weight, kept.clone()).unwrap().error();
-        assert!((certified / error - 1.0).abs() < 1e-3, "{name}: {certified}, not {error}");
+        // the package samples the error; what is certified is up to 1/cos(π/16) above, or what 1/(2 - residual) costs
+        let above = if name == "inverse_sqrt" { 1.12 } else { 1.021 };
+        assert!((1.0 - 1e-4..above).contains(&(certified / error)), "{name}: {certified} certified, {error} sampled");
         let own = Approximation::minimax(function, weight, range, coeffs.len() - 1).unwrap();
-        // where x/2 and an even function add up, the best error has more extrema than the circuits' exchange keeps
-        let slack = if name == "gelu" { 0.03 } else { 1e-3 };
-        assert!((own.error() / error - 1.0).abs() < slack, "{name}: {}, not {error}", own.error());
+        assert!((own.error() / certified - 1.0).abs() < 2e-3, "{name}: {}, not {certified}", own.error());
         let mut ev = PlainVec::<f64>::with_slots(SLOTS);
         let x: Vec<f64> = (0..SLOTS).map(|i| range.0 + (range.1 - range.0) * i as f64 / (SLOTS - 1) as f64).collect();
         let got = evaluate(&mut ev, &kept, &x).unwrap();

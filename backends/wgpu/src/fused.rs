@@ -75,10 +75,7 @@ impl Wgpu<'_> {
         for item in 0..if whole { 1 } else { count } {
             let items = if whole { count } else { 1 };
             let ext = self.extend(&digits, d, &ws.coeff, ext, item..item + items);
-            for (key, acc) in keys.iter().zip(&*accs) {
-                let key = &key[first..first + digits.parts.len()];
-                self.sum_digits(&digits, key, acc, ext, Operand::new(d, item), item..item + items);
-            }
+            self.sum_digits(&digits, keys, accs, [ext, Operand::new(d, item)], item..item + items);
         }
     }
 
@@ -117,33 +114,52 @@ impl Wgpu<'_> {
         all
     }
 
-    /// acc = the sum over digits of the extended digit times its key.
+    /// Every acc = the sum over digits of the extended digit times its key. `x` is the extended digits, and what they were.
     fn sum_digits(
         &mut self,
         digits: &Digits,
-        key: &[Pair<Words>],
-        acc: &Pair<Words>,
-        ext: Operand,
-        d: Operand,
+        keys: &[&[Pair<Words>]],
+        accs: &[Pair<Words>],
+        x: [Operand; 2],
         items: core::ops::Range<usize>,
     ) {
-        let specials = self.ring.specials();
+        let (first, number, specials) = (digits.first, digits.parts.len(), self.ring.specials());
         let full = digits.q.with(specials);
-        let [out0, out1] = [&acc[0], &acc[1]].map(|half| Operand::new(half, items.start));
-        let key: Vec<_> = key.iter().map(|[b, a]| [b, a].map(|half| Operand::new(half, items.start))).collect();
-        let mut begin = 0;
-        // Keys that lie in the same slabs share a dispatch.
-        for run in key.chunk_by(|x, y| (x[0].slab, x[1].slab) == (y[0].slab, y[1].slab)) {
-            let end = begin + run.len();
-            let [number, first] = [digits.parts.len() as u32, digits.first as u32];
-            let mut words = vec![digits.alpha.into(), specials.into(), first, number, begin as u32, end as u32];
-            words.extend(run.iter().flatten().flat_map(|half| half.words));
+        let pair = |pair: &Pair<Words>| [&pair[0], &pair[1]].map(|half| Operand::new(half, items.start));
+        // Keys and sums that lie in the same slabs share a dispatch.
+        let mut sums: Vec<Sum> = Vec::new();
+        for (key, acc) in keys.iter().zip(accs) {
+            let (out, mut begin) = (pair(acc), 0);
+            let halves: Vec<_> = key[first..first + number].iter().map(pair).collect();
+            for run in halves.chunk_by(|x, y| (x[0].slab, x[1].slab) == (y[0].slab, y[1].slab)) {
+                let [a, b, c, d] = [out[0].slab, out[1].slab, run[0][0].slab, run[0][1].slab];
+                let operands = [out].iter().chain(run).flatten().flat_map(|half| half.words).collect();
+                sums.push(Sum {
+                    range: [begin, begin + run.len()],
+                    slabs: [a, b, x[0].slab, x[1].slab, c, d],
+                    operands,
+                });
+                begin += run.len();
+            }
+        }
+        sums.sort_by_key(|sum| sum.range); // what comes first for a key stays first
+        for together in sums.chunk_by(|x, y| (x.range, x.slabs) == (y.range, y.slabs)) {
+            let Sum { range: [begin, end], slabs, .. } = together[0];
+            let header = [digits.alpha.into(), specials.into(), first as u32, number as u32, begin as u32, end as u32];
+            let operands = together.iter().flat_map(|sum| &sum.operands);
+            let words: Vec<u32> = header.iter().chain(operands).copied().collect();
             let constants = self.recorder.words(&words);
-            let call = Call { flags: u32::from(begin > 0), constants, ..Call::new(full, &[out0, out1, ext, d]) };
-            let slabs = [out0, out1, ext, d, run[0][0], run[0][1]].map(|o| o.slab);
-            let grid = [self.columns(1 << out0.words[3]), full.len() as u32, items.len() as u32];
+            let (flags, extra) = (u32::from(begin > 0), together.len() as u32);
+            let call = Call { flags, constants, extra, ..Call::new(full, &[x[1], x[1], x[0], x[1]]) };
+            let grid = [self.columns(1 << x[1].words[3]), full.len() as u32, items.len() as u32];
             self.recorder.dispatch(Kernel::KeySwitch, &slabs, &call, grid);
-            begin = end;
         }
     }
+}
+
+/// The sum of one key over a range of digits, its result and the halves of the key as the table has them.
+struct Sum {
+    range: [usize; 2],
+    slabs: [u16; 6],
+    operands: Vec<u32>,
 }

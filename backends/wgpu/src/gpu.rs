@@ -9,6 +9,9 @@ use std::{
 /// Buffers that a dispatch writes or reads, beside the constants.
 pub const OPERANDS: usize = 6;
 
+/// The last piece of memory that is worth trying for, in bytes.
+const SMALLEST: u64 = 1 << 24;
+
 /// What to choose instead of the best of the adapter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -166,6 +169,24 @@ impl Gpu {
     fn bind(&self, layout: &wgpu::BindGroupLayout, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
         let entries: Vec<_> = (0..).zip(buffers).map(|(i, b)| bind_whole(i, b)).collect();
         self.0.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
+    }
+
+    /// Bytes of device memory that can be set aside now, counted up to `most`: it is tried out, and given back.
+    pub fn room(&self, most: u64) -> u64 {
+        let (mut held, mut bytes) = (Vec::new(), 0);
+        let usage = wgpu::BufferUsages::STORAGE;
+        let mut piece = most.min(4 * self.binding_words() as u64) / 4 * 4;
+        while bytes < most && piece >= SMALLEST {
+            match self.buffer((piece.min(most - bytes) / 4) as usize, usage) {
+                Some(buffer) => {
+                    bytes += buffer.size();
+                    held.push(buffer);
+                }
+                None => piece = piece / 8 * 4,
+            }
+        }
+        held.iter().for_each(wgpu::Buffer::destroy);
+        bytes
     }
 
     /// The first group of every dispatch.

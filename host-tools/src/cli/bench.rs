@@ -65,7 +65,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let preset = spec.name().map_or_else(|| spec.hash().to_hex()[..16].to_string(), String::from);
     if !args.json {
         let log_q = params.log_product(params.q(level));
-        let isa = choice.isa();
+        let isa = device.isa();
         print(
             out,
             format_args!(
@@ -79,7 +79,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         let record = Record {
             op: m.op,
             backend: choice.to_string(),
-            isa: choice.isa(),
+            isa: device.isa(),
             preset: preset.clone(),
             n: params.n(),
             level: m.level,

@@ -3,7 +3,7 @@
 use super::common::{print, print_json};
 use crate::{
     Result,
-    host::{Choice, gpu},
+    host::{Device, gpu},
 };
 use std::io::Write;
 
@@ -17,14 +17,15 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let isa = Choice::Cpu.isa();
-    let all = match gpu::list() {
+    let isa = Device::cpu(1).isa();
+    let mut all = match gpu::list() {
         Ok(all) => all,
         Err(error) if args.json => return Err(error),
         Err(error) => {
             return print(out, format_args!("cpu    the processor, {isa}\n{error}\n"));
         }
     };
+    gpu::measure(&mut all);
     if args.json {
         return all.iter().try_for_each(|a| print_json(out, a));
     }
@@ -32,10 +33,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     for a in &all {
         let (mib, kib) = (a.binding_bytes >> 20, a.workgroup_bytes >> 10);
         let integers = if a.int64 { "64-bit integers" } else { "16-bit halves" };
+        let free = a.memory_bytes.map_or("the machine's memory".into(), |b| format!("{} MiB free", b >> 20));
         print(
             out,
             format_args!(
-                "wgpu   {}: {}, {} {}, {integers}, buffers of {mib} MiB, {kib} KiB of workgroup memory\n",
+                "wgpu   {}: {}, {} {}, {free}, {integers}, buffers of {mib} MiB, {kib} KiB of workgroup memory\n",
                 a.name, a.kind, a.interface, a.driver
             ),
         )?;

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 pub struct Pick {
     /// Its place among [`list`].
     pub adapter: usize,
-    /// 16-bit halves, though it has 64-bit integers.
+    /// Out of 16-bit halves, not with 64-bit integers.
     pub halves: bool,
 }
 
@@ -32,6 +32,8 @@ pub struct Listed {
     pub interface: String,
     /// The driver and its version.
     pub driver: String,
+    /// Bytes of device memory that are free; a software adapter has the machine's.
+    pub memory_bytes: Option<u64>,
     /// Whether shaders have 64-bit integers.
     pub int64: bool,
     /// Bytes of the largest buffer that a shader sees; what is larger is split.
@@ -65,15 +67,15 @@ pub fn pick(name: Option<&str>, arithmetic: Option<Arithmetic>) -> Result<Pick> 
     if arithmetic == Some(Arithmetic::Int64) && !listed.int64 {
         return Err(refused(format!("{} has no 64-bit integers", listed.name)));
     }
-    Ok(Pick { adapter, halves: arithmetic == Some(Arithmetic::Halves) })
+    Ok(Pick { adapter, halves: arithmetic == Some(Arithmetic::Halves) || !listed.int64 })
 }
 
 /// The first GPU that is no software and can run the shaders, or why there is none.
 pub fn auto() -> std::result::Result<(Pick, String), String> {
     let all = list().map_err(|error| error.to_string())?;
     let good = |a: &Listed| !a.software && a.lacks.is_none();
-    match all.iter().position(good) {
-        Some(adapter) => Ok((Pick { adapter, halves: false }, all.get(adapter).map_or("", |a| &a.name).into())),
+    match all.iter().enumerate().find(|(_, a)| good(a)) {
+        Some((adapter, a)) => Ok((Pick { adapter, halves: !a.int64 }, a.name.clone())),
         None => Err(match all.first() {
             None => "no adapter".into(),
             Some(a) if a.software => format!("{} is software, which the CPU backend outruns", a.name),
@@ -106,13 +108,21 @@ mod with {
         }
     }
 
-    /// Every adapter.
+    /// The memory of each adapter, tried out.
+    pub fn measure(listed: &mut [Listed]) {
+        for (a, listed) in adapters().iter().zip(listed).filter(|(a, _)| !a.is_software()) {
+            listed.memory_bytes = Gpu::open(a, Options::default()).ok().map(|gpu| gpu.room(1 << 42));
+        }
+    }
+
+    /// Every adapter, its memory not measured.
     pub fn list() -> Result<Vec<Listed>> {
         let listed = adapters().into_iter().map(|a| Listed {
             name: a.name().into(),
             kind: a.kind(),
             interface: a.interface(),
             driver: a.driver(),
+            memory_bytes: None,
             int64: a.has_int64(),
             binding_bytes: a.binding_bytes(),
             workgroup_bytes: a.workgroup_bytes(),
@@ -132,10 +142,13 @@ mod with {
     #[derive(Clone, Copy, Debug, Default)]
     pub struct Opened;
 
+    /// There is nothing to measure.
+    pub fn measure(_: &mut [Listed]) {}
+
     /// An error: nobody can look.
     pub fn list() -> Result<Vec<Listed>> {
         Err(refused("this program was built without GPUs; cargo build --release --features wgpu makes one with"))
     }
 }
 
-pub use with::{Opened, list};
+pub use with::{Opened, list, measure};

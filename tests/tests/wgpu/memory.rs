@@ -56,6 +56,7 @@ fn a_device_that_is_too_small_is_an_error_with_both_numbers() {
     let room = 1 << 20;
     let Some(gpu) = open(Options { memory_words: Some(room), ..Options::default() }) else { return };
     let mut be = Wgpu::new(chain.ring(), &gpu).unwrap();
+    assert_eq!(gpu.room(3 << 26), 3 << 26, "more than one buffer, all there");
     assert_eq!(be.reserve(room), Ok(()));
     assert_eq!(be.reserve(room + 1), Err(Fault::DeviceMemory { words: room + 1, room }));
     let shape = Shape { count: 16, basis: chain.full(), cols: 64 };

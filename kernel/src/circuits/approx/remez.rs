@@ -39,10 +39,31 @@ pub fn remez(f: impl Fn(f64) -> f64, w: impl Fn(f64) -> f64, target: Target, deg
     if degree > MAX_DEGREE {
         return Err(Error::TooMany { asked: degree, limit: MAX_DEGREE });
     }
-    let terms: Vec<usize> = match target.terms {
+    let mut terms: Vec<usize> = match target.terms {
         Terms::All => (0..=degree).collect(),
         Terms::Odd => (1..=degree).step_by(2).collect(),
     };
+    let (p, error, is_level) = exchange(&f, &w, target, &terms)?;
+    if !is_level && target.terms == Terms::All && degree < MAX_DEGREE {
+        // An error that is even or odd has one extremum more than the terms ask for: it is the best of one degree more.
+        terms.push(degree + 1);
+        let (q, other, _) = exchange(&f, &w, target, &terms)?;
+        if other < error && q.coeffs().iter().skip(degree + 1).all(|c| *c == 0.0) {
+            return Polynomial::new(&q.coeffs()[..q.coeffs().len().min(degree + 1)], target.range);
+        }
+    }
+    Ok(p)
+}
+
+/// The exchange itself: the best polynomial that it met, its largest error on the grid, and whether that error was
+/// level in the end.
+fn exchange(
+    f: &impl Fn(f64) -> f64,
+    w: &impl Fn(f64) -> f64,
+    target: Target,
+    terms: &[usize],
+) -> Result<(Polynomial, f64, bool)> {
+    let mut is_level = false;
     let n = terms.len();
     let (lo, hi) = target.domain;
     let point = |k: usize, of: usize| 0.5 * (lo + hi) - 0.5 * (hi - lo) * libm::cos(PI * k as f64 / of as f64);
@@ -50,7 +71,7 @@ pub fn remez(f: impl Fn(f64) -> f64, w: impl Fn(f64) -> f64, target: Target, deg
     let mut reference: Vec<f64> = (0..=n).map(|k| point(k, n)).collect();
     let mut best: Option<(f64, Polynomial)> = None;
     for _ in 0..MAX_ROUNDS {
-        let p = level(&f, &w, target.range, &terms, &reference)?;
+        let p = level(f, w, target.range, terms, &reference)?;
         let errors: Vec<f64> = grid.iter().map(|x| w(*x) * (p.at(*x) - f(*x))).collect();
         let extrema = alternation(&errors, n + 1);
         let largest = errors.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
@@ -58,12 +79,13 @@ pub fn remez(f: impl Fn(f64) -> f64, w: impl Fn(f64) -> f64, target: Target, deg
             best = Some((largest, p));
         }
         let least = extrema.iter().fold(f64::INFINITY, |m, i| m.min(errors[*i].abs()));
-        if extrema.len() <= n || largest <= least * 1.001 {
+        is_level = extrema.len() > n && largest <= least * 1.001;
+        if extrema.len() <= n || is_level {
             break; // level, or rounding has taken over
         }
         reference = extrema.iter().map(|i| grid[*i]).collect();
     }
-    best.map(|(_, p)| p).ok_or(Error::BadRange { lo, hi })
+    best.map(|(error, p)| (p, error, is_level)).ok_or(Error::BadRange { lo, hi })
 }
 
 /// The polynomial whose weighted error is ±E in turn at the reference points.

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Everything about the GPU backend on this machine's GPU: conformance, benches in both arithmetics, bootstrapping, the
+# comparison on ciphertexts and the demo. Figures go to docs/gpu/FOLDER, one file a part; a part that fails says so and
+# the others still run.
+#   usage: scripts/gpu.sh [--adapter NAME] [--folder FOLDER] [PART ...]
+#   PART: devices laws bench bootstrap compare demo; all of them by default
+#   LOG_N (16) is the ring degree of the benches.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+adapter=()
+folder=""
+parts=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --adapter) adapter=("$2"); shift 2 ;;
+        --folder) folder=$2; shift 2 ;;
+        devices | laws | bench | bootstrap | compare | demo) parts+=("$1"); shift ;;
+        *) echo "no part $1" >&2; exit 2 ;;
+    esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(devices laws bench bootstrap compare demo)
+
+cargo build --release -p polyformer --features wgpu
+cargo build --release -p polyformer-wgpu --example bench
+polyformer=target/release/polyformer
+on=(--backend wgpu)
+[ ${#adapter[@]} -eq 0 ] || on+=(--adapter "${adapter[0]}")
+arithmetics=(halves)
+if "$polyformer" devices | grep -q "64-bit integers"; then arithmetics=(int64 halves); fi
+
+if [ -z "$folder" ]; then
+    folder=$("$polyformer" devices --json | head -n 1 | sed 's/.*"name":"\([^"]*\)".*/\1/' | tr -cs 'A-Za-z0-9\n' '-' | sed 's/-*$//')
+fi
+out=docs/gpu/$folder
+mkdir -p "$out"
+
+devices() {
+    "$polyformer" devices --json
+}
+
+laws() {
+    POLYFORMER_REQUIRE_GPU=1 cargo test --release -p polyformer-tests --test wgpu 2>&1 | grep -E "^test "
+}
+
+bench() {
+    local how
+    for how in "${arithmetics[@]}"; do
+        target/release/examples/bench "${LOG_N:-16}" "$how" "" "${adapter[@]}"
+        echo
+    done
+}
+
+bootstrap() {
+    local how
+    for how in "${arithmetics[@]}"; do
+        "$polyformer" bench --preset B16 --op mul_relin_rescale --op rotate --op rotate_hoisted_8 --op rescale \
+            --op bootstrap "${on[@]}" --arithmetic "$how" --json
+    done
+}
+
+compare() {
+    "$polyformer" compare --run "${on[@]}" --json
+}
+
+demo() {
+    "$polyformer" demo "I think someone used my card in another country" "${on[@]}" --json
+}
+
+failed=()
+for part in "${parts[@]}"; do
+    echo "== $part"
+    began=$SECONDS
+    if "$part" >"$out/$part.part"; then
+        mv "$out/$part.part" "$out/$part.txt"
+        cat "$out/$part.txt"
+    else
+        cat "$out/$part.part"
+        rm "$out/$part.part"
+        failed+=("$part")
+    fi
+    echo "== $part: $((SECONDS - began)) s"
+done
+[ ${#failed[@]} -eq 0 ] || { echo "FAILED: ${failed[*]}" >&2; exit 1; }

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Measures this machine and rewrites the part of docs/performance.md between its two marks.
+
+    cargo build --release && python3 scripts/measure.py [--keys DIR] [--skip demo,keygen,bootstrap]
+
+The figures are medians of wall time, so nothing else should run. Ratios against other libraries come from
+benches/peers, which has its own clock. Takes about five minutes, 11 GB of memory and 4 GB of disk.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / "target/release/polyformer"
+PAGE = ROOT / "docs/performance.md"
+BEGIN, END = "<!-- measured by scripts/measure.py -->\n", "<!-- end of what was measured -->\n"
+N, SPECIALS, ALPHA = 1 << 16, 12, 12
+QUESTION = "I think someone used my card in another country"
+
+
+def polyformer(*args):
+    out = subprocess.run([PROGRAM, *map(str, args)], check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+def bench(threads, level, *ops):
+    names = [x for op in ops for x in ("--op", op)]
+    at = [] if level is None else ["--level", level]
+    return {r["op"]: r for r in polyformer("bench", "--preset", "B16", "--threads", threads, *at, *names, "--json")}
+
+
+def floors(limbs):
+    """Transforms, products of limbs with constants, and bytes of one key switch with its division by P."""
+    digits = [min(ALPHA, limbs - at) for at in range(0, limbs, ALPHA)]
+    full = limbs + SPECIALS
+    transforms = limbs + sum(full - d for d in digits) + 2 * (SPECIALS + limbs)
+    products = sum((d + 1) * (full - d) for d in digits) + 2 * (SPECIALS + 1) * limbs + 2 * len(digits) * full
+    return transforms, products, 4 * N * (2 * len(digits) * full + 3 * limbs)
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]) + "\n"
+
+
+def ms(seconds):
+    return f"{1000 * seconds:.1f}"
+
+
+def machine():
+    info = subprocess.run(["lscpu"], capture_output=True, text=True).stdout
+    model = re.search(r"Model name:\s*(.*)", info)
+    load = os.getloadavg()[0]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    name = model.group(1).strip() if model else "unknown processor"
+    return f"{time.strftime('%d %B %Y')}, {name}, {os.cpu_count()} cores, {memory:.0f} GiB, load {load:.1f} at the start."
+
+
+def operations(level):
+    ops = ("ntt_forward", "ntt_inverse", "encode", "encrypt_sk", "encrypt_pk", "add", "mul_plain", "rescale",
+           "key_switch", "rotate", "rotate_hoisted_8", "mul_relin_rescale")
+    one, two = bench(1, level, *ops), bench(2, level, *ops)
+    rows = [(op, ms(one[op]["seconds"]), ms(two[op]["seconds"]), f"{one[op]['bytes'] / 1e6:.1f}",
+             f"{one[op]['peak_bytes'] / 1e6:.0f}") for op in ops]
+    limbs = one["key_switch"]["limbs"]
+    transforms, products, moved = floors(limbs)
+    bandwidth = one["add"]["bytes"] / one["add"]["seconds"]
+    ntt = one["ntt_forward"]["seconds"]
+    floor = [
+        (f"{transforms} transforms of a limb, at {1e6 * ntt:.0f} µs each", ms(transforms * ntt)),
+        (f"{products} products of a limb with a constant, {products * N / 1e6:.0f} million words, two vector "
+         "instructions for eight of them at 5.6 a nanosecond (estimated)", ms(products * N / 8 * 2 / 5.6e9)),
+        (f"{moved / 1e6:.0f} MB of key, operand and results, at the {bandwidth / 1e9:.1f} GB/s of an addition",
+         ms(moved / bandwidth)),
+        ("**measured**", ms(one["key_switch"]["seconds"])),
+    ]
+    return (f"B16, level {level}, {limbs} limbs; milliseconds.\n\n"
+            + table(("operation", "one thread", "two threads", "MB of operands and results", "MB resident"), rows)
+            + f"\nWhat a key switch at {limbs} limbs, with its division by P, cannot do without, one thread:\n\n"
+            + table(("", "ms"), floor))
+
+
+def bootstrapping():
+    rows = []
+    for threads in (1, 2):
+        r = bench(threads, None, "bootstrap")["bootstrap"]
+        rows.append((threads, f"{r['seconds']:.2f}", f"{r['bytes'] / 1e9:.2f}", f"{r['peak_bytes'] / 1e9:.2f}"))
+    return "All 32,768 real slots of B16.\n\n" + table(("threads", "seconds", "GB of keys", "GB resident at most"), rows)
+
+
+def key_generation():
+    folder = tempfile.mkdtemp()
+    try:
+        start = time.monotonic()
+        steps = ",".join(str(k) for k in range(1, 61))
+        subprocess.run([PROGRAM, "keygen", "--preset", "B16", "--rotations", steps, "--out", f"{folder}/keys"],
+                       check=True, capture_output=True)
+        seconds = time.monotonic() - start
+        size = sum(f.stat().st_size for f in pathlib.Path(folder).rglob("*") if f.is_file())
+    finally:
+        shutil.rmtree(folder)
+    return f"60 rotation keys of B16 and what `keygen` makes with them: {seconds:.1f} s on all cores, {size / 1e9:.2f} GB of files.\n"
+
+
+def demo(keys):
+    where = ["--keys", keys] if keys else []
+    polyformer("demo", QUESTION, *where, "--json")  # makes what keys are missing
+    r = polyformer("demo", QUESTION, *where, "--json")[0]
+    rows = sorted(r["seconds"].items(), key=lambda s: -s[1])
+    rows = [(name.replace("_", " "), f"{s:.2f}") for name, s in rows if s >= 0.005 and name != "key_generation"]
+    rows.append(("**in total**", f"**{r['total_seconds']:.1f}**"))
+    return (f"`polyformer demo \"{QUESTION}\"`, its keys made: {r['label']}; {r['bootstraps']} bootstraps, "
+            f"{r['key_switches']} key switches, {r['peak_bytes'] / 1e9:.1f} GB at most, "
+            f"{r['precision_bits']:.1f} bits of agreement with the circuit in the clear.\n\n"
+            + table(("stage", "seconds"), rows))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--keys", help="folder of the demo's keys")
+    parser.add_argument("--skip", default="", help="parts to leave as they are: operations, bootstrapping, keygen, demo")
+    args = parser.parse_args()
+    skip = set(filter(None, args.skip.split(",")))
+    parts = {
+        "operations": ("Operations", lambda: operations(24)),
+        "bootstrapping": ("Bootstrapping", bootstrapping),
+        "keygen": ("Key generation", key_generation),
+        "demo": ("The demo", lambda: demo(args.keys)),
+    }
+    if unknown := skip - parts.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    page = PAGE.read_text()
+    before, rest = page.split(BEGIN)
+    old, after = rest.split(END)
+    sections = dict(re.findall(r"^### (.*?)\n\n(.*?)(?=^### |\Z)", old, re.S | re.M))
+    for name, (title, measure) in parts.items():
+        if name not in skip:
+            sections[title] = machine() + " " + measure()
+            print(f"### {title}\n\n{sections[title]}", flush=True)
+    body = "".join(f"### {title}\n\n{sections[title].strip()}\n\n" for title, _ in parts.values() if title in sections)
+    PAGE.write_text(before + BEGIN + body + END + after)
+
+
+if __name__ == "__main__":
+    main()
