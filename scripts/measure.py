@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures this machine and rewrites the part of docs/performance.md between its two marks.
 
-    cargo build --release && python3 scripts/measure.py [--keys DIR] [--skip demo,keygen,bootstrap]
+    cargo build --release && python3 scripts/measure.py [--keys DIR] [--held FILE] [--skip demo,keygen]
 
 The figures are medians of wall time, so nothing else should run. Ratios against other libraries come from
 benches/peers, which has its own clock. Takes about five minutes, 11 GB of memory and 4 GB of disk.
@@ -109,23 +109,56 @@ def key_generation():
     return f"60 rotation keys of B16 and what `keygen` makes with them: {seconds:.1f} s on all cores, {size / 1e9:.2f} GB of files.\n"
 
 
+def calibrated(work):
+    """What `work` makes of a file with this machine's figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = f"{folder}/speed.json"
+        polyformer("calibrate", "--out", figures)
+        return work(folder, figures)
+
+
 def demo(keys):
     where = ["--keys", keys] if keys else []
     polyformer("demo", QUESTION, *where, "--json")  # makes what keys are missing
-    r = polyformer("demo", QUESTION, *where, "--json")[0]
+    r = calibrated(lambda _, figures: polyformer("demo", QUESTION, *where, "--figures", figures, "--json")[0])
+    share = 100 * r["encoding_seconds"] / r["total_seconds"]
+    plan = "run as planned" if r["plan_agrees"] else "NOT run as planned"
     rows = sorted(r["seconds"].items(), key=lambda s: -s[1])
     rows = [(name.replace("_", " "), f"{s:.2f}") for name, s in rows if s >= 0.005 and name != "key_generation"]
     rows.append(("**in total**", f"**{r['total_seconds']:.1f}**"))
     return (f"`polyformer demo \"{QUESTION}\"`, its keys made: {r['label']}; {r['bootstraps']} bootstraps, "
             f"{r['key_switches']} key switches, {r['peak_bytes'] / 1e9:.1f} GB at most, "
             f"{r['precision_bits']:.1f} bits of agreement with the circuit in the clear.\n\n"
-            + table(("stage", "seconds"), rows))
+            + table(("stage", "seconds"), rows)
+            + f"\nOf these {r['compute_seconds']:.1f} s on ciphertexts, {plan}, {r['predicted_seconds']:.1f} s predicted by "
+            f"`calibrate`; {r['encoding_seconds']:.2f} s to encode weights, {share:.1f} % of all.\n")
+
+
+def questions(keys, held):
+    def pack(folder, figures):
+        return polyformer("pack", "--out", f"{folder}/packed", "--figures", figures, "--json")[0]["layouts"]
+
+    rows = [(c["tokens"], c["questions"], c["key_switches"], c["keys"], f"{c['key_bytes'] / 1e9:.2f}",
+             f"{c['seconds']:.1f}", f"{c['seconds'] / c['questions']:.2f}") for c in calibrated(pack)]
+    text = ("What `pack` plans for the demo's model, seconds on ciphertexts as predicted.\n\n"
+            + table(("tokens up to", "questions in a ciphertext", "key switches", "keys", "GB of key files", "seconds",
+                     "a question"), rows))
+    if held:
+        where = ["--keys", keys] if keys else []
+        r = polyformer("eval", held, "--limit", 64, "--encrypted", 64, *where, "--json")[0]
+        each = r["encrypted_seconds"] / r["encrypted_n"]
+        text += (f"\n`polyformer eval --encrypted 64` on held-out questions: {r['encrypted_agree']} of {r['encrypted_n']} with the "
+                 f"label of the clear run, logits within {r['encrypted_error']:.1e}, {r['ciphertexts']} ciphertexts, "
+                 f"{each:.2f} s a question, {r['peak_bytes'] / 1e9:.1f} GB at most.\n")
+    return text
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keys", help="folder of the demo's keys")
-    parser.add_argument("--skip", default="", help="parts to leave as they are: operations, bootstrapping, keygen, demo")
+    parser.add_argument("--held", help="labelled questions, to run 64 of them encrypted")
+    parser.add_argument("--skip", default="",
+                        help="parts to leave as they are: operations, bootstrapping, keygen, demo, questions")
     args = parser.parse_args()
     skip = set(filter(None, args.skip.split(",")))
     parts = {
@@ -133,6 +166,7 @@ def main():
         "bootstrapping": ("Bootstrapping", bootstrapping),
         "keygen": ("Key generation", key_generation),
         "demo": ("The demo", lambda: demo(args.keys)),
+        "questions": ("Many questions", lambda: questions(args.keys, args.held)),
     }
     if unknown := skip - parts.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")

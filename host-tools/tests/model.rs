@@ -191,6 +191,13 @@ fn keys_of_another_client_and_models_for_other_parameters_are_noticed() {
     good(&["pack", "--params", &params, "--out", &packed]);
     let line = infer(&place.at("mine/eval"), &["--model", &packed]);
     assert!(line.starts_with(&format!("{packed}: parameter set ")) && line.ends_with(" where B16 is needed"), "{line}");
+    let answer = place.at("answer");
+    let other = ["--model", &packed, "--out", &answer];
+    let lines = [
+        bad(&[&["encrypt", "--text", "hello", "--key", &secret], &other[..]].concat()),
+        bad(&["keygen", "--secret", &secret, "--infer", "4", "--model", &packed, "--out", &mine]),
+    ];
+    assert_eq!(lines, [line.clone(), line]);
     let line = bad(&["demo", "Where is my card?", "--model", &packed, "--keys", &mine]);
     assert!(line.starts_with(&place.at("mine/secret.safetensors")) && line.contains("not a key of "), "{line}");
     for tokens in ["0", "65"] {

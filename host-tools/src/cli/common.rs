@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     error::In,
-    files::{Kind, Mapped, View},
+    files::{Fault, Kind, Mapped, View},
     host::{Choice, Device, gpu},
     model::Pretrained,
     spec::SpecBuf,
@@ -92,6 +92,20 @@ impl Compute {
 /// The model in a folder or a packed file, or that in the program.
 pub fn pretrained(path: Option<&Path>) -> Result<Pretrained> {
     path.map_or_else(Pretrained::embedded, Pretrained::read)
+}
+
+/// The same, for files of this parameter set: a model that was packed for another is an error.
+pub fn pretrained_for(path: Option<&Path>, spec: &SpecBuf) -> Result<Pretrained> {
+    let model = pretrained(path)?;
+    if let (Some(path), Some(packed)) = (path, model.spec.as_ref().filter(|packed| *packed != spec)) {
+        return Err(Fault::OtherParams { expected: name_of(spec), actual: name_of(packed) }).in_file(path);
+    }
+    Ok(model)
+}
+
+/// What a parameter set is called: its name, or the start of its hash.
+pub fn name_of(spec: &SpecBuf) -> String {
+    spec.name().map_or_else(|| spec.hash().to_hex()[..16].into(), String::from)
 }
 
 /// The tokens of a text, and a note on standard error about those that the model does not know.

@@ -1,6 +1,6 @@
 //! `polyformer decrypt`: a ciphertext file to numbers.
 
-use super::common::{Compute, pretrained, print, print_json, progress};
+use super::common::{Compute, pretrained_for, print, print_json, progress};
 use crate::{
     Result, cipher,
     error::In,
@@ -90,7 +90,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     };
     let values = published.as_ref().map_or(private.expose(), |p| p.values());
     if args.labels {
-        let model = pretrained(args.model.as_deref())?;
+        let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
         let logits = values.get(..model.text.classes()).unwrap_or(&[]);
         let p = probabilities(logits);
         let mut best = top(logits).into_iter().take(3);

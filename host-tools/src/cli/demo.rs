@@ -1,8 +1,8 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
 use super::{
-    common::{Compute, pretrained, print, print_json, tokens},
-    serve::{Serve, Stages, folder, keys, name_of, spec_of},
+    common::{Compute, name_of, pretrained, print, print_json, tokens},
+    serve::{Serve, Stages, folder, keys, spec_of},
 };
 use crate::{
     Result,

@@ -1,6 +1,6 @@
 //! `polyformer encrypt`: numbers to a ciphertext file.
 
-use super::common::{Compute, pretrained, print, print_json, progress, tokens};
+use super::common::{Compute, pretrained_for, print, print_json, progress, tokens};
 use crate::{
     Error, Result,
     cipher::{self, Under},
@@ -83,7 +83,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
 /// A question as the model's client packs it.
 fn question(args: &Args, text: &str, key: &Path, on: Device, out: &mut dyn Write) -> Result<()> {
-    let (model, secret) = (pretrained(args.model.as_deref())?, Secret::read(key)?);
+    let secret = Secret::read(key)?;
+    let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
     let host = Host::new(secret.params.clone());
     let ids = tokens(&model, text)?;
     let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;

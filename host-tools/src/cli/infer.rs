@@ -1,14 +1,14 @@
 //! `polyformer infer`: the server's step alone, from file to file.
 
 use super::{
-    common::{Compute, pretrained, print, print_json},
-    serve::{Serve, Stages, name_of},
+    common::{Compute, pretrained_for, print, print_json},
+    serve::{Serve, Stages},
 };
 use crate::{
     Error, Result,
     cipher::Encrypted,
     error::In,
-    files::{self, Fault, Kind, Mapped, View},
+    files::{self, Kind, Mapped, View},
     host::Host,
     keygen::Want,
     session::Plan,
@@ -50,17 +50,13 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let device = args.compute.device()?;
-    let model = pretrained(args.model.as_deref())?;
-    let most = model.text.max_tokens();
-    if !(1..=most).contains(&args.tokens) {
-        return Err(Error::usage(format!("--tokens {}", args.tokens), format!("from 1 to {most}")));
-    }
     let mapped = Mapped::open(&args.question).in_file(&args.question)?;
     let view = View::parse(mapped.bytes()).in_file(&args.question)?;
     view.expect_kind(Kind::Ciphertext).in_file(&args.question)?;
-    if let (Some(path), Some(spec)) = (&args.model, model.spec.as_ref().filter(|s| **s != view.header.spec)) {
-        let (expected, actual) = (name_of(&view.header.spec), name_of(spec));
-        return Err(Fault::OtherParams { expected, actual }).in_file(path);
+    let model = pretrained_for(args.model.as_deref(), &view.header.spec)?;
+    let most = model.text.max_tokens();
+    if !(1..=most).contains(&args.tokens) {
+        return Err(Error::usage(format!("--tokens {}", args.tokens), format!("from 1 to {most}")));
     }
     let host = Host::new(view.params.clone());
     let plan = Plan::new(host.params(), &model.model, &[args.tokens])?;

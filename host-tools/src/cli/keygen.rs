@@ -1,6 +1,6 @@
 //! `polyformer keygen`: a secret key, and beside it a folder of keys that a server may have.
 
-use super::common::{Compute, Source, pretrained, print, print_json, progress};
+use super::common::{Compute, Source, pretrained_for, print, print_json, progress};
 use crate::{
     Error, Result,
     error::In,
@@ -105,7 +105,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         (None, Some(spec)) => Secret::generate(spec)?,
         (None, None) => return Err(Error::usage("keygen", "one of --preset, --params and --secret is needed")),
     };
-    let mut wants = wants(args, &secret.params)?;
+    let mut wants = wants(args, &secret)?;
     let asked = wants.len();
     std::fs::create_dir_all(&layout.eval).in_file(&layout.eval)?;
     if args.secret.is_none() {
@@ -150,8 +150,8 @@ fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
     Ok(count)
 }
 
-fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
-    let mut wants = Vec::new();
+fn wants(args: &Args, secret: &Secret) -> Result<Vec<Want>> {
+    let (params, mut wants) = (&secret.params, Vec::new());
     let evaluates = params.specials() > 0;
     if !evaluates && (args.conjugation || !args.rotations.is_empty()) {
         return Err(Error::usage("keygen", "these parameters have no P: 0 rotations and no products are possible"));
@@ -177,7 +177,7 @@ fn wants(args: &Args, params: &Params) -> Result<Vec<Want>> {
         wants.push(Want::Raise);
     }
     if let Some(tokens) = args.infer {
-        let model = pretrained(args.model.as_deref())?;
+        let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
         if !(1..=model.text.max_tokens()).contains(&tokens) {
             let what = format!("the model reads 1 to {}", model.text.max_tokens());
             return Err(Error::usage(format!("--infer {tokens}"), what));

@@ -1,7 +1,7 @@
 //! What commands that run the model on ciphertexts share: the folder of the keys, and the server's part with a bar and
 //! seconds for each stage.
 
-use super::common::progress;
+use super::common::{name_of, progress};
 use crate::{
     Error, Result,
     cipher::Encrypted,
@@ -28,11 +28,6 @@ const PRESET: &str = "B16";
 pub fn spec_of(model: &Pretrained) -> Result<SpecBuf> {
     let spec = model.spec.clone().or_else(|| SpecBuf::preset(PRESET));
     spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
-}
-
-/// What a parameter set is called: its name, or the start of its hash.
-pub fn name_of(spec: &SpecBuf) -> String {
-    spec.name().map_or_else(|| spec.hash().to_hex()[..16].into(), String::from)
 }
 
 /// Seconds by stage, in order.
