@@ -140,7 +140,7 @@ mod with {
 
     /// No device can be opened.
     #[derive(Clone, Copy, Debug, Default)]
-    pub struct Opened;
+    pub struct Opened {}
 
     /// There is nothing to measure.
     pub fn measure(_: &mut [Listed]) {}
