@@ -97,7 +97,7 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
     }
 
     /// The bias of one chunk, on every token.
-    fn add_bias(&mut self, x: &mut A::Slots, m: &Matrix, chunk: usize) -> Result<()> {
+    fn add_bias(&mut self, x: &mut A::Slots, m: &Matrix<'_>, chunk: usize) -> Result<()> {
         let f = self.layout.features;
         let bias: Vec<f64> = (0..f).map(|i| m.bias(chunk * f + i)).collect();
         linear::add_bias(self.ev, x, &bias)
@@ -132,16 +132,15 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     type Tensor = Vec<A::Slots>;
 
     /// Depth 1.
-    fn linear(&mut self, x: &Vec<A::Slots>, maps: &[&Matrix]) -> Result<Vec<Vec<A::Slots>>> {
+    fn linear<const K: usize>(&mut self, x: &Vec<A::Slots>, maps: [&Matrix<'_>; K]) -> Result<[Vec<A::Slots>; K]> {
         let f = self.layout.features;
         let outputs: usize = maps.iter().map(|m| self.chunks(m.rows)).sum();
         let steps = Steps::new(f, outputs)?;
         let level = x.first().map_or(0, |x| self.ev.level(x));
         let hoisted = self.hoist(x, &steps)?;
         let hoisted: Vec<&A::Hoisted> = hoisted.iter().collect();
-        let mut out = Vec::with_capacity(maps.len());
-        for m in maps {
-            let mut chunks = Vec::with_capacity(self.chunks(m.rows));
+        let mut out = [const { Vec::new() }; K];
+        for (chunks, m) in out.iter_mut().zip(maps) {
             for c in 0..self.chunks(m.rows) {
                 let mut blocks = Vec::with_capacity(x.len());
                 for b in 0..x.len() {
@@ -153,13 +152,12 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
                 self.add_bias(&mut y, m, c)?;
                 chunks.push(y);
             }
-            out.push(chunks);
         }
         Ok(out)
     }
 
     /// Depth 11.
-    fn attention(&mut self, qkv: [Vec<A::Slots>; 3], how: &Attention) -> Result<Vec<A::Slots>> {
+    fn attention(&mut self, qkv: [Vec<A::Slots>; 3], how: &Attention<'_>) -> Result<Vec<A::Slots>> {
         Ok(vec![attention::attention(self.ev, &self.layout, qkv.each_ref().map(|x| &x[0]), how)?])
     }
 
@@ -177,9 +175,9 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     }
 
     /// Depth 1.
-    fn activate(&mut self, x: &Vec<A::Slots>, [c0, c1, _]: [f64; 3]) -> Result<Vec<A::Slots>> {
+    fn activate(&mut self, x: Vec<A::Slots>, [c0, c1, _]: [f64; 3]) -> Result<Vec<A::Slots>> {
         let mut out = Vec::with_capacity(x.len());
-        for x in x {
+        for x in &x {
             let mut sum = self.ev.mul(x, x)?;
             let linear = self.ev.mul_const(x, c1)?;
             self.ev.accumulate(&mut sum, linear)?;
@@ -201,7 +199,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     }
 
     /// Depth 1: the mean is in the weights, which are zero on rows that hold no token.
-    fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix; 2]) -> Result<Vec<A::Slots>> {
+    fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix<'_>; 2]) -> Result<Vec<A::Slots>> {
         let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
         let all = self.align(&all)?;
         let f = self.layout.features;
