@@ -52,9 +52,11 @@ for program in c12 c12_stored c12_computed c13; do
     run "$program" "$elf/$program" "${m4[@]}" figures.log
 done
 run c12_m7 "$m7/c12" cortex-m7 mps2-an500 figures.log
+run plain "$elf/plain" "${m4[@]}" figures.log
 run refusals "$elf/refusals" "${m4[@]}" figures.log
 grep -c '^refused .*: true$' "$out/refusals/figures.log" | sed 's/$/ kinds of bad input refused/'
-compare words
+compare words infers
+cargo run --release -p polyformer --example device_server -- 13 "$out/c12/question.bin" "$out/c12/answer.bin"
 run c12 "$elf/c12" "${m4[@]}" answer.log
 compare decrypted
 
@@ -96,5 +98,19 @@ page() {
         $0 == "<!-- " mark " -->" {inside = 1; print ENVIRON["TABLE"]}' "$page" >"$out/page.md"
     cmp -s "$out/page.md" "$page" || cp "$out/page.md" "$page"
 }
+inference=$(
+    ram=$(($(figure plain statics) + $(figure plain 'infer stack')))
+    [ "$ram" -le 262144 ] || { echo "plain: $ram bytes of RAM, over 256 KB" >&2; exit 1; }
+    seconds() { awk -v x="$(figure plain "$1")" 'BEGIN {printf "%.2f", x / 168e6}'; }
+    echo '| the demo model in the clear, M4F | |'
+    echo '|---|---|'
+    echo "| flash, its weights in f16 included | $(kilo "$(flash "$elf/plain")") KB |"
+    echo "| RAM: statics + stack | $(kilo "$(figure plain statics)") + $(kilo "$(figure plain 'infer stack')") KB |"
+    echo "| checking the weights, once | $(mega "$(figure plain load)") million instructions |"
+    echo "| a sentence of 9 tokens | $(mega "$(figure plain infer)") million instructions |"
+    echo "| the longest that the buffers hold, 48 tokens | $(mega "$(figure plain 'infer longest')") million instructions |"
+    echo "| at 168 MHz, one instruction a cycle: an estimate | $(seconds infer) s, $(seconds 'infer longest') s |"
+)
 page client "$client"
-echo "$client"
+page inference "$inference"
+printf '%s\n\n%s\n' "$client" "$inference"

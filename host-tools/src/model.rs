@@ -33,7 +33,7 @@ pub struct Pretrained {
     /// What turns text into numbers and numbers into labels.
     pub text: Text,
     /// The polynomial form.
-    pub model: nn::Model,
+    pub model: nn::Model<'static>,
     /// The embeddings and layers of the twin, if it is there.
     pub exact: Option<Exact>,
     /// The parameter set that it was packed for; any that bootstraps, if it is not packed.
@@ -118,7 +118,7 @@ impl Checkpoint {
 }
 
 /// The server's part.
-fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model> {
+fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model<'static>> {
     let (width, hidden) = (config.shape.width, config.shape.feed_forward);
     let norm = |p: &config::Polynomial| -> files::Result<nn::Norm> {
         Ok(nn::Norm { epsilon: config.norm_epsilon, root: p.kernel()? })

@@ -25,7 +25,6 @@ pub mod embedding;
 pub mod error;
 pub mod interval;
 pub mod modular;
-#[cfg(feature = "alloc")]
 pub mod nn;
 #[cfg(feature = "alloc")]
 pub mod pair;

@@ -12,6 +12,10 @@ use crate::{
 pub trait Number: Copy {
     /// The number of a circuit's constant.
     fn of(c: f64) -> Self;
+    /// The number of a weight.
+    fn single(w: f32) -> Self {
+        Self::of(w as f64)
+    }
     /// x + y
     fn add(self, y: Self) -> Self;
     /// x - y
@@ -47,6 +51,9 @@ impl Number for f64 {
 impl Number for f32 {
     fn of(c: f64) -> f32 {
         c as f32
+    }
+    fn single(w: f32) -> f32 {
+        w
     }
     fn add(self, y: f32) -> f32 {
         self + y

@@ -14,14 +14,14 @@ pub fn noise(seed: usize, len: usize) -> Vec<f64> {
     (0..len).map(|i| ((i * 7919 + seed * 104729 + i * i * 31) % 2003) as f64 / 1001.0 - 1.0).collect()
 }
 
-fn matrix(seed: usize, rows: usize, cols: usize) -> Matrix {
+fn matrix(seed: usize, rows: usize, cols: usize) -> Matrix<'static> {
     let size = 0.5 / (cols as f64).sqrt();
-    let small = |v: Vec<f64>, size: f64| v.into_iter().map(|w| (w * size) as f32).collect();
+    let small = |v: Vec<f64>, size: f64| v.into_iter().map(|w| (w * size) as f32).collect::<Vec<_>>();
     Matrix::new(rows, cols, small(noise(seed, rows * cols), size), small(noise(seed + 1, rows), 0.1)).unwrap()
 }
 
 /// Two layers of features `width` and `hidden`, two heads.
-pub fn model(width: usize, hidden: usize, classes: usize) -> Model {
+pub fn model(width: usize, hidden: usize, classes: usize) -> Model<'static> {
     let poly = |c: &[f64], range| Polynomial::new(c, range).unwrap();
     let norm = || Norm { epsilon: 0.01, root: poly(&[0.9, -0.4, 0.1, -0.05], (0.1, 4.0)) };
     let layer = |i: usize| Layer {
@@ -41,7 +41,7 @@ pub fn model(width: usize, hidden: usize, classes: usize) -> Model {
 }
 
 /// Its logits on rows of features, in f64.
-pub fn dense(model: &Model, x: &[f64]) -> Vec<f64> {
+pub fn dense(model: &Model<'_>, x: &[f64]) -> Vec<f64> {
     let x = Rows::new(model.width, x.to_vec()).unwrap();
     forward(&mut Dense::<f64>::new(model.heads), model, x).unwrap().values().to_vec()
 }

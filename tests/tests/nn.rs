@@ -1,12 +1,13 @@
 //! The transformer on slots is the transformer on rows, and its depth is what it says.
 
 use kernel::{
+    Error,
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order},
     ckks::Ckks,
     complex::Complex,
     nn::{
-        dense::{Dense, Rows},
+        dense::{Block, Dense, Memory, Rows},
         forward,
         packed::{Layout, Packed},
     },
@@ -92,4 +93,23 @@ fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_p
     for (got, want) in layout.unpack(0, &logits, 5).iter().zip(dense(&model, &x)) {
         assert!((got - want).abs() < 2f64.powi(-14), "{got} and {want}");
     }
+}
+
+#[test]
+fn rows_in_the_callers_blocks_give_the_logits_of_rows_on_the_heap() {
+    let model = model(16, 32, 5);
+    let (tokens, x) = (4, noise(3, 4 * 16));
+    let mut memory: Vec<Vec<f32>> = [64; 4].into_iter().chain([128, 32]).map(|len| vec![0.0; len]).collect();
+    let blocks: Vec<Block<'_, f32>> = memory.iter_mut().map(|m| Block::new(&mut m[..])).collect();
+    let run = |blocks: &[Block<'_, f32>]| {
+        let mut rows = blocks.take(tokens * 16)?;
+        rows.iter_mut().zip(&x).for_each(|(r, x)| *r = *x as f32);
+        let out = forward(&mut Dense::<f32, _>::within(2, blocks), &model, Rows::new(16, rows)?)?;
+        Ok(out.values().to_vec())
+    };
+    let heap = Rows::new(16, x.iter().map(|x| *x as f32).collect::<Vec<_>>()).unwrap();
+    let heap = forward(&mut Dense::<f32>::new(2), &model, heap).unwrap();
+    assert_eq!(run(&blocks).unwrap(), heap.values());
+    assert_eq!(run(&blocks).unwrap(), heap.values(), "the memory came back");
+    assert_eq!(run(&blocks[1..]), Err(Error::OutOfMemory { words: 64 }), "one block less");
 }

@@ -11,7 +11,7 @@ use std::{env, fmt::Write, fs, path::PathBuf};
 mod model;
 
 /// The programs that print: the logger is linked whether it is used or not.
-const LOGGING: [&str; 5] = ["c12", "c12_stored", "c12_computed", "c13", "refusals"];
+const LOGGING: [&str; 6] = ["c12", "c12_stored", "c12_computed", "c13", "refusals", "plain"];
 
 fn main() {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));

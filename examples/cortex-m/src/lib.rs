@@ -4,6 +4,7 @@
 pub mod board;
 pub mod client;
 pub mod figures;
+pub mod plain;
 
 /// Constants that the build computed: tables of the memory plans, the demo question, the labels.
 pub mod constants {

@@ -60,7 +60,7 @@ impl Stages {
 /// The server's part.
 pub struct Serve<'a> {
     pub host: &'a Host,
-    pub model: &'a Model,
+    pub model: &'a Model<'a>,
     pub plan: &'a Plan,
     pub eval: &'a Path,
     pub wants: &'a [Want],

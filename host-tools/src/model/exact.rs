@@ -29,7 +29,7 @@ struct Map {
 }
 
 impl Map {
-    fn of(m: &Matrix) -> Self {
+    fn of(m: &Matrix<'_>) -> Self {
         let weight = (0..m.rows * m.cols).map(|i| m.at(i / m.cols, i % m.cols)).collect();
         Self { rows: m.rows, cols: m.cols, weight, bias: (0..m.rows).map(|i| m.bias(i)).collect() }
     }

@@ -15,7 +15,7 @@ use crate::{
 use half::f16;
 use kernel::{
     circuits::poly::Polynomial,
-    nn::{Attention, Layer, Matrix, Model, Norm},
+    nn::{Attention, Layer, Matrix, Model, Norm, Stored},
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -81,7 +81,7 @@ pub struct Packing<'a> {
     /// Embeddings.
     pub text: &'a Text,
     /// Folded weights.
-    pub model: &'a Model,
+    pub model: &'a Model<'static>,
     /// The tokenizer's JSON.
     pub tokenizer: &'a [u8],
     /// Whom it is packed for.
@@ -93,7 +93,7 @@ pub struct Packing<'a> {
 }
 
 /// The linear maps in the order of [`Sizes::maps`].
-fn maps(model: &Model) -> Vec<&Matrix> {
+fn maps<'m>(model: &'m Model<'static>) -> Vec<&'m Matrix<'static>> {
     let layers = model.layers.iter().flat_map(|l| {
         let attention = l.attention.qkv.iter().chain([&l.attention.output, &l.up]);
         attention.chain(l.down.iter())
@@ -102,7 +102,7 @@ fn maps(model: &Model) -> Vec<&Matrix> {
 }
 
 /// The weights of a block-constant form, in file order: output, weight.
-fn diagonals(m: &Matrix, f: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+fn diagonals<'m>(m: &'m Matrix<'static>, f: usize) -> impl Iterator<Item = (usize, f64)> + 'm {
     let blocks = (0..m.rows.div_ceil(f)).flat_map(move |c| (0..m.cols.div_ceil(f)).map(move |b| (c, b)));
     blocks.flat_map(move |(c, b)| {
         (0..f * f).map(move |k| {
@@ -133,7 +133,7 @@ impl Packing<'_> {
     }
 
     fn about(&self) -> files::Result<String> {
-        let layers = self.config.polynomials.iter().zip(&self.model.layers).map(|(p, layer)| Fixed {
+        let layers = self.config.polynomials.iter().zip(self.model.layers.iter()).map(|(p, layer)| Fixed {
             reciprocal: Chebyshev::of(&p.reciprocal),
             norm_attention: p.norm_attention.as_ref().map(Chebyshev::of),
             norm_feed_forward: Chebyshev::of(&p.norm_feed_forward),
@@ -219,7 +219,7 @@ impl Reader<'_> {
         self.bytes().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     }
 
-    fn matrix(&mut self, map: &files::Map, f: usize, weights: Weights) -> files::Result<Matrix> {
+    fn matrix(&mut self, map: &files::Map, f: usize, weights: Weights) -> files::Result<Matrix<'static>> {
         let files::Map { name, rows, cols } = map;
         let bias = self.singles();
         let stored: Vec<f32> = match weights {
@@ -283,8 +283,9 @@ pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
         });
     }
     let classify = [next()?, next()?];
-    let model = Model { width: sizes.width, heads: about.heads, layers, classify, range: about.range };
-    let model = model.checked().map_err(|e| Fault::Model(e.to_string()))?;
+    let layers = Stored::Owned(layers);
+    let model = Model::of_folded(sizes.width, about.heads, layers, classify, about.range)
+        .map_err(|e| Fault::Model(e.to_string()))?;
     let spec = Some(view.header.spec.clone());
     Ok(Pretrained { name: about.name, text, model, exact: None, spec, layouts: about.layouts })
 }

@@ -36,7 +36,7 @@ impl<'a> Weights<'a> {
     }
 
     /// `name`.weight and `name`.bias.
-    pub fn map(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix> {
+    pub fn map(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix<'static>> {
         let weight = self.numbers(&format!("{name}.weight"), &[rows, cols])?;
         let bias = self.numbers(&format!("{name}.bias"), &[rows])?;
         Matrix::new(rows, cols, weight, bias).map_err(|e| Fault::Model(format!("{name}: {e}")))

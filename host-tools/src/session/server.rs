@@ -74,14 +74,14 @@ impl Executed {
 /// Who answers.
 pub struct Server<'a, B: Backend> {
     ckks: Ckks<'a, B>,
-    model: &'a Model,
+    model: &'a Model<'a>,
     keys_of: Header,
     period: usize, // of the vectors that bootstrapping is prepared for; 0 before the first
 }
 
 impl<'a, B: Backend> Server<'a, B> {
     /// A server with a client's keys. `of` is the header of their files.
-    pub fn new(be: B, params: &'a Params, keys: Keys<B>, model: &'a Model, of: &Header) -> Result<Self> {
+    pub fn new(be: B, params: &'a Params, keys: Keys<B>, model: &'a Model<'a>, of: &Header) -> Result<Self> {
         let ckks = Ckks::new(be, params, keys, 1)?;
         Ok(Self { ckks, model, keys_of: of.clone(), period: 0 })
     }

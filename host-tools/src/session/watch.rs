@@ -29,22 +29,22 @@ impl<'a, E: Engine> Watched<'a, E> {
 impl<E: Engine> Engine for Watched<'_, E> {
     type Tensor = E::Tensor;
 
-    fn linear(&mut self, x: &E::Tensor, maps: &[&Matrix]) -> Result<Vec<E::Tensor>> {
+    fn linear<const K: usize>(&mut self, x: &E::Tensor, maps: [&Matrix<'_>; K]) -> Result<[E::Tensor; K]> {
         self.timed("linear", |e| e.linear(x, maps))
     }
-    fn attention(&mut self, qkv: [E::Tensor; 3], how: &Attention) -> Result<E::Tensor> {
+    fn attention(&mut self, qkv: [E::Tensor; 3], how: &Attention<'_>) -> Result<E::Tensor> {
         self.timed("attention", |e| e.attention(qkv, how))
     }
     fn norm(&mut self, x: &E::Tensor, how: &Norm) -> Result<E::Tensor> {
         self.timed("norm", |e| e.norm(x, how))
     }
-    fn activate(&mut self, x: &E::Tensor, c: [f64; 3]) -> Result<E::Tensor> {
+    fn activate(&mut self, x: E::Tensor, c: [f64; 3]) -> Result<E::Tensor> {
         self.timed("activation", |e| e.activate(x, c))
     }
     fn add(&mut self, x: &mut E::Tensor, y: E::Tensor) -> Result<()> {
         self.timed("residual", |e| e.add(x, y))
     }
-    fn classify(&mut self, xs: [&E::Tensor; 2], maps: &[Matrix; 2]) -> Result<E::Tensor> {
+    fn classify(&mut self, xs: [&E::Tensor; 2], maps: &[Matrix<'_>; 2]) -> Result<E::Tensor> {
         self.timed("classifier", |e| e.classify(xs, maps))
     }
     fn refresh(&mut self, x: E::Tensor, next: Next) -> Result<E::Tensor> {

@@ -2,28 +2,70 @@
 
 use super::{Attention, Engine, Matrix, Next, Norm};
 use crate::{
+    circuits::poly::Polynomial,
     error::{Error, Result},
     plain::Number,
 };
+#[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
+use core::{
+    cell::{RefCell, RefMut},
+    marker::PhantomData,
+    ops::DerefMut,
+};
+
+/// Where the rows of an engine live: the heap, or blocks of the caller's.
+pub trait Memory<F> {
+    /// Numbers in it; dropping them gives the memory back.
+    type Buffer: DerefMut<Target = [F]>;
+    /// `len` numbers, of any value.
+    fn take(&self, len: usize) -> Result<Self::Buffer>;
+}
+
+/// The heap.
+#[derive(Clone, Copy, Debug)]
+pub struct Heap;
+
+#[cfg(feature = "alloc")]
+impl<F: Number> Memory<F> for Heap {
+    type Buffer = Vec<F>;
+    fn take(&self, len: usize) -> Result<Vec<F>> {
+        Ok(vec![F::of(0.0); len])
+    }
+}
+
+/// A block of the caller's memory.
+pub type Block<'m, F> = RefCell<&'m mut [F]>;
+
+/// Serves rows out of the caller's blocks: each takes the smallest free block that holds it. For L tokens of a width,
+/// four blocks of L x width numbers, one of L x the widest row inside a layer, and one of a row of weights are enough.
+impl<'p, F> Memory<F> for &'p [Block<'_, F>] {
+    type Buffer = RefMut<'p, [F]>;
+    fn take(&self, len: usize) -> Result<RefMut<'p, [F]>> {
+        let free = self.iter().filter_map(|b| b.try_borrow_mut().ok()).filter(|b| b.len() >= len);
+        let block = free.min_by_key(|b| b.len()).ok_or(Error::OutOfMemory { words: len })?;
+        Ok(RefMut::map(block, |b| b.get_mut(..len).unwrap_or(&mut [])))
+    }
+}
 
 /// An engine of `F` numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct Dense<F> {
+pub struct Dense<F, M = Heap> {
     heads: usize,
-    number: core::marker::PhantomData<F>,
+    memory: M,
+    number: PhantomData<F>,
 }
 
 /// L rows of `width` numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rows<F> {
+pub struct Rows<B> {
     width: usize,
-    values: Vec<F>,
+    values: B,
 }
 
-impl<F: Number> Rows<F> {
+impl<F, B: DerefMut<Target = [F]>> Rows<B> {
     /// `values` row by row.
-    pub fn new(width: usize, values: Vec<F>) -> Result<Self> {
+    pub fn new(width: usize, values: B) -> Result<Self> {
         if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
             return Err(Error::Length { expected: width, actual: values.len() });
         }
@@ -35,15 +77,47 @@ impl<F: Number> Rows<F> {
         &self.values
     }
 
+    /// L.
+    fn tokens(&self) -> usize {
+        self.values.len() / self.width
+    }
+
     fn rows(&self) -> core::slice::ChunksExact<'_, F> {
         self.values.chunks_exact(self.width)
     }
+
+    fn rows_mut(&mut self) -> core::slice::ChunksExactMut<'_, F> {
+        self.values.chunks_exact_mut(self.width)
+    }
 }
 
+#[cfg(feature = "alloc")]
 impl<F: Number> Dense<F> {
-    /// For `heads` attention heads.
+    /// For `heads` attention heads, on the heap.
     pub fn new(heads: usize) -> Self {
-        Self { heads, number: core::marker::PhantomData }
+        Self::within(heads, Heap)
+    }
+}
+
+impl<F: Number, M: Memory<F>> Dense<F, M> {
+    /// For `heads` attention heads, in this memory.
+    pub fn within(heads: usize, memory: M) -> Self {
+        Self { heads, memory, number: PhantomData }
+    }
+
+    /// m of every row. Each row of weights is read once.
+    fn map<'a>(&self, m: &Matrix<'_>, rows: impl ExactSizeIterator<Item = &'a [F]> + Clone) -> Result<M::Buffer>
+    where
+        F: 'a,
+    {
+        let (mut out, mut weights) = (self.memory.take(rows.len() * m.rows)?, self.memory.take(m.cols)?);
+        for i in 0..m.rows {
+            let (bias, factor) = m.row(i, &mut weights);
+            for (row, out) in rows.clone().zip(out.chunks_exact_mut(m.rows)) {
+                out[i] = dot(row, &weights).add(bias).mul(factor);
+            }
+        }
+        Ok(out)
     }
 }
 
@@ -51,15 +125,8 @@ fn dot<F: Number>(a: &[F], b: &[F]) -> F {
     a.iter().zip(b).fold(F::of(0.0), |sum, (a, b)| sum.add(a.mul(*b)))
 }
 
-fn map<F: Number>(m: &Matrix, row: &[F], out: &mut Vec<F>) {
-    for i in 0..m.rows {
-        let terms = row.iter().enumerate().map(|(j, x)| x.mul(F::of(m.at(i, j))));
-        out.push(terms.fold(F::of(m.bias(i)), |sum, t| sum.add(t)));
-    }
-}
-
 /// p(x) by Clenshaw's recurrence on numbers.
-fn evaluate<F: Number>(p: &crate::circuits::poly::Polynomial, x: F) -> F {
+fn evaluate<F: Number>(p: &Polynomial, x: F) -> F {
     let (slope, offset) = p.to_unit();
     let t = x.mul(F::of(slope)).add(F::of(offset));
     let (mut a, mut b) = (F::of(0.0), F::of(0.0));
@@ -69,35 +136,33 @@ fn evaluate<F: Number>(p: &crate::circuits::poly::Polynomial, x: F) -> F {
     t.mul(a).sub(b).add(F::of(p.coeffs()[0]))
 }
 
-impl<F: Number> Engine for Dense<F> {
-    type Tensor = Rows<F>;
+impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
+    type Tensor = Rows<M::Buffer>;
 
-    fn linear(&mut self, x: &Rows<F>, maps: &[&Matrix]) -> Result<Vec<Rows<F>>> {
-        maps.iter()
-            .map(|m| {
-                if m.cols != x.width {
-                    return Err(Error::Length { expected: m.cols, actual: x.width });
-                }
-                let mut values = Vec::with_capacity(x.values.len() / x.width * m.rows);
-                x.rows().for_each(|row| map(m, row, &mut values));
-                Ok(Rows { width: m.rows, values })
-            })
-            .collect()
+    fn linear<const K: usize>(&mut self, x: &Self::Tensor, maps: [&Matrix<'_>; K]) -> Result<[Self::Tensor; K]> {
+        let mut out = heapless::Vec::<_, K>::new();
+        for m in maps {
+            if m.cols != x.width {
+                return Err(Error::Length { expected: m.cols, actual: x.width });
+            }
+            let _ = out.push(Rows { width: m.rows, values: self.map(m, x.rows())? }); // cannot overflow: K maps
+        }
+        out.into_array().map_err(|out| Error::Length { expected: K, actual: out.len() })
     }
 
-    fn attention(&mut self, [q, k, v]: [Rows<F>; 3], how: &Attention) -> Result<Rows<F>> {
-        let (d, tokens) = (q.width / self.heads, q.values.len() / q.width);
+    fn attention(&mut self, [q, k, v]: [Self::Tensor; 3], how: &Attention<'_>) -> Result<Self::Tensor> {
+        let (d, tokens) = (q.width / self.heads, q.tokens());
         let share = F::of(1.0 / tokens as f64);
-        let mut values = vec![F::of(0.0); q.values.len()];
-        for (t, out) in values.chunks_exact_mut(q.width).enumerate() {
-            for (h, out) in out.chunks_exact_mut(d).enumerate() {
-                let part = |x: &Rows<F>, t: usize| t * x.width + h * d..t * x.width + (h + 1) * d;
+        let mut out = Rows { width: q.width, values: self.memory.take(q.values.len())? };
+        for (q, out) in q.rows().zip(out.rows_mut()) {
+            for (h, (q, out)) in q.chunks_exact(d).zip(out.chunks_exact_mut(d)).enumerate() {
+                let head = h * d..(h + 1) * d;
                 let mut sum = F::of(how.epsilon);
-                for u in 0..tokens {
-                    let s = dot(&q.values[part(&q, t)], &k.values[part(&k, u)]);
-                    let z = s.square().square().mul(share);
+                out.fill(F::of(0.0));
+                for (k, v) in k.rows().zip(v.rows()) {
+                    let z = dot(q, &k[head.clone()]).square().square().mul(share);
                     sum = sum.add(z);
-                    for (o, v) in out.iter_mut().zip(&v.values[part(&v, u)]) {
+                    for (o, v) in out.iter_mut().zip(&v[head.clone()]) {
                         *o = o.add(z.mul(*v));
                     }
                 }
@@ -105,46 +170,48 @@ impl<F: Number> Engine for Dense<F> {
                 out.iter_mut().for_each(|o| *o = o.mul(r));
             }
         }
-        Ok(Rows { width: q.width, values })
+        Ok(out)
     }
 
-    fn norm(&mut self, x: &Rows<F>, how: &Norm) -> Result<Rows<F>> {
+    fn norm(&mut self, x: &Self::Tensor, how: &Norm) -> Result<Self::Tensor> {
         let share = F::of(1.0 / x.width as f64);
-        let mut out = x.clone();
-        for row in out.values.chunks_exact_mut(x.width) {
+        let mut out = Rows { width: x.width, values: self.memory.take(x.values.len())? };
+        for (row, out) in x.rows().zip(out.rows_mut()) {
             let mean = dot(row, row).mul(share).add(F::of(how.epsilon));
             let r = evaluate(&how.root, mean);
-            row.iter_mut().for_each(|x| *x = x.mul(r));
+            out.iter_mut().zip(row).for_each(|(o, x)| *o = x.mul(r));
         }
         Ok(out)
     }
 
-    fn activate(&mut self, x: &Rows<F>, [c0, c1, _]: [f64; 3]) -> Result<Rows<F>> {
-        let values = x.values.iter().map(|x| x.square().add(x.mul(F::of(c1))).add(F::of(c0))).collect();
-        Ok(Rows { width: x.width, values })
+    fn activate(&mut self, mut x: Self::Tensor, [c0, c1, _]: [f64; 3]) -> Result<Self::Tensor> {
+        let (c0, c1) = (F::of(c0), F::of(c1));
+        x.values.iter_mut().for_each(|x| *x = x.square().add(x.mul(c1)).add(c0));
+        Ok(x)
     }
 
-    fn add(&mut self, x: &mut Rows<F>, y: Rows<F>) -> Result<()> {
-        x.values.iter_mut().zip(y.values).for_each(|(x, y)| *x = x.add(y));
+    fn add(&mut self, x: &mut Self::Tensor, y: Self::Tensor) -> Result<()> {
+        x.values.iter_mut().zip(y.values.iter()).for_each(|(x, y)| *x = x.add(*y));
         Ok(())
     }
 
-    fn classify(&mut self, xs: [&Rows<F>; 2], maps: &[Matrix; 2]) -> Result<Rows<F>> {
-        let mut sum = vec![F::of(0.0); maps[0].rows];
+    fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2]) -> Result<Self::Tensor> {
+        let mut sum = self.memory.take(maps[0].rows)?;
+        sum.fill(F::of(0.0));
         for (x, m) in xs.into_iter().zip(maps) {
-            let tokens = x.values.len() / x.width;
-            let mut mean = vec![F::of(0.0); x.width];
+            let share = F::of(1.0 / x.tokens() as f64);
+            let mut mean = self.memory.take(x.width)?;
+            mean.fill(F::of(0.0));
             for row in x.rows() {
-                mean.iter_mut().zip(row).for_each(|(m, x)| *m = m.add(x.mul(F::of(1.0 / tokens as f64))));
+                mean.iter_mut().zip(row).for_each(|(m, x)| *m = m.add(x.mul(share)));
             }
-            let mut out = Vec::with_capacity(m.rows);
-            map(m, &mean, &mut out);
-            sum.iter_mut().zip(out).for_each(|(s, o)| *s = s.add(o));
+            let out = self.map(m, mean.chunks_exact(x.width))?;
+            sum.iter_mut().zip(out.iter()).for_each(|(s, o)| *s = s.add(*o));
         }
         Ok(Rows { width: sum.len(), values: sum })
     }
 
-    fn refresh(&mut self, x: Rows<F>, _: Next) -> Result<Rows<F>> {
+    fn refresh(&mut self, x: Self::Tensor, _: Next) -> Result<Self::Tensor> {
         Ok(x)
     }
 }

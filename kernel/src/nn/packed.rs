@@ -102,7 +102,7 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
     }
 
     /// The bias of one chunk, on every token.
-    fn add_bias(&mut self, x: &mut A::Slots, m: &Matrix, chunk: usize) -> Result<()> {
+    fn add_bias(&mut self, x: &mut A::Slots, m: &Matrix<'_>, chunk: usize) -> Result<()> {
         let f = self.layout.features;
         let bias: Vec<f64> = (0..f).map(|i| m.bias(chunk * f + i)).collect();
         linear::add_bias(self.ev, x, &bias)
@@ -157,7 +157,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     type Tensor = Vec<A::Slots>;
 
     /// Depth 1.
-    fn linear(&mut self, x: &Vec<A::Slots>, maps: &[&Matrix]) -> Result<Vec<Vec<A::Slots>>> {
+    fn linear<const K: usize>(&mut self, x: &Vec<A::Slots>, maps: [&Matrix<'_>; K]) -> Result<[Vec<A::Slots>; K]> {
         let f = self.layout.features;
         let chunks = |(m, map): (usize, &&Matrix)| (0..map.rows.div_ceil(f)).map(move |c| (m, c));
         let rows: Vec<(usize, usize)> = maps.iter().enumerate().flat_map(chunks).collect();
@@ -166,7 +166,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
             maps[m].at(c * f + i, b * f + j)
         };
         let ys = self.blocks(&x.iter().collect::<Vec<_>>(), rows.len(), weight)?;
-        let mut out: Vec<Vec<A::Slots>> = maps.iter().map(|_| Vec::new()).collect();
+        let mut out = [const { Vec::new() }; K];
         for ((m, c), mut y) in rows.into_iter().zip(ys) {
             self.add_bias(&mut y, maps[m], c)?;
             out[m].push(y);
@@ -175,7 +175,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     }
 
     /// Depth 11.
-    fn attention(&mut self, qkv: [Vec<A::Slots>; 3], how: &Attention) -> Result<Vec<A::Slots>> {
+    fn attention(&mut self, qkv: [Vec<A::Slots>; 3], how: &Attention<'_>) -> Result<Vec<A::Slots>> {
         Ok(vec![attention::attention(self.ev, &self.layout, qkv.each_ref().map(|x| &x[0]), how)?])
     }
 
@@ -193,9 +193,9 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     }
 
     /// Depth 1.
-    fn activate(&mut self, x: &Vec<A::Slots>, [c0, c1, _]: [f64; 3]) -> Result<Vec<A::Slots>> {
+    fn activate(&mut self, x: Vec<A::Slots>, [c0, c1, _]: [f64; 3]) -> Result<Vec<A::Slots>> {
         let mut out = Vec::with_capacity(x.len());
-        for x in x {
+        for x in &x {
             let mut sum = self.ev.mul(x, x)?;
             let linear = self.ev.mul_const(x, c1)?;
             self.ev.accumulate(&mut sum, linear)?;
@@ -218,7 +218,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
 
     /// Depth 2: the weights are those of every token, then a mask takes the mean over tokens and leaves nothing in
     /// slots that hold no logit of a question.
-    fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix; 2]) -> Result<Vec<A::Slots>> {
+    fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix<'_>; 2]) -> Result<Vec<A::Slots>> {
         let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
         let all = self.align(&all)?;
         let (f, first) = (self.layout.features, xs[0].len());

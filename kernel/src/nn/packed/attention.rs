@@ -37,7 +37,7 @@ pub fn attention<A: Arithmetic>(
     ev: &mut A,
     layout: &Layout,
     [q, k, v]: [&A::Slots; 3],
-    how: &Attention,
+    how: &Attention<'_>,
 ) -> Result<A::Slots> {
     let d = layout.features / layout.heads;
     let size = layout.tokens;

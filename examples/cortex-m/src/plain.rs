@@ -1,0 +1,114 @@
+//! The demo model in the clear, from half floats in flash: a sentence, as tokens, to logits.
+
+use crate::constants::{
+    CLASSES, CLASSIFIER, EMBEDDINGS_POSITION, EMBEDDINGS_TOKEN, EPSILON, FOLDED, HEADS, HIDDEN, LAYERS, WIDTH, layer_0,
+    layer_1,
+};
+use half::f16;
+use kernel::{
+    Error, Result,
+    nn::{
+        Layer, Matrix, Model, Numbers, Stored,
+        dense::{Block, Dense, Memory, Rows},
+        forward,
+    },
+};
+
+/// The longest sentence that the buffers hold.
+pub const TOKENS: usize = 48;
+
+/// All the memory that inference needs, beside the stack.
+pub struct Buffers {
+    /// x, query, key, value.
+    pub rows: [[f32; TOKENS * WIDTH]; 4],
+    /// Inside the feed-forward part; a norm of x, or what attention makes, elsewhere.
+    pub hidden: [f32; TOKENS * HIDDEN],
+    /// One row of weights.
+    pub weights: [f32; HIDDEN],
+}
+
+impl Buffers {
+    /// Zeros.
+    pub const fn new() -> Self {
+        Self { rows: [[0.0; TOKENS * WIDTH]; 4], hidden: [0.0; TOKENS * HIDDEN], weights: [0.0; HIDDEN] }
+    }
+
+    /// As an engine takes them.
+    pub fn blocks(&mut self) -> [Block<'_, f32>; 6] {
+        let [a, b, c, d] = self.rows.each_mut().map(|rows| Block::new(&mut rows[..]));
+        [a, b, c, d, Block::new(&mut self.hidden[..]), Block::new(&mut self.weights[..])]
+    }
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A map of half floats in flash.
+pub fn half(rows: usize, cols: usize, weight: &'static [u8], bias: &'static [u8]) -> Result<Matrix<'static>> {
+    Matrix::new(rows, cols, numbers(weight), numbers(bias))
+}
+
+fn numbers(bytes: &'static [u8]) -> Numbers<'static> {
+    Numbers::Half(bytes.as_chunks().0)
+}
+
+/// The layers, folded; they hold polynomials, and so are worth a static. One after the other: each is large on the stack.
+pub fn assemble(layers: &mut heapless::Vec<Layer<'static>, LAYERS>) -> Result<()> {
+    layers.clear();
+    for layer in [layer_0, layer_1] {
+        push(layers, layer)?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn push(layers: &mut heapless::Vec<Layer<'static>, LAYERS>, layer: fn() -> Result<Layer<'static>>) -> Result<()> {
+    layers.push(layer()?).map_err(|_| Error::TooMany { asked: LAYERS + 1, limit: LAYERS })
+}
+
+/// The model of these layers.
+pub fn model<'l>(layers: &'l [Layer<'l>]) -> Result<Model<'l>> {
+    static NO_BIAS: [f32; CLASSES] = [0.0; CLASSES];
+    let stored = |x| Numbers::Single(Stored::Borrowed(x));
+    let folded = Matrix::new(CLASSES, HIDDEN, stored(&FOLDED.0[..]), stored(&FOLDED.1[..]))?;
+    let of_x = Matrix::new(CLASSES, WIDTH, numbers(CLASSIFIER), stored(&NO_BIAS[..]))?;
+    Model::of_folded(WIDTH, HEADS, Stored::Borrowed(layers), [folded, of_x], 1.0)
+}
+
+/// Step 1 of FORM.md: rows of mean 0 and variance 1. Tokens beyond the vocabulary are the unknown one.
+fn embed(tokens: &[u16], out: &mut [f32]) -> Result<()> {
+    let (token, position) = (EMBEDDINGS_TOKEN.as_chunks::<2>().0, EMBEDDINGS_POSITION.as_chunks::<2>().0);
+    let known = token.len() / WIDTH;
+    let positions = position.chunks_exact(WIDTH);
+    if tokens.is_empty() || tokens.len() > positions.len() {
+        return Err(Error::Length { expected: positions.len(), actual: tokens.len() });
+    }
+    for ((id, position), out) in tokens.iter().zip(positions).zip(out.chunks_exact_mut(WIDTH)) {
+        let id = if (*id as usize) < known { *id as usize } else { 1 };
+        let token = token.chunks_exact(WIDTH).nth(id).unwrap_or(&[]);
+        let single = |b: &[u8; 2]| f16::from_le_bytes(*b).to_f32();
+        out.iter_mut().zip(token.iter().zip(position)).for_each(|(o, (t, p))| *o = single(t) + single(p));
+        let mean = out.iter().sum::<f32>() / WIDTH as f32;
+        let variance = out.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / WIDTH as f32;
+        let scale = 1.0 / libm::sqrtf(variance + EPSILON);
+        out.iter_mut().for_each(|x| *x = (*x - mean) * scale);
+    }
+    Ok(())
+}
+
+/// The logits of a sentence.
+pub fn classify(
+    model: &Model<'_>,
+    tokens: &[u16],
+    blocks: &[Block<'_, f32>],
+    logits: &mut [f32; CLASSES],
+) -> Result<()> {
+    let mut x = blocks.take(tokens.len() * WIDTH)?;
+    embed(tokens, &mut x)?;
+    let out = forward(&mut Dense::<f32, _>::within(HEADS, blocks), model, Rows::new(WIDTH, x)?)?;
+    logits.iter_mut().zip(out.values()).for_each(|(l, o)| *l = *o);
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Weights, where they lie: owned by a host, or in the flash of a small device, as half floats.
+
+use crate::{
+    error::{Error, Result},
+    plain::Number,
+};
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+use core::ops::Deref;
+use half::f16;
+
+/// A slice that is owned where there is an allocator, or lies in the caller's memory.
+#[derive(Clone, Debug)]
+pub enum Stored<'w, T> {
+    /// On the heap.
+    #[cfg(feature = "alloc")]
+    Owned(Vec<T>),
+    /// Anywhere.
+    Borrowed(&'w [T]),
+}
+
+impl<T> Deref for Stored<'_, T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(v) => v,
+            Self::Borrowed(s) => s,
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Stored<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self[..] == other[..]
+    }
+}
+
+/// Numbers of a matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers<'w> {
+    /// Single floats.
+    Single(Stored<'w, f32>),
+    /// Half floats, little end first, as files have them.
+    Half(&'w [[u8; 2]]),
+}
+
+impl Numbers<'_> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Single(x) => x.len(),
+            Self::Half(x) => x.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number i; 0 beyond the last.
+    pub fn at(&self, i: usize) -> f32 {
+        match self {
+            Self::Single(x) => x.get(i).copied(),
+            Self::Half(x) => x.get(i).map(|b| f16::from_le_bytes(*b).to_f32()),
+        }
+        .unwrap_or(0.0)
+    }
+
+    /// Numbers `start` .. `start` + `out.len()`.
+    pub fn copy<F: Number>(&self, start: usize, out: &mut [F]) {
+        match self {
+            Self::Single(x) => out.iter_mut().zip(x.iter().skip(start)).for_each(|(o, x)| *o = F::single(*x)),
+            Self::Half(x) => {
+                let numbers = x.iter().skip(start).map(|b| f16::from_le_bytes(*b).to_f32());
+                out.iter_mut().zip(numbers).for_each(|(o, x)| *o = F::single(x));
+            }
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl From<Vec<f32>> for Numbers<'_> {
+    fn from(x: Vec<f32>) -> Self {
+        Self::Single(Stored::Owned(x))
+    }
+}
+
+/// y = factor (W x + b): `rows` outputs, `cols` inputs, W row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix<'w> {
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    weight: Numbers<'w>,
+    bias: Numbers<'w>,
+    factor: f64,
+}
+
+impl<'w> Matrix<'w> {
+    /// `weight` is rows x cols long, `bias` rows.
+    pub fn new(rows: usize, cols: usize, weight: impl Into<Numbers<'w>>, bias: impl Into<Numbers<'w>>) -> Result<Self> {
+        let (weight, bias) = (weight.into(), bias.into());
+        for (expected, actual) in [(rows * cols, weight.len()), (rows, bias.len())] {
+            if expected != actual || expected == 0 {
+                return Err(Error::Length { expected, actual });
+            }
+        }
+        let all = (0..weight.len()).map(|i| weight.at(i)).chain((0..rows).map(|i| bias.at(i)));
+        if let Some(slot) = all.map(f32::is_finite).position(|finite| !finite) {
+            return Err(Error::NotFinite { slot });
+        }
+        Ok(Self { rows, cols, weight, bias, factor: 1.0 })
+    }
+
+    /// Weight of input j in output i; 0 beyond the matrix.
+    pub fn at(&self, i: usize, j: usize) -> f64 {
+        if i < self.rows && j < self.cols { self.weight.at(i * self.cols + j) as f64 * self.factor } else { 0.0 }
+    }
+
+    /// Bias of output i; 0 beyond the matrix.
+    pub fn bias(&self, i: usize) -> f64 {
+        self.bias.at(i) as f64 * self.factor
+    }
+
+    /// Row i of W in `out`, `cols` long, and its bias, both without the factor, which is returned, too.
+    pub fn row<F: Number>(&self, i: usize, out: &mut [F]) -> (F, F) {
+        self.weight.copy(i * self.cols, out);
+        (F::single(self.bias.at(i)), F::of(self.factor))
+    }
+
+    /// c W x + c b
+    pub fn scaled(mut self, c: f64) -> Self {
+        self.factor *= c;
+        self
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'w> Matrix<'w> {
+    /// W (V x + a) + b
+    pub fn after(&self, first: &Matrix<'_>) -> Result<Matrix<'static>> {
+        if self.cols != first.rows {
+            return Err(Error::Length { expected: self.cols, actual: first.rows });
+        }
+        let dot = |i: usize, f: &dyn Fn(usize) -> f64| (0..self.cols).map(|k| self.at(i, k) * f(k)).sum::<f64>();
+        let entries = (0..self.rows).flat_map(|i| (0..first.cols).map(move |j| (i, j)));
+        let weight: Vec<f32> = entries.map(|(i, j)| dot(i, &|k| first.at(k, j)) as f32).collect();
+        let bias: Vec<f32> = (0..self.rows).map(|i| (self.bias(i) + dot(i, &|k| first.bias(k))) as f32).collect();
+        Matrix::new(self.rows, first.cols, weight, bias)
+    }
+
+    /// W x
+    pub fn without_bias(mut self) -> Self {
+        self.bias = alloc::vec![0.0; self.rows].into();
+        self
+    }
+
+    /// The numbers of W and b, without the factor.
+    pub fn numbers(&self) -> (&Numbers<'w>, &Numbers<'w>) {
+        (&self.weight, &self.bias)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Matrix, Numbers, Stored};
+    use crate::Error;
+    use half::f16;
+    use std::vec::Vec;
+
+    #[test]
+    fn half_floats_in_flash_are_the_numbers_that_they_stand_for() {
+        let singles: Vec<f32> = [0.5, -1.25, 3.0e-6, 65504.0, -0.0, 7.0].to_vec();
+        let bytes: Vec<[u8; 2]> = singles.iter().map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+        let bias = [1.0, 2.0];
+        let m = Matrix::new(2, 3, Numbers::Half(&bytes), Numbers::Single(Stored::Borrowed(&bias))).unwrap();
+        for (i, x) in singles.iter().enumerate() {
+            assert_eq!(m.at(i / 3, i % 3), f16::from_f32(*x).to_f64());
+        }
+        let mut row = [0.0f32; 3];
+        assert_eq!(m.clone().scaled(2.0).row(1, &mut row), (2.0, 2.0));
+        assert_eq!(row, [65504.0, -0.0, 7.0]);
+        assert_eq!((m.clone().scaled(2.0).bias(1), m.bias(2), m.at(0, 3)), (4.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn shapes_and_numbers_that_are_none_are_errors() {
+        let of =
+            |w: &[[u8; 2]]| Matrix::new(1, 2, Numbers::Half(w), Numbers::Single(Stored::Borrowed(&[0.0]))).map(|_| ());
+        assert_eq!(of(&[[0, 0]]), Err(Error::Length { expected: 2, actual: 1 }));
+        assert_eq!(of(&[[0, 0], [0, 0x7c]]), Err(Error::NotFinite { slot: 1 }));
+        assert_eq!(of(&[[0, 0], [1, 0]]), Ok(()));
+    }
+}
