@@ -158,25 +158,20 @@ impl Backend for Wgpu<'_> {
     }
 
     fn dot(&mut self, over: Basis, out: &mut Buf, terms: &[Term<'_, Words>]) {
-        let whole = terms.iter().all(|(a, b)| a.buf.is_whole() && b.buf.is_whole());
-        let shape = out.shape;
-        let pieces = if whole && out.buf.is_whole() { 1 } else { shape.count as usize };
-        for first in 0..pieces {
-            let items = if pieces == 1 { shape.count as u32 } else { 1 };
-            let out = Operand::new(out, first);
-            let terms: Vec<_> = terms.iter().map(|(a, b)| (Operand::new(a, first), Operand::new(b, first))).collect();
-            // Terms whose operands lie in the same slabs share a dispatch.
-            let runs = terms.chunk_by(|x, y| (x.0.slab, x.1.slab) == (y.0.slab, y.1.slab));
-            for (i, run) in runs.enumerate() {
-                let words: Vec<u32> = run.iter().flat_map(|(a, b)| [a.words, b.words]).flatten().collect();
-                let constants = self.recorder.words(&words);
-                let call =
-                    Call { flags: u32::from(i > 0), constants, extra: run.len() as u32, ..Call::new(over, &[out]) };
-                let slabs = [out.slab, run[0].0.slab, run[0].1.slab];
-                let grid = [self.columns(shape.cols), over.len() as u32, items];
-                self.recorder.dispatch(Kernel::Dot, &slabs, &call, grid);
-            }
-        }
+        self.sums(over, &[(&*out, terms.to_vec())]);
+    }
+
+    fn dots(&mut self, over: Basis, outs: &mut [Buf], a: &[&Buf], b: &[Option<&Buf>]) {
+        let sums = outs.iter().zip(b.chunks_exact(a.len().max(1)));
+        let sums = sums.map(|(out, b)| {
+            let terms = a.iter().zip(b).filter_map(|(a, b)| b.map(|b| (*a, b)));
+            (out, terms.collect())
+        });
+        self.sums(over, &sums.collect::<Vec<_>>());
+    }
+
+    fn permute_add(&mut self, over: Basis, acc: &mut Buf, a: &Buf, galois: u32, _: &mut Workspace<Words>) {
+        self.each(Kernel::Permute, over, &[acc, a], |call| (call.flags, call.extra) = (1, galois));
     }
 
     fn tensor(&mut self, over: Basis, [d0, d1, d2]: [&mut Buf; 3], a: [&Buf; 2], b: [&Buf; 2]) {

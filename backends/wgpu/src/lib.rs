@@ -4,7 +4,7 @@
 //!
 //! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device
 //! memory, [`table`] constants of calls, [`recorder`] one command buffer after the other, [`call`] the arguments of a
-//! dispatch; [`transform`], [`backend`] and [`fused`] map the operations of the contract to dispatches.
+//! dispatch; [`transform`], [`sums`], [`backend`] and [`fused`] map the operations of the contract to dispatches.
 #![forbid(unsafe_code)]
 
 mod adapter;
@@ -17,6 +17,7 @@ mod gpu;
 mod memory;
 mod recorder;
 mod shader;
+mod sums;
 mod table;
 mod transfer;
 mod transform;
