@@ -51,7 +51,7 @@ def table(head, rows):
 
 
 def ms(seconds):
-    return f"{1000 * seconds:.1f}"
+    return f"{1000 * seconds:.1f}" if seconds >= 0.001 else f"{1000 * seconds:.3f}"
 
 
 def machine():
@@ -64,11 +64,12 @@ def machine():
 
 
 def operations(level):
-    ops = ("ntt_forward", "ntt_inverse", "encode", "encrypt_sk", "encrypt_pk", "add", "mul_plain", "rescale",
-           "key_switch", "rotate", "rotate_hoisted_8", "mul_relin_rescale")
-    one, two = bench(1, level, *ops), bench(2, level, *ops)
+    ops = ("ntt_forward", "ntt_inverse", "encode", "add", "mul_plain", "rescale", "key_switch", "rotate",
+           "rotate_hoisted_8", "mul_relin_rescale")
+    client = ("encrypt_sk", "encrypt_pk", "decrypt", "decode")  # at the highest message level
+    one, two = ({**bench(t, level, *ops), **bench(t, None, *client)} for t in (1, 2))
     rows = [(op, ms(one[op]["seconds"]), ms(two[op]["seconds"]), f"{one[op]['bytes'] / 1e6:.1f}",
-             f"{one[op]['peak_bytes'] / 1e6:.0f}") for op in ops]
+             f"{one[op]['peak_bytes'] / 1e6:.0f}") for op in (*ops, *client)]
     limbs = one["key_switch"]["limbs"]
     transforms, products, moved = floors(limbs)
     bandwidth = one["add"]["bytes"] / one["add"]["seconds"]
@@ -81,7 +82,7 @@ def operations(level):
          ms(moved / bandwidth)),
         ("**measured**", ms(one["key_switch"]["seconds"])),
     ]
-    return (f"B16, level {level}, {limbs} limbs; milliseconds.\n\n"
+    return (f"B16, level {level}, {limbs} limbs, the last four at the highest message level; milliseconds.\n\n"
             + table(("operation", "one thread", "two threads", "MB of operands and results", "MB resident"), rows)
             + f"\nWhat a key switch at {limbs} limbs, with its division by P, cannot do without, one thread:\n\n"
             + table(("", "ms"), floor))
