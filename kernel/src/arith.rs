@@ -80,6 +80,11 @@ pub trait Arithmetic {
     fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plain>) -> Result<Self::Wide>;
     /// The same values at a lower level.
     fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
+    /// A copy of the same values at a lower level, or at the same.
+    fn lowered(&mut self, x: &Self::Slots, level: u8) -> Result<Self::Slots> {
+        let y = self.copy(x)?;
+        self.level_down(y, level)
+    }
     /// Ensures at least `depth` levels: bootstraps if there are fewer.
     fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots>;
 

@@ -26,8 +26,7 @@ pub mod sign;
 
 /// A copy of x at a lower level. Depth 0.
 pub fn at_level<A: Arithmetic>(ev: &mut A, x: &A::Slots, level: u8) -> Result<A::Slots> {
-    let y = ev.copy(x)?;
-    ev.level_down(y, level)
+    ev.lowered(x, level)
 }
 
 /// Both at the lower level of the two. Depth 0.

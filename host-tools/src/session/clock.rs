@@ -103,6 +103,9 @@ impl<A: Arithmetic> Arithmetic for Clocked<'_, A> {
     fn level_down(&mut self, x: A::Slots, level: u8) -> Result<A::Slots> {
         self.inner.level_down(x, level)
     }
+    fn lowered(&mut self, x: &A::Slots, level: u8) -> Result<A::Slots> {
+        self.inner.lowered(x, level)
+    }
     fn refresh(&mut self, x: A::Slots, depth: u8) -> Result<A::Slots> {
         self.inner.refresh(x, depth)
     }

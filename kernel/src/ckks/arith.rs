@@ -198,8 +198,12 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     /// Forgets limbs, then one constant brings the scale to that of the new level, at any distance. Its rounding is a
     /// relative error below 2^9.5 / scale, beside one `rounding`.
     fn level_down(&mut self, x: Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
+        if level == x.level { Ok(x) } else { self.lowered(&x, level) }
+    }
+
+    fn lowered(&mut self, x: &Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
         if level == x.level {
-            return Ok(x);
+            return self.copy(x);
         }
         if level > x.level {
             return Err(Error::LevelExhausted { need: level, have: x.level });
