@@ -23,6 +23,6 @@ fn bootstrapping_gives_the_words_of_the_scalar_backend_and_reads_nothing_back() 
         assert!(actual == expected, "{}", gpu.arithmetic().name());
         assert_eq!(counts.0, first, "words came back on the way");
         println!("{}: {} dispatches", gpu.arithmetic().name(), counts.1 - dispatches);
-        assert!(counts.1 > dispatches + 500, "the work was not recorded: {counts:?}, {dispatches}");
+        assert!(counts.1 > dispatches + 850, "the work was not recorded: {counts:?}, {dispatches}");
     }
 }
