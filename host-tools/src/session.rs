@@ -14,7 +14,7 @@ pub use watch::Watched;
 use crate::{Result, keygen::Want};
 use kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{
         keys::{key_basis, key_digits},
         raise::dense_basis,
@@ -45,19 +45,27 @@ pub struct Plan {
     pub preparation: Tally,
     /// The level of the answer.
     pub level: u8,
+    /// How bootstrapping rotates.
+    pub steps: Steps,
 }
 
 impl Plan {
     /// For questions of these numbers of tokens.
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
+        Self::with(params, model, lengths, Steps::Hoisted)
+    }
+
+    /// The same with other rotations in bootstrapping: [`Steps::MinKs`] for a server with little memory.
+    pub fn with(params: &Params, model: &Model, lengths: &[usize], steps: Steps) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;
         let (mut trace, mut before) = (Trace::new(params.slots(), None), Trace::new(params.slots(), None));
-        trace.bootstrap_with(Bootstrapper::new(&mut before, params, layout.period(), ORDER, model.range)?);
+        let recipe = Recipe::new(layout.period(), ORDER, model.range).with(steps);
+        trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
         let x = trace.input(params.top());
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
-        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level })
+        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
 use super::{
-    common::{Compute, name_of, pretrained, print, print_json, tokens},
+    common::{Compute, Rotations, name_of, pretrained, print, print_json, tokens},
     serve::{Serve, Stages, folder, keys, spec_of},
 };
 use crate::{
@@ -55,6 +55,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    rotate: Rotations,
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -83,7 +85,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let spec = spec_of(&model)?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let host = Host::new(spec.params()?);
-    let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
+    let plan = Plan::with(host.params(), &model.model, &[ids.len()], args.rotate.steps())?;
 
     let (poly, steps) = in_rows(&model, x)?;
     let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
