@@ -30,10 +30,11 @@ def polyformer(*args):
     return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
 
-def bench(threads, level, *ops):
+def bench(threads, level, *ops, preset="B16", more=()):
     names = [x for op in ops for x in ("--op", op)]
     at = [] if level is None else ["--level", level]
-    return {r["op"]: r for r in polyformer("bench", "--preset", "B16", "--threads", threads, *at, *names, "--json")}
+    lines = polyformer("bench", "--preset", preset, "--threads", threads, *at, *names, *more, "--json")
+    return {r["op"]: r for r in lines}
 
 
 def floors(limbs):
@@ -89,11 +90,21 @@ def operations(level):
 
 
 def bootstrapping():
-    rows = []
-    for threads in (1, 2):
-        r = bench(threads, None, "bootstrap")["bootstrap"]
-        rows.append((threads, f"{r['seconds']:.2f}", f"{r['bytes'] / 1e9:.2f}", f"{r['peak_bytes'] / 1e9:.2f}"))
-    return "All 32,768 real slots of B16.\n\n" + table(("threads", "seconds", "GB of keys", "GB resident at most"), rows)
+    ways = (("B16", "B16", 1, ()), ("B16", "B16", 2, ()), ("B16, few keys (min-KS)", "B16", 1, ("--min-ks",)),
+            ("B16, few keys (min-KS)", "B16", 2, ("--min-ks",)), ("H16, two iterations", "H16", 2, ()))
+    runs = [(name, threads, bench(threads, None, "bootstrap", preset=preset, more=more)["bootstrap"])
+            for name, preset, threads, more in ways]
+    rows = [(name, threads, f"{r['seconds']:.2f}", f"{r['bytes'] / 1e9:.2f}", f"{r['peak_bytes'] / 1e9:.2f}")
+            for name, threads, r in runs]
+    add = bench(1, 24, "add")["add"]
+    rate = add["bytes"] / add["seconds"]
+    stages = [(p["stage"].replace("_", " "), ms(p["seconds"]), p["key_switches"], f"{p['key_bytes'] / 1e9:.2f}",
+               ms(p["key_bytes"] / rate)) for p in runs[0][2]["stages"]]
+    return ("All 32,768 real slots.\n\n"
+            + table(("", "threads", "seconds", "GB of keys", "GB resident at most"), rows)
+            + f"\nWhere the time of the first row goes, and how long its keys alone take to read at the {rate / 1e9:.1f} GB/s of an "
+            "addition:\n\n"
+            + table(("stage", "ms", "key switches", "GB of keys read", "ms to read them"), stages))
 
 
 def key_generation():

@@ -1,21 +1,28 @@
-//! Errors of bootstrapping at full degree against the structure of the input: rewrites the table in
-//! docs/bootstrapping.md and draws docs/bootstrapping.svg. Takes minutes and 6 GB.
+//! Errors of bootstrapping at full degree against the structure of the input: rewrites a table in
+//! docs/bootstrapping.md and, for B16, draws docs/bootstrapping.svg. Takes minutes and 6 GB.
 //!
-//!     cargo run --release -p polyformer-tests --example bootstrap_errors [RUNS]
+//!     cargo run --release -p polyformer-tests --example bootstrap_errors [RUNS] [B16|H16] [min-ks] [complex|bottom]
+//!     cargo run --release -p polyformer-tests --example bootstrap_errors stages
 
 use cpu::Cpu;
 use kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapper, Order, Recipe, Stage, Steps},
     ckks::Ckks,
     complex::Complex,
+    params::presets,
     trace::Trace,
 };
 use laws::{
+    bootstrapping::lockstep,
     chain::Chain,
     client::{Client, scattered},
 };
-use std::{fmt::Write, fs, path::Path};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// A named input, from the number of slots and of the run.
 type Input = (&'static str, fn(usize, usize, usize) -> f64);
@@ -30,46 +37,94 @@ const INPUTS: [Input; 6] = [
 ];
 
 fn main() {
-    let runs: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(20);
-    let chain = Chain::b16(16);
+    let (mut runs, mut preset, mut steps, mut order) = (20, "B16", Steps::Hoisted, Order::SlotsToCoeffsFirst);
+    let mut stages = false;
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    for word in &given {
+        match word.as_str() {
+            "B16" | "H16" => preset = word,
+            "stages" => stages = true,
+            "min-ks" => steps = Steps::MinKs,
+            "complex" => order = Order::SlotsToCoeffsFirstComplex,
+            "bottom" => order = Order::ModRaiseFirst,
+            number => runs = number.parse().expect("RUNS, B16, H16, min-ks, complex or bottom"),
+        }
+    }
+    let name = given.iter().filter(|word| word.parse::<usize>().is_err()).map(String::as_str).collect::<Vec<_>>();
+    let name = if name.is_empty() { "B16".into() } else { name.join(" ") };
+    let chain = Chain::new(presets::find(preset).unwrap(), 16);
     let params = &chain.params;
+    let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
     let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper =
-        Bootstrapper::new(&mut trace, params, &Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0)).unwrap();
+    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
     trace.bootstrap_with(bootstrapper);
     let x = trace.input(3);
-    trace.refresh(x, 16).unwrap();
+    trace.refresh(x, 5).unwrap();
     let mut be = Cpu::new(chain.ring());
     let mut client = Client::new(&mut be, params, 1);
     let keys = client.keys(&mut be, trace.demand());
     let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(&Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0)).unwrap();
+    ev.bootstrap_with(&recipe).unwrap();
+    if stages {
+        let x = scattered(params.slots(), 1).iter().map(|z| z.re.into()).collect::<Vec<_>>();
+        let c = client.encrypt(&mut ev.be, &x, 3);
+        let mut text = "| after | mean over all slots | worst slot |\n|---|---|---|\n".to_string();
+        for (stage, e) in lockstep(params, &client, &mut ev, (c, &x)) {
+            let turns = if stage == Stage::CoeffsToSlots { ", in turns" } else { "" };
+            let _ = writeln!(text, "| {stage:?}{turns} | {:.2} | {:.2} |", e.mean.log2(), e.worst.log2());
+        }
+        print!("{text}");
+        return between("stages", &text);
+    }
     let mut rows = Vec::new();
-    for (name, input) in INPUTS {
+    for (input, value) in INPUTS {
         let (mut mean, mut worst) = (0.0, 0.0f64);
         for run in 0..runs {
-            let values: Vec<f64> = if name == "random" {
+            let values: Vec<f64> = if input == "random" {
                 scattered(params.slots(), run + 1).iter().map(|z| z.re).collect()
             } else {
-                (0..params.slots()).map(|i| input(params.slots(), run, i)).collect()
+                (0..params.slots()).map(|i| value(params.slots(), run, i)).collect()
             };
-            let x: Vec<Complex> = values.into_iter().map(Complex::from).collect();
+            let turned = |i: usize| if order.is_complex() { values[(i + 5) % values.len()] } else { 0.0 };
+            let x: Vec<Complex> = (0..values.len()).map(|i| Complex { re: values[i], im: turned(i) }).collect();
             let c = client.encrypt(&mut ev.be, &x, 3);
-            let c = ev.refresh(c, 16).unwrap();
+            let c = ev.refresh(c, 5).unwrap();
             let e = client.errors(&mut ev.be, &c, |i| x[i]);
             mean += e.mean / runs as f64;
             worst = worst.max(e.worst);
         }
-        println!("{name}: mean 2^{:.2}, worst 2^{:.2}", mean.log2(), worst.log2());
-        rows.push((name, mean.log2(), worst.log2()));
+        println!("{input}: mean 2^{:.2}, worst 2^{:.2}", mean.log2(), worst.log2());
+        rows.push((input, mean.log2(), worst.log2()));
     }
-    write(&rows, runs);
+    table(&rows, runs, &name);
+    if name == "B16" {
+        picture(&rows);
+    }
 }
 
-fn write(rows: &[(&str, f64, f64)], runs: usize) {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let mut table =
-        format!("<!-- table -->\n| input, {runs} runs | mean over all slots | worst slot |\n|---|---|---|\n");
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+}
+
+/// Rewrites what is between the marks of that name.
+fn between(name: &str, lines: &str) {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end {name} -->"));
+    let page = docs().join("bootstrapping.md");
+    let text = fs::read_to_string(&page).unwrap();
+    let (head, rest) = text.split_once(&begin).expect("a mark of this name");
+    let (_, tail) = rest.split_once(&end).expect("its end");
+    fs::write(page, format!("{head}{begin}{lines}{end}{tail}")).unwrap();
+}
+
+fn table(rows: &[(&str, f64, f64)], runs: usize, name: &str) {
+    let mut table = format!("| {name}: input, {runs} runs | mean over all slots | worst slot |\n|---|---|---|\n");
+    for (input, mean, worst) in rows {
+        let _ = writeln!(table, "| {input} | {mean:.2} | {worst:.2} |");
+    }
+    between(name, &table);
+}
+
+fn picture(rows: &[(&str, f64, f64)]) {
     let mut svg = String::from(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 560 230\" font-family=\"sans-serif\" font-size=\"12\">\n",
     );
@@ -82,7 +137,6 @@ fn write(rows: &[(&str, f64, f64)], runs: usize) {
         );
     }
     for (i, (name, mean, worst)) in rows.iter().enumerate() {
-        let _ = writeln!(table, "| {name} | {mean:.2} | {worst:.2} |");
         let y = 35.0 + 30.0 * i as f64;
         let (from, to) = (x(*mean), x(*worst));
         let _ = writeln!(svg, "<text x=\"100\" y=\"{}\" text-anchor=\"end\">{name}</text>", y + 4.0);
@@ -92,10 +146,5 @@ fn write(rows: &[(&str, f64, f64)], runs: usize) {
         );
     }
     svg.push_str("<text x=\"110\" y=\"14\">log2 of the error: mean over the slots (dot) to worst slot (end of the bar)</text>\n</svg>\n");
-    fs::write(docs.join("bootstrapping.svg"), svg).unwrap();
-    let page = docs.join("bootstrapping.md");
-    let text = fs::read_to_string(&page).unwrap();
-    let (head, tail) = text.split_once("<!-- table -->").unwrap();
-    let tail = tail.find("\n!").map_or("", |at| &tail[at..]);
-    fs::write(page, format!("{head}{table}{tail}")).unwrap();
+    fs::write(docs().join("bootstrapping.svg"), svg).unwrap();
 }

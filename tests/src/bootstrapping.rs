@@ -8,7 +8,7 @@ use crate::{
 use kernel::{
     arith::Arithmetic,
     backend::Backend,
-    bootstrap::{Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapper, Design, Order, Recipe, Stage, dft::Diagonals},
     ckks::{Ciphertext, Ckks},
     complex::Complex,
     params::{Params, Spec},
@@ -65,6 +65,44 @@ pub fn refreshed(
     let c = ev.refresh(c, 5).unwrap();
     let e = client.errors(&mut ev.be, &c, |i| x[i]);
     (c, e)
+}
+
+/// A bootstrapping of all real slots beside the same steps in the clear: errors after SlotsToCoeffs, CoeffsToSlots and
+/// EvalMod. Before EvalMod the encrypted values are the clear ones and a multiple of one, which the secret knows.
+pub fn lockstep<B: Backend>(
+    params: &Params,
+    client: &Client<'_, B>,
+    ev: &mut Ckks<'_, B>,
+    (x, values): (Ciphertext<B>, &[Complex]),
+) -> Vec<(Stage, Errors)> {
+    let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0);
+    let design = Design::new(params, &recipe).unwrap();
+    let through = |maps: &[Diagonals], x: Vec<Complex>| maps.iter().fold(x, |x, map| map.apply(&x));
+    let low = through(&design.slots_to_coeffs, values.to_vec());
+    let raised =
+        low.iter().map(|z| z.scale((1u64 << design.shift) as f64 * params.scale(0) / params.scale(params.highest())));
+    let high = through(&design.coeffs_to_slots, raised.collect());
+    let turns: Vec<f64> = high.iter().map(|z| 2.0 * z.re / design.sine.input_factor()).collect();
+    let mut errors = Vec::new();
+    ev.bootstrap(x, &mut |ev, stage, made| {
+        let be = &mut ev.be;
+        let error = match stage {
+            Stage::SlotsToCoeffs => client.errors(be, made, |i| low[i]),
+            Stage::EvalMod => client.errors(be, made, |i| values[i]),
+            Stage::CoeffsToSlots => {
+                let slots = client.decrypt(be, made);
+                Errors::of(slots.iter().zip(&turns).map(|(z, want)| {
+                    let off = z.re / design.sine.input_factor() - want;
+                    (off - off.round()).abs()
+                }))
+            }
+            Stage::ModRaise | Stage::Correction => return Ok(()),
+        };
+        errors.push((stage, error));
+        Ok(())
+    })
+    .unwrap();
+    errors
 }
 
 const PERIOD: usize = 32;

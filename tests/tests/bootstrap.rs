@@ -4,7 +4,7 @@
 use kernel::{
     Error,
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapper, Order, Recipe, Stage, Steps},
     ckks::{
         Ckks,
         raise::{check_sparse, dense_basis, sparse_basis},
@@ -15,11 +15,12 @@ use kernel::{
     trace::Trace,
 };
 use laws::{
-    bootstrapping::{Scalar, inputs, refreshed, with},
+    bootstrapping::{Scalar, inputs, lockstep, refreshed, with},
     client::{Client, scattered},
 };
 
 const LOG_N: u8 = 10;
+const ORDERS: [Order; 3] = [Order::SlotsToCoeffsFirst, Order::SlotsToCoeffsFirstComplex, Order::ModRaiseFirst];
 
 fn with_bootstrapping(
     order: Order,
@@ -43,24 +44,30 @@ fn real_vectors_come_back_at_the_top_within_2_to_the_minus_23() {
 }
 
 #[test]
-fn complex_vectors_come_back_three_levels_below_the_top() {
+fn complex_vectors_come_back_at_the_top_or_from_level_0_three_levels_below() {
     for period in [1 << (LOG_N - 1), 32] {
-        with_bootstrapping(Order::ModRaiseFirst, (period, 1.0), |p, client, ev| {
-            for (name, x) in inputs(p.slots(), period) {
-                let shifted = |i: usize| x[(i + 3) % period].re;
-                let x: Vec<Complex> = x.iter().enumerate().map(|(i, z)| Complex { re: z.re, im: shifted(i) }).collect();
-                let (c, e) = refreshed(client, ev, &x);
-                assert_eq!(Some(c.level), p.refreshed());
-                assert!(e.worst < 2f64.powi(-22), "{name}: worst 2^{:.2}", e.worst.log2());
-            }
-        });
+        for order in [Order::SlotsToCoeffsFirstComplex, Order::ModRaiseFirst] {
+            with_bootstrapping(order, (period, 1.0), |p, client, ev| {
+                for (name, x) in inputs(p.slots(), period) {
+                    let shifted = |i: usize| x[(i + 3) % period].re;
+                    let x: Vec<Complex> =
+                        x.iter().enumerate().map(|(i, z)| Complex { re: z.re, im: shifted(i) }).collect();
+                    let (c, e) = refreshed(client, ev, &x);
+                    assert_eq!(
+                        Some(c.level),
+                        if order == Order::ModRaiseFirst { p.refreshed() } else { Some(p.top()) }
+                    );
+                    assert!(e.worst < 2f64.powi(-22), "{order:?} {name}: worst 2^{:.2}", e.worst.log2());
+                }
+            });
+        }
     }
 }
 
 #[test]
 fn min_ks_keeps_the_precision_with_half_of_the_keys() {
     let period = 1 << (LOG_N - 1);
-    for (order, bits) in [(Order::SlotsToCoeffsFirst, -23), (Order::ModRaiseFirst, -22)] {
+    for (order, bits) in ORDERS.into_iter().zip([-23, -22, -22]) {
         let hoisted = with_bootstrapping(order, (period, 1.0), |_, _, _| {});
         let recipe = Recipe::new(period, order, 1.0).with(Steps::MinKs);
         let few = with((&presets::B16, LOG_N), recipe, |_, client, ev| {
@@ -82,7 +89,7 @@ fn at_full_size_min_ks_needs_a_third_of_the_keys() {
         let bootstrapper = Bootstrapper::new(&mut Trace::new(params.slots(), None), &params, &recipe).unwrap();
         Trace::demand_of(params.slots(), &bootstrapper).unwrap().rotations.len()
     };
-    for order in [Order::SlotsToCoeffsFirst, Order::ModRaiseFirst] {
+    for order in ORDERS {
         let [all, few] = [Steps::Hoisted, Steps::MinKs].map(|steps| keys(order, steps));
         eprintln!("{order:?}: {few} of {all}");
         assert!(few <= 2 * 7 + 2 && 3 * few <= all, "{order:?}: {few} of {all}");
@@ -101,7 +108,7 @@ fn sparse_vectors_also_come_back_with_few_keys() {
 #[test]
 fn two_iterations_keep_what_a_scale_of_44_bits_can_hold() {
     // A rescale leaves 2^7.9 / scale in a slot at n = 2^10, 2^-36.5; here are two and the switch down to the input's level.
-    for (order, bits) in [(Order::SlotsToCoeffsFirst, -32), (Order::ModRaiseFirst, -32)] {
+    for (order, bits) in ORDERS.into_iter().zip([-32, -32, -32]) {
         for period in [1 << (LOG_N - 1), 32] {
             with((&presets::H16, LOG_N), Recipe::new(period, order, 1.0), |p, client, ev| {
                 for (name, x) in inputs(p.slots(), period) {
@@ -112,6 +119,23 @@ fn two_iterations_keep_what_a_scale_of_44_bits_can_hold() {
             });
         }
     }
+}
+
+#[test]
+fn every_stage_computes_what_it_does_in_the_clear() {
+    with_bootstrapping(Order::SlotsToCoeffsFirst, (1 << (LOG_N - 1), 1.0), |p, client, ev| {
+        for (name, x) in inputs(p.slots(), p.slots()) {
+            let c = client.encrypt(&mut ev.be, &x, 3);
+            let errors = lockstep(p, client, ev, (c, &x));
+            assert_eq!(errors.len(), 3);
+            for (stage, e) in errors {
+                // after CoeffsToSlots in turns: the ratio 2^13.4 makes 2^-23 of a value 2^-36.4 of a turn
+                let bound = if stage == Stage::CoeffsToSlots { -36 } else { -23 };
+                eprintln!("{name} {stage:?}: mean 2^{:.2} worst 2^{:.2}", e.mean.log2(), e.worst.log2());
+                assert!(e.worst < 2f64.powi(bound), "{name} {stage:?}: worst 2^{:.2}", e.worst.log2());
+            }
+        }
+    });
 }
 
 #[test]
@@ -195,7 +219,7 @@ fn outside_the_range_the_error_grows_with_the_cube_as_stated() {
 
 #[test]
 fn a_wider_range_costs_its_factor_in_precision() {
-    for (order, level) in [(Order::SlotsToCoeffsFirst, 16), (Order::ModRaiseFirst, 13)] {
+    for (order, level) in ORDERS.into_iter().zip([16, 16, 13]) {
         with_bootstrapping(order, (64, 16.0), |_, client, ev| {
             let x: Vec<Complex> = scattered(1 << (LOG_N - 1), 1)
                 .iter()

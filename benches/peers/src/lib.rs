@@ -90,12 +90,14 @@ pub fn seconds<T>(f: impl FnOnce() -> Result<T>) -> Result<f64> {
     Ok((end - start).as_secs_f64())
 }
 
-fn median(times: &[f64]) -> f64 {
+/// The middle one.
+pub fn median(times: &[f64]) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
 
-fn least(times: &[f64]) -> f64 {
+/// The smallest.
+pub fn least(times: &[f64]) -> f64 {
     times.iter().copied().fold(f64::INFINITY, f64::min)
 }

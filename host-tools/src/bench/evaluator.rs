@@ -155,7 +155,7 @@ impl<B: Backend> Bed<'_, B> {
             finish(&mut self.ckks.be)?;
             let (start, mut seconds) = (Instant::now(), BTreeMap::new());
             let (mut last, mut failed) = (start, Ok(()));
-            let y = self.ckks.bootstrap(x, &mut |ckks, stage| {
+            let y = self.ckks.bootstrap(x, &mut |ckks, stage, _| {
                 failed = finish(&mut ckks.be);
                 let now = Instant::now();
                 *seconds.entry(stage).or_insert(0.0) += (now - last).as_secs_f64();
@@ -205,7 +205,7 @@ fn keys_read(params: &Params, recipe: &Recipe) -> Result<BTreeMap<Stage, (u32, u
     let bootstrapper = Bootstrapper::new(&mut trace, params, recipe)?;
     let (mut read, mut before) = (BTreeMap::new(), (0, 0));
     let x = trace.input(bootstrapper.input());
-    bootstrapper.refresh_seen(&mut trace, x, &mut |trace, stage| {
+    bootstrapper.refresh_seen(&mut trace, x, &mut |trace, stage, _| {
         let gadgets = trace.work().iter().filter(|((work, _), _)| *work == Work::Gadget);
         let bytes = gadgets.map(|((_, level), count)| *count as u64 * key_bytes_at(params, *level) as u64).sum();
         let now: (u32, u64) = (trace.cost().key_switch, bytes);

@@ -88,6 +88,8 @@ enum Refresh {
     Real,
     /// Complex numbers, or two real vectors.
     Complex,
+    /// The same for ciphertexts at level 0, at less precision.
+    Bottom,
 }
 
 #[derive(serde::Serialize)]
@@ -209,10 +211,8 @@ fn wants(args: &Args, secret: &Secret) -> Result<Vec<Want>> {
 
 /// The keys of bootstrapping full slots.
 fn bootstrapping(params: &Params, refresh: Refresh, steps: Steps) -> Result<Demand> {
-    let order = match refresh {
-        Refresh::Real => Order::SlotsToCoeffsFirst,
-        Refresh::Complex => Order::ModRaiseFirst,
-    };
+    let level = if refresh == Refresh::Bottom { 0 } else { params.top() };
+    let order = Order::of(params, refresh != Refresh::Real, level);
     let none = "these parameters have no levels for it; B16 and those of `params --bootstrap` have";
     params.bootstrap().ok_or_else(|| Error::usage("--bootstrap", none))?;
     demand_of_bootstrapping(params, order, steps)

@@ -218,7 +218,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         if x.level >= depth {
             return Ok(x);
         }
-        let x = self.bootstrap(x, &mut |_, _| Ok(()))?;
+        let x = self.bootstrap(x, &mut |_, _, _| Ok(()))?;
         if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) }
     }
 }

@@ -70,11 +70,11 @@ impl<'p, B: Backend> Ckks<'p, B> {
         Ok(())
     }
 
-    /// The same values at the top, as [`Ckks::bootstrap_with`] says; `seen` is called after each stage.
+    /// The same values at the top, as [`Ckks::bootstrap_with`] says; `seen` is called after each stage, with what it made.
     pub fn bootstrap(
         &mut self,
         x: Ciphertext<B>,
-        seen: &mut dyn FnMut(&mut Self, Stage) -> Result<()>,
+        seen: &mut dyn FnMut(&mut Self, Stage, &Ciphertext<B>) -> Result<()>,
     ) -> Result<Ciphertext<B>> {
         let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
         self.keys.meet(self.params, &bootstrapper.1)?;

@@ -1,0 +1,155 @@
+//! What bootstrapping computes, in the clear: its maps, its sine and their factors, before anything is encoded.
+
+use super::{
+    dft::{Diagonals, Direction, factor},
+    encoded::Steps,
+    sine::Sine,
+};
+use crate::{
+    complex::Complex,
+    embedding::fill_roots,
+    error::{Error, Result},
+    params::{Bootstrap, Params},
+};
+use alloc::{vec, vec::Vec};
+
+/// Degree of EvalMod's cosine: depth 6, error 2^-57 at K = 16.
+pub const DEGREE: usize = 62;
+/// The bound K of the multiples that ModRaise adds.
+pub const REACH: u32 = 16;
+/// log2 of the least ratio of the base modulus to the scale during ModRaise. The sine's error acts on coefficients,
+/// and a constant message puts everything into one: relative error 6.6 / ratio^2. A larger ratio costs as many
+/// bits against noise.
+pub const RATIO_BITS: f64 = 13.0;
+/// The same at n = 2^16 where SlotsToCoeffs follows, which adds up the noise of EvalMod over all coefficients; a bit
+/// more for each quarter of the degree, up to [`RATIO_BITS`].
+const RATIO_BITS_BEFORE: f64 = 10.4;
+/// log2 of what EvalMod's result is multiplied by when SlotsToCoeffs follows, and divides by: the noise of these
+/// levels counts as much less.
+const HEADROOM_BITS: i32 = 6;
+/// log2 of what the second iteration multiplies the error of the first by: over 2^4 below its worst, so that what it
+/// bootstraps stays well in \[-1, 1\].
+pub(super) const CORRECTION_BITS: u32 = 16;
+
+/// The order of the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// For real slots: SlotsToCoeffs at the bottom, where it is cheap, and one EvalMod, whose result is the value, at
+    /// the top message level. Takes x from level `slots_to_coeffs` on.
+    SlotsToCoeffsFirst,
+    /// The same for complex slots, or two real vectors as real and imaginary part, with an EvalMod for each part.
+    SlotsToCoeffsFirstComplex,
+    /// For complex slots at level 0: an EvalMod for each part, and SlotsToCoeffs below them, which adds up their noise: at
+    /// n = 2^16 some 5 bits less precise, and it ends three levels lower.
+    ModRaiseFirst,
+}
+
+impl Order {
+    /// The order for values at `level`: with SlotsToCoeffs first if there are levels for it.
+    pub fn of(params: &Params, complex: bool, level: u8) -> Self {
+        match (params.bootstrap(), complex) {
+            (Some(b), _) if level < b.slots_to_coeffs => Order::ModRaiseFirst,
+            (_, true) => Order::SlotsToCoeffsFirstComplex,
+            (_, false) => Order::SlotsToCoeffsFirst,
+        }
+    }
+
+    /// Whether imaginary parts are kept.
+    pub fn is_complex(self) -> bool {
+        self != Order::SlotsToCoeffsFirst
+    }
+
+    fn ratio_bits(self, log_n: u8) -> f64 {
+        match self {
+            Order::ModRaiseFirst => (RATIO_BITS_BEFORE + 0.5 * (16.0 - log_n as f64)).min(RATIO_BITS),
+            _ => RATIO_BITS,
+        }
+    }
+}
+
+/// What is bootstrapped, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe {
+    /// The period of the vectors, a power of two of at least 4.
+    pub slots: usize,
+    /// The order of the steps.
+    pub order: Order,
+    /// Values are in \[-range, range\] (real and imaginary part). The error is `range` times that at 1.
+    pub range: f64,
+    /// How the transforms rotate.
+    pub steps: Steps,
+}
+
+impl Recipe {
+    /// With hoisted rotations.
+    pub fn new(slots: usize, order: Order, range: f64) -> Self {
+        Self { slots, order, range, steps: Steps::Hoisted }
+    }
+
+    /// With other rotations.
+    pub fn with(self, steps: Steps) -> Self {
+        Self { steps, ..self }
+    }
+}
+
+/// The maps and polynomials of a recipe.
+#[derive(Clone, Debug)]
+pub struct Design {
+    /// From slots to coefficients, in the order in which they are applied.
+    pub slots_to_coeffs: Vec<Diagonals>,
+    /// From coefficients to slots.
+    pub coeffs_to_slots: Vec<Diagonals>,
+    /// EvalMod.
+    pub sine: Sine,
+    /// EvalMod of the second iteration, if there is one.
+    pub correction: Option<Sine>,
+    /// The message is multiplied by 2^shift before ModRaise.
+    pub shift: u32,
+    /// Rotations that add up the copies of a sparse vector.
+    pub project: Vec<i32>,
+}
+
+impl Design {
+    /// The design of `recipe`. An error if the parameters have no bootstrapping, or the recipe has too many slots or an
+    /// empty range.
+    pub fn new(params: &Params, recipe: &Recipe) -> Result<Self> {
+        let Recipe { slots, order, range, steps: _ } = *recipe;
+        let Bootstrap { coeffs_to_slots: up_maps, slots_to_coeffs: down_maps, iterations, .. } =
+            params.bootstrap().ok_or(Error::NoBootstrap)?;
+        let (all, top, highest) = (params.slots(), params.top(), params.highest());
+        if !slots.is_power_of_two() || slots < 4 || slots > all {
+            return Err(Error::Slots { given: slots, slots: all });
+        }
+        let slots = if iterations == 1 { slots } else { all };
+        if !(range > 0.0 && range.is_finite()) {
+            return Err(Error::BadRange { lo: -range, hi: range });
+        }
+        // SlotsToCoeffs, if it comes first, brings the values into [-1, 1]; else there is less to multiply by
+        let (before, after) = if order == Order::ModRaiseFirst { (1.0, range) } else { (range, 1.0) };
+        let scale = params.scale(0);
+        let q0: f64 = params.base().iter().map(|m| params.moduli()[m].q() as f64).product();
+        let shift = libm::floor(libm::log2(q0 / scale / after) - order.ratio_bits(params.log_n())).max(0.0) as u32;
+        let headroom = if order == Order::ModRaiseFirst { libm::exp2(HEADROOM_BITS as f64) } else { 1.0 };
+        let twice = if iterations > 1 && !order.is_complex() { 0.5 } else { 1.0 }; // the real part at the end
+        let amplitude =
+            twice * before * headroom * q0 / (2.0 * core::f64::consts::PI * scale * libm::exp2(shift as f64));
+        let sine = |amplitude| Sine::new(REACH, DEGREE, amplitude, params.exit_ratio(top + 1));
+        let correction = match iterations {
+            1 => None,
+            _ => Some(sine(amplitude / libm::exp2(CORRECTION_BITS as f64))?),
+        };
+        let sine = sine(amplitude)?;
+        let mut roots = vec![Complex::default(); slots];
+        fill_roots(&mut roots);
+        // After CoeffsToSlots a slot holds (t + q0 I) / q0 in the units of the sine, halved because the real part is
+        // x + conj(x), and divided by the number of copies that the projection adds up.
+        let copies = (all / slots) as f64;
+        let up = params.scale(highest) / q0 * sine.input_factor() / 2.0 / copies;
+        let coeffs_to_slots = factor(&roots, slots, up_maps as usize, Direction::CoeffsToSlots, up);
+        let slots_to_coeffs =
+            factor(&roots, slots, down_maps as usize, Direction::SlotsToCoeffs, 1.0 / headroom / before);
+        let project = core::iter::successors(Some(slots), |s| Some(2 * s)).take_while(|s| *s < all);
+        let project = project.map(|s| s as i32).collect();
+        Ok(Self { slots_to_coeffs, coeffs_to_slots, sine, correction, shift, project })
+    }
+}
