@@ -5,7 +5,7 @@
 //! SlotsToCoeffs brings them back. [`Order`] says where the last one stands.
 
 use crate::{
-    arith::Raise,
+    arith::{Arithmetic, Raise},
     error::{Error, Result},
     params::Params,
 };
@@ -37,6 +37,9 @@ pub enum Stage {
     /// Only with two iterations: what the first has lost, and its addition.
     Correction,
 }
+
+/// Called with the evaluator, a stage and what it made.
+pub type Seen<'a, A> = &'a mut dyn FnMut(&mut A, Stage, &<A as Arithmetic>::Slots) -> Result<()>;
 
 /// The matrices and polynomials of one way to bootstrap, encoded once.
 #[derive(Debug)]
@@ -113,12 +116,7 @@ impl<P> Bootstrapper<P> {
     /// level_down at the scale of messages. Of real slots the real part is taken at the end: the noise in the
     /// imaginary part was in no iteration's input. For the same reason all slots are bootstrapped, whatever the
     /// period: noise that does not repeat is noise too. [eprint 2022/1167]
-    pub fn refresh_seen<A: Raise<Plain = P>>(
-        &self,
-        ev: &mut A,
-        x: A::Slots,
-        seen: &mut dyn FnMut(&mut A, Stage, &A::Slots) -> Result<()>,
-    ) -> Result<A::Slots> {
+    pub fn refresh_seen<A: Raise<Plain = P>>(&self, ev: &mut A, x: A::Slots, seen: Seen<'_, A>) -> Result<A::Slots> {
         let x = ev.level_down(x, self.input)?;
         let Some(correction) = &self.correction else { return self.once(ev, x, &self.sine, seen) };
         let mut rest = ev.copy(&x)?;
@@ -146,7 +144,7 @@ impl<P> Bootstrapper<P> {
         ev: &mut A,
         mut x: A::Slots,
         sine: &Sine,
-        seen: &mut dyn FnMut(&mut A, Stage, &A::Slots) -> Result<()>,
+        seen: Seen<'_, A>,
     ) -> Result<A::Slots> {
         if self.order != Order::ModRaiseFirst {
             x = self.slots_to_coeffs.apply(ev, x)?;

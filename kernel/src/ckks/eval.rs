@@ -3,7 +3,7 @@
 use super::{Ciphertext, encode, keys::Keys};
 use crate::{
     backend::{Backend, Limbs, Op, Shape, Workspace},
-    bootstrap::{Bootstrapper, Recipe, Stage},
+    bootstrap::{Bootstrapper, Recipe, Seen},
     complex::Complex,
     embedding::fill_roots,
     error::{Error, Result},
@@ -71,11 +71,7 @@ impl<'p, B: Backend> Ckks<'p, B> {
     }
 
     /// The same values at the top, as [`Ckks::bootstrap_with`] says; `seen` is called after each stage, with what it made.
-    pub fn bootstrap(
-        &mut self,
-        x: Ciphertext<B>,
-        seen: &mut dyn FnMut(&mut Self, Stage, &Ciphertext<B>) -> Result<()>,
-    ) -> Result<Ciphertext<B>> {
+    pub fn bootstrap(&mut self, x: Ciphertext<B>, seen: Seen<'_, Self>) -> Result<Ciphertext<B>> {
         let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
         self.keys.meet(self.params, &bootstrapper.1)?;
         self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
