@@ -12,12 +12,6 @@ pub struct Complex {
 }
 
 impl Complex {
-    /// exp(i `angle`), by libm on every platform.
-    pub fn cis(angle: f64) -> Self {
-        let (im, re) = libm::sincos(angle);
-        Self { re, im }
-    }
-
     /// Complex conjugate.
     pub fn conj(self) -> Self {
         Self { im: -self.im, ..self }

@@ -1,8 +1,11 @@
 //! The canonical embedding: z_j = sum_k w_k zeta^(5^j k) for s slots, zeta = exp(i pi / 2s), in O(s log s) butterflies.
-//! Everything is f64 in a fixed order of operations, roots from libm, no contraction: the same bits on every
-//! platform, so that keys, plaintexts and bootstrapping matrices are, too.
+//! Everything is f64 in a fixed order of operations, roots from integers ([`unit`]), no contraction: the same bits on
+//! every platform, so that keys, plaintexts and bootstrapping matrices are, too.
+
+mod unit;
 
 use crate::complex::Complex;
+pub use unit::unit;
 
 /// Writes the roots for transforms of up to `out.len()` slots, a power of two: the stage that joins halves of
 /// length h uses entries h .. 2h, entry h + j being exp(2 pi i 5^j / 8h). Entry 0 is unused.
@@ -14,12 +17,10 @@ pub fn fill_roots(out: &mut [Complex]) {
     }
 }
 
-/// exp(2 pi i 5^j / 8 half) for j below `half`.
+/// exp(2 pi i 5^j / 8 half) for j below `half`, a power of two.
 fn roots(half: usize) -> impl Iterator<Item = Complex> {
-    let order = 8 * half;
-    core::iter::successors(Some(1), move |power| Some(power * 5 % order))
-        .take(half)
-        .map(move |power| Complex::cis(2.0 * core::f64::consts::PI * power as f64 / order as f64))
+    let first = (1u64 << 61) >> half.trailing_zeros(); // of a turn of 2^64
+    core::iter::successors(Some(first), |turn| Some(turn.wrapping_mul(5))).take(half).map(unit)
 }
 
 /// Where the roots come from: the memory plan of a small device, or a table as [`fill_roots`] writes it.
