@@ -34,7 +34,8 @@ pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
     let headers = reader.headers().map_err(io).in_file(path)?.clone();
     let column = |name: &str| {
         let place = headers.iter().position(|h| h.trim_start_matches('\u{feff}') == name);
-        let bad = || Fault::Numbers { line: 1, what: format!("no column {name:?}, the columns are {headers:?}") };
+        let there = || headers.iter().map(|h| format!("{h:?}")).collect::<Vec<_>>().join(", ");
+        let bad = || Fault::Numbers { line: 1, what: format!("no column {name:?}, the columns are [{}]", there()) };
         place.ok_or_else(bad).in_file(path)
     };
     let (question, category) = (column("text")?, column("category")?);

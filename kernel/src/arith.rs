@@ -76,7 +76,8 @@ pub trait Arithmetic {
     /// The rotation by `k`, one of the steps that were hoisted.
     fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots>;
     /// A linear map of the vector whose rotations by `map.babies` were hoisted. Ciphertexts hoist twice: a giant
-    /// step costs one key switch, the whole map one division by P.
+    /// step costs one key switch, the whole map one division by P. Both wait for the rescale: maps that were accumulated
+    /// share them.
     fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plain>) -> Result<Self::Wide>;
     /// The same values at a lower level.
     fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;

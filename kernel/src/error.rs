@@ -60,6 +60,13 @@ pub enum Error {
         /// Its upper end.
         hi: f64,
     },
+    /// PowerSoftmax takes even powers.
+    BadPower {
+        /// The power asked for.
+        power: u32,
+        /// The largest that is supported.
+        most: u32,
+    },
     /// No approximation within reach is this accurate.
     Inaccurate {
         /// The largest error allowed.
@@ -168,6 +175,9 @@ impl fmt::Display for Error {
             Error::MissingRelinKey => write!(f, "no relinearisation key"),
             Error::NotHoisted { step } => write!(f, "the rotation by {step} was not hoisted"),
             Error::BadRange { lo, hi } => write!(f, "no approximation is known on [{lo}, {hi}]"),
+            Error::BadPower { power, most } => {
+                write!(f, "PowerSoftmax of power {power}, even powers up to {most} are supported")
+            }
             Error::Inaccurate { wanted, reached } => write!(f, "error {wanted:e} wanted, {reached:e} reached"),
             Error::OutOfMemory { words } => write!(f, "no room for {words} words"),
             Error::DeviceMemory { words, room } => {

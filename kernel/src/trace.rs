@@ -7,68 +7,17 @@ use crate::{
     complex::Complex,
     error::{Error, Result},
 };
-use alloc::{collections::BTreeSet, rc::Rc};
-use core::cell::Cell;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 mod cost;
+mod value;
 
 pub use cost::{Cost, Demand, Tally, Work};
-
-/// How many vectors are alive, and how many have been at most.
-#[derive(Debug, Default)]
-struct Meter {
-    live: Cell<u32>,
-    peak: Cell<u32>,
-}
-
-/// Counts as one live vector while it exists.
-#[derive(Debug)]
-struct Alive(Rc<Meter>);
-
-impl Alive {
-    fn new(meter: &Rc<Meter>) -> Self {
-        meter.live.set(meter.live.get() + 1);
-        meter.peak.set(meter.peak.get().max(meter.live.get()));
-        Self(meter.clone())
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.live.set(self.0.live.get() - 1);
-    }
-}
-
-/// A vector known only by its level.
-#[derive(Debug)]
-pub struct Leveled {
-    level: u8,
-    alive: Alive,
-}
-
-/// A product known only by its level and degree in the secret.
-#[derive(Debug)]
-pub struct WideLevel {
-    level: u8,
-    quadratic: bool,
-    extended: bool, // over P and Q, as linear maps leave it
-    alive: Alive,
-}
-
-/// A public vector known only by its level and by what it was encoded for.
-#[derive(Clone, Copy, Debug)]
-pub struct PlainLevel {
-    level: u8,
-    diagonal: bool,
-}
-
-/// Rotations known only by their steps.
-#[derive(Debug)]
-pub struct HoistedLevel {
-    level: u8,
-    steps: BTreeSet<i32>,
-    _alive: alloc::vec::Vec<Alive>, // one each rotation
-}
+use value::{Alive, Meter};
+pub use value::{HoistedLevel, Leveled, PlainLevel, WideLevel};
 
 /// A tracer of circuits.
 #[derive(Debug)]
@@ -143,7 +92,7 @@ impl Trace {
         if level == 0 {
             return Err(Error::LevelExhausted { need: 1, have: 0 });
         }
-        Ok(WideLevel { level, quadratic, extended, alive: Alive::new(&self.meter) })
+        Ok(WideLevel { level, quadratic, extended, giants: BTreeMap::new(), alive: Alive::new(&self.meter) })
     }
 
     /// Notes work.
@@ -241,10 +190,18 @@ impl Arithmetic for Trace {
         same(w.level, v.level)?;
         self.did(w.level, &[(Work::Pass, 1)]);
         (w.quadratic, w.extended) = (w.quadratic || v.quadratic, w.extended || v.extended);
+        for (step, sum) in v.giants {
+            if w.giants.insert(step, sum).is_some() {
+                self.did(w.level, &[(Work::Pass, 1)]);
+            }
+        }
         Ok(())
     }
     fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
         self.cost.rescale += 1;
+        for step in w.giants.keys() {
+            self.step(*step, w.level, &[(Work::ModDown, 1), (Work::ModUp, 1)]);
+        }
         self.did(w.level, &[(if w.quadratic || w.extended { Work::ModDown } else { Work::Rescale }, 2)]);
         if w.quadratic {
             self.did(w.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::Pass, 1)]);
@@ -279,6 +236,7 @@ impl Arithmetic for Trace {
         Ok(self.at(h.level))
     }
     fn transform(&mut self, h: &HoistedLevel, map: &Transform<'_, PlainLevel>) -> Result<WideLevel> {
+        let mut w = self.wide(h.level, false, true)?;
         for (g, giant) in map.giants.iter().enumerate() {
             let mut entries = 0;
             for (b, p) in map.row(g) {
@@ -291,10 +249,13 @@ impl Arithmetic for Trace {
             if entries > 0 {
                 self.cost.mul_plain += entries;
                 self.did(h.level, &[(Work::Term, entries)]);
-                self.step(*giant, h.level, &[(Work::ModDown, 1), (Work::ModUp, 1)]);
+                let step = giant.rem_euclid(self.slots as i32);
+                if step != 0 {
+                    w.giants.insert(step, Alive::new(&self.meter));
+                }
             }
         }
-        self.wide(h.level, false, true)
+        Ok(w)
     }
     fn level_down(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         if level > x.level {

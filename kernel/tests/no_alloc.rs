@@ -22,7 +22,7 @@ fn a_norm_attention_weights_and_an_activation_never_allocate() {
         let mut ev = Plain::<f32, 64>::new();
         let rows = Rows::new(16, 4).unwrap();
         let norm = Norm::new(16, (0.1, 1.0), 1e-5, 1e-3).unwrap();
-        let attention = PowerSoftmax::length_agnostic(2, 16, 1e-3, 80.0, 1e-3).unwrap();
+        let attention = PowerSoftmax::length_agnostic(4, 16, 1e-3, 80.0, 1e-3).unwrap();
         let gelu = Approximation::chebyshev(Function::Gelu, Weight::Absolute, (-1.0, 1.0), 7).unwrap();
         let mut xs = [core::array::from_fn(|i| (i % 7) as f32 / 3.0 - 1.0)];
         layer_norm(&mut ev, &norm, &mut xs, &rows).unwrap();

@@ -190,9 +190,9 @@ fn softmax(form: u8, epsilon: f64, length: usize) -> &'static PowerSoftmax {
     static MADE: Mutex<Made> = Mutex::new(BTreeMap::new());
     let l = length as f64;
     let new = || match form {
-        0 => PowerSoftmax::lipschitz(2, epsilon, l, 1e-3),
-        1 => PowerSoftmax::length_agnostic(2, length, epsilon, 1.0, 1e-3),
-        _ => PowerSoftmax::plain(2, (1.0, l.max(1.5)), 1e-3),
+        0 => PowerSoftmax::lipschitz(4, epsilon, l, 1e-3),
+        1 => PowerSoftmax::length_agnostic(4, length, epsilon, 1.0, 1e-3),
+        _ => PowerSoftmax::plain(4, (1.0, l.max(1.5)), 1e-3),
     };
     let mut made = MADE.lock().unwrap();
     made.entry((form, epsilon.to_bits(), length)).or_insert_with(|| Box::leak(Box::new(new().unwrap())))

@@ -57,12 +57,12 @@ fn power_softmax_is_that_of_the_training_package() {
     let mut seen = 0;
     for case in v["attention"].as_array().unwrap() {
         let kind = case["kind"].as_str().unwrap();
-        let Some(log_p) = case["power"].as_u64().and_then(|p| [2, 4].iter().position(|q| *q == p)) else { continue };
-        let (log_p, epsilon) = (1 + log_p as u32, case["epsilon"].as_f64().unwrap());
+        let Some(power) = case["power"].as_u64() else { continue };
+        let (power, epsilon) = (power as u32, case["epsilon"].as_f64().unwrap());
         let most = 20.0;
         let how = match kind {
-            "power_softmax_length_agnostic" => PowerSoftmax::length_agnostic(log_p, kept, epsilon, most, ERROR),
-            _ => PowerSoftmax::lipschitz(log_p, epsilon, most, ERROR),
+            "power_softmax_length_agnostic" => PowerSoftmax::length_agnostic(power, kept, epsilon, most, ERROR),
+            _ => PowerSoftmax::lipschitz(power, epsilon, most, ERROR),
         };
         let how = how.unwrap();
         for (x, want) in scores.iter().zip(rows(&case["weights"])) {
@@ -78,7 +78,7 @@ fn power_softmax_is_that_of_the_training_package() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 9); // powers 2 and 4 of three forms; the circuits have no power 6
+    assert_eq!(seen, 12); // four powers and epsilons of three forms
 }
 
 #[test]

@@ -28,7 +28,7 @@ class Chebyshev(nn.Module):
         if p.degree > HORNER_DEGREE:
             return p(x)
         slope = 2.0 / (p.hi - p.lo)
-        t = torch.add(x.new_tensor(-(p.lo + p.hi) / (p.hi - p.lo)), x, alpha=slope)
+        t = torch.add(x.new_full((), -(p.lo + p.hi) / (p.hi - p.lo)), x, alpha=slope)
         y = t * self.powers[-1] if len(self.powers) > 1 else torch.zeros_like(t)
         for c in self.powers[-2:0:-1]:
             y = (y + c) * t

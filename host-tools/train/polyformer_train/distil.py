@@ -31,7 +31,7 @@ class Teacher:
     def embed(self, texts, batch=64):
         """[texts, 384], unit rows."""
         ids = [e.ids for e in self.tokenizer.encode_batch(list(texts))]
-        out = torch.zeros(len(ids), self.model.config.hidden_size)
+        out = torch.zeros(len(ids), self.model.config.hidden_size, device="cpu")
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         for s in range(0, len(order), batch):
             rows = order[s : s + batch]
@@ -59,14 +59,14 @@ class Teacher:
         rows = torch.stack(rows)
         rows = rows - rows.mean(0)
         _, _, axes = torch.linalg.svd(rows.double(), full_matrices=False)
-        turn, _ = torch.linalg.qr(torch.randn(width, width, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+        turn, _ = torch.linalg.qr(torch.randn(width, width, dtype=torch.float64, device="cpu", generator=torch.Generator("cpu").manual_seed(1)))
         projected = (rows.double() @ axes[:width].T @ turn).float()
         return projected / projected.std()
 
 
 def probe(embeddings, labels, classes, steps=60, decay=2e-5):
     """A linear classifier on fixed embeddings by L-BFGS: the teacher's opinion on labels. Returns a function to logits."""
-    linear = nn.Linear(embeddings.shape[1], classes)
+    linear = nn.Linear(embeddings.shape[1], classes, device=embeddings.device)
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     optimiser = torch.optim.LBFGS(linear.parameters(), max_iter=steps, history_size=10, line_search_fn="strong_wolfe")

@@ -29,15 +29,22 @@ class Shape:
     max_tokens: int = 64
 
 
+POWER = 4  # of attention, as the engines of `polyformer` evaluate it
+
+
 @dataclass
 class Form:
     """How the model is computed. `activation` is the polynomial in GELU's place; unused by the exact form."""
 
     kind: str = "rational"
-    power: int = 4
+    power: int = POWER
     epsilon: float = 0.02
     norm_epsilon: float = 1e-2
     activation: Polynomial | None = None
+
+    def __post_init__(self):
+        if self.power != POWER:  # before hours of training, not after them
+            raise ValueError(f"a model with attention of power {self.power}: the engines evaluate power {POWER}")
 
     @staticmethod
     def polynomial(activation_degree=4, activation_range=4.0, **others):

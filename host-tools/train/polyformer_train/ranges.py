@@ -36,7 +36,7 @@ class Losses:
 
     def take(self):
         """The sum of all terms since the last call."""
-        total = sum(self.terms) if self.terms else torch.zeros(())
+        total = sum(self.terms)
         self.terms = []
         return total
 

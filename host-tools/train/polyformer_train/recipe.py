@@ -111,14 +111,14 @@ def _corpus(recipe, train, labels, pieces, cache, device, log):
         log("teacher: embeddings of the corpus")
         teacher = Teacher(device)
         embeddings = teacher.embed(texts + more)
-        logits = probe(embeddings[: len(texts)], torch.tensor(known), len(labels))(embeddings)
+        logits = probe(embeddings[: len(texts)], torch.tensor(known, device="cpu"), len(labels))(embeddings)
         words = [pieces.id_to_token(i) for i in range(pieces.get_vocab_size())]
         kept = {"embeddings": embeddings, "logits": logits, "vectors": teacher.word_vectors(words, Shape.width)}
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(kept, path)
     ids = wordpiece.encode(pieces, texts + more, Shape.max_tokens)
     ids = [row or [wordpiece.UNK] for row in ids]
-    return Corpus(ids, torch.tensor(known + more_known), kept["embeddings"], kept["logits"]), kept["vectors"]
+    return Corpus(ids, torch.tensor(known + more_known, device="cpu"), kept["embeddings"], kept["logits"]), kept["vectors"]
 
 
 def _random_texts(shape, seed, count=2000):

@@ -61,7 +61,9 @@ def fit(model, corpus, schedule, seed, device="cpu", log=print):
     torch.manual_seed(seed)
     model.to(device).train()
     s, exact = schedule, model.form.kind == "exact"
-    head = nn.Linear(model.shape.width, corpus.embeddings.shape[1]).to(device) if corpus.embeddings is not None else None
+    head = None
+    if corpus.embeddings is not None:  # made on the processor: the same start on every device
+        head = nn.Linear(model.shape.width, corpus.embeddings.shape[1], device="cpu").to(device)
     groups = [
         {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": s.decay},
         {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
@@ -126,12 +128,12 @@ def _rate(step, total, warmup):
 
 def _batches(ids, size, group=50):
     """Random batches of similar length."""
-    order = torch.randperm(len(ids)).tolist()
+    order = torch.randperm(len(ids), device="cpu").tolist()
     batches = []
     for i in range(0, len(order), size * group):
         chunk = sorted(order[i : i + size * group], key=lambda k: len(ids[k]))
         batches += [chunk[j : j + size] for j in range(0, len(chunk), size)]
-    return [batches[i] for i in torch.randperm(len(batches)).tolist()]
+    return [batches[i] for i in torch.randperm(len(batches), device="cpu").tolist()]
 
 
 @torch.no_grad()
@@ -154,5 +156,5 @@ def accuracy(model, ids, labels, device="cpu", batch=128):
     for i in range(0, len(order), batch):
         rows = order[i : i + batch]
         logits, _ = model(*(t.to(device) for t in pad([ids[k] for k in rows])))
-        right += (logits.argmax(-1).cpu() == torch.as_tensor([labels[k] for k in rows])).sum().item()
+        right += (logits.argmax(-1).cpu() == torch.as_tensor([labels[k] for k in rows], device="cpu")).sum().item()
     return right / len(ids)

@@ -27,6 +27,11 @@ def test_every_norm_is_layer_norm_on_its_range():
         assert torch.allclose(PolyLayerNorm(64, inverse_sqrt=root).eval()(x), expected, atol=1e-4)
 
 
+def test_a_power_that_no_engine_evaluates_is_refused_before_training():
+    with pytest.raises(ValueError, match="power 6: the engines evaluate power 4"):
+        Form.polynomial(power=6)
+
+
 def test_losses_punish_what_leaves_its_bounds_and_nothing_else():
     losses = Losses({"scores": (-1.0, 1.0), "variance": (0.5, 4.0)})
     losses.see("layers.0.scores", torch.tensor([[[[0.5, -0.9]]]]))

@@ -174,10 +174,10 @@ fn matrices<A: Arithmetic>(ev: &mut A, features: usize, maps: usize, x: &A::Slot
 pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
     let rows = Rows::new(length, slots / length)?;
     let (l, unit) = (length as f64, (-1.0, 1.0));
-    let published = PowerSoftmax::published(2, (2e-6 * l, l), 22)?;
-    let plain = PowerSoftmax::plain(2, (2e-6 * l, l), published.error())?; // at its error, whatever `error` is
-    let agnostic = PowerSoftmax::length_agnostic(2, length, 1e-3, 1.0, error)?;
-    let stable = PowerSoftmax::plain(2, (1.0, l), error)?;
+    let published = PowerSoftmax::published(4, (2e-6 * l, l), 22)?;
+    let plain = PowerSoftmax::plain(4, (2e-6 * l, l), published.error())?; // at its error, whatever `error` is
+    let agnostic = PowerSoftmax::length_agnostic(4, length, 1e-3, 1.0, error)?;
+    let stable = PowerSoftmax::plain(4, (1.0, l), error)?;
     let inverse: Vec<f64> = (0..slots).map(|_| 1.0 / range).collect();
     let narrow = softmax::Cgf::new(length, narrow, error)?;
     let bpmax = pointwise::BpMax::PUBLISHED;
@@ -195,7 +195,7 @@ pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f
         entry("power_softmax_folded", Circuit::Power(plain, Form::Folded), unit),
         entry(
             "power_softmax_lipschitz",
-            Circuit::Power(PowerSoftmax::lipschitz(2, 1e-3, l, error)?, Form::Direct),
+            Circuit::Power(PowerSoftmax::lipschitz(4, 1e-3, l, error)?, Form::Direct),
             unit,
         ),
         entry("power_softmax_stable", Circuit::Power(stable, Form::Stable(inverse)), (-range, range)),

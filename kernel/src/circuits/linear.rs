@@ -1,8 +1,8 @@
 //! Weights × tokens. Slot = token · F + feature: a weight matrix acts on every token alike, so its diagonals have period
 //! F and their plaintexts are block-constant. The diagonals -(F-1) … F-1 are not cyclic: where one would leave its
 //! token it is zero, and no mask is needed. Baby steps are hoisted once and shared by all matrices that act on the same
-//! vector (Q, K and V); each giant step costs a matrix one key switch. For F = 1, one vector a feature, weights are
-//! constants and nothing is rotated. [MATH §8]
+//! vector (Q, K and V); each giant step costs a row of matrices one key switch: inner sums that take the same step are
+//! added first. For F = 1, one vector a feature, weights are constants and nothing is rotated. [MATH §8]
 
 use crate::{
     arith::{Arithmetic, Transform},
@@ -229,5 +229,23 @@ mod tests {
         };
         assert_eq!((run(1).key_switch, run(1).hoist, run(1).mul_plain), (38, 1, 255));
         assert_eq!((run(3).key_switch, run(3).hoist), (52, 1));
+    }
+
+    #[test]
+    fn the_giant_steps_of_a_block_row_are_taken_once() {
+        let run = |blocks: usize| {
+            let mut tr = Trace::new(1 << 15, None);
+            let steps = Steps::new(128).unwrap();
+            let (mut maps, mut xs) = (Vec::new(), Vec::new());
+            for _ in 0..blocks {
+                let x = tr.input(3);
+                maps.push(encode(&mut tr, &steps, weight, 3).unwrap());
+                xs.push(hoist(&mut tr, &steps, &x).unwrap());
+            }
+            let (maps, xs): (Vec<_>, Vec<_>) = (maps.iter().collect(), xs.iter().collect());
+            apply(&mut tr, &maps, &xs).unwrap();
+            tr.cost().key_switch
+        };
+        assert_eq!((run(1), run(4)), (31 + 7, 4 * 31 + 7));
     }
 }

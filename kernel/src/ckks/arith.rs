@@ -98,7 +98,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let ([mut d0, mut d1], mut d2) = (self.pair(over)?, self.poly(over)?);
         let out = [d0.limbs_mut(), d1.limbs_mut(), d2.limbs_mut()];
         self.be.tensor(over, out, [x.c[0].limbs(), x.c[1].limbs()], [y.c[0].limbs(), y.c[1].limbs()]);
-        Ok(Wide { c: [d0, d1], c2: Some(d2), level: x.level, extended: false })
+        Ok(Wide::of([d0, d1], Some(d2), x.level))
     }
 
     fn mul_plain(&mut self, x: &Ciphertext<B>, p: &Plaintext<B>) -> Result<Wide<B>> {
@@ -109,14 +109,14 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         for (o, c) in out.iter_mut().zip(&x.c) {
             self.be.zip(Op::Mul, over, o.limbs_mut(), c.limbs(), p.m.limbs());
         }
-        Ok(Wide { c: out, c2: None, level: x.level, extended: false })
+        Ok(Wide::of(out, None, x.level))
     }
 
     fn mul_const(&mut self, x: &Ciphertext<B>, c: f64) -> Result<Wide<B>> {
         self.executed.mul_const += 1;
         let over = self.params.q(x.level);
         let k = self.integer(c * self.params.scale(x.level), over)?;
-        Ok(Wide { c: self.times(&x.c, &k, over)?, c2: None, level: x.level, extended: false })
+        Ok(Wide::of(self.times(&x.c, &k, over)?, None, x.level))
     }
 
     fn weighted_sum(&mut self, terms: &[(&Ciphertext<B>, f64)]) -> Result<Wide<B>> {
@@ -134,7 +134,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
             let terms: Vec<_> = terms.iter().zip(&weights).map(|((x, _), c)| (x.c[half].limbs(), c)).collect();
             self.be.dot(over, out.limbs_mut(), &terms);
         }
-        Ok(Wide { c: out, c2: None, level, extended: false })
+        Ok(Wide::of(out, None, level))
     }
 
     fn accumulate(&mut self, w: &mut Wide<B>, mut v: Wide<B>) -> Result<()> {
@@ -142,12 +142,20 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let extended = w.extended || v.extended;
         for one in [&mut *w, &mut v] {
             if extended && !one.extended {
-                one.c = self.extend(one.level, &one.c)?;
+                one.c = one.c.as_ref().map(|c| self.extend(one.level, c)).transpose()?;
                 one.extended = true;
             }
         }
-        for (w, v) in w.c.iter_mut().zip(&v.c) {
-            self.be.zip_assign(Op::Add, v.basis(), w.limbs_mut(), v.limbs());
+        match (&mut w.c, v.c) {
+            (Some(w), Some(v)) => self.add_pair(w, &v),
+            (w @ None, v) => *w = v,
+            (Some(_), None) => {}
+        }
+        for (step, v) in v.giants {
+            match w.giants.iter_mut().find(|(other, _)| *other == step) {
+                Some((_, w)) => self.add_pair(w, &v),
+                None => w.giants.push((step, v)),
+            }
         }
         match (&mut w.c2, v.c2) {
             (Some(w), Some(v)) => self.be.zip_assign(Op::Add, v.basis(), w.limbs_mut(), v.limbs()),
@@ -157,15 +165,20 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         Ok(())
     }
 
-    /// Relinearisation, division by P and rescale are one mod_switch, whose rounding is the only one.
-    fn rescale(&mut self, w: Wide<B>) -> Result<Ciphertext<B>> {
+    /// Giant steps are taken; then relinearisation, division by P and rescale are one mod_switch, whose rounding is the
+    /// only one.
+    fn rescale(&mut self, mut w: Wide<B>) -> Result<Ciphertext<B>> {
         let level = w.level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
         self.executed.rescale += 1;
         let (q, pq, to) = (self.params.q(w.level), self.params.pq(w.level), self.params.q(level));
+        for (step, inner) in w.giants {
+            self.outer_sum(w.level, step, inner, &mut w.c)?;
+        }
+        let c = w.c.ok_or(Error::Length { expected: 1, actual: 0 })?; // cannot be: a product has some part
         let c = match &w.c2 {
             Some(c2) => {
                 let mut acc = self.relinearize(w.level, c2)?;
-                for (acc, c) in acc.iter_mut().zip(&w.c) {
+                for (acc, c) in acc.iter_mut().zip(&c) {
                     match w.extended {
                         true => self.be.zip_assign(Op::Add, pq, acc.limbs_mut(), c.limbs()),
                         false => self.add_raised(w.level, acc, c)?,
@@ -173,8 +186,8 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
                 }
                 self.switch_basis(pq, to, &acc)?
             }
-            None if w.extended => self.switch_basis(pq, to, &w.c)?,
-            None => self.switch_basis(q, to, &w.c)?,
+            None if w.extended => self.switch_basis(pq, to, &c)?,
+            None => self.switch_basis(q, to, &c)?,
         };
         Ok(Ciphertext { c, level })
     }

@@ -17,12 +17,20 @@ use alloc::{rc::Rc, vec, vec::Vec};
 /// The largest log2 of a constant that multiplies: it is a signed word of 64 bits.
 const MAX_CONSTANT_BITS: f64 = 62.99;
 
-/// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended.
+/// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended. A
+/// linear map leaves its inner sums in `giants`: those of several maps are added before a giant step is taken.
 pub struct Wide<B: Backend> {
-    pub(super) c: [Poly<Eval, B>; 2],
+    pub(super) c: Option<[Poly<Eval, B>; 2]>, // None: nothing but `giants`
     pub(super) c2: Option<Poly<Eval, B>>,
+    pub(super) giants: Vec<(i32, [Poly<Eval, B>; 2])>, // each to be rotated by its step; times P, over P and Q
     pub(super) level: u8,
     pub(super) extended: bool,
+}
+
+impl<B: Backend> Wide<B> {
+    pub(super) fn of(c: [Poly<Eval, B>; 2], c2: Option<Poly<Eval, B>>, level: u8) -> Self {
+        Self { c: Some(c), c2, giants: Vec::new(), level, extended: false }
+    }
 }
 
 /// A public vector encoded at the scale of its level; block-constant if it is periodic.
@@ -134,6 +142,13 @@ impl<'p, B: Backend> Ckks<'p, B> {
 
     pub(super) fn pair(&mut self, basis: Basis) -> Result<[Poly<Eval, B>; 2]> {
         Ok([self.poly(basis)?, self.poly(basis)?])
+    }
+
+    /// sum += c
+    pub(super) fn add_pair(&mut self, sum: &mut [Poly<Eval, B>; 2], c: &[Poly<Eval, B>; 2]) {
+        for (sum, c) in sum.iter_mut().zip(c) {
+            self.be.zip_assign(Op::Add, c.basis(), sum.limbs_mut(), c.limbs());
+        }
     }
 
     /// The constants of P modulo each prime of `over`.

@@ -1,5 +1,6 @@
 //! Linear maps by baby steps and giant steps, hoisted twice: the babies share one mod_up, and the sum over the giants
-//! is divided by P once.
+//! is divided by P once. A map is first its inner sums alone; giant steps are taken when it is rescaled, once for all
+//! maps that were accumulated.
 
 use super::{
     Plaintext, Wide,
@@ -14,7 +15,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Giant steps whose inner sums are in memory at once: each group of them reads all babies.
+/// Giant steps whose inner sums are made at once: each group of them reads all babies.
 const GIANTS: usize = 12;
 
 impl<B: Backend> Ckks<'_, B> {
@@ -22,15 +23,18 @@ impl<B: Backend> Ckks<'_, B> {
         if let Some(p) = map.plain.iter().flatten().find(|p| p.level != h.level) {
             return Err(Error::LevelMismatch { left: h.level, right: p.level });
         }
-        let giants: Vec<usize> = (0..map.giants.len()).filter(|g| map.row(*g).next().is_some()).collect();
-        let mut sum = None;
-        for giants in giants.chunks(GIANTS) {
-            for (g, inner) in giants.iter().zip(self.inner_sums(h, map, giants)?) {
-                self.outer_sum(h.level, map.giants[*g], inner, &mut sum)?;
-            }
+        let used: Vec<usize> = (0..map.giants.len()).filter(|g| map.row(*g).next().is_some()).collect();
+        let mut sums = Vec::with_capacity(used.len());
+        for used in used.chunks(GIANTS) {
+            let steps = used.iter().map(|g| map.giants[*g]);
+            sums.extend(steps.zip(self.inner_sums(h, map, used)?));
         }
-        let c = sum.ok_or(Error::Length { expected: 1, actual: 0 })?;
-        Ok(Wide { c, c2: None, level: h.level, extended: true })
+        let here = sums.iter().position(|(step, _)| self.params.galois(*step) == 1);
+        let c = here.map(|i| sums.remove(i).1);
+        if c.is_none() && sums.is_empty() {
+            return Err(Error::Length { expected: 1, actual: 0 });
+        }
+        Ok(Wide { c, c2: None, giants: sums, level: h.level, extended: true })
     }
 
     /// The sum of rotated vectors times diagonals for each of `giants`.
@@ -59,9 +63,9 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(first.into_iter().zip(second).map(|(c0, c1)| typed([c0, c1])).collect())
     }
 
-    /// sum += the rotation by `step` of a pair over P and Q (times P), staying there: c1 alone is divided by P,
-    /// switched, and joined by c0.
-    fn outer_sum(
+    /// sum += the rotation by `step`, which is none of nothing, of a pair over P and Q (times P), staying there: c1 alone
+    /// is divided by P, switched, and joined by c0.
+    pub(super) fn outer_sum(
         &mut self,
         level: u8,
         step: i32,
@@ -69,25 +73,16 @@ impl<B: Backend> Ckks<'_, B> {
         sum: &mut Option<[Poly<Eval, B>; 2]>,
     ) -> Result<()> {
         let (q, pq, galois) = (self.params.q(level), self.params.pq(level), self.params.galois(step));
-        let pair = match galois {
-            1 => [c0, c1],
-            _ => {
-                let mut d = self.poly(q)?;
-                self.be.mod_switch(pq, q, d.limbs_mut(), c1.limbs(), &mut self.ws);
-                let [mut b, a] = self.gadget_products(level, &d, &[galois])?.remove(0);
-                self.be.zip_assign(Op::Add, pq, b.limbs_mut(), c0.limbs());
-                [b, a]
-            }
-        };
+        let mut d = self.poly(q)?;
+        self.be.mod_switch(pq, q, d.limbs_mut(), c1.limbs(), &mut self.ws);
+        let [mut b, a] = self.gadget_products(level, &d, &[galois])?.remove(0);
+        self.be.zip_assign(Op::Add, pq, b.limbs_mut(), c0.limbs());
+        let pair = [b, a];
         match sum {
-            None if galois == 1 => *sum = Some(pair),
             None => *sum = Some(self.permute(&pair, galois)?),
             Some(sum) => {
                 for (sum, c) in sum.iter_mut().zip(&pair) {
-                    match galois {
-                        1 => self.be.zip_assign(Op::Add, pq, sum.limbs_mut(), c.limbs()),
-                        _ => self.be.permute_add(pq, sum.limbs_mut(), c.limbs(), galois, &mut self.ws),
-                    }
+                    self.be.permute_add(pq, sum.limbs_mut(), c.limbs(), galois, &mut self.ws);
                 }
             }
         }

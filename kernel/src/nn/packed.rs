@@ -109,7 +109,7 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
     }
 
     /// Σ_b of block (c, b) times chunk b of x, for each output c: `weight(c, b, i, j)` is that of input j in output i. One
-    /// chunk is hoisted at a time. Depth 1.
+    /// chunk is hoisted at a time, and each giant step of an output is taken once. Depth 1.
     fn blocks(
         &mut self,
         xs: &[&A::Slots],
@@ -118,19 +118,23 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
     ) -> Result<Vec<A::Slots>> {
         let steps = Steps::new(self.layout.features)?;
         let mut sums: Vec<Option<A::Wide>> = (0..outputs).map(|_| None).collect();
+        let mut out = Vec::with_capacity(outputs);
         for (b, x) in xs.iter().enumerate() {
             let (hoisted, level) = (linear::hoist(self.ev, &steps, x)?, self.ev.level(x));
             for (c, sum) in sums.iter_mut().enumerate() {
                 let block = linear::encode(self.ev, &steps, |i, j| weight(c, b, i, j), level)?;
-                let w = linear::times(self.ev, &block, &hoisted)?;
-                match sum {
-                    Some(sum) => self.ev.accumulate(sum, w)?,
-                    None => *sum = Some(w),
+                let mut w = linear::times(self.ev, &block, &hoisted)?;
+                if let Some(sum) = sum.take() {
+                    self.ev.accumulate(&mut w, sum)?;
+                }
+                if b + 1 < xs.len() {
+                    *sum = Some(w);
+                } else {
+                    out.push(self.ev.rescale(w)?); // at once: its inner sums make room
                 }
             }
         }
-        let none = Error::Length { expected: 1, actual: 0 };
-        sums.into_iter().map(|sum| self.ev.rescale(sum.ok_or(none)?)).collect()
+        Ok(out)
     }
 
     /// Brings every chunk to the least level among them.
@@ -240,13 +244,20 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
         Ok(vec![y])
     }
 
+    /// To no more levels than what comes next takes: work at a low level is cheaper.
     fn refresh(&mut self, x: Vec<A::Slots>, next: Next) -> Result<Vec<A::Slots>> {
         let depth = match next {
             Next::Attention => 1 + attention::DEPTH + 1 + BOOTSTRAP_DEPTH,
             Next::FeedForward { last: true } => NORM_DEPTH + 4,
             Next::FeedForward { last: false } => NORM_DEPTH + 3 + NORM_DEPTH + BOOTSTRAP_DEPTH,
         };
-        x.into_iter().map(|x| self.ev.refresh(x, depth)).collect()
+        let mut out = Vec::with_capacity(x.len());
+        for x in x {
+            let x = self.ev.refresh(x, depth)?;
+            let level = self.ev.level(&x).min(depth);
+            out.push(self.ev.level_down(x, level)?);
+        }
+        Ok(out)
     }
 }
 
