@@ -180,8 +180,12 @@ impl fmt::Display for Report {
         if let (Some(left), Some(b)) = (self.levels_after_bootstrap, self.spec.bootstrap) {
             writeln!(
                 f,
-                "bootstrapping: {left} levels left after it; CoeffsToSlots takes {}, EvalMod {} at 2^{:.0}, SlotsToCoeffs {}",
-                b.coeffs_to_slots, b.eval_mod, b.eval_mod_scale_bits, b.slots_to_coeffs
+                "bootstrapping: {left} levels left after it; CoeffsToSlots takes {}, EvalMod {} at 2^{:.0}, SlotsToCoeffs {}{}",
+                b.coeffs_to_slots,
+                b.eval_mod,
+                b.eval_mod_scale_bits,
+                b.slots_to_coeffs,
+                if b.iterations > 1 { ", each twice: two iterations" } else { "" }
             )?;
         }
         writeln!(f, "ciphertext: {} at level {}", megabytes(self.ciphertext_bytes), self.levels_left)?;
