@@ -54,8 +54,9 @@ pub trait Arithmetic {
     fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plain) -> Result<Self::Wide>;
     /// cx in every slot
     fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide>;
-    /// Σ c_i x_i over at least one term
-    fn weighted_sum(&mut self, terms: &[(&Self::Slots, f64)]) -> Result<Self::Wide> {
+    /// Σ c_i x_i over at least one term, as a product at `level`: terms are at that level, or [`Arithmetic::fits`] says
+    /// that they may be above it.
+    fn weighted_sum(&mut self, terms: &[(&Self::Slots, f64)], _level: u8) -> Result<Self::Wide> {
         let ((x, c), rest) = terms.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
         let mut sum = self.mul_const(x, *c)?;
         for (x, c) in rest {
@@ -63,6 +64,10 @@ pub trait Arithmetic {
             self.accumulate(&mut sum, term)?;
         }
         Ok(sum)
+    }
+    /// Whether x may be a term of a weighted sum at `level` as it is.
+    fn fits(&self, x: &Self::Slots, level: u8) -> bool {
+        self.level(x) == level
     }
     /// w += v
     fn accumulate(&mut self, w: &mut Self::Wide, v: Self::Wide) -> Result<()>;

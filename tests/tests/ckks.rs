@@ -127,6 +127,23 @@ fn every_level_comes_down_to_every_level_below_it() {
 }
 
 #[test]
+fn a_weighted_sum_takes_terms_from_above_that_have_its_primes() {
+    with_keys(&presets::B16, 10, &[], |p, client, ev| {
+        let (x, y) = (scattered(p.slots(), 1), scattered(p.slots(), 2));
+        let (cx, cy) = (client.encrypt(&mut ev.be, &x, 5), client.encrypt(&mut ev.be, &y, 2));
+        assert!(ev.fits(&cx, 2) && ev.fits(&cy, 2) && !ev.fits(&cy, 5) && !ev.fits(&cx, 4));
+        let sum = ev.weighted_sum(&[(&cx, 0.5), (&cy, -0.75)], 2).unwrap();
+        let sum = ev.rescale(sum).unwrap();
+        assert_eq!(sum.level, 1);
+        let fresh = noise::fresh_symmetric(p).hypot(noise::encoding(p));
+        let bound = root_sum(fresh * 0.5f64.hypot(0.75), noise::rounding(p));
+        assert_noise("weighted_sum", (p, client, ev), &sum, bound, |i| x[i].scale(0.5) + y[i].scale(-0.75));
+        let refused = ev.weighted_sum(&[(&cx, 1.0)], 4).err();
+        assert_eq!(refused, Some(Error::LevelMismatch { left: 4, right: 5 }));
+    });
+}
+
+#[test]
 fn monomials_and_conjugation_act_on_complex_slots() {
     with_keys(&presets::L14, 9, &[], |p, client, ev| {
         let x: Vec<Complex> = scattered(p.slots(), 1)

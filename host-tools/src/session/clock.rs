@@ -79,8 +79,11 @@ impl<A: Arithmetic> Arithmetic for Clocked<'_, A> {
     fn mul_const(&mut self, x: &A::Slots, c: f64) -> Result<A::Wide> {
         self.inner.mul_const(x, c)
     }
-    fn weighted_sum(&mut self, terms: &[(&A::Slots, f64)]) -> Result<A::Wide> {
-        self.inner.weighted_sum(terms)
+    fn weighted_sum(&mut self, terms: &[(&A::Slots, f64)], level: u8) -> Result<A::Wide> {
+        self.inner.weighted_sum(terms, level)
+    }
+    fn fits(&self, x: &A::Slots, level: u8) -> bool {
+        self.inner.fits(x, level)
     }
     fn accumulate(&mut self, w: &mut A::Wide, v: A::Wide) -> Result<()> {
         self.inner.accumulate(w, v)

@@ -138,7 +138,8 @@ pub fn batched<A: Arithmetic>(
     let mut ys = Vec::with_capacity(outputs);
     for i in 0..outputs {
         let terms: Vec<_> = xs.iter().enumerate().map(|(j, x)| (x, weight(i, j))).collect();
-        let sum = ev.weighted_sum(&terms)?;
+        let level = xs.iter().map(|x| ev.level(x)).min().unwrap_or(0);
+        let sum = ev.weighted_sum(&terms, level)?;
         let mut y = ev.rescale(sum)?;
         ev.add_const(&mut y, bias(i))?;
         ys.push(y);

@@ -119,14 +119,19 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         Ok(Wide::of(self.times(&x.c, &k, over)?, None, x.level))
     }
 
-    fn weighted_sum(&mut self, terms: &[(&Ciphertext<B>, f64)]) -> Result<Wide<B>> {
-        let level = terms.first().ok_or(Error::Length { expected: 1, actual: 0 })?.0.level;
+    /// A term from above forgets the limbs that `level` does not have; its constant makes up for its scale.
+    fn weighted_sum(&mut self, terms: &[(&Ciphertext<B>, f64)], level: u8) -> Result<Wide<B>> {
+        if terms.is_empty() {
+            return Err(Error::Length { expected: 1, actual: 0 });
+        }
         self.executed.mul_const += terms.len() as u32;
         let (over, scale) = (self.params.q(level), self.params.scale(level));
         let mut weights = Vec::with_capacity(terms.len());
         for (x, c) in terms {
-            same(level, x.level)?;
-            let words = self.integer(c * scale, over)?;
+            if !self.fits(x, level) {
+                return Err(Error::LevelMismatch { left: level, right: x.level });
+            }
+            let words = self.integer(c * scale * (scale / self.params.scale(x.level)), over)?;
             weights.push(self.constants(over, &words)?);
         }
         let mut out = self.pair(over)?;
@@ -134,7 +139,12 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
             let terms: Vec<_> = terms.iter().zip(&weights).map(|((x, _), c)| (x.c[half].limbs(), c)).collect();
             self.be.dot(over, out.limbs_mut(), &terms);
         }
-        Ok(Wide::of(out, None, level))
+        Ok(Wide { c: Some(out), c2: None, giants: Vec::new(), level, extended: false })
+    }
+
+    /// At the level, or above it with every prime of it.
+    fn fits(&self, x: &Ciphertext<B>, level: u8) -> bool {
+        level <= x.level && self.params.q(x.level).covers(self.params.q(level))
     }
 
     fn accumulate(&mut self, w: &mut Wide<B>, mut v: Wide<B>) -> Result<()> {

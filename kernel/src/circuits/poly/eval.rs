@@ -12,7 +12,7 @@
 use super::{Coeffs, MAX_DEGREE, Polynomial, ceil_log2, is_small_integer};
 use crate::{
     arith::Arithmetic,
-    circuits::{at_level, product},
+    circuits::at_level,
     error::{Error, Result},
 };
 use heapless::Vec;
@@ -103,16 +103,26 @@ impl<S> Powers<S> {
             return Ok(at);
         }
         let (a, b) = halves(i);
-        let (at_a, at_b) = (self.make(ev, a)?, self.make(ev, b)?);
-        let mut w = product(ev, &self.list[at_a].2, &self.list[at_b].2)?;
+        let at_a = self.make(ev, a)?;
+        let at_b = self.operand(ev, b, depth - 1)?; // a is there already
+        let mut w = ev.mul(&self.list[at_a].2, &self.list[at_b].2)?;
+        if a != b {
+            let level = self.top - (depth - 1);
+            let at = self.term(ev, a - b, depth - 1)?;
+            let less = ev.weighted_sum(&[(&self.list[at].2, -1.0)], level)?;
+            ev.accumulate(&mut w, less)?;
+        }
+        let mut w = ev.rescale(w)?;
         if a == b {
             ev.add_const(&mut w, -2.0)?;
-        } else {
-            let at = self.make(ev, a - b)?;
-            let less = at_level(ev, &self.list[at].2, self.top - depth)?;
-            ev.sub(&mut w, &less)?;
         }
         self.push(i, depth, w)
+    }
+
+    /// Where W_i is in the list that can be a term of a sum of products at `depth`.
+    fn term<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize, depth: u8) -> Result<usize> {
+        let at = self.make(ev, i)?;
+        if ev.fits(&self.list[at].2, self.top - depth) { Ok(at) } else { self.operand(ev, i, depth) }
     }
 
     /// Where W_i at depth `depth` is in the list.
@@ -188,11 +198,11 @@ fn products<A: Arithmetic>(
         powers.make_room(depth - 1);
         let mut places: Vec<(usize, f64), MAX_BABIES> = Vec::new();
         for (i, c) in c.iter().enumerate().skip(1).filter(|(_, c)| **c != 0.0) {
-            let place = (powers.operand(ev, i, depth - 1)?, *c / 2.0);
+            let place = (powers.term(ev, i, depth - 1)?, *c / 2.0);
             places.push(place).map_err(|_| Error::TooMany { asked: i, limit: MAX_BABIES })?;
         }
         let terms: Vec<_, MAX_BABIES> = places.iter().map(|(at, c)| (&powers.list[*at].2, *c)).collect();
-        let sum_of_leaf = ev.weighted_sum(&terms)?;
+        let sum_of_leaf = ev.weighted_sum(&terms, powers.top - (depth - 1))?;
         return collect(ev, sum, sum_of_leaf);
     }
     let g = (degree + 1).next_power_of_two() / 2;
