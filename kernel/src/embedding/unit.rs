@@ -50,8 +50,8 @@ fn series(c: [u64; TERMS], y: u64) -> u64 {
 fn high(a: u64, b: u64) -> u64 {
     let halves = |x: u64| (x & 0xffff_ffff, x >> 32);
     let ((a0, a1), (b0, b1)) = (halves(a), halves(b));
-    let (low, middle) = halves(a1 * b0 + (a0 * b0 >> 32));
-    a1 * b1 + middle + (a0 * b1 + low >> 32)
+    let (low, middle) = halves(a1 * b0 + ((a0 * b0) >> 32));
+    a1 * b1 + middle + ((a0 * b1 + low) >> 32)
 }
 
 /// Rounded once.
@@ -95,7 +95,7 @@ mod tests {
             let (z, next) = (unit(turn), unit(turn.wrapping_add(1 << 62)));
             assert_eq!(next, Complex { re: -z.im, im: z.re });
             let b = turn.rotate_left(29) ^ k;
-            assert_eq!(high(turn, b), (turn as u128 * b as u128 >> 64) as u64);
+            assert_eq!(high(turn, b), ((turn as u128 * b as u128) >> 64) as u64);
         }
         assert_eq!([0, 1, 2, 3].map(|q| unit(q << 62).re), [1.0, 0.0, -1.0, 0.0]);
         assert_eq!(unit(1 << 61).re, core::f64::consts::FRAC_1_SQRT_2);
