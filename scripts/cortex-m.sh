@@ -108,9 +108,12 @@ inference=$(
     echo "| RAM: statics + stack | $(kilo "$(figure plain statics)") + $(kilo "$(figure plain 'infer stack')") KB |"
     echo "| checking the weights, once | $(mega "$(figure plain load)") million instructions |"
     echo "| a sentence of 9 tokens | $(mega "$(figure plain infer)") million instructions |"
-    echo "| the longest that the buffers hold, 48 tokens | $(mega "$(figure plain 'infer longest')") million instructions |"
+    echo "| 64 tokens, the most that the model reads | $(mega "$(figure plain 'infer longest')") million instructions |"
     echo "| at 168 MHz, one instruction a cycle: an estimate | $(seconds infer) s, $(seconds 'infer longest') s |"
 )
+functions=$(scripts/device-profile.py device::client::encrypt device::client::read_back \
+    'roots stored' "$elf/c12" 'both computed' "$elf/c12_computed")
 page client "$client"
+page functions "$functions"
 page inference "$inference"
-printf '%s\n\n%s\n' "$client" "$inference"
+printf '%s\n\n%s\n\n%s\n' "$client" "$functions" "$inference"

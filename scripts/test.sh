@@ -6,6 +6,7 @@
 #   FUZZ_SECONDS (10) is the time given to each fuzz target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/core.sh
 
 format() {
     cargo fmt --all --check
@@ -15,6 +16,11 @@ format() {
 
 lints() {
     cargo clippy --workspace --all-targets --all-features -- -D warnings
+    with_core thumbv7em-none-eabihf lint_device
+}
+
+lint_device() {
+    (cd examples/cortex-m && core_cargo clippy --release -- -D warnings) || return 1
 }
 
 docs() {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What a slot holds: f32, f64, or an enclosure of them.
-pub trait Number: Copy {
+pub trait Number: 'static + Copy {
     /// The number of a circuit's constant.
     fn of(c: f64) -> Self;
     /// The number of a weight.

@@ -14,29 +14,33 @@ use kernel::{
     },
 };
 
-/// The longest sentence that the buffers hold.
-pub const TOKENS: usize = 48;
+/// The longest sentence that the model reads, and that the buffers hold.
+pub const TOKENS: usize = 64;
+
+/// Blocks of rows: x, its norm, and the inside of the feed-forward part; or x, its norm, query, key and value.
+const BLOCKS: usize = 2 + HIDDEN / WIDTH;
 
 /// All the memory that inference needs, beside the stack.
 pub struct Buffers {
-    /// x, query, key, value.
-    pub rows: [[f32; TOKENS * WIDTH]; 4],
-    /// Inside the feed-forward part; a norm of x, or what attention makes, elsewhere.
-    pub hidden: [f32; TOKENS * HIDDEN],
-    /// One row of weights.
-    pub weights: [f32; HIDDEN],
+    /// Rows of all tokens.
+    pub rows: [[f32; TOKENS * WIDTH]; BLOCKS],
+    /// A row of weights, and a mean row.
+    pub single: [[f32; HIDDEN]; 2],
+    /// Logits, and what is added to them.
+    pub logits: [[f32; CLASSES]; 2],
 }
 
 impl Buffers {
     /// Zeros.
     pub const fn new() -> Self {
-        Self { rows: [[0.0; TOKENS * WIDTH]; 4], hidden: [0.0; TOKENS * HIDDEN], weights: [0.0; HIDDEN] }
+        Self { rows: [[0.0; TOKENS * WIDTH]; BLOCKS], single: [[0.0; HIDDEN]; 2], logits: [[0.0; CLASSES]; 2] }
     }
 
     /// As an engine takes them.
-    pub fn blocks(&mut self) -> [Block<'_, f32>; 6] {
-        let [a, b, c, d] = self.rows.each_mut().map(|rows| Block::new(&mut rows[..]));
-        [a, b, c, d, Block::new(&mut self.hidden[..]), Block::new(&mut self.weights[..])]
+    pub fn blocks(&mut self) -> heapless::Vec<Block<'_, f32>, { BLOCKS + 4 }> {
+        let rows = self.rows.iter_mut().map(|rows| Block::new(&mut rows[..]));
+        let single = self.single.iter_mut().map(|row| Block::new(&mut row[..]));
+        rows.chain(single).chain(self.logits.iter_mut().map(|row| Block::new(&mut row[..]))).collect()
     }
 }
 

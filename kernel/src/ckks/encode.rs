@@ -44,15 +44,14 @@ pub fn encode_in_place(roots: impl Roots, slots: &mut [Complex], scale: f64, lim
     }
     embed_inverse(roots, slots);
     let factor = scale / s as f64;
-    let (mut largest, mut finite) = (0.0f64, true);
+    let mut largest = 0; // of the patterns without signs, which are in the order of magnitudes, what is not finite last
     for z in slots {
         let (x, y) = (z.re * factor, z.im * factor);
-        largest = largest.max(x.abs()).max(y.abs());
-        finite &= x.is_finite() && y.is_finite();
+        largest = largest.max(x.to_bits() << 1).max(y.to_bits() << 1);
         (z.re, z.im) = (round(x) as f64, round(y) as f64); // exact: x has 53 bits
     }
-    let (bits, limit) = (libm::log2(largest), limit_bits.min(MAX_BITS));
-    if finite && bits <= limit { Ok(()) } else { Err(Error::TooLarge { bits, limit }) }
+    let (bits, limit) = (libm::log2(f64::from_bits(largest >> 1)), limit_bits.min(MAX_BITS));
+    if bits <= limit { Ok(()) } else { Err(Error::TooLarge { bits, limit }) }
 }
 
 /// Nearest integer, ties away from zero, for |x| below 2^62; saturates beyond.

@@ -37,8 +37,9 @@ impl<F: Number> Memory<F> for Heap {
 /// A block of the caller's memory.
 pub type Block<'m, F> = RefCell<&'m mut [F]>;
 
-/// Serves rows out of the caller's blocks: each takes the smallest free block that holds it. For L tokens of a width,
-/// four blocks of L x width numbers, one of L x the widest row inside a layer, and one of a row of weights are enough.
+/// Serves rows out of the caller's blocks: each takes the smallest free block that holds it. For L tokens of a width W and
+/// layers that are k W wide inside, 2 + k blocks of L x W numbers (five if k is smaller), two of k W and two of a number a
+/// class are enough.
 impl<'p, F> Memory<F> for &'p [Block<'_, F>] {
     type Buffer = RefMut<'p, [F]>;
     fn take(&self, len: usize) -> Result<RefMut<'p, [F]>> {
@@ -56,38 +57,59 @@ pub struct Dense<F, M = Heap> {
     number: PhantomData<F>,
 }
 
-/// L rows of `width` numbers.
+/// L rows of `width` numbers, in one buffer or, where none is as long, in a few of as many rows each but for the last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows<B> {
     width: usize,
-    values: B,
+    parts: heapless::Vec<B, PARTS>,
 }
 
-impl<F, B: DerefMut<Target = [F]>> Rows<B> {
+/// The most buffers that rows are spread over.
+const PARTS: usize = 8;
+
+impl<F: 'static, B: DerefMut<Target = [F]>> Rows<B> {
     /// `values` row by row.
     pub fn new(width: usize, values: B) -> Result<Self> {
         if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
             return Err(Error::Length { expected: width, actual: values.len() });
         }
-        Ok(Self { width, values })
+        let mut parts = heapless::Vec::new();
+        let _ = parts.push(values); // the first of PARTS
+        Ok(Self { width, parts })
     }
 
-    /// The numbers, row by row.
+    /// `tokens` rows of any values, in as few buffers as will do.
+    fn take(memory: &impl Memory<F, Buffer = B>, tokens: usize, width: usize) -> Result<Self> {
+        let spread = |count: usize| {
+            let (each, mut left, mut parts) = (tokens.div_ceil(count), tokens, heapless::Vec::new());
+            while left > 0 {
+                let rows = left.min(each);
+                let full = |_| Error::TooMany { asked: PARTS + 1, limit: PARTS };
+                parts.push(memory.take(rows * width)?).map_err(full)?;
+                left -= rows;
+            }
+            Ok(Self { width, parts })
+        };
+        let whole = spread(1);
+        if whole.is_ok() { whole } else { (2..=PARTS).find_map(|count| spread(count).ok()).map_or(whole, Ok) }
+    }
+
+    /// The numbers, row by row: all of them where one buffer holds them, as on the heap and for a single row.
     pub fn values(&self) -> &[F] {
-        &self.values
+        self.parts.first().map_or(&[], |part| part)
     }
 
     /// L.
     fn tokens(&self) -> usize {
-        self.values.len() / self.width
+        self.rows().count()
     }
 
-    fn rows(&self) -> core::slice::ChunksExact<'_, F> {
-        self.values.chunks_exact(self.width)
+    fn rows(&self) -> impl Iterator<Item = &[F]> + Clone {
+        self.parts.iter().flat_map(|part| part.chunks_exact(self.width))
     }
 
-    fn rows_mut(&mut self) -> core::slice::ChunksExactMut<'_, F> {
-        self.values.chunks_exact_mut(self.width)
+    fn rows_mut(&mut self) -> impl Iterator<Item = &mut [F]> {
+        self.parts.iter_mut().flat_map(|part| part.chunks_exact_mut(self.width))
     }
 }
 
@@ -105,15 +127,20 @@ impl<F: Number, M: Memory<F>> Dense<F, M> {
         Self { heads, memory, number: PhantomData }
     }
 
+    /// Rows of any values.
+    fn take(&self, tokens: usize, width: usize) -> Result<Rows<M::Buffer>> {
+        Rows::take(&self.memory, tokens, width)
+    }
+
     /// m of every row. Each row of weights is read once.
-    fn map<'a>(&self, m: &Matrix<'_>, rows: impl ExactSizeIterator<Item = &'a [F]> + Clone) -> Result<M::Buffer>
-    where
-        F: 'a,
-    {
-        let (mut out, mut weights) = (self.memory.take(rows.len() * m.rows)?, self.memory.take(m.cols)?);
+    fn map(&self, m: &Matrix<'_>, x: &Rows<M::Buffer>) -> Result<Rows<M::Buffer>> {
+        if m.cols != x.width {
+            return Err(Error::Length { expected: m.cols, actual: x.width });
+        }
+        let (mut out, mut weights) = (self.take(x.tokens(), m.rows)?, self.memory.take(m.cols)?);
         for i in 0..m.rows {
             let (bias, factor) = m.row(i, &mut weights);
-            for (row, out) in rows.clone().zip(out.chunks_exact_mut(m.rows)) {
+            for (row, out) in x.rows().zip(out.rows_mut()) {
                 out[i] = dot(row, &weights).add(bias).mul(factor);
             }
         }
@@ -142,10 +169,7 @@ impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
     fn linear<const K: usize>(&mut self, x: &Self::Tensor, maps: [&Matrix<'_>; K]) -> Result<[Self::Tensor; K]> {
         let mut out = heapless::Vec::<_, K>::new();
         for m in maps {
-            if m.cols != x.width {
-                return Err(Error::Length { expected: m.cols, actual: x.width });
-            }
-            let _ = out.push(Rows { width: m.rows, values: self.map(m, x.rows())? }); // cannot overflow: K maps
+            let _ = out.push(self.map(m, x)?); // cannot overflow: K maps
         }
         out.into_array().map_err(|out| Error::Length { expected: K, actual: out.len() })
     }
@@ -153,7 +177,7 @@ impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
     fn attention(&mut self, [q, k, v]: [Self::Tensor; 3], how: &Attention<'_>) -> Result<Self::Tensor> {
         let (d, tokens) = (q.width / self.heads, q.tokens());
         let share = F::of(1.0 / tokens as f64);
-        let mut out = Rows { width: q.width, values: self.memory.take(q.values.len())? };
+        let mut out = self.take(tokens, q.width)?;
         for (q, out) in q.rows().zip(out.rows_mut()) {
             for (h, (q, out)) in q.chunks_exact(d).zip(out.chunks_exact_mut(d)).enumerate() {
                 let head = h * d..(h + 1) * d;
@@ -175,7 +199,7 @@ impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
 
     fn norm(&mut self, x: &Self::Tensor, how: &Norm) -> Result<Self::Tensor> {
         let share = F::of(1.0 / x.width as f64);
-        let mut out = Rows { width: x.width, values: self.memory.take(x.values.len())? };
+        let mut out = self.take(x.tokens(), x.width)?;
         for (row, out) in x.rows().zip(out.rows_mut()) {
             let mean = dot(row, row).mul(share).add(F::of(how.epsilon));
             let r = evaluate(&how.root, mean);
@@ -186,29 +210,29 @@ impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
 
     fn activate(&mut self, mut x: Self::Tensor, [c0, c1, _]: [f64; 3]) -> Result<Self::Tensor> {
         let (c0, c1) = (F::of(c0), F::of(c1));
-        x.values.iter_mut().for_each(|x| *x = x.square().add(x.mul(c1)).add(c0));
+        x.rows_mut().flatten().for_each(|x| *x = x.square().add(x.mul(c1)).add(c0));
         Ok(x)
     }
 
     fn add(&mut self, x: &mut Self::Tensor, y: Self::Tensor) -> Result<()> {
-        x.values.iter_mut().zip(y.values.iter()).for_each(|(x, y)| *x = x.add(*y));
+        x.rows_mut().flatten().zip(y.rows().flatten()).for_each(|(x, y)| *x = x.add(*y));
         Ok(())
     }
 
     fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2]) -> Result<Self::Tensor> {
-        let mut sum = self.memory.take(maps[0].rows)?;
-        sum.fill(F::of(0.0));
+        let mut sum = self.take(1, maps[0].rows)?;
+        sum.rows_mut().flatten().for_each(|s| *s = F::of(0.0));
         for (x, m) in xs.into_iter().zip(maps) {
             let share = F::of(1.0 / x.tokens() as f64);
-            let mut mean = self.memory.take(x.width)?;
-            mean.fill(F::of(0.0));
+            let mut mean = self.take(1, x.width)?;
+            mean.rows_mut().flatten().for_each(|m| *m = F::of(0.0));
             for row in x.rows() {
-                mean.iter_mut().zip(row).for_each(|(m, x)| *m = m.add(x.mul(share)));
+                mean.rows_mut().flatten().zip(row).for_each(|(m, x)| *m = m.add(x.mul(share)));
             }
-            let out = self.map(m, mean.chunks_exact(x.width))?;
-            sum.iter_mut().zip(out.iter()).for_each(|(s, o)| *s = s.add(*o));
+            let out = self.map(m, &mean)?;
+            self.add(&mut sum, out)?;
         }
-        Ok(Rows { width: sum.len(), values: sum })
+        Ok(sum)
     }
 
     fn refresh(&mut self, x: Self::Tensor, _: Next) -> Result<Self::Tensor> {
