@@ -112,7 +112,9 @@ impl Checkpoint {
         let (config, weights) = (&self.config, Weights::parse(&self.poly)?);
         let text = Text::new(config, &weights, &self.tokenizer)?;
         let model = polynomial(config, &weights)?;
-        let exact = self.exact.as_ref().map(|bytes| Exact::new(config, &Weights::parse(bytes)?)).transpose()?;
+        let epsilons = [config.embedding_epsilon, config.exact_norm_epsilon];
+        let twin = |bytes: &Cow<'static, [u8]>| Exact::new(&config.shape, epsilons, &Weights::parse(bytes)?);
+        let exact = self.exact.as_ref().map(twin).transpose()?;
         Ok(Pretrained { name: config.name.clone(), text, model, exact, spec: None, layouts: Vec::new() })
     }
 }

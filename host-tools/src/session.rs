@@ -24,7 +24,7 @@ use kernel::{
         packed::{Layout, Packed},
     },
     params::Params,
-    trace::{Cost, Demand, Tally, Trace},
+    trace::{Cost, Demand, Tally, Trace, Work},
 };
 
 /// How a model's values are bootstrapped: they are real.
@@ -39,7 +39,7 @@ pub struct Plan {
     pub demand: Demand,
     /// What it costs.
     pub cost: Cost,
-    /// The backend's work, from question to answer.
+    /// The backend's work, from question to answer, of the first question of a process.
     pub work: Tally,
     /// The backend's work once, before the first question.
     pub preparation: Tally,
@@ -65,11 +65,17 @@ impl Plan {
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
-        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps })
+        let mut plan = Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps };
+        plan.work.insert((Work::Fresh, params.highest()), plan.polynomials(params) as u32);
+        Ok(plan)
     }
-}
 
-impl Plan {
+    /// Polynomials over P and the whole line that there is memory for: the temporaries of a key switch, and every vector
+    /// that is alive at once. The first question of a process touches all of it.
+    pub fn polynomials(&self, params: &Params) -> usize {
+        params.digits() + 2 + 2 * self.cost.peak as usize
+    }
+
     /// The evaluation keys that it takes: files, and bytes of them.
     pub fn key_files(&self, params: &Params) -> (usize, u64) {
         let row = 4 * params.n() as u64;

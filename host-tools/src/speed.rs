@@ -52,6 +52,8 @@ pub struct Speed {
 
 /// Periods at which encoding is timed.
 const PERIODS: [u32; 3] = [128, 2048, 32768];
+/// Polynomials whose memory is touched for the first time.
+const POLYNOMIALS: usize = 24;
 /// Rotations that share a mod_up.
 const STEPS: [i32; 4] = [1, 2, 3, 4];
 
@@ -66,6 +68,7 @@ fn name(work: Work) -> String {
         Work::Pass => "pass".into(),
         Work::Encode(slots) => format!("encode_{slots}"),
         Work::Raise => "raise".into(),
+        Work::Fresh => "fresh".into(),
     }
 }
 
@@ -183,6 +186,7 @@ impl Job for Measure<'_> {
             return Err(Error::usage("calibrate", "these parameters have no P: nothing is computed under them"));
         }
         let highest = params.highest();
+        let fresh = Entry { work: name(Work::Fresh), level: highest, seconds: fresh(&mut be, params)? };
         let mut keys = Keys::default();
         for step in STEPS {
             let digits = (0..key_digits(params, highest) as u64)
@@ -195,7 +199,7 @@ impl Job for Measure<'_> {
             keys.raise = Some(RaiseKeys { to_sparse, to_dense: pair(&mut be, dense_basis(params), 1)? });
         }
         let mut ev = Ckks::new(be, params, keys, 1)?;
-        let mut out = Vec::new();
+        let mut out = vec![fresh];
         for level in Speed::levels(params) {
             for (work, seconds) in at_level(&mut ev, level)? {
                 out.push(Entry { work: name(work), level, seconds });
@@ -209,6 +213,27 @@ impl Job for Measure<'_> {
         }
         Ok(out)
     }
+}
+
+/// Seconds that a polynomial over P and the line takes longer when its memory was never touched before: to be asked of a
+/// backend that has not given any memory back.
+fn fresh<B: Backend>(be: &mut B, params: &Params) -> Result<f64> {
+    let basis = params.line().with(params.specials());
+    let x = expand(be, 1, basis, &random::bytes()?, 0)?;
+    let (mut held, mut times) = (Vec::new(), Vec::new());
+    for _ in 0..POLYNOMIALS {
+        let mut y = be.alloc(x.shape)?;
+        let mut copied = || -> Result<f64> {
+            let start = Instant::now();
+            be.copy(basis, &mut y, &x);
+            be.submit()?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let first = copied()?;
+        times.push((first - copied()?).max(0.0));
+        held.push(y); // or the next would not be fresh
+    }
+    Ok(times.iter().sum::<f64>() / times.len() as f64)
 }
 
 fn ciphertext<B: Backend>(ev: &mut Ckks<'_, B>, level: u8) -> Result<Ciphertext<B>> {

@@ -87,6 +87,10 @@ fn a_checkpoint_is_packed_and_asked_in_the_clear() {
         let out: Value = serde_json::from_str(&good(&["eval", &file, "--model", model, "--json"])).unwrap();
         assert_eq!((&out["n"], &out["accuracy"], &out["accuracy_exact"]), (&1.into(), &1.0.into(), &Value::Null));
     }
+    good(&["pack", "--out", &packed]); // the model in the program has a twin, which travels with it
+    assert!(std::fs::metadata(&packed).unwrap().len() < 4_000_000);
+    let out: Value = serde_json::from_str(&good(&["eval", &file, "--model", &packed, "--json"])).unwrap();
+    assert_eq!((&out["accuracy"], &out["accuracy_exact"]), (&1.0.into(), &1.0.into()));
 }
 
 #[test]

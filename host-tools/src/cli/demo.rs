@@ -32,9 +32,9 @@ Examples:
 The first run makes a secret key and the keys of the server, some gigabytes, in --keys; later runs find them there. The
 part that plays the server gets the ciphertext, the number of tokens and its keys, nothing else.
 --json prints one object: label, top, seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
-bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors, plan_agrees (what was executed is
-what was planned), compute_seconds (on ciphertexts), predicted_seconds (of them, with --figures) and encoding_seconds (of
-them, for encoding weights).";
+bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors (model is null if the model came
+without its exact twin), plan_agrees (what was executed is what was planned), compute_seconds (on ciphertexts),
+predicted_seconds (of them, with --figures) and encoding_seconds (of them, for encoding weights).";
 
 /// Ask the model in this program a question that its server cannot read.
 #[derive(clap::Args)]
@@ -163,7 +163,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
          down\n"
     );
     print(out, line)?;
-    let model = errors.model.map_or("unknown".into(), |e| format!("{e:.2}"));
+    let model = errors.model.map_or("unknown (no exact twin came with the model)".into(), |e| format!("{e:.2}"));
     let (approximation, encryption) = (errors.approximation, errors.encryption);
     let line = format_args!(
         "largest error of a logit: {model} by polynomials instead of the exact functions, {approximation:.1e} by the \

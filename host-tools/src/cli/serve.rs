@@ -95,8 +95,7 @@ impl Job for Serve<'_> {
     fn words(&self) -> usize {
         let params = self.host.params();
         let keys: usize = self.wants.iter().map(|want| want.words(params)).sum();
-        let poly = params.moduli().len() * params.n();
-        keys + (params.digits() + 2 + 2 * self.plan.cost.peak as usize) * poly
+        keys + self.plan.polynomials(params) * params.moduli().len() * params.n()
     }
 
     fn run<B: Backend>(self, mut be: B) -> Result<Served> {

@@ -36,6 +36,13 @@ pub struct Sizes {
     pub classes: usize,
     /// How weights are stored.
     pub weights: Weights,
+    /// Bytes of the twin with the exact functions; 0 if there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub twin: usize,
+}
+
+fn is_zero(x: &usize) -> bool {
+    *x == 0
 }
 
 /// A linear map of a packed model.
@@ -59,6 +66,7 @@ impl Sizes {
             Err(Fault::Model(format!("{given} {what}, from 1 to {most} are possible")))
         };
         most("bytes of tokenizer", self.tokenizer, 1 << 26)?;
+        most("bytes of twin", self.twin.max(1), 1 << 30)?;
         most("words", self.vocabulary, 1 << 20)?;
         most("tokens", self.max_tokens, 1 << 14)?;
         most("features", self.width, 1 << 14)?;
@@ -106,6 +114,9 @@ impl Sizes {
                 out.push(tensor(&format!("{name}.scale"), &[rows], Of::Single));
             }
             out.push(tensor(&format!("{name}.diagonals"), &blocks, if of_int8 { Of::Int8 } else { Of::Half }));
+        }
+        if self.twin > 0 {
+            out.push(tensor("twin", &[self.twin], Of::Bytes));
         }
         out
     }

@@ -1,6 +1,6 @@
 //! The twin with softmax, GELU and LayerNorm, in f64 in the clear: what the polynomial form is measured against.
 
-use super::{config::Config, text::Embedding, weights::Weights};
+use super::{config::Shape, text::Embedding, weights::Weights};
 use crate::files::Result;
 use kernel::nn::Matrix;
 
@@ -50,8 +50,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl Exact {
-    pub(super) fn new(config: &Config, weights: &Weights<'_>) -> Result<Self> {
-        let s = &config.shape;
+    /// From the twin's tensors; the epsilons are those of the embeddings' norm and of the layers'.
+    pub(super) fn new(s: &Shape, [embedding, epsilon]: [f64; 2], weights: &Weights<'_>) -> Result<Self> {
         let mut layers = Vec::new();
         for i in 0..s.layers {
             let map = |name: &str, rows, cols| -> Result<Map> {
@@ -66,8 +66,8 @@ impl Exact {
             });
         }
         let classifier = Map::of(&weights.map("classifier", s.classes, s.width)?);
-        let embedding = Embedding::new(config, weights)?;
-        Ok(Self { embedding, layers, classifier, heads: s.heads, epsilon: config.exact_norm_epsilon })
+        let embedding = Embedding::new(s, embedding, weights)?;
+        Ok(Self { embedding, layers, classifier, heads: s.heads, epsilon })
     }
 
     /// Logits of a text's tokens, of which there is at least one.

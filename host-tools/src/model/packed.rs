@@ -3,9 +3,10 @@
 //! cF + i, so that a row is the period of a block-constant plaintext. Polynomials are fixed.
 
 use super::{
-    Pretrained,
-    config::Config,
+    Exact, Pretrained,
+    config::{Config, Shape},
     text::{Embedding, Text},
+    weights::Weights as Tensors,
 };
 use crate::{
     error::{In, Result},
@@ -30,6 +31,8 @@ struct About {
     embedding_epsilon: f64,
     norm_epsilon: f64,
     attention_epsilon: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exact_norm_epsilon: Option<f64>, // of the twin, if it is there
     range: f64,
     layers: Vec<Fixed>,
     layouts: Vec<Share>,
@@ -84,6 +87,8 @@ pub struct Packing<'a> {
     pub model: &'a Model<'static>,
     /// The tokenizer's JSON.
     pub tokenizer: &'a [u8],
+    /// The twin's tensors, as safetensors.
+    pub twin: Option<&'a [u8]>,
     /// Whom it is packed for.
     pub spec: &'a SpecBuf,
     /// How weights are stored.
@@ -129,6 +134,7 @@ impl Packing<'_> {
             layers: shape.layers,
             classes: shape.classes,
             weights: self.weights,
+            twin: self.twin.map_or(0, <[u8]>::len),
         }
     }
 
@@ -146,6 +152,7 @@ impl Packing<'_> {
             embedding_epsilon: self.config.embedding_epsilon,
             norm_epsilon: self.config.norm_epsilon,
             attention_epsilon: self.config.attention.epsilon,
+            exact_norm_epsilon: self.twin.map(|_| self.config.exact_norm_epsilon),
             range: self.model.range,
             layers: layers.collect(),
             layouts: self.layouts.to_vec(),
@@ -183,6 +190,7 @@ impl Packing<'_> {
                 }
             }
         }
+        tensors.extend(self.twin.map(<[u8]>::to_vec));
         let body = Body::Model { sizes, about: self.about()? };
         let header = Header { spec: self.spec.clone(), key: None, body };
         let tensors: Vec<&[u8]> = tensors.iter().map(|t| &t[..]).collect();
@@ -286,6 +294,22 @@ pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
     let layers = Stored::Owned(layers);
     let model = Model::of_folded(sizes.width, about.heads, layers, classify, about.range)
         .map_err(|e| Fault::Model(e.to_string()))?;
+    let exact = match about.exact_norm_epsilon {
+        Some(epsilon) if sizes.twin > 0 => {
+            let shape = Shape {
+                vocabulary: sizes.vocabulary,
+                classes: sizes.classes,
+                layers: sizes.layers,
+                width: sizes.width,
+                heads: about.heads,
+                feed_forward: sizes.hidden,
+                max_tokens: sizes.max_tokens,
+            };
+            let weights = Tensors::parse(reader.bytes())?;
+            Some(Exact::new(&shape, [about.embedding_epsilon, epsilon], &weights)?)
+        }
+        _ => None,
+    };
     let spec = Some(view.header.spec.clone());
-    Ok(Pretrained { name: about.name, text, model, exact: None, spec, layouts: about.layouts })
+    Ok(Pretrained { name: about.name, text, model, exact, spec, layouts: about.layouts })
 }

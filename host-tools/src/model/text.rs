@@ -1,7 +1,10 @@
 //! The client's part of a model: text to tokens to normalised embeddings, and logits to labels. It never sees a
 //! server, and holds nothing secret.
 
-use super::{config::Config, weights::Weights};
+use super::{
+    config::{Config, Shape},
+    weights::Weights,
+};
 use crate::{
     Error, Result,
     files::{self, Fault},
@@ -27,11 +30,10 @@ pub(super) struct Embedding {
 }
 
 impl Embedding {
-    pub(super) fn new(config: &Config, weights: &Weights<'_>) -> files::Result<Self> {
-        let s = &config.shape;
+    pub(super) fn new(s: &Shape, epsilon: f64, weights: &Weights<'_>) -> files::Result<Self> {
         let token = weights.numbers("embeddings.token", &[s.vocabulary, s.width])?;
         let position = weights.numbers("embeddings.position", &[s.max_tokens, s.width])?;
-        Ok(Self::of(s.width, token, position, config.embedding_epsilon))
+        Ok(Self::of(s.width, token, position, epsilon))
     }
 
     /// Of tables with `width` columns.
@@ -58,7 +60,8 @@ impl Embedding {
 
 impl Text {
     pub(super) fn new(config: &Config, weights: &Weights<'_>, tokenizer: &[u8]) -> files::Result<Self> {
-        Self::of(tokenizer, Embedding::new(config, weights)?, config.labels.clone())
+        let embedding = Embedding::new(&config.shape, config.embedding_epsilon, weights)?;
+        Self::of(tokenizer, embedding, config.labels.clone())
     }
 
     /// Of a tokenizer's JSON, embeddings and labels.

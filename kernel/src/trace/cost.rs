@@ -65,6 +65,9 @@ pub enum Work {
     Encode(u32),
     /// ModRaise.
     Raise,
+    /// Memory for a polynomial over P and the whole line, touched for the first time. No trace counts it: whoever knows
+    /// that a program begins with this run does.
+    Fresh,
 }
 
 /// How often each kind of work is done at each level.
