@@ -117,6 +117,9 @@ pub trait Raise: ComplexArithmetic {
     fn mod_raise(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
 }
 
+/// Giant steps whose inner sums are in memory at once: each group of them reads all babies.
+pub const GIANTS: usize = 12;
+
 /// A linear map by baby steps and giant steps: the sum over g, b of `rot_g(plain[g][b] * rot_b(x))`. `plain` holds `giants.len()` rows of
 /// `babies.len()` entries, `None` for a zero diagonal; the vector of (g, b) is the diagonal g + b rotated by -g.
 /// Some entry is not `None`.

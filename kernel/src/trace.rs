@@ -2,73 +2,21 @@
 //! alive at once, and exactly which rotation keys it needs, before a key exists.
 
 use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
+    arith::{Arithmetic, ComplexArithmetic, GIANTS, Raise, Transform},
     bootstrap::Bootstrapper,
     complex::Complex,
     error::{Error, Result},
+    params::Params,
 };
 use alloc::{collections::BTreeSet, rc::Rc};
-use core::cell::Cell;
 
 mod cost;
+mod leveled;
+mod meter;
 
 pub use cost::{Cost, Demand, Tally, Work};
-
-/// How many vectors are alive, and how many have been at most.
-#[derive(Debug, Default)]
-struct Meter {
-    live: Cell<u32>,
-    peak: Cell<u32>,
-}
-
-/// Counts as one live vector while it exists.
-#[derive(Debug)]
-struct Alive(Rc<Meter>);
-
-impl Alive {
-    fn new(meter: &Rc<Meter>) -> Self {
-        meter.live.set(meter.live.get() + 1);
-        meter.peak.set(meter.peak.get().max(meter.live.get()));
-        Self(meter.clone())
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.live.set(self.0.live.get() - 1);
-    }
-}
-
-/// A vector known only by its level.
-#[derive(Debug)]
-pub struct Leveled {
-    level: u8,
-    alive: Alive,
-}
-
-/// A product known only by its level and degree in the secret.
-#[derive(Debug)]
-pub struct WideLevel {
-    level: u8,
-    quadratic: bool,
-    extended: bool, // over P and Q, as linear maps leave it
-    alive: Alive,
-}
-
-/// A public vector known only by its level and by what it was encoded for.
-#[derive(Clone, Copy, Debug)]
-pub struct PlainLevel {
-    level: u8,
-    diagonal: bool,
-}
-
-/// Rotations known only by their steps.
-#[derive(Debug)]
-pub struct HoistedLevel {
-    level: u8,
-    steps: BTreeSet<i32>,
-    _alive: alloc::vec::Vec<Alive>, // one each rotation
-}
+pub use leveled::{HoistedLevel, Leveled, PlainLevel, WideLevel};
+use meter::{Alive, Meter};
 
 /// A tracer of circuits.
 #[derive(Debug)]
@@ -90,6 +38,23 @@ impl Trace {
         Self { slots, refreshed, cost, demand, work: Tally::new(), bootstrapper: None, meter, lowest: u8::MAX }
     }
 
+    /// Counts words, too, as on ciphertexts of `params`. Before the first input.
+    pub fn measured(mut self, params: &Params) -> Self {
+        self.meter = Rc::new(Meter::of(params));
+        self
+    }
+
+    /// Words alive now.
+    pub fn held(&self) -> usize {
+        self.meter.held()
+    }
+
+    /// The most words alive at one moment, keys and the temporaries of key switching left out; 0 unless
+    /// [`Trace::measured`].
+    pub fn words(&self) -> usize {
+        self.meter.words()
+    }
+
     /// From now on a refresh runs this bootstrapper, and its cost and keys count.
     pub fn bootstrap_with(&mut self, bootstrapper: Bootstrapper<PlainLevel>) {
         self.bootstrapper = Some(Rc::new(bootstrapper));
@@ -102,7 +67,7 @@ impl Trace {
 
     /// The tally so far.
     pub fn cost(&self) -> Cost {
-        Cost { peak: self.meter.peak.get(), ..self.cost }
+        Cost { peak: self.meter.peak(), ..self.cost }
     }
 
     /// Every rotation step so far, in [1, slots).
@@ -113,7 +78,8 @@ impl Trace {
     /// The keys that `bootstrapper` needs.
     pub fn demand_of<P>(slots: usize, bootstrapper: &Bootstrapper<P>) -> Result<Demand> {
         let mut trace = Trace::new(slots, None);
-        let outline = bootstrapper.map(|level| PlainLevel { level, diagonal: true });
+        let outline =
+            bootstrapper.map(|level| PlainLevel { level, diagonal: true, _alive: Alive::words(&trace.meter, 0) });
         let x = trace.input(outline.input());
         outline.refresh(&mut trace, x)?;
         Ok(trace.demand)
@@ -136,14 +102,40 @@ impl Trace {
 
     fn at(&mut self, level: u8) -> Leveled {
         self.lowest = self.lowest.min(level);
-        Leveled { level, alive: Alive::new(&self.meter) }
+        Leveled { level, alive: Alive::vector(&self.meter, 2 * self.meter.q(level)) }
     }
 
     fn wide(&self, level: u8, quadratic: bool, extended: bool) -> Result<WideLevel> {
         if level == 0 {
             return Err(Error::LevelExhausted { need: 1, have: 0 });
         }
-        Ok(WideLevel { level, quadratic, extended, alive: Alive::new(&self.meter) })
+        let alive = Alive::vector(&self.meter, self.size(level, quadratic, extended));
+        Ok(WideLevel { level, quadratic, extended, alive })
+    }
+
+    /// Words of a product.
+    fn size(&self, level: u8, quadratic: bool, extended: bool) -> usize {
+        let (q, pq) = (self.meter.q(level), self.meter.pq(level));
+        2 * if extended { pq } else { q } + if quadratic { q } else { 0 }
+    }
+
+    /// A public vector of `given` slots, and the integers that it is made from.
+    fn plain(&mut self, given: usize, level: u8, diagonal: bool) -> Result<PlainLevel> {
+        let slots = self.slots;
+        if given == 0 || slots % given != 0 {
+            return Err(Error::Slots { given, slots });
+        }
+        self.did(level, &[(Work::Encode(given as u32), 1)]);
+        let full = if diagonal { self.meter.pq(level) } else { self.meter.q(level) };
+        self.meter.temporary(4 * given);
+        Ok(PlainLevel { level, diagonal, _alive: Alive::words(&self.meter, full / slots * given) })
+    }
+
+    /// What a ciphertext takes to be switched: its gadget product, and that divided by P.
+    fn switched(&mut self, level: u8) -> Leveled {
+        let y = self.at(level);
+        self.meter.temporary(2 * (self.meter.pq(level) + self.meter.q(level)));
+        y
     }
 
     /// Notes work.
@@ -183,15 +175,10 @@ impl Arithmetic for Trace {
         x.level
     }
     fn encode(&mut self, values: &[f64], level: u8) -> Result<PlainLevel> {
-        let (given, slots) = (values.len(), self.slots);
-        if given == 0 || slots % given != 0 {
-            return Err(Error::Slots { given, slots });
-        }
-        self.did(level, &[(Work::Encode(given as u32), 1)]);
-        Ok(PlainLevel { level, diagonal: false })
+        self.plain(values.len(), level, false)
     }
     fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<PlainLevel> {
-        Ok(PlainLevel { diagonal: true, ..self.encode(values, level)? })
+        self.plain(values.len(), level, true)
     }
 
     fn copy(&mut self, x: &Leveled) -> Result<Leveled> {
@@ -240,7 +227,12 @@ impl Arithmetic for Trace {
     fn accumulate(&mut self, w: &mut WideLevel, v: WideLevel) -> Result<()> {
         same(w.level, v.level)?;
         self.did(w.level, &[(Work::Pass, 1)]);
+        if w.extended != v.extended {
+            self.meter.temporary(2 * self.meter.pq(w.level));
+        }
         (w.quadratic, w.extended) = (w.quadratic || v.quadratic, w.extended || v.extended);
+        drop(v);
+        w.alive.resize(self.size(w.level, w.quadratic, w.extended));
         Ok(())
     }
     fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
@@ -252,12 +244,14 @@ impl Arithmetic for Trace {
             self.demand.relin = self.demand.relin.max(Some(w.level));
         }
         self.lowest = self.lowest.min(w.level - 1); // a product has at least one level
-        Ok(Leveled { level: w.level - 1, alive: w.alive })
+        let gadget = if w.quadratic { 2 * self.meter.pq(w.level) } else { 0 };
+        let alive = w.alive.becomes(2 * self.meter.q(w.level - 1), gadget);
+        Ok(Leveled { level: w.level - 1, alive })
     }
 
     fn rotate(&mut self, x: &Leveled, k: i32) -> Result<Leveled> {
         self.step(k, x.level, &[(Work::ModUp, 1), (Work::ModDown, 2)]);
-        Ok(self.at(x.level))
+        Ok(self.switched(x.level))
     }
     fn hoist(&mut self, x: &Leveled, steps: &[i32]) -> Result<HoistedLevel> {
         let before = self.cost.key_switch;
@@ -268,7 +262,9 @@ impl Arithmetic for Trace {
         let keyed = (self.cost.key_switch > before) as u32;
         self.did(x.level, &[(Work::ModUp, keyed), (Work::Pass, 1)]);
         self.cost.hoist += keyed;
-        let alive = steps.iter().map(|_| Alive::new(&self.meter)).collect();
+        let pair = 2 * self.meter.pq(x.level);
+        let alive = steps.iter().map(|_| Alive::vector(&self.meter, pair)).collect();
+        self.meter.temporary(pair); // of a permutation
         Ok(HoistedLevel { level: x.level, steps, _alive: alive })
     }
     fn hoisted(&mut self, h: &HoistedLevel, k: i32) -> Result<Leveled> {
@@ -279,6 +275,7 @@ impl Arithmetic for Trace {
         Ok(self.at(h.level))
     }
     fn transform(&mut self, h: &HoistedLevel, map: &Transform<'_, PlainLevel>) -> Result<WideLevel> {
+        let mut giants = 0;
         for (g, giant) in map.giants.iter().enumerate() {
             let mut entries = 0;
             for (b, p) in map.row(g) {
@@ -289,12 +286,16 @@ impl Arithmetic for Trace {
                 entries += 1;
             }
             if entries > 0 {
+                giants += 1;
                 self.cost.mul_plain += entries;
                 self.did(h.level, &[(Work::Term, entries)]);
                 self.step(*giant, h.level, &[(Work::ModDown, 1), (Work::ModUp, 1)]);
             }
         }
-        self.wide(h.level, false, true)
+        let (q, pair) = (self.meter.q(h.level), 2 * self.meter.pq(h.level));
+        let sum = self.wide(h.level, false, true)?;
+        self.meter.temporary((giants.min(GIANTS) + 1) * pair + q); // inner sums, and the key switch of one of them
+        Ok(sum)
     }
     fn level_down(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         if level > x.level {
@@ -304,7 +305,11 @@ impl Arithmetic for Trace {
         if level < x.level {
             self.did(x.level, &[(Work::Pass, 1), (Work::Rescale, 2)]);
         }
-        Ok(Leveled { level, alive: x.alive })
+        if level == x.level {
+            return Ok(x);
+        }
+        let (from, to) = (2 * self.meter.q(x.level), 2 * self.meter.q(level));
+        Ok(Leveled { level, alive: x.alive.becomes(to, from) })
     }
     fn refresh(&mut self, x: Leveled, depth: u8) -> Result<Leveled> {
         if x.level >= depth {
@@ -320,24 +325,19 @@ impl Arithmetic for Trace {
             return Err(Error::LevelExhausted { need: depth, have: top });
         }
         self.cost.bootstrap += 1;
-        Ok(Leveled { level: top, alive: x.alive })
+        Ok(Leveled { level: top, alive: x.alive.becomes(2 * self.meter.q(top), 0) })
     }
 }
 
 impl ComplexArithmetic for Trace {
     fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<PlainLevel> {
-        let (given, slots) = (values.len(), self.slots);
-        if given == 0 || slots % given != 0 {
-            return Err(Error::Slots { given, slots });
-        }
-        self.did(level, &[(Work::Encode(given as u32), 1)]);
-        Ok(PlainLevel { level, diagonal: true })
+        self.plain(values.len(), level, true)
     }
     fn conjugate(&mut self, x: &Leveled) -> Result<Leveled> {
         self.did(x.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::ModDown, 2)]);
         self.cost.key_switch += 1;
         self.demand.conjugate = self.demand.conjugate.max(Some(x.level));
-        Ok(self.at(x.level))
+        Ok(self.switched(x.level))
     }
     fn mul_i(&mut self, x: &mut Leveled) -> Result<()> {
         self.did(x.level, &[(Work::Pass, 1)]);
@@ -349,7 +349,8 @@ impl Raise for Trace {
     fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         same(0, x.level)?;
         self.did(level, &[(Work::Raise, 1)]);
-        Ok(Leveled { level, alive: x.alive })
+        let (q, pq) = (self.meter.q(level), self.meter.pq(level));
+        Ok(Leveled { level, alive: x.alive.becomes(2 * q, q + 3 * pq) }) // the raised half; a digit times a key
     }
 }
 

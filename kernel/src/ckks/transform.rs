@@ -7,15 +7,12 @@ use super::{
     hoist::{Hoisted, typed},
 };
 use crate::{
-    arith::Transform,
+    arith::{GIANTS, Transform},
     backend::{Backend, Op},
     error::{Error, Result},
     poly::{Eval, Poly},
 };
 use alloc::vec::Vec;
-
-/// Giant steps whose inner sums are in memory at once: each group of them reads all babies.
-const GIANTS: usize = 12;
 
 impl<B: Backend> Ckks<'_, B> {
     pub(super) fn hoisted_transform(&mut self, h: &Hoisted<B>, map: &Transform<'_, Plaintext<B>>) -> Result<Wide<B>> {

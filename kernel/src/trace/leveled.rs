@@ -1,0 +1,36 @@
+//! What the tracer knows of a vector, a product, a public vector and rotations: levels, and that they are alive.
+
+use super::meter::Alive;
+use alloc::{collections::BTreeSet, vec::Vec};
+
+/// A vector known only by its level.
+#[derive(Debug)]
+pub struct Leveled {
+    pub(super) level: u8,
+    pub(super) alive: Alive,
+}
+
+/// A product known only by its level and degree in the secret.
+#[derive(Debug)]
+pub struct WideLevel {
+    pub(super) level: u8,
+    pub(super) quadratic: bool,
+    pub(super) extended: bool, // over P and Q, as linear maps leave it
+    pub(super) alive: Alive,
+}
+
+/// A public vector known only by its level and by what it was encoded for.
+#[derive(Debug)]
+pub struct PlainLevel {
+    pub(super) level: u8,
+    pub(super) diagonal: bool,
+    pub(super) _alive: Alive,
+}
+
+/// Rotations known only by their steps.
+#[derive(Debug)]
+pub struct HoistedLevel {
+    pub(super) level: u8,
+    pub(super) steps: BTreeSet<i32>,
+    pub(super) _alive: Vec<Alive>, // one each rotation
+}
