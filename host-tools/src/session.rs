@@ -45,19 +45,34 @@ pub struct Plan {
     pub preparation: Tally,
     /// The level of the answer.
     pub level: u8,
+    /// Words of bootstrapping's matrices, and of vectors, encoded weights and temporaries at most.
+    words: usize,
 }
 
 impl Plan {
     /// For questions of these numbers of tokens.
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;
-        let (mut trace, mut before) = (Trace::new(params.slots(), None), Trace::new(params.slots(), None));
+        let new = || Trace::new(params.slots(), None).measured(params);
+        let (mut trace, mut before) = (new(), new());
         trace.bootstrap_with(Bootstrapper::new(&mut before, params, layout.period(), ORDER, model.range)?);
         let x = trace.input(params.top());
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
-        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level })
+        let words = before.words() + trace.words();
+        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level, words })
+    }
+
+    /// The files of its evaluation keys.
+    pub fn wants(&self, params: &Params) -> Vec<Want> {
+        Want::all(params, &self.demand, self.cost.bootstrap > 0)
+    }
+
+    /// Words in the memory of the server at most: keys, the temporaries of key switching, and what the trace counted.
+    pub fn memory(&self, params: &Params) -> usize {
+        let keys: usize = self.wants(params).iter().map(|want| want.words(params)).sum();
+        keys + (params.digits() + 2) * params.moduli().len() * params.n() + self.words
     }
 }
 
@@ -65,7 +80,7 @@ impl Plan {
     /// The evaluation keys that it takes: files, and bytes of them.
     pub fn key_files(&self, params: &Params) -> (usize, u64) {
         let row = 4 * params.n() as u64;
-        let wants = Want::all(params, &self.demand, self.cost.bootstrap > 0);
+        let wants = self.wants(params);
         let rows = |want: &Want| match *want {
             Want::Relin(level) | Want::Galois(_, level) => key_digits(params, level) * key_basis(params, level).len(),
             Want::Raise => 2 * params.base().len() + dense_basis(params).len(),

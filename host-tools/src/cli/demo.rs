@@ -9,7 +9,7 @@ use crate::{
     bench::peak,
     cipher::Encrypted,
     host::Host,
-    keygen::{Layout, Want},
+    keygen::Layout,
     model::{Pretrained, probabilities, top},
     session::{Client, Plan, Watched},
     speed::Speed,
@@ -86,7 +86,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
 
     let (poly, steps) = in_rows(&model, x)?;
-    let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
+    host.check(device, plan.memory(host.params()))?;
+    let wants = plan.wants(host.params());
     let (preset, folder) = (name_of(&spec), Layout::new(&folder(args.keys.as_deref(), &spec)?));
     let secret = stages.time("key_generation", || keys(&host, device.client(), &folder, spec, &wants))?;
 

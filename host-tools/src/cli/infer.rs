@@ -10,7 +10,6 @@ use crate::{
     error::In,
     files::{self, Kind, Mapped, View},
     host::Host,
-    keygen::Want,
     session::Plan,
 };
 use std::{io::Write, path::PathBuf};
@@ -67,7 +66,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         model: &model.model,
         plan: &plan,
         eval: &args.eval,
-        wants: &Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0),
+        wants: &plan.wants(host.params()),
         of: &view.header,
         question: &Encrypted { header: view.header.clone(), tensors },
         steps: 0,

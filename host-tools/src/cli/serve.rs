@@ -91,12 +91,8 @@ impl Served {
 impl Job for Serve<'_> {
     type Output = Served;
 
-    /// The keys, the temporaries of a key switch, and every vector that the plan holds at once.
     fn words(&self) -> usize {
-        let params = self.host.params();
-        let keys: usize = self.wants.iter().map(|want| want.words(params)).sum();
-        let poly = params.moduli().len() * params.n();
-        keys + (params.digits() + 2 + 2 * self.plan.cost.peak as usize) * poly
+        self.plan.memory(self.host.params())
     }
 
     fn run<B: Backend>(self, mut be: B) -> Result<Served> {
