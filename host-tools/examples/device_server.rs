@@ -11,7 +11,7 @@ use cpu::Cpu;
 use kernel::{
     Result,
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe},
     ckks::{
         Ckks,
         keys::{SecretKey, SecretSeed},
@@ -53,8 +53,8 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let plan = Plan::new(params, &m.model, &[TOKENS])?;
     let (period, range) = (plan.layout.period(), m.model.range);
     let mut trace = Trace::new(params.slots(), None);
-    let entry = Bootstrapper::new(&mut trace, params, period, Order::ModRaiseFirst, range)?;
-    let later = Bootstrapper::new(&mut trace, params, period, ORDER, range)?;
+    let entry = Bootstrapper::new(&mut trace, params, &Recipe::new(period, Order::ModRaiseFirst, range))?;
+    let later = Bootstrapper::new(&mut trace, params, &Recipe::new(period, ORDER, range))?;
     trace.bootstrap_with(later);
     let x = trace.input(0);
     let x = entry.refresh(&mut trace, x)?;
@@ -66,7 +66,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     println!("{} rotation keys and the others: {:.1} s", keys.galois.len(), start.elapsed().as_secs_f64());
 
     let (mut ev, start) = (Ckks::new(be, params, keys, 1)?, Instant::now());
-    ev.bootstrap_with(period, ORDER, range)?;
+    ev.bootstrap_with(&Recipe::new(period, ORDER, range))?;
     let [c0, c1] = respond(&mut ev, &plan, &m, (&rings, &small), &words, &seed.try_into()?)?;
     println!("inferred in {:.1} s", start.elapsed().as_secs_f64());
     let pairs = c0.iter().zip(&c1).flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()].concat());
@@ -99,7 +99,7 @@ fn respond<'r>(
     seed: &Seed,
 ) -> Result<[Vec<u32>; 2]> {
     let params = ev.params();
-    let entry = Bootstrapper::new(ev, params, plan.layout.period(), Order::ModRaiseFirst, m.model.range)?;
+    let entry = Bootstrapper::new(ev, params, &Recipe::new(plan.layout.period(), Order::ModRaiseFirst, m.model.range))?;
     let question = receive(&mut ev.be, params, small, words, seed)?;
     let x = ev.lift(lift, &question)?;
     let x = entry.refresh(ev, x)?;

@@ -10,6 +10,7 @@ use crate::{
 };
 use kernel::{
     backend::{Backend, Shape},
+    bootstrap::Steps,
     ckks::{
         Ckks,
         keys::{Keys, SecretKey, SecretSeed},
@@ -100,6 +101,22 @@ pub struct Record {
     pub bytes: usize,
     /// Largest resident size of the process while it was measured.
     pub peak_bytes: usize,
+    /// Of a bootstrap, its parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Part>,
+}
+
+/// A stage of bootstrapping; its fields are stable.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// Its name.
+    pub stage: &'static str,
+    /// Seconds, of the median run.
+    pub seconds: f64,
+    /// Key switches.
+    pub key_switches: u32,
+    /// Bytes of keys that they read, each as often as it is used.
+    pub key_bytes: u64,
 }
 
 /// What to measure.
@@ -110,6 +127,8 @@ pub struct Plan<'a> {
     pub level: u8,
     /// Time to spend on each.
     pub budget: Duration,
+    /// How bootstrapping rotates.
+    pub steps: Steps,
 }
 
 /// Measures, and calls `report` after each operation.
@@ -118,7 +137,7 @@ pub fn run(host: &Host, on: Device, plan: &Plan<'_>, report: impl FnMut(Measured
 }
 
 /// The result of one operation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Measured {
     /// The operation.
     pub op: Op,
@@ -130,6 +149,8 @@ pub struct Measured {
     pub bytes: usize,
     /// As [`Record::peak_bytes`].
     pub peak_bytes: usize,
+    /// As [`Record::stages`].
+    pub stages: Vec<Part>,
 }
 
 struct Bench<'a, R> {
@@ -148,7 +169,16 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
         let mut scratch = vec![0; params.n()];
         let full = params.line().with(params.specials());
         let sk = SecretKey::expand(&mut ckks.be, &seed, full, &mut scratch)?;
-        let mut bench = Bed { ckks, sk, params, level: self.plan.level, budget: self.plan.budget, scratch };
+        let mut bench = Bed {
+            ckks,
+            sk,
+            params,
+            level: self.plan.level,
+            budget: self.plan.budget,
+            steps: self.plan.steps,
+            scratch,
+            stages: Vec::new(),
+        };
         for op in self.plan.ops {
             peak::reset();
             let level = match (op, params.bootstrap()) {
@@ -157,7 +187,14 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
             };
             bench.level = level;
             let (seconds, bytes) = bench.measure(*op)?;
-            (self.report)(Measured { op: *op, level, seconds, bytes, peak_bytes: peak::bytes() })?;
+            (self.report)(Measured {
+                op: *op,
+                level,
+                seconds,
+                bytes,
+                peak_bytes: peak::bytes(),
+                stages: bench.stages.split_off(0),
+            })?;
         }
         Ok(())
     }
@@ -170,7 +207,9 @@ struct Bed<'p, B: Backend> {
     params: &'p Params,
     level: u8,
     budget: Duration,
+    steps: Steps,
     scratch: Vec<i64>,
+    stages: Vec<Part>,
 }
 
 impl<B: Backend> Bed<'_, B> {

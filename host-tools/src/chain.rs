@@ -27,6 +27,8 @@ pub struct Ask {
     pub scale_bits: f64,
     /// Whether ciphertexts can be bootstrapped.
     pub bootstrap: bool,
+    /// Iterations of bootstrapping: 1, or 2 for high precision.
+    pub iterations: u8,
     /// Digits of key switching; the cheapest that fits if `None`.
     pub dnum: Option<usize>,
     /// The security level.
@@ -67,7 +69,7 @@ impl Ask {
             return Err(Refusal::FewLevels { asked: self.levels, limit: line::BOOTSTRAP.slots_to_coeffs });
         }
         if self.bootstrap && window == Window::Pairs {
-            let limit = Window::Rational.range().1;
+            let limit = Window::Half.range().1;
             return Err(Refusal::BootstrapScale { scale_bits: self.scale_bits, limit });
         }
         Ok(window)
@@ -81,7 +83,7 @@ mod tests {
     use kernel::params::{Security, presets};
 
     fn ask(log_n: u8, levels: u8, scale_bits: f64) -> Ask {
-        Ask { log_n, levels, scale_bits, bootstrap: false, dnum: None, security: Security::Bits128 }
+        Ask { log_n, levels, scale_bits, bootstrap: false, iterations: 1, dnum: None, security: Security::Bits128 }
     }
 
     #[test]
@@ -89,6 +91,7 @@ mod tests {
         let b16 = Ask { bootstrap: true, ..ask(16, 16, 39.5) };
         for (name, ask, dnum) in [
             ("B16", b16, Some(4)),
+            ("H16", Ask { bootstrap: true, iterations: 2, ..ask(16, 13, 44.4) }, Some(4)),
             ("L13", ask(13, 2, 39.5), Some(6)),
             ("L14", ask(14, 7, 39.5), Some(4)),
             ("L15", ask(15, 16, 39.5), Some(5)),
@@ -103,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_window_builds_at_both_ends_and_keeps_its_scale() {
-        for scale_bits in [23.0, 26.0, 29.9, 39.1, 39.9, 50.0, 55.0, 59.9] {
+        for scale_bits in [23.0, 26.0, 29.9, 39.1, 39.9, 44.0, 44.8, 50.0, 55.0, 59.9] {
             for log_n in 13..=16 {
                 let levels = [1, 3, 7, 11][log_n as usize - 13];
                 let chain = ask(log_n, levels, scale_bits).build().unwrap_or_else(|e| panic!("{scale_bits}: {e}"));
@@ -137,7 +140,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused_by_name() {
         assert!(matches!(ask(17, 1, 39.5).build(), Err(Refusal::Degree { n: 131072 })));
-        assert!(matches!(ask(16, 1, 45.0).build(), Err(Refusal::Window { .. })));
+        assert!(matches!(ask(16, 1, 47.0).build(), Err(Refusal::Window { .. })));
         assert!(matches!(ask(16, 1, f64::NAN).build(), Err(Refusal::Window { .. })));
         assert!(matches!(ask(16, 200, 39.5).build(), Err(Refusal::Levels { asked: 200, limit: 47 })));
         assert!(matches!(ask(16, 47, 39.5).build(), Err(Refusal::Limbs { .. } | Refusal::Insecure { .. })));

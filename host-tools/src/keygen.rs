@@ -10,7 +10,7 @@ use crate::{
 };
 use kernel::{
     backend::Backend,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{
         keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
         raise::{RaiseKeys, dense_basis},
@@ -106,9 +106,10 @@ impl Want {
 const MOST_WORKERS: usize = 4;
 
 /// The keys that bootstrapping full slots needs, beside those of ModRaise.
-pub fn demand_of_bootstrapping(params: &Params, order: Order) -> Result<Demand> {
+pub fn demand_of_bootstrapping(params: &Params, order: Order, steps: Steps) -> Result<Demand> {
     let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), order, 1.0)?;
+    let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe)?;
     Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
 }
 

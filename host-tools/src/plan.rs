@@ -1,10 +1,10 @@
 //! A dry run without keys: what a circuit costs on a parameter set, where it bootstraps, what it needs in keys and
 //! memory, and how large its values get. Levels and costs come from the tracer, values from f64, both in one run.
 
-use crate::{Error, Result, speed::Speed};
+use crate::{Error, Result, keygen::Want, speed::Speed};
 use kernel::{
     Result as KernelResult,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe, Steps},
     circuits::catalogue::Entry,
     deep::{
         Deep, Node, Placement, TOP,
@@ -13,7 +13,7 @@ use kernel::{
     pair::{Pair, Step},
     params::Params,
     plain::PlainVec,
-    trace::{Leveled, Trace},
+    trace::{Demand, Leveled, Trace},
 };
 use serde::Serialize;
 use std::{cell::RefCell, rc::Rc};
@@ -35,6 +35,17 @@ pub struct Row {
     pub bootstrap: bool,
 }
 
+/// An evaluation key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Key {
+    /// What it is for.
+    pub key: String,
+    /// The highest level where it is used, for which it is made; of the keys of ModRaise there is one pair.
+    pub level: Option<u8>,
+    /// Bytes in memory. A file has half of them: the other half is a seed.
+    pub bytes: u64,
+}
+
 /// What a circuit takes. The fields of its JSON are stable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ledger {
@@ -52,7 +63,9 @@ pub struct Ledger {
     pub bootstraps_greedy: usize,
     /// Every rotation that needs a key.
     pub rotations: Vec<i32>,
-    /// Evaluation keys in memory, each for the highest level where it is used.
+    /// Evaluation keys, the largest first.
+    pub keys: Vec<Key>,
+    /// Their bytes in memory.
     pub key_bytes: u64,
     /// Keys, and the most vectors alive at once as ciphertexts of the highest message level.
     pub peak_bytes: u64,
@@ -104,6 +117,7 @@ pub fn plan(
     params: &Params,
     inputs: &[Vec<f64>],
     speed: Option<&Speed>,
+    steps: Steps,
 ) -> Result<(Ledger, Vec<Vec<f64>>)> {
     let slots = params.slots();
     let (nodes, depth) = graph(entry, slots)?;
@@ -111,8 +125,8 @@ pub fn plan(
     let mut trace = Trace::new(slots, None);
     if placement.bootstraps() > 0 {
         let mut before = Trace::new(slots, None); // its matrices are encoded once
-        let bootstrapper = Bootstrapper::new(&mut before, params, slots, Order::SlotsToCoeffsFirst, 1.0)?;
-        trace.bootstrap_with(bootstrapper);
+        let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
+        trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
     }
     let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
     let pair = Pair::new(trace, PlainVec::<f64>::with_slots(slots), nothing);
@@ -146,12 +160,8 @@ pub fn plan(
     let (cost, demand, seconds) = (trace.cost(), trace.demand().clone(), speed.map(|s| s.seconds(trace.work())));
     drop(deep);
     let n = params.n() as u64;
-    let key = |level: u8| {
-        let (q, pq) = (params.q(level).len(), params.pq(level).len());
-        (q.div_ceil(params.alpha().max(1) as usize) * 2 * pq) as u64 * n * 4
-    };
-    let levels = demand.rotations.values().copied().chain(demand.relin).chain(demand.conjugate);
-    let key_bytes: u64 = levels.map(key).sum();
+    let keys = keys(params, &demand, placement.bootstraps() > 0);
+    let key_bytes: u64 = keys.iter().map(|k| k.bytes).sum();
     let vector = 2 * params.q(top).len() as u64 * n * 4;
     let steps = rows.take();
     let ledger = Ledger {
@@ -162,10 +172,26 @@ pub fn plan(
         bootstraps: placement.bootstraps(),
         bootstraps_greedy: late,
         rotations: demand.rotations.keys().copied().collect(),
+        keys,
         key_bytes,
         peak_bytes: key_bytes + cost.peak as u64 * vector,
         seconds,
         steps,
     };
     Ok((ledger, results))
+}
+
+/// The keys of a demand and their sizes, the largest first.
+pub fn keys(params: &Params, demand: &Demand, bootstraps: bool) -> Vec<Key> {
+    let galois = |k: i32| params.galois(k);
+    let rotations = demand.rotations.iter().map(|(k, l)| (format!("rotation {k}"), Want::Galois(galois(*k), *l), *l));
+    let conjugate = demand.conjugate.map(|l| ("conjugation".into(), Want::Galois(params.galois_conjugate(), l), l));
+    let relin = demand.relin.map(|l| ("relinearisation".into(), Want::Relin(l), l));
+    let leveled = relin.into_iter().chain(conjugate).chain(rotations).map(|(key, want, l)| (key, want, Some(l)));
+    let raise = bootstraps.then(|| ("to and from the sparse secret".into(), Want::Raise, None));
+    let size = |want: Want| 4 * want.words(params) as u64;
+    let keys = leveled.chain(raise).map(|(key, want, level)| Key { key, level, bytes: size(want) });
+    let mut keys: Vec<Key> = keys.collect();
+    keys.sort_by_key(|k| std::cmp::Reverse(k.bytes));
+    keys
 }

@@ -14,7 +14,7 @@ pub use watch::Watched;
 use crate::{Result, keygen::Want};
 use kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{
         keys::{key_basis, key_digits},
         raise::dense_basis,
@@ -45,6 +45,8 @@ pub struct Plan {
     pub preparation: Tally,
     /// The level of the answer.
     pub level: u8,
+    /// How bootstrapping rotates.
+    pub steps: Steps,
     /// Words of bootstrapping's matrices, and of vectors, encoded weights and temporaries at most.
     words: usize,
 }
@@ -52,16 +54,22 @@ pub struct Plan {
 impl Plan {
     /// For questions of these numbers of tokens.
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
+        Self::with(params, model, lengths, Steps::Hoisted)
+    }
+
+    /// The same with other rotations in bootstrapping: [`Steps::MinKs`] for a server with little memory.
+    pub fn with(params: &Params, model: &Model, lengths: &[usize], steps: Steps) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;
         let new = || Trace::new(params.slots(), None).measured(params);
         let (mut trace, mut before) = (new(), new());
-        trace.bootstrap_with(Bootstrapper::new(&mut before, params, layout.period(), ORDER, model.range)?);
+        let recipe = Recipe::new(layout.period(), ORDER, model.range).with(steps);
+        trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
         let x = trace.input(params.top());
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
         let words = before.words() + trace.words();
-        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level, words })
+        Ok(Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps, words })
     }
 
     /// The files of its evaluation keys.

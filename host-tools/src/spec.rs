@@ -44,6 +44,17 @@ pub struct BootstrapBuf {
     pub slots_to_coeffs: u8,
     /// log2 of the scale during EvalMod.
     pub eval_mod_scale_bits: f64,
+    /// Iterations; not written if it is 1.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub iterations: u8,
+}
+
+fn once() -> u8 {
+    1
+}
+
+fn is_once(iterations: &u8) -> bool {
+    *iterations == 1
 }
 
 /// The levels that the tools write; [`Security::Toy`] is not among them.
@@ -70,6 +81,7 @@ impl From<&Spec<'_>> for SpecBuf {
                 eval_mod: b.eval_mod,
                 slots_to_coeffs: b.slots_to_coeffs,
                 eval_mod_scale_bits: b.eval_mod_scale_bits,
+                iterations: b.iterations,
             }),
             security: spec.security.bits(),
         }
@@ -89,6 +101,7 @@ impl SpecBuf {
             eval_mod: b.eval_mod,
             slots_to_coeffs: b.slots_to_coeffs,
             eval_mod_scale_bits: b.eval_mod_scale_bits,
+            iterations: b.iterations,
         });
         let security = security(self.security).ok_or(Error::NoBound { log_n: self.log_n })?;
         Params::new(&Spec {
@@ -116,7 +129,8 @@ impl SpecBuf {
     }
 
     /// The parameter-set hash: BLAKE3 of the fields in the order of the struct. Integers are little-endian, lists
-    /// carry their length as u32, reals are IEEE doubles, an option is a byte 0 or 1 and then its fields.
+    /// carry their length as u32, reals are IEEE doubles, an option is a byte 0 or 1 and then its fields. One iteration is
+    /// left out, more are a byte.
     pub fn hash(&self) -> blake3::Hash {
         let mut h = blake3::Hasher::new();
         h.update(b"polyformer params 1\0").update(&[self.log_n]);
@@ -133,6 +147,9 @@ impl SpecBuf {
         h.update(&self.scale_bits.to_le_bytes()).update(&[self.bootstrap.is_some() as u8]);
         if let Some(b) = self.bootstrap {
             h.update(&[b.coeffs_to_slots, b.eval_mod, b.slots_to_coeffs]).update(&b.eval_mod_scale_bits.to_le_bytes());
+            if b.iterations != 1 {
+                h.update(&[b.iterations]);
+            }
         }
         h.update(&self.security.to_le_bytes());
         h.finalize()

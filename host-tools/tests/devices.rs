@@ -81,7 +81,7 @@ fn a_gpu_that_is_too_small_is_an_error_with_both_numbers_before_a_key_is_made() 
     let line = said.lines().find(|line| line.contains("GiB of device memory needed")).unwrap();
     assert!(line.ends_with(" GiB of device memory needed, 0.25 GiB there"), "{line}");
     let need: f64 = line.split_whitespace().filter_map(|word| word.parse().ok()).next().unwrap();
-    assert!((4.0..16.0).contains(&need), "{line}");
+    assert!((1.0..16.0).contains(&need), "{line}");
     assert!(!keys.exists(), "keys were made");
     assert!(out.stdout.is_empty());
 }

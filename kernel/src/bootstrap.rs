@@ -14,9 +14,13 @@ use crate::{
 use alloc::{vec, vec::Vec};
 
 pub mod dft;
+pub mod encoded;
 pub mod sine;
 
-use dft::{Diagonals, Direction, Encoded, factor};
+pub use encoded::Steps;
+
+use dft::{Direction, factor};
+use encoded::Product;
 use sine::Sine;
 
 /// Degree of EvalMod's cosine: depth 6, error 2^-57 at K = 16.
@@ -30,6 +34,9 @@ pub const RATIO_BITS: f64 = 13.0;
 /// log2 of what EvalMod's result is multiplied by when SlotsToCoeffs follows, and divides by: the noise of these
 /// levels counts as much less.
 const HEADROOM_BITS: i32 = 6;
+/// log2 of what the second iteration multiplies the error of the first by: over 2^4 below its worst, so that what it
+/// bootstraps stays well in \[-1, 1\].
+const CORRECTION_BITS: u32 = 16;
 
 /// The order of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,34 +49,71 @@ pub enum Order {
     ModRaiseFirst,
 }
 
+/// What is bootstrapped, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe {
+    /// The period of the vectors, a power of two of at least 4.
+    pub slots: usize,
+    /// The order of the steps.
+    pub order: Order,
+    /// Values are in \[-range, range\] (real and imaginary part). The error is `range` times that at 1.
+    pub range: f64,
+    /// How the transforms rotate.
+    pub steps: Steps,
+}
+
+impl Recipe {
+    /// With hoisted rotations.
+    pub fn new(slots: usize, order: Order, range: f64) -> Self {
+        Self { slots, order, range, steps: Steps::Hoisted }
+    }
+
+    /// With other rotations.
+    pub fn with(self, steps: Steps) -> Self {
+        Self { steps, ..self }
+    }
+}
+
+/// A part of bootstrapping, as [`Bootstrapper::refresh_seen`] reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// From slots to coefficients.
+    SlotsToCoeffs,
+    /// The switches to and from the sparse secret, the raise between them, the projection of a sparse vector.
+    ModRaise,
+    /// From coefficients to slots, real and imaginary parts.
+    CoeffsToSlots,
+    /// The sine.
+    EvalMod,
+    /// Only with two iterations: what the first has lost, and its addition.
+    Correction,
+}
+
 /// The matrices and polynomials of one way to bootstrap, encoded once.
 #[derive(Debug)]
 pub struct Bootstrapper<P> {
     order: Order,
     highest: u8,
     input: u8, // the least level of an input
-    slots_to_coeffs: Vec<Encoded<P>>,
-    coeffs_to_slots: Vec<Encoded<P>>,
+    slots_to_coeffs: Product<P>,
+    coeffs_to_slots: Product<P>,
     sine: Sine,
-    shift: u32,        // the message is multiplied by 2^shift before ModRaise
-    project: Vec<i32>, // rotations that add up the copies of a sparse vector
+    correction: Option<Sine>, // of the second iteration, if there is one
+    shift: u32,               // the message is multiplied by 2^shift before ModRaise
+    project: Vec<i32>,        // rotations that add up the copies of a sparse vector
 }
 
 impl<P> Bootstrapper<P> {
-    /// For vectors of period `slots`, a power of two of at least 4, and values in \[-range, range\] (real and imaginary
-    /// part). The error is `range` times that at 1.
-    pub fn new<A: Raise<Plain = P>>(
-        ev: &mut A,
-        params: &Params,
-        slots: usize,
-        order: Order,
-        range: f64,
-    ) -> Result<Self> {
-        let Bootstrap { coeffs_to_slots, slots_to_coeffs, .. } = params.bootstrap().ok_or(Error::NoBootstrap)?;
+    /// Encodes everything for `recipe`.
+    pub fn new<A: Raise<Plain = P>>(ev: &mut A, params: &Params, recipe: &Recipe) -> Result<Self> {
+        let Recipe { slots, order, range, steps } = *recipe;
+        let Bootstrap { coeffs_to_slots, slots_to_coeffs, iterations, .. } =
+            params.bootstrap().ok_or(Error::NoBootstrap)?;
         let (all, top, highest) = (params.slots(), params.top(), params.highest());
         if !slots.is_power_of_two() || slots < 4 || slots > all {
             return Err(Error::Slots { given: slots, slots: all });
         }
+        let slots = if iterations == 1 { slots } else { all };
         if !(range > 0.0 && range.is_finite()) {
             return Err(Error::BadRange { lo: -range, hi: range });
         }
@@ -79,8 +123,15 @@ impl<P> Bootstrapper<P> {
         let q0: f64 = params.base().iter().map(|m| params.moduli()[m].q() as f64).product();
         let shift = libm::floor(libm::log2(q0 / scale / after) - RATIO_BITS).max(0.0) as u32;
         let headroom = if order == Order::ModRaiseFirst { libm::exp2(HEADROOM_BITS as f64) } else { 1.0 };
-        let amplitude = before * headroom * q0 / (2.0 * core::f64::consts::PI * scale * libm::exp2(shift as f64));
-        let sine = Sine::new(REACH, DEGREE, amplitude, params.exit_ratio(top + 1))?;
+        let twice = if iterations > 1 && order == Order::SlotsToCoeffsFirst { 0.5 } else { 1.0 }; // the real part at the end
+        let amplitude =
+            twice * before * headroom * q0 / (2.0 * core::f64::consts::PI * scale * libm::exp2(shift as f64));
+        let sine = |amplitude| Sine::new(REACH, DEGREE, amplitude, params.exit_ratio(top + 1));
+        let correction = match iterations {
+            1 => None,
+            _ => Some(sine(amplitude / libm::exp2(CORRECTION_BITS as f64))?),
+        };
+        let sine = sine(amplitude)?;
         let mut roots = vec![Complex::default(); slots];
         fill_roots(&mut roots);
         // After CoeffsToSlots a slot holds (t + q0 I) / q0 in the units of the sine, halved because the real part is
@@ -98,9 +149,10 @@ impl<P> Bootstrapper<P> {
             order,
             highest,
             input,
-            slots_to_coeffs: encode(ev, &down, down_from)?,
-            coeffs_to_slots: encode(ev, &up, highest)?,
+            slots_to_coeffs: Product::new(ev, &down, down_from, steps)?,
+            coeffs_to_slots: Product::new(ev, &up, highest, steps)?,
             sine,
+            correction,
             shift,
             project: project.map(|s| s as i32).collect(),
         })
@@ -108,14 +160,14 @@ impl<P> Bootstrapper<P> {
 
     /// The same steps with each encoded diagonal replaced, its level being known.
     pub fn map<Q>(&self, f: impl Fn(u8) -> Q) -> Bootstrapper<Q> {
-        let maps = |maps: &[Encoded<P>]| maps.iter().map(|m| m.map(|_| f(m.level()))).collect();
         Bootstrapper {
             order: self.order,
             highest: self.highest,
             input: self.input,
-            slots_to_coeffs: maps(&self.slots_to_coeffs),
-            coeffs_to_slots: maps(&self.coeffs_to_slots),
+            slots_to_coeffs: self.slots_to_coeffs.map(&f),
+            coeffs_to_slots: self.coeffs_to_slots.map(&f),
             sine: self.sine.clone(),
+            correction: self.correction.clone(),
             shift: self.shift,
             project: self.project.clone(),
         }
@@ -133,9 +185,54 @@ impl<P> Bootstrapper<P> {
 
     /// The same values, at the level that [`Order`] says.
     pub fn refresh<A: Raise<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
-        let mut x = ev.level_down(x, self.input)?;
+        self.refresh_seen(ev, x, &mut |_, _| Ok(()))
+    }
+
+    /// [`Bootstrapper::refresh`] that calls `seen` after each stage.
+    ///
+    /// With two iterations the result of the first is taken from x at its level, and what is left, multiplied by 2^16,
+    /// bootstrapped again: the error is then 2^-16 of one iteration's, beside the rounding of a rescale and of a
+    /// level_down at the scale of messages. Of real slots the real part is taken at the end: the noise in the
+    /// imaginary part was in no iteration's input. For the same reason all slots are bootstrapped, whatever the
+    /// period: noise that does not repeat is noise too. [eprint 2022/1167]
+    pub fn refresh_seen<A: Raise<Plain = P>>(
+        &self,
+        ev: &mut A,
+        x: A::Slots,
+        seen: &mut dyn FnMut(&mut A, Stage) -> Result<()>,
+    ) -> Result<A::Slots> {
+        let x = ev.level_down(x, self.input)?;
+        let Some(correction) = &self.correction else { return self.once(ev, x, &self.sine, seen) };
+        let mut rest = ev.copy(&x)?;
+        let mut sum = self.once(ev, x, &self.sine, seen)?;
+        let mut first = ev.lowered(&sum, self.input)?;
         if self.order == Order::SlotsToCoeffsFirst {
-            x = apply(ev, &self.slots_to_coeffs, x)?;
+            ev.mul_int(&mut first, 2)?;
+        }
+        ev.sub(&mut rest, &first)?;
+        ev.mul_int(&mut rest, 1 << CORRECTION_BITS)?;
+        seen(ev, Stage::Correction)?;
+        let rest = self.once(ev, rest, correction, seen)?;
+        ev.add(&mut sum, &rest)?;
+        if self.order == Order::SlotsToCoeffsFirst {
+            let conjugate = ev.conjugate(&sum)?;
+            ev.add(&mut sum, &conjugate)?;
+        }
+        seen(ev, Stage::Correction)?;
+        Ok(sum)
+    }
+
+    /// One iteration, from the input's level.
+    fn once<A: Raise<Plain = P>>(
+        &self,
+        ev: &mut A,
+        mut x: A::Slots,
+        sine: &Sine,
+        seen: &mut dyn FnMut(&mut A, Stage) -> Result<()>,
+    ) -> Result<A::Slots> {
+        if self.order == Order::SlotsToCoeffsFirst {
+            x = self.slots_to_coeffs.apply(ev, x)?;
+            seen(ev, Stage::SlotsToCoeffs)?;
         }
         ev.mul_int(&mut x, 1 << self.shift)?;
         let mut x = ev.mod_raise(x, self.highest)?;
@@ -143,32 +240,31 @@ impl<P> Bootstrapper<P> {
             let y = ev.rotate(&x, *step)?;
             ev.add(&mut x, &y)?;
         }
-        let mut x = apply(ev, &self.coeffs_to_slots, x)?;
+        seen(ev, Stage::ModRaise)?;
+        let mut x = self.coeffs_to_slots.apply(ev, x)?;
         let conjugate = ev.conjugate(&x)?;
-        match self.order {
-            Order::SlotsToCoeffsFirst => {
-                ev.add(&mut x, &conjugate)?; // twice the real part
-                self.sine.evaluate(ev, x)
-            }
+        let imaginary = match self.order {
+            Order::SlotsToCoeffsFirst => None,
             Order::ModRaiseFirst => {
                 let mut imaginary = ev.copy(&conjugate)?;
                 ev.sub(&mut imaginary, &x)?;
                 ev.mul_i(&mut imaginary)?; // i (conj(x) - x) is twice the imaginary part
-                ev.add(&mut x, &conjugate)?;
-                let mut x = self.sine.evaluate(ev, x)?;
-                let mut y = self.sine.evaluate(ev, imaginary)?;
-                ev.mul_i(&mut y)?;
-                ev.add(&mut x, &y)?;
-                apply(ev, &self.slots_to_coeffs, x)
+                Some(imaginary)
             }
-        }
+        };
+        ev.add(&mut x, &conjugate)?; // twice the real part
+        seen(ev, Stage::CoeffsToSlots)?;
+        let mut x = sine.evaluate(ev, x)?;
+        let Some(imaginary) = imaginary else {
+            seen(ev, Stage::EvalMod)?;
+            return Ok(x);
+        };
+        let mut y = sine.evaluate(ev, imaginary)?;
+        ev.mul_i(&mut y)?;
+        ev.add(&mut x, &y)?;
+        seen(ev, Stage::EvalMod)?;
+        let x = self.slots_to_coeffs.apply(ev, x)?;
+        seen(ev, Stage::SlotsToCoeffs)?;
+        Ok(x)
     }
-}
-
-fn encode<A: Raise>(ev: &mut A, maps: &[Diagonals], from: u8) -> Result<Vec<Encoded<A::Plain>>> {
-    maps.iter().zip((0..=from).rev()).map(|(map, level)| Encoded::new(ev, map, level)).collect()
-}
-
-fn apply<A: Raise>(ev: &mut A, maps: &[Encoded<A::Plain>], x: A::Slots) -> Result<A::Slots> {
-    maps.iter().try_fold(x, |x, map| map.apply(ev, x))
 }

@@ -136,6 +136,11 @@ pub enum Error {
         /// The level.
         level: u8,
     },
+    /// Bootstrapping takes one iteration or two.
+    BadIterations {
+        /// What was asked for.
+        asked: u8,
+    },
     /// The evaluator has no bootstrapping keys.
     NoBootstrap,
     /// The source of randomness failed or repeats itself.
@@ -184,6 +189,7 @@ impl fmt::Display for Error {
             }
             Error::TooMany { asked, limit } => write!(f, "{asked} asked for, at most {limit} supported"),
             Error::BadLevel { level } => write!(f, "level {level} is not a span of the modulus line"),
+            Error::BadIterations { asked } => write!(f, "bootstrapping in {asked} iterations: it takes 1 or 2"),
             Error::NoBootstrap => write!(f, "no bootstrapping keys"),
             Error::NoEntropy => write!(f, "the source of randomness failed or repeats itself"),
             Error::DeviceLost => write!(f, "the device went away"),

@@ -90,6 +90,9 @@ impl Params {
         if spec.bootstrap.is_some_and(|b| b.slots_to_coeffs as usize > top) {
             return Err(Error::BadLevel { level: top as u8 });
         }
+        if let Some(b) = spec.bootstrap.filter(|b| !(1..=2).contains(&b.iterations)) {
+            return Err(Error::BadIterations { asked: b.iterations });
+        }
         let mut scale = libm::exp2(spec.scale_bits);
         for (level, (terminals, limbs)) in spec.levels.iter().enumerate() {
             let bad = Error::BadLevel { level: level as u8 };
@@ -305,12 +308,14 @@ mod tests {
                 let (above, below) = (p.scale(level), p.scale(level - 1));
                 let ratio = p.ratio(p.q(level), p.q(level - 1));
                 assert!((above * above / ratio / below - 1.0).abs() < 1e-15, "{name} level {level}");
-                assert!((above.log2() - 39.5).abs() < 0.2, "{name} level {level}: 2^{}", above.log2());
+                assert!((above.log2() - spec.scale_bits).abs() < 0.2, "{name} level {level}: 2^{}", above.log2());
             }
         }
         let b16 = Params::new(&presets::B16).unwrap();
         assert_eq!((b16.top(), b16.refreshed(), b16.highest(), b16.digits()), (16, Some(13), 28, 4));
         assert!((b16.log_qp() - 1740.7).abs() < 0.05);
+        let h16 = Params::new(&presets::H16).unwrap();
+        assert_eq!((h16.top(), h16.refreshed(), h16.highest(), h16.digits()), (13, Some(10), 25, 4));
         for level in 17..=24 {
             assert!((b16.scale(level).log2() - 58.0).abs() < 0.01, "level {level}: 2^{}", b16.scale(level).log2());
         }
@@ -331,9 +336,21 @@ mod tests {
     #[test]
     fn a_spec_from_a_file_may_hold_anything() {
         let l13 = presets::L13;
-        let boot =
-            super::Bootstrap { coeffs_to_slots: 255, eval_mod: 255, slots_to_coeffs: 0, eval_mod_scale_bits: 58.0 };
-        let late = super::Bootstrap { coeffs_to_slots: 0, eval_mod: 0, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0 };
+        let b16 = presets::B16.bootstrap.unwrap();
+        let boot = super::Bootstrap {
+            coeffs_to_slots: 255,
+            eval_mod: 255,
+            slots_to_coeffs: 0,
+            eval_mod_scale_bits: 58.0,
+            iterations: 1,
+        };
+        let late = super::Bootstrap {
+            coeffs_to_slots: 0,
+            eval_mod: 0,
+            slots_to_coeffs: 3,
+            eval_mod_scale_bits: 58.0,
+            iterations: 1,
+        };
         for spec in [
             super::Spec { scale_bits: f64::NAN, ..l13 },
             super::Spec { scale_bits: f64::INFINITY, ..l13 },
@@ -346,6 +363,8 @@ mod tests {
             super::Spec { levels: &[(0, 2), (2, 255)], ..l13 },
             super::Spec { bootstrap: Some(boot), ..l13 },
             super::Spec { bootstrap: Some(late), ..l13 },
+            super::Spec { bootstrap: Some(super::Bootstrap { iterations: 3, ..b16 }), ..presets::B16 },
+            super::Spec { bootstrap: Some(super::Bootstrap { iterations: 0, ..b16 }), ..presets::B16 },
             super::Spec { specials: &[], ..l13 },
             super::Spec { alpha: 0, ..l13 },
             super::Spec { alpha: 255, ..l13 },

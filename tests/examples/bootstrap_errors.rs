@@ -6,7 +6,7 @@
 use cpu::Cpu;
 use kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe},
     ckks::Ckks,
     complex::Complex,
     trace::Trace,
@@ -34,7 +34,8 @@ fn main() {
     let chain = Chain::b16(16);
     let params = &chain.params;
     let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, params.slots(), Order::SlotsToCoeffsFirst, 1.0).unwrap();
+    let bootstrapper =
+        Bootstrapper::new(&mut trace, params, &Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0)).unwrap();
     trace.bootstrap_with(bootstrapper);
     let x = trace.input(3);
     trace.refresh(x, 16).unwrap();
@@ -42,7 +43,7 @@ fn main() {
     let mut client = Client::new(&mut be, params, 1);
     let keys = client.keys(&mut be, trace.demand());
     let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(params.slots(), Order::SlotsToCoeffsFirst, 1.0).unwrap();
+    ev.bootstrap_with(&Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0)).unwrap();
     let mut rows = Vec::new();
     for (name, input) in INPUTS {
         let (mut mean, mut worst) = (0.0, 0.0f64);

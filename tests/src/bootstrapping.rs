@@ -1,14 +1,71 @@
-//! A bootstrapping, as words: what backends must agree on.
+//! Bootstrapping at a small ring: with its keys, on the inputs that it could stumble over; and as words, on which
+//! backends must agree.
 
-use crate::client::{Client, Errors, scattered};
+use crate::{
+    chain::Chain,
+    client::{Client, Errors, scattered},
+};
 use kernel::{
     arith::Arithmetic,
     backend::Backend,
-    bootstrap::{Bootstrapper, Order},
-    ckks::Ckks,
-    params::Params,
+    bootstrap::{Bootstrapper, Order, Recipe},
+    ckks::{Ciphertext, Ckks},
+    complex::Complex,
+    params::{Params, Spec},
     trace::Trace,
 };
+
+/// The backend of [`with`].
+pub type Scalar = scalar::Scalar<'static, 'static>;
+
+/// Runs `f` with a client and an evaluator that bootstraps by `recipe`, at the primes of `spec` and ring degree
+/// 2^`log_n`, and returns the trace whose keys they have: of a refresh and a product.
+pub fn with(
+    (spec, log_n): (&Spec<'_>, u8),
+    recipe: Recipe,
+    f: impl FnOnce(&Params, &mut Client<'_, Scalar>, &mut Ckks<'_, Scalar>),
+) -> Trace {
+    let (params, mut be) = Chain::new(spec, log_n).into_scalar(400);
+    let mut trace = Trace::new(params.slots(), None);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
+    trace.bootstrap_with(bootstrapper);
+    let x = trace.input(3);
+    let x = trace.refresh(x, 5).unwrap();
+    let x = trace.product(&x, &x).unwrap();
+    drop(x);
+    let mut client = Client::new(&mut be, params, 3);
+    let keys = client.keys(&mut be, trace.demand());
+    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
+    ev.bootstrap_with(&recipe).unwrap();
+    f(params, &mut client, &mut ev);
+    trace
+}
+
+/// Inputs whose structure bootstrapping could stumble over.
+pub fn inputs(slots: usize, period: usize) -> [(&'static str, Vec<Complex>); 6] {
+    let of = |f: &dyn Fn(usize) -> f64| (0..slots).map(|i| Complex::from(f(i % period))).collect();
+    let random = scattered(period, 1);
+    [
+        ("random", of(&|i| random[i].re)),
+        ("constant", of(&|_| 1.0)),
+        ("one-hot", of(&|i| (i == 5) as u8 as f64)),
+        ("smooth", of(&|i| (i as f64 / 40.0).sin())),
+        ("two-valued", of(&|i| if i * i % 7 < 3 { 1.0 } else { -1.0 })),
+        ("zero", of(&|_| 0.0)),
+    ]
+}
+
+/// x encrypted at level 3 and refreshed, and its errors.
+pub fn refreshed(
+    client: &mut Client<'_, Scalar>,
+    ev: &mut Ckks<'_, Scalar>,
+    x: &[Complex],
+) -> (Ciphertext<Scalar>, Errors) {
+    let c = client.encrypt(&mut ev.be, x, 3);
+    let c = ev.refresh(c, 5).unwrap();
+    let e = client.errors(&mut ev.be, &c, |i| x[i]);
+    (c, e)
+}
 
 /// A period that a small ring has.
 pub const PERIOD: usize = 32;
@@ -34,7 +91,8 @@ pub fn bootstrapped<B: Backend>(
 ) -> Bootstrapped {
     let order = Order::SlotsToCoeffsFirst;
     let mut trace = Trace::new(params.slots(), None).measured(params);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, period, order, 1.0).unwrap();
+    let recipe = Recipe::new(period, order, 1.0);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
     trace.bootstrap_with(bootstrapper);
     let x = trace.input(3);
     let held = trace.held();
@@ -44,7 +102,7 @@ pub fn bootstrapped<B: Backend>(
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, trace.demand());
     let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(period, order, 1.0).unwrap();
+    ev.bootstrap_with(&recipe).unwrap();
     let values = scattered(period, 1);
     let values: Vec<_> = (0..params.slots()).map(|i| values[i % period]).collect();
     let x = client.encrypt(&mut ev.be, &values, 3);

@@ -4,9 +4,9 @@
 use kernel::{
     Error,
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{
-        Ciphertext, Ckks,
+        Ckks,
         raise::{check_sparse, dense_basis, sparse_basis},
     },
     complex::Complex,
@@ -15,52 +15,18 @@ use kernel::{
     trace::Trace,
 };
 use laws::{
-    chain::Chain,
-    client::{Client, Errors, scattered},
+    bootstrapping::{Scalar, inputs, refreshed, with},
+    client::{Client, scattered},
 };
 
-type Be = scalar::Scalar<'static, 'static>;
 const LOG_N: u8 = 10;
 
 fn with_bootstrapping(
     order: Order,
     (period, range): (usize, f64),
-    f: impl FnOnce(&Params, &mut Client<'_, Be>, &mut Ckks<'_, Be>),
+    f: impl FnOnce(&Params, &mut Client<'_, Scalar>, &mut Ckks<'_, Scalar>),
 ) -> Trace {
-    let (params, mut be) = Chain::b16(LOG_N).into_scalar(400);
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, period, order, range).unwrap();
-    trace.bootstrap_with(bootstrapper);
-    let x = trace.input(3);
-    let x = trace.refresh(x, 5).unwrap();
-    let x = trace.product(&x, &x).unwrap();
-    drop(x);
-    let mut client = Client::new(&mut be, params, 3);
-    let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(period, order, range).unwrap();
-    f(params, &mut client, &mut ev);
-    trace
-}
-
-/// Inputs whose structure bootstrapping could stumble over.
-fn inputs(slots: usize, period: usize) -> [(&'static str, Vec<Complex>); 6] {
-    let of = |f: &dyn Fn(usize) -> f64| (0..slots).map(|i| Complex::from(f(i % period))).collect();
-    [
-        ("random", of(&|i| scattered(period, 1)[i].re)),
-        ("constant", of(&|_| 1.0)),
-        ("one-hot", of(&|i| (i == 5) as u8 as f64)),
-        ("smooth", of(&|i| (i as f64 / 40.0).sin())),
-        ("two-valued", of(&|i| if i * i % 7 < 3 { 1.0 } else { -1.0 })),
-        ("zero", of(&|_| 0.0)),
-    ]
-}
-
-fn refresh(client: &mut Client<'_, Be>, ev: &mut Ckks<'_, Be>, x: &[Complex]) -> (Ciphertext<Be>, Errors) {
-    let c = client.encrypt(&mut ev.be, x, 3);
-    let c = ev.refresh(c, 5).unwrap();
-    let e = client.errors(&mut ev.be, &c, |i| x[i]);
-    (c, e)
+    with((&presets::B16, LOG_N), Recipe::new(period, order, range), f)
 }
 
 #[test]
@@ -68,7 +34,7 @@ fn real_vectors_come_back_at_the_top_within_2_to_the_minus_23() {
     for period in [1 << (LOG_N - 1), 64] {
         with_bootstrapping(Order::SlotsToCoeffsFirst, (period, 1.0), |p, client, ev| {
             for (name, x) in inputs(p.slots(), period) {
-                let (c, e) = refresh(client, ev, &x);
+                let (c, e) = refreshed(client, ev, &x);
                 assert_eq!(c.level, p.top());
                 assert!(e.worst < 2f64.powi(-23), "{name}: worst 2^{:.2}", e.worst.log2());
             }
@@ -83,11 +49,68 @@ fn complex_vectors_come_back_three_levels_below_the_top() {
             for (name, x) in inputs(p.slots(), period) {
                 let shifted = |i: usize| x[(i + 3) % period].re;
                 let x: Vec<Complex> = x.iter().enumerate().map(|(i, z)| Complex { re: z.re, im: shifted(i) }).collect();
-                let (c, e) = refresh(client, ev, &x);
+                let (c, e) = refreshed(client, ev, &x);
                 assert_eq!(Some(c.level), p.refreshed());
                 assert!(e.worst < 2f64.powi(-22), "{name}: worst 2^{:.2}", e.worst.log2());
             }
         });
+    }
+}
+
+#[test]
+fn min_ks_keeps_the_precision_with_half_of_the_keys() {
+    let period = 1 << (LOG_N - 1);
+    for (order, bits) in [(Order::SlotsToCoeffsFirst, -23), (Order::ModRaiseFirst, -22)] {
+        let hoisted = with_bootstrapping(order, (period, 1.0), |_, _, _| {});
+        let recipe = Recipe::new(period, order, 1.0).with(Steps::MinKs);
+        let few = with((&presets::B16, LOG_N), recipe, |_, client, ev| {
+            for (name, x) in inputs(period, period) {
+                let (_, e) = refreshed(client, ev, &x);
+                eprintln!("{order:?} {name}: mean 2^{:.2} worst 2^{:.2}", e.mean.log2(), e.worst.log2());
+                assert!(e.worst < 2f64.powi(bits), "{order:?} {name}: worst 2^{:.2}", e.worst.log2());
+            }
+        });
+        assert!(2 * few.rotations().len() <= hoisted.rotations().len());
+    }
+}
+
+#[test]
+fn at_full_size_min_ks_needs_a_third_of_the_keys() {
+    let params = Params::new(&presets::B16).unwrap();
+    let keys = |order, steps| {
+        let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
+        let bootstrapper = Bootstrapper::new(&mut Trace::new(params.slots(), None), &params, &recipe).unwrap();
+        Trace::demand_of(params.slots(), &bootstrapper).unwrap().rotations.len()
+    };
+    for order in [Order::SlotsToCoeffsFirst, Order::ModRaiseFirst] {
+        let [all, few] = [Steps::Hoisted, Steps::MinKs].map(|steps| keys(order, steps));
+        eprintln!("{order:?}: {few} of {all}");
+        assert!(few <= 2 * 7 + 2 && 3 * few <= all, "{order:?}: {few} of {all}");
+    }
+}
+
+#[test]
+fn sparse_vectors_also_come_back_with_few_keys() {
+    let recipe = Recipe::new(32, Order::ModRaiseFirst, 1.0).with(Steps::MinKs);
+    with((&presets::B16, LOG_N), recipe, |p, client, ev| {
+        let (_, e) = refreshed(client, ev, &inputs(p.slots(), 32)[0].1);
+        assert!(e.worst < 2f64.powi(-22), "worst 2^{:.2}", e.worst.log2());
+    });
+}
+
+#[test]
+fn two_iterations_keep_what_a_scale_of_44_bits_can_hold() {
+    // A rescale leaves 2^7.9 / scale in a slot at n = 2^10, 2^-36.5; here are two and the switch down to the input's level.
+    for (order, bits) in [(Order::SlotsToCoeffsFirst, -32), (Order::ModRaiseFirst, -32)] {
+        for period in [1 << (LOG_N - 1), 32] {
+            with((&presets::H16, LOG_N), Recipe::new(period, order, 1.0), |p, client, ev| {
+                for (name, x) in inputs(p.slots(), period) {
+                    let (_, e) = refreshed(client, ev, &x);
+                    eprintln!("{order:?} {name}: mean 2^{:.2} worst 2^{:.2}", e.mean.log2(), e.worst.log2());
+                    assert!(e.worst < 2f64.powi(bits), "{order:?} {name}: worst 2^{:.2}", e.worst.log2());
+                }
+            });
+        }
     }
 }
 
@@ -157,7 +180,7 @@ fn outside_the_range_the_error_grows_with_the_cube_as_stated() {
         let ratio = q0 / p.scale(0) / 2f64.powi(7);
         for size in [2.0f64, 8.0, 32.0] {
             let x: Vec<Complex> = scattered(p.slots(), 1).iter().map(|z| z.scale(size)).collect();
-            let (_, e) = refresh(client, ev, &x);
+            let (_, e) = refreshed(client, ev, &x);
             let cube = size * (2.0 * std::f64::consts::PI * size / ratio).powi(2) / 6.0;
             assert!(
                 e.worst < cube * 1.1 + 2f64.powi(-22),
@@ -180,7 +203,7 @@ fn a_wider_range_costs_its_factor_in_precision() {
                 .map(|(i, z)| z.scale(if i % 64 < 32 { 16.0 } else { 0.1 }))
                 .collect();
             let x: Vec<Complex> = (0..x.len()).map(|i| x[i % 64]).collect();
-            let (c, e) = refresh(client, ev, &x);
+            let (c, e) = refreshed(client, ev, &x);
             assert_eq!(c.level, level);
             assert!(e.worst < 16.0 * 2f64.powi(-22), "{order:?}: worst 2^{:.2}", e.worst.log2());
         });

@@ -57,7 +57,7 @@ fn root_sum(a: f64, b: f64) -> f64 {
 
 #[test]
 fn every_operation_has_the_noise_that_is_predicted() {
-    for (spec, log_n) in [(presets::L14, 11), (presets::B16, 10), (presets::L15, 12)] {
+    for (spec, log_n) in [(presets::L14, 11), (presets::B16, 10), (presets::H16, 10), (presets::L15, 12)] {
         with_keys(&spec, log_n, &[1, 2, 5], |p, client, ev| {
             let (slots, top) = (p.slots(), p.top());
             let (x, y) = (scattered(slots, 1), scattered(slots, 2));
@@ -102,6 +102,26 @@ fn every_operation_has_the_noise_that_is_predicted() {
             let product = ev.product(&cx, &cy).unwrap();
             let carried = root_sum(carried, fresh) * 0.58; // each error times the other value, uniform in [-1, 1]
             assert_noise("product", (p, client, ev), &product, root_sum(carried, rounding), |i| x[i] * y[i]);
+        });
+    }
+}
+
+#[test]
+fn every_level_comes_down_to_every_level_below_it() {
+    for spec in [presets::B16, presets::H16] {
+        with_keys(&spec, 10, &[], |p, client, ev| {
+            let x = scattered(p.slots(), 1);
+            let bound = 6.0 * root_sum(noise::fresh_symmetric(p).hypot(noise::encoding(p)), noise::rounding(p));
+            for from in 1..=p.top() {
+                let c = client.encrypt(&mut ev.be, &x, from);
+                for to in 0..from {
+                    let down = ev.lowered(&c, to).unwrap();
+                    let e = client.errors(&mut ev.be, &down, |i| x[i]);
+                    let of_the_constant = 2f64.powf(9.5) / p.scale(to);
+                    let bound = bound / p.scale(to) + of_the_constant;
+                    assert!(e.mean < bound, "{from} to {to}: 2^{:.2} over 2^{:.2}", e.mean.log2(), bound.log2());
+                }
+            }
         });
     }
 }

@@ -3,7 +3,7 @@
 use kernel::{
     Error,
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe},
     ckks::Ckks,
     complex::Complex,
     nn::{
@@ -70,7 +70,8 @@ fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_p
     let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
     let order = Order::SlotsToCoeffsFirst;
     let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, layout.period(), order, model.range).unwrap();
+    let bootstrapper =
+        Bootstrapper::new(&mut trace, params, &Recipe::new(layout.period(), order, model.range)).unwrap();
     trace.bootstrap_with(bootstrapper);
     let x = trace.input(params.top());
     let planned = forward(&mut Packed::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
@@ -84,7 +85,7 @@ fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_p
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &slots, params.top());
     let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(layout.period(), order, model.range).unwrap();
+    ev.bootstrap_with(&Recipe::new(layout.period(), order, model.range)).unwrap();
     let answer = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![question]).unwrap();
     assert_eq!(answer[0].level, trace.level(&planned[0]));
     assert_eq!(trace.cost().differs(&ev.executed()), None);

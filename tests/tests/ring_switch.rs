@@ -5,7 +5,7 @@ use kernel::{
     Error,
     arith::Arithmetic,
     backend::{Backend, Shape},
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe},
     ckks::{
         Ckks,
         device::{Device, Plan},
@@ -243,8 +243,8 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let layout = Layout::new(&[3], 16, model.heads, small.slots()).unwrap();
     let (period, order) = (layout.period(), Order::SlotsToCoeffsFirst);
     let mut trace = Trace::new(params.slots(), None);
-    let first = Bootstrapper::new(&mut trace, params, period, Order::ModRaiseFirst, model.range).unwrap();
-    let later = Bootstrapper::new(&mut trace, params, period, order, model.range).unwrap();
+    let first = Bootstrapper::new(&mut trace, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
+    let later = Bootstrapper::new(&mut trace, params, &Recipe::new(period, order, model.range)).unwrap();
     trace.bootstrap_with(later);
     let x = trace.input(0);
     let x = first.refresh(&mut trace, x).unwrap();
@@ -264,8 +264,8 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let (lift, lower) = keys(&mut be, params, &small, &client.secret());
     let keys = client.keys(&mut be, trace.demand());
     let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    let first = Bootstrapper::new(&mut ev, params, period, Order::ModRaiseFirst, model.range).unwrap();
-    ev.bootstrap_with(period, order, model.range).unwrap();
+    let first = Bootstrapper::new(&mut ev, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
+    ev.bootstrap_with(&Recipe::new(period, order, model.range)).unwrap();
     let question = receive(&mut ev.be, params, &small, &question, &PUBLIC).unwrap();
     let x = ev.lift(&lift, &question).unwrap();
     let x = first.refresh(&mut ev, x).unwrap();

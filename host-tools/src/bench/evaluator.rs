@@ -1,17 +1,19 @@
 //! The server's operations: sums, products, rescales, key switches, rotations.
 
-use super::{Bed, finish, median};
+use super::{Bed, Part, finish, median};
 use crate::{Result, keygen::demand_of_bootstrapping, random};
 use kernel::{
     arith::Arithmetic,
     backend::{Backend, Shape, digit},
-    bootstrap::Order,
+    bootstrap::{Bootstrapper, Order, Recipe, Stage},
     ckks::{
         keys::{Keys, Switch},
         raise::RaiseKeys,
     },
+    params::Params,
+    trace::{Trace, Work},
 };
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 impl<B: Backend> Bed<'_, B> {
     pub(super) fn add(&mut self) -> Result<(f64, usize)> {
@@ -125,7 +127,7 @@ impl<B: Backend> Bed<'_, B> {
 
     /// The bytes are those of the keys: each is read at least once.
     pub(super) fn bootstrap(&mut self) -> Result<(f64, usize)> {
-        let demand = demand_of_bootstrapping(self.params, Order::SlotsToCoeffsFirst)?;
+        let demand = demand_of_bootstrapping(self.params, Order::SlotsToCoeffsFirst, self.steps)?;
         let conjugate = demand.conjugate.map(|level| (self.params.galois_conjugate(), level));
         let rotations = demand.rotations.iter().map(|(k, level)| (self.params.galois(*k), *level));
         let galois: Vec<(u32, u8)> = rotations.chain(conjugate).collect();
@@ -144,19 +146,36 @@ impl<B: Backend> Bed<'_, B> {
         let raise = RaiseKeys::generate(be, self.params, &self.sk, &seed, &mut rng, &mut self.scratch)?;
         let keys = self.ckks.keys_mut().0;
         (keys.relin, keys.raise) = (Some(relin), Some(raise));
-        self.ckks.bootstrap_with(self.params.slots(), Order::SlotsToCoeffsFirst, 1.0)?;
+        let recipe = Recipe::new(self.params.slots(), Order::SlotsToCoeffsFirst, 1.0).with(self.steps);
+        self.ckks.bootstrap_with(&recipe)?;
         let x = self.ciphertext()?;
+        let mut runs = Vec::new();
         let seconds = median(self.budget, || {
             let x = self.ckks.copy(&x)?;
             finish(&mut self.ckks.be)?;
-            let start = Instant::now();
-            let y = self.ckks.refresh(x, level + 1)?;
-            finish(&mut self.ckks.be)?;
+            let (start, mut seconds) = (Instant::now(), BTreeMap::new());
+            let (mut last, mut failed) = (start, Ok(()));
+            let y = self.ckks.bootstrap(x, &mut |ckks, stage| {
+                failed = finish(&mut ckks.be);
+                let now = Instant::now();
+                *seconds.entry(stage).or_insert(0.0) += (now - last).as_secs_f64();
+                last = now;
+                Ok(())
+            })?;
+            failed?;
             let time = start.elapsed();
             drop(y);
+            runs.push((time, seconds));
             Ok(time)
         })?;
         *self.ckks.keys_mut().0 = Keys::default();
+        runs.sort_by_key(|(time, _)| *time);
+        let (_, median) = runs.swap_remove(runs.len() / 2);
+        let parts = keys_read(self.params, &recipe)?.into_iter().map(|(stage, (key_switches, key_bytes))| {
+            let seconds = median.get(&stage).copied().unwrap_or_default();
+            Part { stage: name(stage), seconds, key_switches, key_bytes }
+        });
+        self.stages = parts.collect();
         Ok((seconds, bytes))
     }
 
@@ -170,8 +189,40 @@ impl<B: Backend> Bed<'_, B> {
 
     /// Bytes that a key switch at the level reads of its key.
     fn key_bytes_at_level(&self) -> usize {
-        let p = self.params;
-        let used = (0..p.digits()).filter(|j| !digit(p.q(self.level), p.specials(), p.alpha(), *j).is_empty());
-        2 * used.count() * p.pq(self.level).len() * p.n() * 4
+        key_bytes_at(self.params, self.level)
+    }
+}
+
+/// Bytes that a key switch at `level` reads of its key.
+fn key_bytes_at(params: &Params, level: u8) -> usize {
+    let used = |j: &usize| !digit(params.q(level), params.specials(), params.alpha(), *j).is_empty();
+    2 * (0..params.digits()).filter(used).count() * params.pq(level).len() * params.n() * 4
+}
+
+/// Of each stage of bootstrapping, key switches and the bytes of keys that they read.
+fn keys_read(params: &Params, recipe: &Recipe) -> Result<BTreeMap<Stage, (u32, u64)>> {
+    let mut trace = Trace::new(params.slots(), None);
+    let bootstrapper = Bootstrapper::new(&mut trace, params, recipe)?;
+    let (mut read, mut before) = (BTreeMap::new(), (0, 0));
+    let x = trace.input(bootstrapper.input());
+    bootstrapper.refresh_seen(&mut trace, x, &mut |trace, stage| {
+        let gadgets = trace.work().iter().filter(|((work, _), _)| *work == Work::Gadget);
+        let bytes = gadgets.map(|((_, level), count)| *count as u64 * key_bytes_at(params, *level) as u64).sum();
+        let now: (u32, u64) = (trace.cost().key_switch, bytes);
+        let sum = read.entry(stage).or_insert((0, 0));
+        *sum = (sum.0 + now.0 - before.0, sum.1 + now.1 - before.1);
+        before = now;
+        Ok(())
+    })?;
+    Ok(read)
+}
+
+fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::SlotsToCoeffs => "slots_to_coeffs",
+        Stage::ModRaise => "mod_raise",
+        Stage::CoeffsToSlots => "coeffs_to_slots",
+        Stage::EvalMod => "eval_mod",
+        Stage::Correction => "correction",
     }
 }

@@ -13,7 +13,7 @@ use crate::spec::{BootstrapBuf, SpecBuf};
 
 /// What bootstrapping takes: EvalMod in 8 levels at 2^58, CoeffsToSlots in 4 of 2^56, 3 message levels at the end.
 pub const BOOTSTRAP: BootstrapBuf =
-    BootstrapBuf { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0 };
+    BootstrapBuf { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
 /// Sizes of EvalMod's primes in bits: near 29, away from the mains.
 const EVAL_MOD_PRIMES: (f64, f64) = (28.6, 29.4);
 /// The size of CoeffsToSlots' primes in bits.
@@ -71,7 +71,7 @@ fn with_specials(ask: &Ask, window: Window, alpha: usize, specials: usize) -> Re
         line: [terminals, &base_primes, &mains].concat(),
         levels,
         scale_bits: ask.scale_bits,
-        bootstrap: ask.bootstrap.then_some(BOOTSTRAP),
+        bootstrap: ask.bootstrap.then_some(BootstrapBuf { iterations: ask.iterations, ..BOOTSTRAP }),
         security: ask.security.bits(),
     })
 }
@@ -93,6 +93,7 @@ fn mains(ask: &Ask, window: Window, levels: &[(u8, u8)], pool: &[Prime]) -> Resu
         let new: Vec<Prime> = match l1 - l0 {
             0 => Vec::new(),
             1 => primes::nearest(&pool, want, 1),
+            3 => primes::nearest_three(&pool, want),
             _ => primes::nearest_pair(&pool, want).map(Vec::from).unwrap_or_default(),
         };
         pool.retain(|p| new.iter().all(|m| m.q != p.q));

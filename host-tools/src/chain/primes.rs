@@ -9,6 +9,9 @@ pub const STEP: u32 = 1 << 17;
 /// The two terminals of the rational cycle, of 20.2 and 19.6 bits, in the order of the modulus line.
 pub const TERMINALS: [u32; 2] = [786433, 1179649];
 
+/// The two terminals of the cycle of three primes in two levels, of 21.4 and 23.0 bits.
+pub const WIDE_TERMINALS: [u32; 2] = [2752513, 8257537];
+
 /// A prime and its size in bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Prime {
@@ -43,6 +46,15 @@ pub fn nearest(pool: &[Prime], target: f64, count: usize) -> Vec<Prime> {
     sorted.sort_by(|a, b| (a.bits - target).abs().total_cmp(&(b.bits - target).abs()));
     sorted.truncate(count);
     sorted
+}
+
+/// A third of `target` bits, and the pair whose product is nearest to what is then missing.
+pub fn nearest_three(pool: &[Prime], target: f64) -> Vec<Prime> {
+    let mut three = nearest(pool, target / 3.0, 1);
+    let Some(first) = three.first().copied() else { return three };
+    let rest: Vec<Prime> = pool.iter().copied().filter(|p| p.q != first.q).collect();
+    three.extend(nearest_pair(&rest, target - first.bits).into_iter().flatten());
+    three
 }
 
 /// The pair whose product is nearest to `target` bits, among the 60 primes nearest to half of it.

@@ -1,9 +1,9 @@
 //! The scale windows: how the primes of 20 to 30 bits that exist make up the scale of a level.
 //!
 //! A level's scale must be the product of the primes that its rescale drops over those that it restores, so only
-//! some scales can be had: about that of one prime, of 4/3 primes, or of two.
+//! some scales can be had: about that of one prime, of 4/3 primes, of 3/2, or of two.
 
-use super::primes::TERMINALS;
+use super::primes::{TERMINALS, WIDE_TERMINALS};
 
 /// A way to make the scale of a level out of primes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,19 +12,22 @@ pub enum Window {
     Single,
     /// Four primes in three levels: rescales drop and restore the two 20-bit terminals in turn.
     Rational,
+    /// Three primes in two levels: rescales drop and restore two terminals of 22 bits.
+    Half,
     /// Two primes a level.
     Pairs,
 }
 
 impl Window {
     /// Every window, smallest scale first.
-    pub const ALL: [Window; 3] = [Window::Single, Window::Rational, Window::Pairs];
+    pub const ALL: [Window; 4] = [Window::Single, Window::Rational, Window::Half, Window::Pairs];
 
     /// Smallest and largest log2 of the scale.
     pub const fn range(self) -> (f64, f64) {
         match self {
             Window::Single => (23.0, 29.9),
             Window::Rational => (39.1, 39.9),
+            Window::Half => (44.0, 44.8),
             Window::Pairs => (50.0, 59.9),
         }
     }
@@ -38,6 +41,7 @@ impl Window {
     pub const fn terminals(self) -> &'static [u32] {
         match self {
             Window::Rational => &TERMINALS,
+            Window::Half => &WIDE_TERMINALS,
             _ => &[],
         }
     }
@@ -52,6 +56,7 @@ impl Window {
         match self {
             Window::Single => (0, base + l),
             Window::Pairs => (0, base + 2 * l),
+            Window::Half => (2 * (l % 2), base + 3 * (l / 2)),
             Window::Rational => match (l / 3, l % 3) {
                 (k, 0) => (0, base + 4 * k),
                 (k, 1) => (2, base + 4 * k),
@@ -63,7 +68,7 @@ impl Window {
     /// The smallest size of a main prime, in bits: keeps the mains of the cycle together.
     pub const fn smallest_main(self) -> f64 {
         match self {
-            Window::Rational => 29.2,
+            Window::Rational | Window::Half => 29.2,
             _ => 20.0,
         }
     }
@@ -74,6 +79,7 @@ impl Window {
             let what = match w {
                 Window::Single => "one prime a level",
                 Window::Rational => "four primes in three levels",
+                Window::Half => "three primes in two levels",
                 Window::Pairs => "a pair of primes a level",
             };
             format!("{:.1} to {:.1} ({what})", w.range().0, w.range().1)
@@ -90,13 +96,18 @@ mod tests {
     fn the_cycle_is_the_one_of_the_parameters_page() {
         let levels: Vec<_> = (0..5).map(|l| Window::Rational.level(l, 2)).collect();
         assert_eq!(levels, [(0, 2), (2, 2), (1, 4), (0, 6), (2, 6)]);
+        let levels: Vec<_> = (0..5).map(|l| Window::Half.level(l, 2)).collect();
+        assert_eq!(levels, [(0, 2), (2, 2), (0, 5), (2, 5), (0, 8)]);
     }
 
     #[test]
     fn a_scale_is_in_one_window_or_none() {
         assert_eq!(Window::of(39.5), Some(Window::Rational));
         assert_eq!(Window::of(29.5), Some(Window::Single));
+        assert_eq!(Window::of(44.5), Some(Window::Half));
         assert_eq!(Window::of(50.0), Some(Window::Pairs));
-        assert!([0.0, 22.9, 30.0, 35.0, 45.0, 60.0, f64::NAN, f64::INFINITY].iter().all(|s| Window::of(*s).is_none()));
+        assert!(
+            [0.0, 22.9, 30.0, 35.0, 43.0, 47.0, 60.0, f64::NAN, f64::INFINITY].iter().all(|s| Window::of(*s).is_none())
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! `polyformer bench`: how fast this machine does each operation.
 
-use super::common::{Compute, Source, print, print_json, progress};
+use super::common::{Compute, Rotations, Source, print, print_json, progress};
 use crate::{
     Error, Result,
     bench::{Op, Plan, Record, level_near, run as measure, select},
@@ -16,7 +16,8 @@ Examples:
   polyformer bench --preset B16 --op rotate --op mul_relin_rescale --log-q 1164 --threads 1 --json
 
 Each line of --json has op, backend, isa, preset, n, level, limbs, threads, seconds (the median; per limb for the
-transforms), bytes (operands, keys and results) and peak_bytes (resident size while it ran).";
+transforms), bytes (operands, keys and results) and peak_bytes (resident size while it ran); that of bootstrap also
+stages, each with stage, seconds, key_switches and key_bytes.";
 
 /// Measure operations on this machine.
 #[derive(clap::Args)]
@@ -39,6 +40,8 @@ pub struct Args {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    rotate: Rotations,
     #[command(flatten)]
     compute: Compute,
 }
@@ -74,7 +77,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         )?;
     }
     let bar = progress(ops.len(), "operations");
-    let plan = Plan { ops: &ops, level, budget };
+    let plan = Plan { ops: &ops, level, budget, steps: args.rotate.steps() };
     measure(&host, device, &plan, |m| {
         let record = Record {
             op: m.op,
@@ -88,6 +91,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             seconds: m.seconds,
             bytes: m.bytes,
             peak_bytes: m.peak_bytes,
+            stages: m.stages,
         };
         bar.inc(1);
         bar.suspend(|| if args.json { print_json(out, &record) } else { print(out, format_args!("{record}")) })?;
@@ -102,6 +106,10 @@ impl std::fmt::Display for Record {
         let name = serde_json::to_string(&self.op).unwrap_or_default();
         let rate = self.bytes as f64 / self.seconds / 1e9;
         let (ms, peak) = (self.seconds * 1e3, self.peak_bytes as f64 / 1e6);
-        writeln!(f, "{:<20} {ms:>10.4} ms {rate:>7.2} GB/s {peak:>8.0} MB resident", name.trim_matches('"'))
+        writeln!(f, "{:<20} {ms:>10.4} ms {rate:>7.2} GB/s {peak:>8.0} MB resident", name.trim_matches('"'))?;
+        self.stages.iter().try_for_each(|p| {
+            let (ms, keys) = (p.seconds * 1e3, p.key_bytes as f64 / 1e6);
+            writeln!(f, "  {:<18} {ms:>10.4} ms {:>4} key switches, {keys:.0} MB of keys", p.stage, p.key_switches)
+        })
     }
 }

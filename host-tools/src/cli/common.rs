@@ -8,7 +8,7 @@ use crate::{
     model::Pretrained,
     spec::SpecBuf,
 };
-use kernel::params::presets;
+use kernel::{bootstrap::Steps, params::presets};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -40,6 +40,22 @@ impl Source {
         let view = View::parse(mapped.bytes()).in_file(path)?;
         view.expect_kind(Kind::Params).in_file(path)?;
         Ok(Some(view.header.spec))
+    }
+}
+
+/// Which rotation keys bootstrapping uses.
+#[derive(clap::Args)]
+pub struct Rotations {
+    /// Bootstrap with few rotation keys (min-KS): about a quarter of their memory, at some cost in time. Client and server
+    /// must agree on it.
+    #[arg(long)]
+    pub min_ks: bool,
+}
+
+impl Rotations {
+    /// As the kernel calls it.
+    pub fn steps(&self) -> Steps {
+        if self.min_ks { Steps::MinKs } else { Steps::Hoisted }
     }
 }
 

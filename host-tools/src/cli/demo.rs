@@ -1,8 +1,8 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
 use super::{
-    common::{Compute, name_of, pretrained, print, print_json, tokens},
-    serve::{Serve, Stages, folder, keys, spec_of},
+    common::{Compute, Rotations, name_of, pretrained, print, print_json, tokens},
+    serve::{Serve, Stages, folder, keys, planned, spec_of},
 };
 use crate::{
     Result,
@@ -55,6 +55,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    rotate: Rotations,
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -83,10 +85,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let spec = spec_of(&model)?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let host = Host::new(spec.params()?);
-    let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
+    let plan = planned(&host, device, &model.model, &[ids.len()], args.rotate.steps())?;
 
     let (poly, steps) = in_rows(&model, x)?;
-    host.check(device, plan.memory(host.params()))?;
     let wants = plan.wants(host.params());
     let (preset, folder) = (name_of(&spec), Layout::new(&folder(args.keys.as_deref(), &spec)?));
     let secret = stages.time("key_generation", || keys(&host, device.client(), &folder, spec, &wants))?;

@@ -1,8 +1,8 @@
 //! `polyformer infer`: the server's step alone, from file to file.
 
 use super::{
-    common::{Compute, pretrained_for, print, print_json},
-    serve::{Serve, Stages},
+    common::{Compute, Rotations, pretrained_for, print, print_json},
+    serve::{Serve, Stages, planned},
 };
 use crate::{
     Error, Result,
@@ -10,7 +10,6 @@ use crate::{
     error::In,
     files::{self, Kind, Mapped, View},
     host::Host,
-    session::Plan,
 };
 use std::{io::Write, path::PathBuf};
 
@@ -43,6 +42,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    rotate: Rotations,
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -58,7 +59,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         return Err(Error::usage(format!("--tokens {}", args.tokens), format!("from 1 to {most}")));
     }
     let host = Host::new(view.params.clone());
-    let plan = Plan::new(host.params(), &model.model, &[args.tokens])?;
+    let plan = planned(&host, device, &model.model, &[args.tokens], args.rotate.steps())?;
     let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
     let mut stages = Stages::default();
     let serve = Serve {

@@ -1,6 +1,6 @@
 //! `polyformer keygen`: a secret key, and beside it a folder of keys that a server may have.
 
-use super::common::{Compute, Source, pretrained_for, print, print_json, progress};
+use super::common::{Compute, Rotations, Source, pretrained_for, print, print_json, progress};
 use crate::{
     Error, Result,
     error::In,
@@ -10,7 +10,11 @@ use crate::{
     secret::Secret,
     session::Plan,
 };
-use kernel::{bootstrap::Order, params::Params, trace::Demand};
+use kernel::{
+    bootstrap::{Order, Steps},
+    params::Params,
+    trace::Demand,
+};
 use std::{
     collections::BTreeMap,
     io::Write,
@@ -71,6 +75,8 @@ pub struct Args {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    rotate: Rotations,
     #[command(flatten)]
     compute: Compute,
 }
@@ -173,7 +179,7 @@ fn wants(args: &Args, secret: &Secret) -> Result<Vec<Want>> {
     }
     let mut demands = vec![demand];
     if let Some(refresh) = args.bootstrap {
-        demands.push(bootstrapping(params, refresh)?);
+        demands.push(bootstrapping(params, refresh, args.rotate.steps())?);
         wants.push(Want::Raise);
     }
     if let Some(tokens) = args.infer {
@@ -182,7 +188,7 @@ fn wants(args: &Args, secret: &Secret) -> Result<Vec<Want>> {
             let what = format!("the model reads 1 to {}", model.text.max_tokens());
             return Err(Error::usage(format!("--infer {tokens}"), what));
         }
-        demands.push(Plan::new(params, &model.model, &[tokens])?.demand);
+        demands.push(Plan::with(params, &model.model, &[tokens], args.rotate.steps())?.demand);
         if args.bootstrap.is_none() {
             wants.push(Want::Raise);
         }
@@ -202,14 +208,14 @@ fn wants(args: &Args, secret: &Secret) -> Result<Vec<Want>> {
 }
 
 /// The keys of bootstrapping full slots.
-fn bootstrapping(params: &Params, refresh: Refresh) -> Result<Demand> {
+fn bootstrapping(params: &Params, refresh: Refresh, steps: Steps) -> Result<Demand> {
     let order = match refresh {
         Refresh::Real => Order::SlotsToCoeffsFirst,
         Refresh::Complex => Order::ModRaiseFirst,
     };
     let none = "these parameters have no levels for it; B16 and those of `params --bootstrap` have";
     params.bootstrap().ok_or_else(|| Error::usage("--bootstrap", none))?;
-    demand_of_bootstrapping(params, order)
+    demand_of_bootstrapping(params, order, steps)
 }
 
 /// The rotations that one item of the list means.

@@ -1,6 +1,6 @@
 //! `polyformer plan`: a dry run of a circuit, without keys.
 
-use super::common::{Source, print, print_json};
+use super::common::{Rotations, Source, print, print_json};
 use crate::{
     Error, Result,
     plan::{Ledger, plan},
@@ -17,7 +17,7 @@ Examples:
   polyformer calibrate --out speed.json && polyformer plan normalise_and_square --figures speed.json --json
 
 --json prints one object: circuit, depth, mults, key_switches, bootstraps, bootstraps_greedy, rotations, key_bytes,
-peak_bytes, seconds (null without --figures), and steps, each with op, level_before, level_after, least, most and
+peak_bytes, seconds (null without --figures), keys (each with key, level and bytes in memory; half in a file), and steps, each with op, level_before, level_after, least, most and
 bootstrap.";
 
 /// Plan a circuit: levels, value ranges, bootstraps, keys, memory.
@@ -41,6 +41,11 @@ pub struct Args {
     /// Print every step, not only the bootstraps.
     #[arg(long)]
     steps: bool,
+    /// List every key and its size.
+    #[arg(long)]
+    keys: bool,
+    #[command(flatten)]
+    rotate: Rotations,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -59,7 +64,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let entry = entries.into_iter().find(|e| e.name == name);
     let entry = entry.ok_or_else(|| Error::usage(name, "no such circuit; --list names them"))?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
-    let (ledger, _) = plan(&entry, &params, &entry.sample(params.slots(), 1), speed.as_ref())?;
+    let (ledger, _) = plan(&entry, &params, &entry.sample(params.slots(), 1), speed.as_ref(), args.rotate.steps())?;
     if args.json { print_json(out, &ledger) } else { table(args, &ledger, out) }
 }
 
@@ -82,6 +87,15 @@ fn table(args: &Args, l: &Ledger, out: &mut dyn Write) -> Result<()> {
             mib(l.peak_bytes),
         ),
     )?;
+    if args.keys {
+        print(out, format_args!("{:<30} {:>5} {:>10} {:>10}\n", "key", "level", "MiB", "in a file"))?;
+        for k in &l.keys {
+            let level = k.level.map_or("-".into(), |l| l.to_string());
+            let (memory, file) = (mib(k.bytes), mib(k.bytes / 2));
+            print(out, format_args!("{:<30} {level:>5} {memory:>10.1} {file:>10.1}\n", k.key))?;
+        }
+        print(out, format_args!("\n"))?;
+    }
     print(out, format_args!("{:>5} {:10} {:>11} {:>12} {:>12}\n", "step", "operation", "level", "least", "most"))?;
     for (i, s) in l.steps.iter().enumerate() {
         if args.steps || s.bootstrap || s.op == "rescale" || s.op == "input" {

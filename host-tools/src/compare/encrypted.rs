@@ -11,7 +11,7 @@ use crate::{
 use kernel::{
     arith::Arithmetic,
     backend::Backend,
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Order, Recipe},
     ckks::{
         Ckks,
         encode::{MAX_BITS, decode, encode},
@@ -45,7 +45,8 @@ impl Encrypted<'_> {
         let (placement, _, _) = plan::placed(&nodes, depth, params)?;
         let mut trace = Trace::new(slots, None);
         if placement.bootstraps() > 0 {
-            let bootstrapper = Bootstrapper::new(&mut trace, params, slots, Order::SlotsToCoeffsFirst, 1.0)?;
+            let bootstrapper =
+                Bootstrapper::new(&mut trace, params, &Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0))?;
             trace.bootstrap_with(bootstrapper);
         }
         let mut deep = Deep::new(trace, placement.clone(), |tr: &mut Trace, x| tr.refresh(x, top));
@@ -93,7 +94,7 @@ impl Job for Encrypted<'_> {
 
         let mut ckks = Ckks::new(be, params, keys, 1)?;
         if placement.bootstraps() > 0 {
-            ckks.bootstrap_with(slots, Order::SlotsToCoeffsFirst, 1.0)?;
+            ckks.bootstrap_with(&Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0))?;
         }
         let mut deep = Deep::new(ckks, placement, |ev: &mut Ckks<'_, B>, x| ev.refresh(x, top));
         finish(&mut deep.inner.be)?;

@@ -12,6 +12,7 @@ use crate::{
 use kernel::{
     arith::Arithmetic,
     backend::{Backend, Shape},
+    bootstrap::{Recipe, Steps},
     ckks::{Ciphertext, Ckks, keys::Keys},
     nn::{Model, forward, packed::Packed},
     params::Params,
@@ -76,14 +77,14 @@ pub struct Server<'a, B: Backend> {
     ckks: Ckks<'a, B>,
     model: &'a Model<'a>,
     keys_of: Header,
-    period: usize, // of the vectors that bootstrapping is prepared for; 0 before the first
+    prepared: Option<(usize, Steps)>, // how bootstrapping is: the period of its vectors, its rotations
 }
 
 impl<'a, B: Backend> Server<'a, B> {
     /// A server with a client's keys. `of` is the header of their files.
     pub fn new(be: B, params: &'a Params, keys: Keys<B>, model: &'a Model<'a>, of: &Header) -> Result<Self> {
         let ckks = Ckks::new(be, params, keys, 1)?;
-        Ok(Self { ckks, model, keys_of: of.clone(), period: 0 })
+        Ok(Self { ckks, model, keys_of: of.clone(), prepared: None })
     }
 
     /// Holds the keys of `wants`, from the files of a folder, and no others: what they leave is room for the new ones.
@@ -106,10 +107,10 @@ impl<'a, B: Backend> Server<'a, B> {
     pub fn prepare(&mut self, plan: &Plan) -> Result<()> {
         let params = self.ckks.params();
         self.ckks.keys_mut().0.meet(params, &plan.demand)?;
-        let period = plan.layout.period();
-        if period != self.period {
-            self.ckks.bootstrap_with(period, ORDER, self.model.range)?;
-            self.period = period;
+        let how = (plan.layout.period(), plan.steps);
+        if self.prepared != Some(how) {
+            self.ckks.bootstrap_with(&Recipe::new(how.0, ORDER, self.model.range).with(how.1))?;
+            self.prepared = Some(how);
         }
         Ok(())
     }

@@ -6,11 +6,7 @@
 //! is left out on both sides: SlotsToCoeffs reads what CoeffsToSlots writes, and what lies between works on each
 //! slot by itself. [eprint 2018/1043; 2020/1203, section 4]
 
-use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Transform},
-    complex::Complex,
-    error::Result,
-};
+use crate::complex::Complex;
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 
 /// Which way.
@@ -35,7 +31,7 @@ impl Diagonals {
     }
 
     /// Offsets of one period, so that d and d - slots are one diagonal.
-    fn offset(&self, d: i32) -> i32 {
+    pub(super) fn offset(&self, d: i32) -> i32 {
         let (s, d) = (self.slots as i32, d.rem_euclid(self.slots as i32));
         if d >= s / 2 { d - s } else { d }
     }
@@ -86,6 +82,11 @@ impl Diagonals {
         (0..self.slots).map(at).collect()
     }
 
+    /// The diagonal of this offset, if it is not zero.
+    pub fn diagonal(&self, d: i32) -> Option<&[Complex]> {
+        self.by_offset.get(&self.offset(d)).map(Vec::as_slice)
+    }
+
     /// Offsets with a nonzero diagonal.
     pub fn offsets(&self) -> impl Iterator<Item = i32> {
         self.by_offset.keys().copied()
@@ -121,80 +122,8 @@ pub fn factor(roots: &[Complex], slots: usize, maps: usize, direction: Direction
     out
 }
 
-/// A linear map split into baby and giant steps and encoded for one level.
-#[derive(Debug)]
-pub struct Encoded<P> {
-    babies: Vec<i32>,
-    giants: Vec<i32>,
-    plain: Vec<Option<P>>,
-    level: u8,
-}
-
-impl<P> Encoded<P> {
-    /// Encodes the diagonals of `map`; a map of period p takes 2p words a limb.
-    pub fn new<A: ComplexArithmetic<Plain = P>>(ev: &mut A, map: &Diagonals, level: u8) -> Result<Self> {
-        let (babies, giants) = split(map);
-        let mut plain = Vec::with_capacity(babies.len() * giants.len());
-        for g in &giants {
-            for b in &babies {
-                plain.push(match map.by_offset.get(&map.offset(g + b)) {
-                    Some(diagonal) if !reached_before(map, &babies, &giants, *g, *b) => {
-                        let rotated = rotated_period(diagonal, -g);
-                        Some(ev.encode_complex(&rotated, level)?)
-                    }
-                    _ => None,
-                });
-            }
-        }
-        Ok(Self { babies, giants, plain, level })
-    }
-
-    /// The same map with each diagonal replaced.
-    pub fn map<Q>(&self, f: impl Fn(&P) -> Q) -> Encoded<Q> {
-        let plain = self.plain.iter().map(|p| p.as_ref().map(&f)).collect();
-        Encoded { babies: self.babies.clone(), giants: self.giants.clone(), plain, level: self.level }
-    }
-
-    /// The level that it takes.
-    pub fn level(&self) -> u8 {
-        self.level
-    }
-
-    /// The map of a vector, at least at the level of the encoding. Depth 1.
-    pub fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
-        let x = ev.level_down(x, self.level)?;
-        let hoisted = ev.hoist(&x, &self.babies)?;
-        let plain: Vec<Option<&P>> = self.plain.iter().map(Option::as_ref).collect();
-        let map = Transform { babies: &self.babies, giants: &self.giants, plain: &plain };
-        let sum = ev.transform(&hoisted, &map)?;
-        ev.rescale(sum)
-    }
-}
-
-/// Baby and giant steps that reach every diagonal: babies are the first few multiples of the stride. A baby costs a
-/// gadget product, a giant a whole key switch, so there are more babies.
-fn split(map: &Diagonals) -> (Vec<i32>, Vec<i32>) {
-    let smallest = map.offsets().filter(|d| *d != 0).map(i32::abs).min().unwrap_or(1);
-    let reach = |f: fn(i32, i32) -> i32| map.offsets().fold(0, f) / smallest;
-    let (lo, hi) = (reach(i32::min), reach(i32::max));
-    let count = (hi - lo + 1) as u32;
-    let babies = 1 << (count.ilog2() + 1).div_ceil(2).min(4); // 31 and 63 diagonals: 8 babies; 8: 4
-    let giants = (lo.div_euclid(babies)..=hi.div_euclid(babies)).map(|g| g * babies * smallest);
-    ((0..babies).map(|b| b * smallest).collect(), giants.collect())
-}
-
-/// Whether an earlier (giant, baby) stands for the same diagonal modulo the number of slots.
-fn reached_before(map: &Diagonals, babies: &[i32], giants: &[i32], g: i32, b: i32) -> bool {
-    let d = map.offset(g + b);
-    giants
-        .iter()
-        .flat_map(|g| babies.iter().map(move |b| (*g, *b)))
-        .take_while(|p| *p != (g, b))
-        .any(|(g, b)| map.offset(g + b) == d)
-}
-
 /// The vector rotated by k, cut to its period.
-fn rotated_period(x: &[Complex], k: i32) -> Vec<Complex> {
+pub(super) fn rotated_period(x: &[Complex], k: i32) -> Vec<Complex> {
     let mut period = x.len();
     while period > 1 && x[..period / 2] == x[period / 2..period] {
         period /= 2;

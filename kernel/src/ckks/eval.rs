@@ -3,7 +3,7 @@
 use super::{Ciphertext, encode, keys::Keys};
 use crate::{
     backend::{Backend, Limbs, Op, Shape, Workspace},
-    bootstrap::{Bootstrapper, Order},
+    bootstrap::{Bootstrapper, Recipe, Stage},
     complex::Complex,
     embedding::fill_roots,
     error::{Error, Result},
@@ -13,6 +13,9 @@ use crate::{
     trace::{Cost, Demand, Trace},
 };
 use alloc::{rc::Rc, vec, vec::Vec};
+
+/// The largest log2 of a constant that multiplies: it is a signed word of 64 bits.
+const MAX_CONSTANT_BITS: f64 = 62.99;
 
 /// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended.
 pub struct Wide<B: Backend> {
@@ -56,15 +59,28 @@ impl<'p, B: Backend> Ckks<'p, B> {
         Ok(Self { be, params, keys, ws, bootstrapper: None, executed, batch, roots, slots, coeffs })
     }
 
-    /// From now on a refresh bootstraps vectors of period `slots` and size `range` in this way, with the keys that
-    /// [`Trace::demand_of`] says: it looks for all of them before it starts.
-    pub fn bootstrap_with(&mut self, slots: usize, order: Order, range: f64) -> Result<()> {
+    /// From now on a refresh bootstraps in this way, with the keys that [`Trace::demand_of`] says: it looks for all of
+    /// them before it starts.
+    pub fn bootstrap_with(&mut self, recipe: &Recipe) -> Result<()> {
         let params = self.params;
         self.bootstrapper = None; // its matrices make room
-        let bootstrapper = Bootstrapper::new(self, params, slots, order, range)?;
+        let bootstrapper = Bootstrapper::new(self, params, recipe)?;
         let demand = Trace::demand_of(params.slots(), &bootstrapper)?;
         self.bootstrapper = Some(Rc::new((bootstrapper, demand)));
         Ok(())
+    }
+
+    /// The same values at the top, as [`Ckks::bootstrap_with`] says; `seen` is called after each stage.
+    pub fn bootstrap(
+        &mut self,
+        x: Ciphertext<B>,
+        seen: &mut dyn FnMut(&mut Self, Stage) -> Result<()>,
+    ) -> Result<Ciphertext<B>> {
+        let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
+        self.keys.meet(self.params, &bootstrapper.1)?;
+        self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
+        self.executed.bootstrap += 1;
+        bootstrapper.0.refresh_seen(self, x, seen)
     }
 
     /// The parameters.
@@ -133,8 +149,8 @@ impl<'p, B: Backend> Ckks<'p, B> {
     /// round(x) modulo each prime of `over`.
     pub(super) fn integer(&self, x: f64, over: Basis) -> Result<Constants> {
         let bits = libm::log2(x.abs());
-        if x.is_nan() || bits > encode::MAX_BITS {
-            return Err(Error::TooLarge { bits, limit: encode::MAX_BITS });
+        if x.is_nan() || bits > MAX_CONSTANT_BITS {
+            return Err(Error::TooLarge { bits, limit: MAX_CONSTANT_BITS });
         }
         Ok(self.be.ring().constants(over, |q| q.reduce_i64(encode::round(x))))
     }

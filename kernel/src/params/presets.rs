@@ -3,13 +3,17 @@
 use super::{Bootstrap, Security, Spec};
 
 /// Every preset and its name.
-pub const ALL: [(&str, Spec<'static>); 6] =
-    [("B16", B16), ("L13", L13), ("L14", L14), ("L15", L15), ("C12", C12), ("C13", C13)];
+pub const ALL: [(&str, Spec<'static>); 7] =
+    [("B16", B16), ("H16", H16), ("L13", L13), ("L14", L14), ("L15", L15), ("C12", C12), ("C13", C13)];
 
 /// The preset of that name.
 pub fn find(name: &str) -> Option<&'static Spec<'static>> {
     ALL.iter().find(|(n, _)| *n == name).map(|(_, spec)| spec)
 }
+
+/// What bootstrapping takes of every chain of 2^16.
+const DEEP: Bootstrap =
+    Bootstrap { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
 
 /// Bootstrappable, N = 2^16: 17 message levels at scale 2^39.5 (13 left after bootstrapping), EvalMod at 2^58.
 pub const B16: Spec<'static> = Spec {
@@ -60,7 +64,63 @@ pub const B16: Spec<'static> = Spec {
         (2, 46),
     ],
     scale_bits: 39.5,
-    bootstrap: Some(Bootstrap { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0 }),
+    bootstrap: Some(Bootstrap {
+        coeffs_to_slots: 4,
+        eval_mod: 8,
+        slots_to_coeffs: 3,
+        eval_mod_scale_bits: 58.0,
+        iterations: 1,
+    }),
+    security: Security::Bits128,
+};
+
+/// Bootstrappable in two iterations, N = 2^16: 13 message levels at scale 2^44.4 (10 left after bootstrapping), for 30 bits.
+pub const H16: Spec<'static> = Spec {
+    log_n: 16,
+    specials: &[
+        1073479681, 1071513601, 1070727169, 1068236801, 1065484289, 1064697857, 1062862849, 1062469633, 1060765697,
+        1056440321, 1056178177, 1055260673,
+    ],
+    line: &[
+        2752513, 8257537, 1054212097, 1053818881, 811204609, 829685761, 792199169, 810024961, 816709633, 805961729,
+        811859969, 791019521, 830341121, 811991041, 818544641, 802160641, 808714241, 803602433, 820510721, 813170689,
+        770703361, 850788353, 488243201, 590479361, 464781313, 620101633, 409993217, 703070209, 459931649, 626655233,
+        487456769, 591265793, 521011201, 553254913, 471072769, 611844097, 536608769, 537133057, 268042241, 269221889,
+        270532609, 270794753, 265420801, 264634369, 272760833, 263454721,
+    ],
+    terminals: 2,
+    base: 2,
+    alpha: 12,
+    levels: &[
+        (0, 2),
+        (2, 2),
+        (0, 5),
+        (2, 5),
+        (0, 8),
+        (2, 8),
+        (0, 11),
+        (2, 11),
+        (0, 14),
+        (2, 14),
+        (0, 17),
+        (2, 17),
+        (0, 20),
+        (2, 20),
+        (2, 22),
+        (2, 24),
+        (2, 26),
+        (2, 28),
+        (2, 30),
+        (2, 32),
+        (2, 34),
+        (2, 36),
+        (2, 38),
+        (2, 40),
+        (2, 42),
+        (2, 44),
+    ],
+    scale_bits: 44.4,
+    bootstrap: Some(Bootstrap { iterations: 2, ..DEEP }),
     security: Security::Bits128,
 };
 

@@ -44,6 +44,9 @@ pub struct Bootstrap {
     pub slots_to_coeffs: u8,
     /// log2 of the scale during EvalMod.
     pub eval_mod_scale_bits: f64,
+    /// 1, or 2 for high precision: the second bootstraps what the first has lost. It pays where the scale of messages
+    /// has more bits than one iteration keeps.
+    pub iterations: u8,
 }
 
 impl Spec<'_> {

@@ -1,0 +1,204 @@
+//! Products of sparse linear maps, encoded: by baby steps and giant steps with a key each, or by two keys a map.
+
+use super::dft::{Diagonals, rotated_period};
+use crate::{
+    arith::{Arithmetic, ComplexArithmetic, Transform},
+    complex::Complex,
+    error::{Error, Result},
+};
+use alloc::vec::Vec;
+
+/// How the rotations of a linear map are made, and by which keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Steps {
+    /// A key for each baby step and each giant step: babies share one mod_up, giants one division by P.
+    #[default]
+    Hoisted,
+    /// min-KS: each rotation is made from the last, with one key for the babies of a map and one for its giants, and one
+    /// more for each product of maps. As many key switches, none of them hoisted. [ARK, MICRO 2022]
+    MinKs,
+}
+
+/// A product of linear maps, each encoded for the level below the last.
+#[derive(Debug)]
+pub struct Product<P> {
+    maps: Vec<Encoded<P>>,
+    turn: i32, // the rotation that is left to do after the last map
+}
+
+impl<P> Product<P> {
+    /// Encodes `maps`, the first applied at level `from`.
+    pub fn new<A: ComplexArithmetic<Plain = P>>(
+        ev: &mut A,
+        maps: &[Diagonals],
+        from: u8,
+        steps: Steps,
+    ) -> Result<Self> {
+        let (mut turn, mut encoded) = (0, Vec::with_capacity(maps.len()));
+        for (map, level) in maps.iter().zip((0..=from).rev()) {
+            encoded.push(Encoded::new(ev, map, level, steps, &mut turn)?);
+        }
+        Ok(Self { maps: encoded, turn })
+    }
+
+    /// The same maps with each diagonal replaced, its level being known.
+    pub fn map<Q>(&self, f: impl Fn(u8) -> Q) -> Product<Q> {
+        Product { maps: self.maps.iter().map(|m| m.map(|_| f(m.level))).collect(), turn: self.turn }
+    }
+
+    /// The product of a vector. Depth: the number of maps.
+    pub fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
+        let x = self.maps.iter().try_fold(x, |x, map| map.apply(ev, x))?;
+        if self.turn == 0 { Ok(x) } else { ev.rotate(&x, self.turn) }
+    }
+}
+
+/// A linear map split into baby and giant steps and encoded for one level.
+#[derive(Debug)]
+struct Encoded<P> {
+    steps: Steps,
+    babies: Vec<i32>,
+    giants: Vec<i32>,
+    plain: Vec<Option<P>>,
+    level: u8,
+}
+
+impl<P> Encoded<P> {
+    /// Encodes the diagonals of `map`; a map of period p takes 2p words a limb. With [`Steps::MinKs`] the offsets must
+    /// not be negative: the map is that of the input rotated by `turn`, and `turn` grows by its least offset, for what
+    /// follows to make up for. With [`Steps::Hoisted`] it stays 0.
+    fn new<A: ComplexArithmetic<Plain = P>>(
+        ev: &mut A,
+        map: &Diagonals,
+        level: u8,
+        steps: Steps,
+        turn: &mut i32,
+    ) -> Result<Self> {
+        let least = match steps {
+            Steps::Hoisted => 0,
+            Steps::MinKs => map.offsets().min().unwrap_or(0),
+        };
+        *turn = map.offset(*turn + least);
+        let (babies, giants) = split(map, least);
+        let mut plain = Vec::with_capacity(babies.len() * giants.len());
+        for g in &giants {
+            for b in &babies {
+                plain.push(match map.diagonal(g + b + least) {
+                    Some(diagonal) if !reached_before(map, &babies, &giants, *g, *b) => {
+                        let rotated: Vec<Complex> = rotated_period(diagonal, -g - *turn);
+                        Some(ev.encode_complex(&rotated, level)?)
+                    }
+                    _ => None,
+                });
+            }
+        }
+        Ok(Self { steps, babies, giants, plain, level })
+    }
+
+    fn map<Q>(&self, f: impl Fn(&P) -> Q) -> Encoded<Q> {
+        let plain = self.plain.iter().map(|p| p.as_ref().map(&f)).collect();
+        let (babies, giants) = (self.babies.clone(), self.giants.clone());
+        Encoded { steps: self.steps, babies, giants, plain, level: self.level }
+    }
+
+    /// The map of a vector, at least at the level of the encoding. Depth 1.
+    fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
+        let x = ev.level_down(x, self.level)?;
+        let plain: Vec<Option<&P>> = self.plain.iter().map(Option::as_ref).collect();
+        let map = Transform { babies: &self.babies, giants: &self.giants, plain: &plain };
+        match self.steps {
+            Steps::Hoisted => {
+                let hoisted = ev.hoist(&x, &self.babies)?;
+                let sum = ev.transform(&hoisted, &map)?;
+                ev.rescale(sum)
+            }
+            Steps::MinKs => one_by_one(ev, x, &map),
+        }
+    }
+}
+
+/// The map with each baby rotated from the last, and the giants by Horner's rule: the last inner sum first, rotated
+/// by one giant step each time another is added.
+fn one_by_one<A: Arithmetic>(ev: &mut A, x: A::Slots, map: &Transform<'_, A::Plain>) -> Result<A::Slots> {
+    let mut rotated = Vec::with_capacity(map.babies.len());
+    rotated.push(x);
+    for pair in map.babies.windows(2) {
+        let next = ev.rotate(&rotated[rotated.len() - 1], pair[1] - pair[0])?;
+        rotated.push(next);
+    }
+    let step = map.giants.get(1).map_or(0, |second| second - map.giants[0]);
+    let mut sum: Option<A::Slots> = None;
+    for g in (0..map.giants.len()).rev() {
+        sum = match sum {
+            Some(sum) => Some(ev.rotate(&sum, step)?),
+            None => None,
+        };
+        let mut inner: Option<A::Wide> = None;
+        for (b, p) in map.row(g) {
+            let term = ev.mul_plain(&rotated[b], p)?;
+            match &mut inner {
+                Some(inner) => ev.accumulate(inner, term)?,
+                None => inner = Some(term),
+            }
+        }
+        if let Some(inner) = inner {
+            let inner = ev.rescale(inner)?;
+            match &mut sum {
+                Some(sum) => ev.add(sum, &inner)?,
+                None => sum = Some(inner),
+            }
+        }
+    }
+    sum.ok_or(Error::Length { expected: 1, actual: 0 }) // cannot be: the zero map has no stages
+}
+
+/// Baby and giant steps that reach every diagonal, counted from `least`: babies are the first few multiples of the
+/// stride. A baby costs a gadget product, a giant a whole key switch, so there are more babies.
+fn split(map: &Diagonals, least: i32) -> (Vec<i32>, Vec<i32>) {
+    let smallest = map.offsets().filter(|d| *d != 0).map(i32::abs).min().unwrap_or(1);
+    let reach = |f: fn(i32, i32) -> i32| map.offsets().map(|d| d - least).fold(0, f) / smallest;
+    let (lo, hi) = (reach(i32::min), reach(i32::max));
+    let count = (hi - lo + 1) as u32;
+    let babies = 1 << (count.ilog2() + 1).div_ceil(2).min(4); // 31 and 63 diagonals: 8 babies; 8: 4
+    let giants = (lo.div_euclid(babies)..=hi.div_euclid(babies)).map(|g| g * babies * smallest);
+    ((0..babies).map(|b| b * smallest).collect(), giants.collect())
+}
+
+/// Whether an earlier (giant, baby) stands for the same diagonal modulo the number of slots.
+fn reached_before(map: &Diagonals, babies: &[i32], giants: &[i32], g: i32, b: i32) -> bool {
+    let d = map.offset(g + b);
+    giants
+        .iter()
+        .flat_map(|g| babies.iter().map(move |b| (*g, *b)))
+        .take_while(|p| *p != (g, b))
+        .any(|(g, b)| map.offset(g + b) == d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Product, Steps};
+    use crate::{
+        bootstrap::dft::{Direction, factor},
+        complex::Complex,
+        embedding::fill_roots,
+        trace::Trace,
+    };
+    use alloc::{vec, vec::Vec};
+
+    #[test]
+    fn min_ks_takes_two_keys_a_map_and_one_for_all() {
+        let s = 1 << 12;
+        let mut roots = vec![Complex::default(); s];
+        fill_roots(&mut roots);
+        let maps = factor(&roots, s, 3, Direction::CoeffsToSlots, 1.0);
+        let cost = |steps| {
+            let mut trace = Trace::new(1 << 15, None);
+            let product = Product::new(&mut trace, &maps, 9, steps).unwrap();
+            let x = trace.input(9);
+            product.apply(&mut trace, x).unwrap();
+            (trace.rotations().len(), trace.cost().key_switch)
+        };
+        let (keys, switches): (Vec<usize>, Vec<u32>) = [Steps::Hoisted, Steps::MinKs].map(cost).into_iter().unzip();
+        assert_eq!((keys[1], switches[1]), (7, switches[0] + 1), "{keys:?} {switches:?}");
+    }
+}
