@@ -3,8 +3,9 @@
 # comparison on ciphertexts and the demo. Figures go to docs/gpu/FOLDER, one file a part; a part that fails says so and
 # the others still run.
 #   usage: scripts/gpu.sh [--adapter NAME] [--folder FOLDER] [PART ...]
-#   PART: devices laws bench bootstrap compare demo; all of them by default
-#   LOG_N (16) is the ring degree of the benches.
+#   PART: devices laws bench words bootstrap compare demo; all of them by default, without the last three if LOG_N is given
+#   LOG_N (16) is the ring degree of bench, every operation with its bytes and bandwidth, and words, one bootstrapping
+#   compared with the CPU backend; bootstrap, compare and demo are those of the preset B16.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,14 +16,18 @@ while [ $# -gt 0 ]; do
     case $1 in
         --adapter) adapter=("$2"); shift 2 ;;
         --folder) folder=$2; shift 2 ;;
-        devices | laws | bench | bootstrap | compare | demo) parts+=("$1"); shift ;;
+        devices | laws | bench | words | bootstrap | compare | demo) parts+=("$1"); shift ;;
         *) echo "no part $1" >&2; exit 2 ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(devices laws bench bootstrap compare demo)
+if [ ${#parts[@]} -eq 0 ]; then
+    parts=(devices laws bench words)
+    [ -n "${LOG_N:-}" ] || parts+=(bootstrap compare demo)
+fi
 
 cargo build --release -p polyformer --features wgpu
 cargo build --release -p polyformer-wgpu --example bench
+cargo build --release -p polyformer-tests --example gpu_bootstrap
 polyformer=target/release/polyformer
 on=(--backend wgpu)
 [ ${#adapter[@]} -eq 0 ] || on+=(--adapter "${adapter[0]}")
@@ -47,6 +52,14 @@ bench() {
     local how
     for how in "${arithmetics[@]}"; do
         target/release/examples/bench "${LOG_N:-16}" "$how" "" "${adapter[@]}"
+        echo
+    done
+}
+
+words() {
+    local how
+    for how in "${arithmetics[@]}"; do
+        target/release/examples/gpu_bootstrap "${LOG_N:-16}" "$how" "${adapter[@]}"
         echo
     done
 }

@@ -9,6 +9,8 @@ use kernel::{
 };
 use rayon::prelude::*;
 use scalar::{Block, Scalar};
+#[cfg(feature = "wgpu")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{cell::RefCell, fmt};
 
 pub mod gpu;
@@ -128,15 +130,37 @@ impl Host {
         Ok(self.params.ring(&self.twiddles)?)
     }
 
+    /// An error if the GPU has no room for as many words: before anything is made that only it would need.
+    pub fn check(&self, on: Device, words: usize) -> Result<()> {
+        struct Room(usize);
+        impl Job for Room {
+            type Output = ();
+            fn words(&self) -> usize {
+                self.0
+            }
+            fn run<B: Backend>(self, _: B) -> Result<()> {
+                Ok(())
+            }
+        }
+        if on.backend == Choice::Wgpu { self.run(on, Room(words)) } else { Ok(()) }
+    }
+
     /// Runs a job on a fresh backend.
     pub fn run<J: Job>(&self, on: Device, job: J) -> Result<J::Output> {
         match on.backend {
             Choice::Cpu | Choice::Auto => job.run(Cpu::with(self.ring()?, Isa::detect(), on.threads)),
             #[cfg(feature = "wgpu")]
             Choice::Wgpu => {
-                let mut be = ::gpu::Wgpu::new(self.ring()?, self.gpu.get(on.gpu)?)?;
+                let gpu = self.gpu.get(on.gpu)?;
+                let mut be = ::gpu::Wgpu::new(self.ring()?, gpu)?;
                 be.reserve(job.words())?;
-                job.run(be)
+                let done = AtomicBool::new(false);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| gpu.prepare(self.params.specials(), &done));
+                    let out = job.run(be);
+                    done.store(true, Ordering::Relaxed);
+                    out
+                })
             }
             #[cfg(not(feature = "wgpu"))]
             Choice::Wgpu => gpu::list().and_then(|_| Err(crate::Error::usage("--backend wgpu", "no adapter"))),

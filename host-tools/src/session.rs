@@ -47,6 +47,8 @@ pub struct Plan {
     pub level: u8,
     /// How bootstrapping rotates.
     pub steps: Steps,
+    /// Words of bootstrapping's matrices, and of vectors, encoded weights and temporaries at most.
+    words: usize,
 }
 
 impl Plan {
@@ -58,14 +60,16 @@ impl Plan {
     /// The same with other rotations in bootstrapping: [`Steps::MinKs`] for a server with little memory.
     pub fn with(params: &Params, model: &Model, lengths: &[usize], steps: Steps) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;
-        let (mut trace, mut before) = (Trace::new(params.slots(), None), Trace::new(params.slots(), None));
+        let new = || Trace::new(params.slots(), None).measured(params);
+        let (mut trace, mut before) = (new(), new());
         let recipe = Recipe::new(layout.period(), ORDER, model.range).with(steps);
         trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
         let x = trace.input(params.top());
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
-        let mut plan = Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps };
+        let words = before.words() + trace.words();
+        let mut plan = Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps, words };
         plan.work.insert((Work::Fresh, params.highest()), plan.polynomials(params) as u32);
         Ok(plan)
     }
@@ -76,10 +80,21 @@ impl Plan {
         params.digits() + 2 + 2 * self.cost.peak as usize
     }
 
+    /// The files of its evaluation keys.
+    pub fn wants(&self, params: &Params) -> Vec<Want> {
+        Want::all(params, &self.demand, self.cost.bootstrap > 0)
+    }
+
+    /// Words in the memory of the server at most: keys, the temporaries of key switching, and what the trace counted.
+    pub fn memory(&self, params: &Params) -> usize {
+        let keys: usize = self.wants(params).iter().map(|want| want.words(params)).sum();
+        keys + (params.digits() + 2) * params.moduli().len() * params.n() + self.words
+    }
+
     /// The evaluation keys that it takes: files, and bytes of them.
     pub fn key_files(&self, params: &Params) -> (usize, u64) {
         let row = 4 * params.n() as u64;
-        let wants = Want::all(params, &self.demand, self.cost.bootstrap > 0);
+        let wants = self.wants(params);
         let rows = |want: &Want| match *want {
             Want::Relin(level) | Want::Galois(_, level) => key_digits(params, level) * key_basis(params, level).len(),
             Want::Raise => 2 * params.base().len() + dense_basis(params).len(),

@@ -39,9 +39,11 @@ fn auto_says_what_it_chose_and_why() {
 
 #[test]
 fn options_of_gpus_need_that_backend() {
-    let out = run(&["bench", "--preset", "C12", "--adapter", "x"]);
-    assert_eq!(out.status.code(), Some(2));
-    assert_eq!(own(&out), ["error: --adapter, --arithmetic: need --backend wgpu, not cpu"]);
+    for option in [["--adapter", "x"], ["--arithmetic", "halves"], ["--gpu-memory", "64"]] {
+        let out = run(&[&["bench", "--preset", "C12"], &option[..]].concat());
+        assert_eq!(out.status.code(), Some(2));
+        assert_eq!(own(&out), ["error: --adapter, --arithmetic, --gpu-memory: need --backend wgpu, not cpu"]);
+    }
 }
 
 #[cfg(not(feature = "wgpu"))]
@@ -53,14 +55,44 @@ fn a_program_without_gpus_says_how_to_get_them() {
     assert!(said.len() == 1 && said[0].contains("--features wgpu"), "{said:?}");
 }
 
+/// Whether there is no adapter, and none must be there.
+#[cfg(feature = "wgpu")]
+fn skipped(out: &Output) -> bool {
+    let none = out.status.code() == Some(2) && own(out) == ["error: --backend wgpu: no adapter"];
+    if none {
+        assert!(std::env::var_os("POLYFORMER_REQUIRE_GPU").is_none_or(|v| v != "1"), "no adapter");
+        println!("skipped: no adapter");
+    }
+    none
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_gpu_that_is_too_small_is_an_error_with_both_numbers_before_a_key_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    let ask = ["demo", "Where is my card?", "--backend", "wgpu", "--gpu-memory", "256", "--keys"];
+    let out = run(&[&ask[..], &[keys.to_str().unwrap()]].concat());
+    if skipped(&out) {
+        return;
+    }
+    assert_eq!(out.status.code(), Some(2));
+    let said = text(&out.stderr);
+    let line = said.lines().find(|line| line.contains("GiB of device memory needed")).unwrap();
+    assert!(line.ends_with(" GiB of device memory needed, 0.25 GiB there"), "{line}");
+    let need: f64 = line.split_whitespace().filter_map(|word| word.parse().ok()).next().unwrap();
+    assert!((1.0..16.0).contains(&need), "{line}");
+    assert!(!keys.exists(), "keys were made");
+    assert!(out.stdout.is_empty());
+}
+
 #[cfg(feature = "wgpu")]
 #[test]
 fn a_gpu_measures_every_operation() {
     let out =
         run(&["bench", "--preset", "L13", "--seconds", "0", "--backend", "wgpu", "--arithmetic", "halves", "--json"]);
-    if out.status.code() == Some(2) && own(&out) == ["error: --backend wgpu: no adapter"] {
-        assert!(std::env::var_os("POLYFORMER_REQUIRE_GPU").is_none_or(|v| v != "1"), "no adapter");
-        return println!("skipped: no adapter");
+    if skipped(&out) {
+        return;
     }
     assert!(out.status.success(), "{}", text(&out.stderr));
     let lines = text(&out.stdout);

@@ -2,10 +2,10 @@
 //! alive at once, and exactly which rotation keys it needs, before a key exists.
 
 use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
+    arith::{Arithmetic, Transform},
     bootstrap::Bootstrapper,
-    complex::Complex,
     error::{Error, Result},
+    params::Params,
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -13,11 +13,13 @@ use alloc::{
 };
 
 mod cost;
-mod value;
+mod leveled;
+mod meter;
+mod raise;
 
 pub use cost::{Cost, Demand, Tally, Work};
-use value::{Alive, Meter};
-pub use value::{HoistedLevel, Leveled, PlainLevel, WideLevel};
+pub use leveled::{HoistedLevel, Leveled, PlainLevel, WideLevel};
+use meter::{Alive, Meter};
 
 /// A tracer of circuits.
 #[derive(Debug)]
@@ -39,6 +41,23 @@ impl Trace {
         Self { slots, refreshed, cost, demand, work: Tally::new(), bootstrapper: None, meter, lowest: u8::MAX }
     }
 
+    /// Counts words, too, as on ciphertexts of `params`. Before the first input.
+    pub fn measured(mut self, params: &Params) -> Self {
+        self.meter = Rc::new(Meter::of(params));
+        self
+    }
+
+    /// Words alive now.
+    pub fn held(&self) -> usize {
+        self.meter.held()
+    }
+
+    /// The most words alive at one moment, keys and the temporaries of key switching left out; 0 unless
+    /// [`Trace::measured`].
+    pub fn words(&self) -> usize {
+        self.meter.words()
+    }
+
     /// From now on a refresh runs this bootstrapper, and its cost and keys count.
     pub fn bootstrap_with(&mut self, bootstrapper: Bootstrapper<PlainLevel>) {
         self.bootstrapper = Some(Rc::new(bootstrapper));
@@ -51,7 +70,7 @@ impl Trace {
 
     /// The tally so far.
     pub fn cost(&self) -> Cost {
-        Cost { peak: self.meter.peak.get(), ..self.cost }
+        Cost { peak: self.meter.peak(), ..self.cost }
     }
 
     /// Every rotation step so far, in [1, slots).
@@ -62,7 +81,8 @@ impl Trace {
     /// The keys that `bootstrapper` needs.
     pub fn demand_of<P>(slots: usize, bootstrapper: &Bootstrapper<P>) -> Result<Demand> {
         let mut trace = Trace::new(slots, None);
-        let outline = bootstrapper.map(|level| PlainLevel { level, diagonal: true });
+        let outline =
+            bootstrapper.map(|level| PlainLevel { level, diagonal: true, _alive: Alive::words(&trace.meter, 0) });
         let x = trace.input(outline.input());
         outline.refresh(&mut trace, x)?;
         Ok(trace.demand)
@@ -85,14 +105,40 @@ impl Trace {
 
     fn at(&mut self, level: u8) -> Leveled {
         self.lowest = self.lowest.min(level);
-        Leveled { level, alive: Alive::new(&self.meter) }
+        Leveled { level, alive: Alive::vector(&self.meter, 2 * self.meter.q(level)) }
     }
 
     fn wide(&self, level: u8, quadratic: bool, extended: bool) -> Result<WideLevel> {
         if level == 0 {
             return Err(Error::LevelExhausted { need: 1, have: 0 });
         }
-        Ok(WideLevel { level, quadratic, extended, giants: BTreeMap::new(), alive: Alive::new(&self.meter) })
+        let alive = Alive::vector(&self.meter, self.size(level, quadratic, extended));
+        Ok(WideLevel { level, quadratic, extended, giants: BTreeMap::new(), alive })
+    }
+
+    /// Words of a product.
+    fn size(&self, level: u8, quadratic: bool, extended: bool) -> usize {
+        let (q, pq) = (self.meter.q(level), self.meter.pq(level));
+        2 * if extended { pq } else { q } + if quadratic { q } else { 0 }
+    }
+
+    /// A public vector of `given` slots, and the integers that it is made from.
+    fn plain(&mut self, given: usize, level: u8, diagonal: bool) -> Result<PlainLevel> {
+        let slots = self.slots;
+        if given == 0 || !slots.is_multiple_of(given) {
+            return Err(Error::Slots { given, slots });
+        }
+        self.did(level, &[(Work::Encode(given as u32), 1)]);
+        let full = if diagonal { self.meter.pq(level) } else { self.meter.q(level) };
+        self.meter.temporary(4 * given);
+        Ok(PlainLevel { level, diagonal, _alive: Alive::words(&self.meter, full / slots * given) })
+    }
+
+    /// What a ciphertext takes to be switched: its gadget product, and that divided by P.
+    fn switched(&mut self, level: u8) -> Leveled {
+        let y = self.at(level);
+        self.meter.temporary(2 * (self.meter.pq(level) + self.meter.q(level)));
+        y
     }
 
     /// Notes work.
@@ -132,15 +178,10 @@ impl Arithmetic for Trace {
         x.level
     }
     fn encode(&mut self, values: &[f64], level: u8) -> Result<PlainLevel> {
-        let (given, slots) = (values.len(), self.slots);
-        if given == 0 || slots % given != 0 {
-            return Err(Error::Slots { given, slots });
-        }
-        self.did(level, &[(Work::Encode(given as u32), 1)]);
-        Ok(PlainLevel { level, diagonal: false })
+        self.plain(values.len(), level, false)
     }
     fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<PlainLevel> {
-        Ok(PlainLevel { diagonal: true, ..self.encode(values, level)? })
+        self.plain(values.len(), level, true)
     }
 
     fn copy(&mut self, x: &Leveled) -> Result<Leveled> {
@@ -186,15 +227,32 @@ impl Arithmetic for Trace {
         self.did(x.level, &[(Work::Pass, 1)]);
         self.wide(x.level, false, false)
     }
+    fn weighted_sum(&mut self, terms: &[(&Leveled, f64)], level: u8) -> Result<WideLevel> {
+        if let Some((x, _)) = terms.iter().find(|(x, _)| !self.fits(x, level)) {
+            return Err(Error::LevelMismatch { left: level, right: x.level });
+        }
+        self.cost.mul_const += terms.len() as u32;
+        self.did(level, &[(Work::Pass, terms.len() as u32)]);
+        self.wide(level, false, false)
+    }
+    /// Known of primes only if they were [`Trace::measured`].
+    fn fits(&self, x: &Leveled, level: u8) -> bool {
+        level <= x.level && self.meter.covers(x.level, level)
+    }
     fn accumulate(&mut self, w: &mut WideLevel, v: WideLevel) -> Result<()> {
         same(w.level, v.level)?;
         self.did(w.level, &[(Work::Pass, 1)]);
+        if w.extended != v.extended {
+            self.meter.temporary(2 * self.meter.pq(w.level));
+        }
         (w.quadratic, w.extended) = (w.quadratic || v.quadratic, w.extended || v.extended);
         for (step, sum) in v.giants {
             if w.giants.insert(step, sum).is_some() {
                 self.did(w.level, &[(Work::Pass, 1)]);
             }
         }
+        drop(v.alive);
+        w.alive.resize(self.size(w.level, w.quadratic, w.extended));
         Ok(())
     }
     fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
@@ -209,12 +267,16 @@ impl Arithmetic for Trace {
             self.demand.relin = self.demand.relin.max(Some(w.level));
         }
         self.lowest = self.lowest.min(w.level - 1); // a product has at least one level
-        Ok(Leveled { level: w.level - 1, alive: w.alive })
+        let (q, pair) = (self.meter.q(w.level), 2 * self.meter.pq(w.level));
+        let turned = if w.giants.is_empty() { 0 } else { pair + q }; // a giant step at a time
+        let gadget = if w.quadratic { pair } else { turned };
+        let alive = w.alive.becomes(2 * self.meter.q(w.level - 1), gadget);
+        Ok(Leveled { level: w.level - 1, alive })
     }
 
     fn rotate(&mut self, x: &Leveled, k: i32) -> Result<Leveled> {
         self.step(k, x.level, &[(Work::ModUp, 1), (Work::ModDown, 2)]);
-        Ok(self.at(x.level))
+        Ok(self.switched(x.level))
     }
     fn hoist(&mut self, x: &Leveled, steps: &[i32]) -> Result<HoistedLevel> {
         let before = self.cost.key_switch;
@@ -225,7 +287,9 @@ impl Arithmetic for Trace {
         let keyed = (self.cost.key_switch > before) as u32;
         self.did(x.level, &[(Work::ModUp, keyed), (Work::Pass, 1)]);
         self.cost.hoist += keyed;
-        let alive = steps.iter().map(|_| Alive::new(&self.meter)).collect();
+        let pair = 2 * self.meter.pq(x.level);
+        let alive = steps.iter().map(|_| Alive::vector(&self.meter, pair)).collect();
+        self.meter.temporary(pair); // of a permutation
         Ok(HoistedLevel { level: x.level, steps, _alive: alive })
     }
     fn hoisted(&mut self, h: &HoistedLevel, k: i32) -> Result<Leveled> {
@@ -237,6 +301,7 @@ impl Arithmetic for Trace {
     }
     fn transform(&mut self, h: &HoistedLevel, map: &Transform<'_, PlainLevel>) -> Result<WideLevel> {
         let mut w = self.wide(h.level, false, true)?;
+        let pair = 2 * self.meter.pq(h.level);
         for (g, giant) in map.giants.iter().enumerate() {
             let mut entries = 0;
             for (b, p) in map.row(g) {
@@ -251,7 +316,7 @@ impl Arithmetic for Trace {
                 self.did(h.level, &[(Work::Term, entries)]);
                 let step = giant.rem_euclid(self.slots as i32);
                 if step != 0 {
-                    w.giants.insert(step, Alive::new(&self.meter));
+                    w.giants.insert(step, Alive::vector(&self.meter, pair));
                 }
             }
         }
@@ -265,7 +330,11 @@ impl Arithmetic for Trace {
         if level < x.level {
             self.did(x.level, &[(Work::Pass, 1), (Work::Rescale, 2)]);
         }
-        Ok(Leveled { level, alive: x.alive })
+        if level == x.level {
+            return Ok(x);
+        }
+        let (from, to) = (2 * self.meter.q(x.level), 2 * self.meter.q(level));
+        Ok(Leveled { level, alive: x.alive.becomes(to, from) })
     }
     fn refresh(&mut self, x: Leveled, depth: u8) -> Result<Leveled> {
         if x.level >= depth {
@@ -281,36 +350,7 @@ impl Arithmetic for Trace {
             return Err(Error::LevelExhausted { need: depth, have: top });
         }
         self.cost.bootstrap += 1;
-        Ok(Leveled { level: top, alive: x.alive })
-    }
-}
-
-impl ComplexArithmetic for Trace {
-    fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<PlainLevel> {
-        let (given, slots) = (values.len(), self.slots);
-        if given == 0 || slots % given != 0 {
-            return Err(Error::Slots { given, slots });
-        }
-        self.did(level, &[(Work::Encode(given as u32), 1)]);
-        Ok(PlainLevel { level, diagonal: true })
-    }
-    fn conjugate(&mut self, x: &Leveled) -> Result<Leveled> {
-        self.did(x.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::ModDown, 2)]);
-        self.cost.key_switch += 1;
-        self.demand.conjugate = self.demand.conjugate.max(Some(x.level));
-        Ok(self.at(x.level))
-    }
-    fn mul_i(&mut self, x: &mut Leveled) -> Result<()> {
-        self.did(x.level, &[(Work::Pass, 1)]);
-        Ok(())
-    }
-}
-
-impl Raise for Trace {
-    fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
-        same(0, x.level)?;
-        self.did(level, &[(Work::Raise, 1)]);
-        Ok(Leveled { level, alive: x.alive })
+        Ok(Leveled { level: top, alive: x.alive.becomes(2 * self.meter.q(top), 0) })
     }
 }
 

@@ -22,7 +22,7 @@ const KERNEL: [(&str, &[&str]); 18] = [
     ("interval", &["plain"]),
     ("circuits", &["arith"]),
     ("bootstrap", &["circuits", "arith", "embedding", "complex", "params"]),
-    ("trace", &["bootstrap", "arith", "complex"]),
+    ("trace", &["bootstrap", "arith", "complex", "params"]),
     ("pair", &["arith"]),
     ("deep", &["arith"]),
     ("ckks", &["trace", "bootstrap", "embedding", "arith", "complex", "params", "poly", "backend", "ring", "modular"]),

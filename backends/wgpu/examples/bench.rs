@@ -55,8 +55,9 @@ impl Bench {
             self.copy = rate;
         }
         println!(
-            "| {name} | {:.3} | {calls:.0} | {:.1} | {:.0} % | {:.1} | {:.1} % |",
+            "| {name} | {:.3} | {calls:.0} | {:.2} | {:.1} | {:.0} % | {:.1} | {:.1} % |",
             each * 1e3,
+            (4 * n * rows) as f64 / 1e6,
             rate / 1e9,
             100.0 * rate / self.copy,
             recorded / dispatches as f64 * 1e6,
@@ -101,8 +102,10 @@ fn main() {
     let ring = Ring::new(n, SPECIALS as u16, &moduli, &twiddles).unwrap();
     let be = &mut Wgpu::new(ring, &gpu).unwrap();
     println!("{}, {}, N = 2^{log_n}, {LIMBS} limbs\n", gpu.name(), gpu.arithmetic().name());
-    println!("| operation | ms | dispatches | GB/s | of a copy | recording, µs a dispatch | recording, of the time |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| operation | ms | dispatches | MB | GB/s | of a copy | recording, µs a dispatch | recording, of the time |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
 
     let (q, one) = (ring.line(), Basis::span(SPECIALS, SPECIALS + 1));
     let full = q.with(SPECIALS as u16);

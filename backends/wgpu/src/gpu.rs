@@ -3,7 +3,10 @@
 use crate::{Adapter, Arithmetic, Result, adapter::IMMEDIATES, shader::Kernel};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Buffers that a dispatch writes or reads, beside the constants.
@@ -37,7 +40,7 @@ struct Inner {
     constants: wgpu::BindGroupLayout,
     operands: wgpu::BindGroupLayout,
     layout: wgpu::PipelineLayout,
-    pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+    pipelines: Mutex<HashMap<Kernel, Arc<OnceLock<wgpu::ComputePipeline>>>>,
     lost: Arc<Fault>,
 }
 
@@ -202,7 +205,20 @@ impl Gpu {
     /// The kernel, compiled when it is first asked for.
     pub(crate) fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
         let mut pipelines = self.0.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        pipelines.entry(kernel).or_insert_with(|| self.compile(kernel)).clone()
+        let pipeline = pipelines.entry(kernel).or_default().clone();
+        drop(pipelines); // others are compiled meanwhile
+        pipeline.get_or_init(|| self.compile(kernel)).clone()
+    }
+
+    /// Compiles what a ring with this many special primes takes, until it is told to stop: on another thread, so that no
+    /// operation waits for its kernel.
+    pub fn prepare(&self, specials: u16, stop: &AtomicBool) {
+        for kernel in Kernel::all(specials.into()) {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            self.pipeline(kernel);
+        }
     }
 
     fn compile(&self, kernel: Kernel) -> wgpu::ComputePipeline {

@@ -64,6 +64,11 @@ impl<'r> Wgpu<'r> {
         self.recorder.memory().reserved()
     }
 
+    /// Words of buffers that are in use, and the most that have been at once.
+    pub fn used(&self) -> (usize, usize) {
+        self.recorder.memory().used()
+    }
+
     /// Sets aside device memory for `words` words of buffers in all, so that a run that was planned to need them does
     /// not fail half-way. An error says how many there are.
     pub fn reserve(&mut self, words: usize) -> kernel::Result<()> {

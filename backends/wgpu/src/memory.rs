@@ -22,6 +22,8 @@ pub struct Memory(Arc<Mutex<Slabs>>);
 struct Slabs {
     gpu: Gpu,
     slabs: Vec<Slab>,
+    used: usize, // words
+    most: usize, // that they have been
 }
 
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl Drop for Words {
 impl Memory {
     /// No slab yet.
     pub fn new(gpu: &Gpu) -> Self {
-        Self(Arc::new(Mutex::new(Slabs { gpu: gpu.clone(), slabs: Vec::new() })))
+        Self(Arc::new(Mutex::new(Slabs { gpu: gpu.clone(), slabs: Vec::new(), used: 0, most: 0 })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Slabs> {
@@ -118,6 +120,12 @@ impl Memory {
             }
         }
         Ok(buffer)
+    }
+
+    /// Words in use, and the most that have been at once.
+    pub fn used(&self) -> (usize, usize) {
+        let slabs = self.lock();
+        (slabs.used, slabs.most)
     }
 
     /// Words of all slabs.
@@ -186,6 +194,8 @@ impl Slabs {
                 if length > words {
                     s.free.insert(offset + words, length - words);
                 }
+                self.used += words;
+                self.most = self.most.max(self.used);
                 return Some(Range { slab: slab as u16, offset, words });
             }
         }
@@ -195,6 +205,7 @@ impl Slabs {
     fn give_back(&mut self, range: Range) {
         let free = &mut self.slabs[range.slab as usize].free;
         let (mut offset, mut words) = (range.offset, range.words);
+        self.used -= words;
         if let Some(after) = free.remove(&(offset + words)) {
             words += after;
         }

@@ -1,5 +1,7 @@
 //! The kernels: their WGSL text, put together from the files in `shaders/`, and the constants that specialise them.
 
+use kernel::ring::convert::MAX_SOURCES;
+
 /// How 64-bit products are made. Both give the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
@@ -38,23 +40,29 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// Every shader once.
-    #[cfg(test)]
-    pub const ALL: [Kernel; 13] = [
+    /// Those that are the same for every ring.
+    const FIXED: [Kernel; 12] = [
         Kernel::Load,
+        Kernel::Residues,
+        Kernel::Ntt,
         Kernel::Copy,
         Kernel::Zip,
         Kernel::Scalar,
         Kernel::MulAdd,
+        Kernel::Intt,
+        Kernel::KeySwitch,
+        Kernel::Permute,
         Kernel::Dot,
         Kernel::Tensor,
-        Kernel::Permute,
-        Kernel::Residues,
-        Kernel::Ntt,
-        Kernel::Intt,
-        Kernel::Convert { sources: 1, prepared: false },
-        Kernel::KeySwitch,
     ];
+
+    /// What a ring with this many special primes takes: conversions from a digit, from the special primes and those of up to two
+    /// levels, or fewer. Keys need the first ones.
+    pub fn all(specials: u32) -> impl Iterator<Item = Kernel> {
+        let convert = |sources| [false, true].map(|prepared| Kernel::Convert { sources, prepared });
+        let most = (specials + 4).min(MAX_SOURCES as u32);
+        Self::FIXED.into_iter().chain((1..=most).rev().flat_map(convert))
+    }
 
     /// Its own file.
     fn file(self) -> &'static str {
@@ -118,7 +126,7 @@ mod tests {
 
     #[test]
     fn shaders_of_halves_need_no_64_bit_integers() {
-        for kernel in Kernel::ALL {
+        for kernel in Kernel::all(1) {
             valid(kernel, Arithmetic::Halves, Capabilities::empty()).unwrap();
         }
         assert!(valid(Kernel::Zip, Arithmetic::Int64, Capabilities::empty()).is_err());
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn shaders_are_valid_with_64_bit_integers() {
-        for kernel in Kernel::ALL {
+        for kernel in Kernel::all(1) {
             valid(kernel, Arithmetic::Int64, Capabilities::SHADER_INT64).unwrap();
         }
     }

@@ -74,6 +74,9 @@ pub struct Compute {
     /// How the GPU multiplies; the better of what it has by default.
     #[arg(long, value_enum, value_name = "HOW")]
     pub arithmetic: Option<gpu::Arithmetic>,
+    /// The most memory of the GPU to use, in MiB; as much as is needed by default.
+    #[arg(long, value_name = "MIB")]
+    pub gpu_memory: Option<u64>,
 }
 
 impl Compute {
@@ -88,9 +91,13 @@ impl Compute {
         let cpu = Device::cpu(rayon::current_num_threads());
         let on = |gpu| Device { backend: Choice::Wgpu, gpu, ..cpu };
         match self.backend {
-            Choice::Wgpu => Ok(on(gpu::pick(self.adapter.as_deref(), self.arithmetic)?)),
-            _ if self.adapter.is_some() || self.arithmetic.is_some() => {
-                Err(Error::usage("--adapter, --arithmetic", format!("need --backend wgpu, not {}", self.backend)))
+            Choice::Wgpu => {
+                let pick = gpu::pick(self.adapter.as_deref(), self.arithmetic)?;
+                Ok(on(gpu::Pick { memory: self.gpu_memory.map(|mib| mib << 20), ..pick }))
+            }
+            _ if self.adapter.is_some() || self.arithmetic.is_some() || self.gpu_memory.is_some() => {
+                let what = "--adapter, --arithmetic, --gpu-memory";
+                Err(Error::usage(what, format!("need --backend wgpu, not {}", self.backend)))
             }
             Choice::Auto => {
                 let (device, why) = match gpu::auto() {

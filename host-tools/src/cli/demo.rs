@@ -2,14 +2,14 @@
 
 use super::{
     common::{Compute, Rotations, name_of, pretrained, print, print_json, tokens},
-    serve::{Serve, Stages, folder, keys, spec_of},
+    serve::{Serve, Stages, folder, keys, planned, spec_of},
 };
 use crate::{
     Result,
     bench::peak,
     cipher::Encrypted,
     host::Host,
-    keygen::{Layout, Want},
+    keygen::Layout,
     model::{Pretrained, probabilities, top},
     session::{Client, Plan, Watched},
     speed::Speed,
@@ -85,10 +85,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let spec = spec_of(&model)?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let host = Host::new(spec.params()?);
-    let plan = Plan::with(host.params(), &model.model, &[ids.len()], args.rotate.steps())?;
+    let plan = planned(&host, device, &model.model, &[ids.len()], args.rotate.steps())?;
 
     let (poly, steps) = in_rows(&model, x)?;
-    let wants = Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0);
+    let wants = plan.wants(host.params());
     let (preset, folder) = (name_of(&spec), Layout::new(&folder(args.keys.as_deref(), &spec)?));
     let secret = stages.time("key_generation", || keys(&host, device.client(), &folder, spec, &wants))?;
 

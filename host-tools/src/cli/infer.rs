@@ -2,7 +2,7 @@
 
 use super::{
     common::{Compute, Rotations, pretrained_for, print, print_json},
-    serve::{Serve, Stages},
+    serve::{Serve, Stages, planned},
 };
 use crate::{
     Error, Result,
@@ -10,8 +10,6 @@ use crate::{
     error::In,
     files::{self, Kind, Mapped, View},
     host::Host,
-    keygen::Want,
-    session::Plan,
 };
 use std::{io::Write, path::PathBuf};
 
@@ -61,7 +59,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         return Err(Error::usage(format!("--tokens {}", args.tokens), format!("from 1 to {most}")));
     }
     let host = Host::new(view.params.clone());
-    let plan = Plan::with(host.params(), &model.model, &[args.tokens], args.rotate.steps())?;
+    let plan = planned(&host, device, &model.model, &[args.tokens], args.rotate.steps())?;
     let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
     let mut stages = Stages::default();
     let serve = Serve {
@@ -69,7 +67,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         model: &model.model,
         plan: &plan,
         eval: &args.eval,
-        wants: &Want::all(host.params(), &plan.demand, plan.cost.bootstrap > 0),
+        wants: &plan.wants(host.params()),
         of: &view.header,
         question: &Encrypted { header: view.header.clone(), tensors },
         steps: 0,

@@ -14,7 +14,7 @@ use crate::{
     session::{Executed, Plan, Server, load_keys},
     spec::SpecBuf,
 };
-use kernel::{backend::Backend, nn::Model};
+use kernel::{backend::Backend, bootstrap::Steps, nn::Model};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -28,6 +28,24 @@ const PRESET: &str = "B16";
 pub fn spec_of(model: &Pretrained) -> Result<SpecBuf> {
     let spec = model.spec.clone().or_else(|| SpecBuf::preset(PRESET));
     spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
+}
+
+/// The plan for questions of these numbers of tokens: with the rotations asked for, or with few keys if the GPU has no room
+/// for more, which a line on standard error then says.
+pub fn planned(host: &Host, on: Device, model: &Model<'_>, lengths: &[usize], asked: Steps) -> Result<Plan> {
+    let params = host.params();
+    let plan = Plan::with(params, model, lengths, asked)?;
+    match host.check(on, plan.memory(params)) {
+        Err(error @ Error::Kernel(kernel::Error::DeviceMemory { .. })) if asked != Steps::MinKs => {
+            let few = Plan::with(params, model, lengths, Steps::MinKs)?;
+            host.check(on, few.memory(params))?;
+            let gib = few.memory(params) as f64 / (1 << 28) as f64;
+            // nobody to tell if standard error is closed
+            let _ = writeln!(std::io::stderr(), "--backend wgpu: {error}: fewer keys (min-KS), {gib:.2} GiB");
+            Ok(few)
+        }
+        fits => fits.map(|()| plan),
+    }
 }
 
 /// Seconds by stage, in order.
@@ -91,11 +109,8 @@ impl Served {
 impl Job for Serve<'_> {
     type Output = Served;
 
-    /// The keys, the temporaries of a key switch, and every vector that the plan holds at once.
     fn words(&self) -> usize {
-        let params = self.host.params();
-        let keys: usize = self.wants.iter().map(|want| want.words(params)).sum();
-        keys + self.plan.polynomials(params) * params.moduli().len() * params.n()
+        self.plan.memory(self.host.params())
     }
 
     fn run<B: Backend>(self, mut be: B) -> Result<Served> {
@@ -146,4 +161,48 @@ pub fn keys(host: &Host, on: Device, folder: &Layout, spec: SpecBuf, wants: &[Wa
     generate(host, on, &secret, &missing, &folder.eval, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(secret)
+}
+
+#[cfg(all(test, feature = "wgpu"))]
+mod tests {
+    use super::planned;
+    use crate::{
+        Error,
+        host::{Choice, Device, Host, gpu},
+        model::Pretrained,
+        session::Plan,
+        spec::SpecBuf,
+    };
+    use kernel::{Error::DeviceMemory, bootstrap::Steps};
+
+    #[test]
+    fn a_gpu_with_little_memory_gets_fewer_keys_and_one_with_less_an_error() {
+        if gpu::list().unwrap().is_empty() {
+            assert!(std::env::var_os("POLYFORMER_REQUIRE_GPU").is_none_or(|v| v != "1"), "no adapter");
+            return println!("skipped: no adapter");
+        }
+        let model = Pretrained::embedded().unwrap();
+        let host = |memory: usize| {
+            let pick = gpu::Pick { memory: Some(4 * memory as u64), ..gpu::pick(None, None).unwrap() };
+            let host = Host::new(SpecBuf::preset("B16").unwrap().params().unwrap());
+            (host, Device { backend: Choice::Wgpu, gpu: pick, ..Device::cpu(1) })
+        };
+        let (any, _) = host(0);
+        let need = |steps| Plan::with(any.params(), &model.model, &[6], steps).unwrap().memory(any.params());
+        let (most, least) = (need(Steps::Hoisted), need(Steps::MinKs));
+        assert!(least < most, "{least} {most}");
+        let plan = |memory: usize, asked: Steps| {
+            let (host, on) = host(memory);
+            planned(&host, on, &model.model, &[6], asked).map(|plan| plan.steps)
+        };
+        let whole = |words: usize| words.next_multiple_of(64); // as ranges are
+        assert_eq!(plan(whole(most), Steps::Hoisted).unwrap(), Steps::Hoisted);
+        assert_eq!(plan(most - 64, Steps::Hoisted).unwrap(), Steps::MinKs);
+        assert_eq!(plan(whole(least), Steps::Hoisted).unwrap(), Steps::MinKs);
+        for asked in [Steps::Hoisted, Steps::MinKs] {
+            let error = plan(least - 64, asked).unwrap_err();
+            let both = matches!(error, Error::Kernel(DeviceMemory { words, room }) if words == least && room < least);
+            assert!(both, "{error}");
+        }
+    }
 }

@@ -101,6 +101,11 @@ pub struct Encrypted<'a> {
 impl Job for Encrypted<'_> {
     type Output = Agreement;
 
+    /// Those of the batch that needs most.
+    fn words(&self) -> usize {
+        self.batches.iter().map(|batch| batch.plan.memory(self.host.params())).max().unwrap_or(0)
+    }
+
     fn run<B: Backend>(self, be: B) -> Result<Agreement> {
         let Self { host, on, secret, eval, model, questions, batches, step } = self;
         let of = Header { body: crate::files::Body::Params, ..secret.header.clone() };
@@ -108,7 +113,7 @@ impl Job for Encrypted<'_> {
         let client = Client::new(host, on, secret, &model.text);
         let mut sum = Agreement::default();
         for batch in batches {
-            server.hold(eval, &Want::all(host.params(), &batch.plan.demand, batch.plan.cost.bootstrap > 0))?;
+            server.hold(eval, &batch.plan.wants(host.params()))?;
             sum.add(&mut server, &client, model, questions, batch)?;
             step();
         }

@@ -10,6 +10,8 @@ pub struct Pick {
     pub adapter: usize,
     /// Out of 16-bit halves, not with 64-bit integers.
     pub halves: bool,
+    /// The most bytes of its memory to use; all that there are without.
+    pub memory: Option<u64>,
 }
 
 /// How a GPU makes 64-bit products.
@@ -67,7 +69,8 @@ pub fn pick(name: Option<&str>, arithmetic: Option<Arithmetic>) -> Result<Pick> 
     if arithmetic == Some(Arithmetic::Int64) && !listed.int64 {
         return Err(refused(format!("{} has no 64-bit integers", listed.name)));
     }
-    Ok(Pick { adapter, halves: arithmetic == Some(Arithmetic::Halves) || !listed.int64 })
+    let halves = arithmetic == Some(Arithmetic::Halves) || !listed.int64;
+    Ok(Pick { adapter, halves, memory: None })
 }
 
 /// The first GPU that is no software and can run the shaders, or why there is none.
@@ -75,7 +78,7 @@ pub fn auto() -> std::result::Result<(Pick, String), String> {
     let all = list().map_err(|error| error.to_string())?;
     let good = |a: &Listed| !a.software && a.lacks.is_none();
     match all.iter().enumerate().find(|(_, a)| good(a)) {
-        Some((adapter, a)) => Ok((Pick { adapter, halves: !a.int64 }, a.name.clone())),
+        Some((adapter, a)) => Ok((Pick { adapter, halves: !a.int64, memory: None }, a.name.clone())),
         None => Err(match all.first() {
             None => "no adapter".into(),
             Some(a) if a.software => format!("{} is software, which the CPU backend outruns", a.name),
@@ -103,7 +106,9 @@ mod with {
             }
             let adapter = adapters().into_iter().nth(pick.adapter).ok_or_else(|| refused("no adapter"))?;
             let arithmetic = pick.halves.then_some(Arithmetic::Halves);
-            let gpu = Gpu::open(&adapter, Options { arithmetic, ..Options::default() }).map_err(refused)?;
+            let memory_words = pick.memory.map(|bytes| (bytes / 4) as usize);
+            let options = Options { arithmetic, memory_words, ..Options::default() };
+            let gpu = Gpu::open(&adapter, options).map_err(refused)?;
             Ok(self.0.get_or_init(|| gpu))
         }
     }

@@ -1,35 +1,10 @@
-//! What the tracer's vectors are: levels, and a count of how many are alive.
+//! What the tracer knows of a vector, a product, a public vector and rotations: levels, and that they are alive.
 
+use super::meter::Alive;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    vec::Vec,
 };
-use core::cell::Cell;
-
-/// How many vectors are alive, and how many have been at most.
-#[derive(Debug, Default)]
-pub(super) struct Meter {
-    pub(super) live: Cell<u32>,
-    pub(super) peak: Cell<u32>,
-}
-
-/// Counts as one live vector while it exists.
-#[derive(Debug)]
-pub(super) struct Alive(Rc<Meter>);
-
-impl Alive {
-    pub(super) fn new(meter: &Rc<Meter>) -> Self {
-        meter.live.set(meter.live.get() + 1);
-        meter.peak.set(meter.peak.get().max(meter.live.get()));
-        Self(meter.clone())
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.live.set(self.0.live.get() - 1);
-    }
-}
 
 /// A vector known only by its level.
 #[derive(Debug)]
@@ -49,10 +24,11 @@ pub struct WideLevel {
 }
 
 /// A public vector known only by its level and by what it was encoded for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct PlainLevel {
     pub(super) level: u8,
     pub(super) diagonal: bool,
+    pub(super) _alive: Alive,
 }
 
 /// Rotations known only by their steps.
@@ -60,5 +36,5 @@ pub struct PlainLevel {
 pub struct HoistedLevel {
     pub(super) level: u8,
     pub(super) steps: BTreeSet<i32>,
-    pub(super) _alive: alloc::vec::Vec<Alive>, // one each rotation
+    pub(super) _alive: Vec<Alive>, // one each rotation
 }

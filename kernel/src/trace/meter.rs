@@ -1,0 +1,127 @@
+//! What is alive while a circuit is traced: vectors, and the words of memory that they, public vectors and the
+//! temporaries of an operation take on ciphertexts. Keys and the temporaries of key switching are not among them.
+
+use crate::{params::Params, ring::Basis};
+use alloc::{rc::Rc, vec::Vec};
+use core::cell::Cell;
+
+/// A number that goes up and down, and the largest that it has been.
+#[derive(Debug, Default)]
+struct Gauge {
+    now: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl Gauge {
+    fn add(&self, x: usize) {
+        self.now.set(self.now.get() + x);
+        self.most.set(self.most.get().max(self.now.get()));
+    }
+
+    fn sub(&self, x: usize) {
+        self.now.set(self.now.get() - x);
+    }
+}
+
+/// How much is alive, and how much has been at most.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    vectors: Gauge,
+    words: Gauge,
+    sizes: Vec<[usize; 2]>, // words of a polynomial over Q, and over P and Q, by level; none if nobody asked
+    bases: Vec<Basis>,      // Q of each level
+}
+
+impl Meter {
+    /// One that knows how large polynomials are.
+    pub fn of(params: &Params) -> Self {
+        let size = |level| [params.q(level), params.pq(level)].map(|basis| basis.len() * params.n());
+        let levels = 0..=params.highest();
+        Self {
+            sizes: levels.clone().map(size).collect(),
+            bases: levels.map(|l| params.q(l)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Words of a polynomial over Q of the level; 0 if nobody asked.
+    pub fn q(&self, level: u8) -> usize {
+        self.sizes.get(level as usize).map_or(0, |[q, _]| *q)
+    }
+
+    /// Words of a polynomial over P and Q of the level.
+    pub fn pq(&self, level: u8) -> usize {
+        self.sizes.get(level as usize).map_or(0, |[_, pq]| *pq)
+    }
+
+    /// Whether level `from` has every prime of level `to`; only of itself if nobody asked.
+    pub fn covers(&self, from: u8, to: u8) -> bool {
+        let at = |level: u8| self.bases.get(level as usize);
+        from == to || at(from).zip(at(to)).is_some_and(|(from, to)| from.covers(*to))
+    }
+
+    /// Words beside what is alive, for the time of an operation.
+    pub fn temporary(&self, words: usize) {
+        self.words.add(words);
+        self.words.sub(words);
+    }
+
+    /// The most vectors alive at once.
+    pub fn peak(&self) -> u32 {
+        self.vectors.most.get() as u32
+    }
+
+    /// Words alive now.
+    pub fn held(&self) -> usize {
+        self.words.now.get()
+    }
+
+    /// The most words alive at once.
+    pub fn words(&self) -> usize {
+        self.words.most.get()
+    }
+}
+
+/// Counts while it exists.
+#[derive(Debug)]
+pub(super) struct Alive {
+    meter: Rc<Meter>,
+    vectors: usize,
+    words: usize,
+}
+
+impl Alive {
+    /// One vector of this many words.
+    pub fn vector(meter: &Rc<Meter>, words: usize) -> Self {
+        meter.vectors.add(1);
+        meter.words.add(words);
+        Self { meter: meter.clone(), vectors: 1, words }
+    }
+
+    /// Words that are no vector of a circuit.
+    pub fn words(meter: &Rc<Meter>, words: usize) -> Self {
+        meter.words.add(words);
+        Self { meter: meter.clone(), vectors: 0, words }
+    }
+
+    /// The vector made anew with this many words: both are there until it is done, and `temporary` words beside.
+    pub fn becomes(mut self, words: usize, temporary: usize) -> Self {
+        self.meter.temporary(words + temporary);
+        self.resize(words);
+        self
+    }
+
+    /// Has this many words from now on.
+    pub fn resize(&mut self, words: usize) {
+        self.meter.words.sub(self.words);
+        self.meter.words.add(words);
+        self.words = words;
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.meter.vectors.sub(self.vectors);
+        self.meter.words.sub(self.words);
+    }
+}

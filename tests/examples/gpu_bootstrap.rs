@@ -1,0 +1,97 @@
+//! A bootstrapping of full slots and a product on a GPU, compared word for word with the CPU backend: dispatches, what
+//! recording took of the time, device memory. At full degree it takes 6 GB of the machine, and as much of the device.
+//!
+//!     cargo run --release -p polyformer-tests --example gpu_bootstrap [LOG_N] [int64|halves] [ADAPTER]
+
+use cpu::Cpu;
+use gpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
+use kernel::{
+    backend::{Backend, Shape},
+    ring::Basis,
+};
+use laws::{bootstrapping::bootstrapped, chain::Chain};
+use std::{fs, sync::atomic::AtomicBool, time::Instant};
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let log_n = args.next().map_or(16, |n| n.parse().unwrap());
+    let arithmetic = match args.next().as_deref() {
+        Some("halves") => Some(Arithmetic::Halves),
+        Some("int64") => Some(Arithmetic::Int64),
+        _ => None,
+    };
+    let adapter = Adapter::find(args.next().as_deref()).unwrap();
+    let chain = Chain::b16(log_n);
+    let (params, slots) = (&chain.params, chain.params.slots());
+
+    let start = Instant::now();
+    let expected = bootstrapped(params, Cpu::new(chain.ring()), slots, |_| (), |_| ());
+    println!("CPU: {:.1} s with its keys, worst error 2^{:.2}", seconds(start), expected.errors.worst.log2());
+    let _ = fs::write("/proc/self/clear_refs", "5"); // the peak starts anew, where there is one
+
+    let gpu = Gpu::open(&adapter, Options { arithmetic, ..Options::default() }).unwrap();
+    let be = Wgpu::new(chain.ring(), &gpu).unwrap();
+    let compile = Instant::now();
+    gpu.prepare(params.specials(), &AtomicBool::new(false));
+    println!("kernels compiled: {:.1} s", seconds(compile));
+    println!("{}, {}, N = 2^{log_n}", gpu.name(), gpu.arithmetic().name());
+    let (whole, mut start, mut before, mut held) = (Instant::now(), Instant::now(), (0, 0, None), 0);
+    let begin = |be: &mut Wgpu<'_>| {
+        wait(be);
+        println!("keys and matrices: {:.1} s, {:.2} GB", seconds(whole), gigabytes(be.used().0));
+        held = be.used().0;
+        before = (be.downloads(), be.dispatches(), processor_seconds());
+        start = Instant::now();
+    };
+    let mut report = None;
+    let end = |be: &mut Wgpu<'_>| {
+        let (recorded, downloads, dispatches) = (processor_seconds(), be.downloads(), be.dispatches());
+        wait(be);
+        report = Some((recorded, downloads, dispatches, Instant::now(), be.used().1));
+    };
+    let actual = bootstrapped(params, be, slots, begin, end);
+    let (recorded, downloads, dispatches, done, most) = report.unwrap();
+    let (time, count) = (done.duration_since(start).as_secs_f64(), dispatches - before.1);
+    println!("bootstrapping and product: {time:.3} s, {count} dispatches, {} downloads", downloads - before.0);
+    if let (Some(recorded), Some(before)) = (recorded, before.2) {
+        let (ms, each) = ((recorded - before) * 1e3, (recorded - before) * 1e6 / count as f64);
+        let share = 100.0 * (recorded - before) / time;
+        println!("recording: {ms:.2} ms of processor time, {each:.2} µs a dispatch, {share:.2} % of the time");
+    }
+    let (taken, planned) = (gigabytes(most - held), gigabytes(actual.planned));
+    let peak = peak();
+    println!(
+        "device memory: {:.2} GB, {taken:.2} on the way, {planned:.2} planned; the process: {peak}",
+        gigabytes(most)
+    );
+    println!("worst error 2^{:.2}", actual.errors.worst.log2());
+    assert!(actual.words == expected.words, "the words differ");
+    println!("the words are those of the CPU backend");
+}
+
+/// Until everything recorded is done.
+fn wait(be: &mut Wgpu<'_>) {
+    let last = be.ring().line().end as usize;
+    let word = be.alloc(Shape { count: 1, basis: Basis::span(last - 1, last), cols: 1 }).unwrap();
+    be.download(&word, &mut [0]).unwrap();
+}
+
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
+fn gigabytes(words: usize) -> f64 {
+    4e-9 * words as f64
+}
+
+/// What this thread has used of a processor, on Linux.
+fn processor_seconds() -> Option<f64> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse::<f64>().ok().map(|ns| ns * 1e-9)
+}
+
+fn peak() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or("unknown".into(), |line| line.trim().into())
+}
