@@ -122,7 +122,7 @@ impl Trace {
     /// A public vector of `given` slots, and the integers that it is made from.
     fn plain(&mut self, given: usize, level: u8, diagonal: bool) -> Result<PlainLevel> {
         let slots = self.slots;
-        if given == 0 || slots % given != 0 {
+        if given == 0 || !slots.is_multiple_of(given) {
             return Err(Error::Slots { given, slots });
         }
         self.did(level, &[(Work::Encode(given as u32), 1)]);
