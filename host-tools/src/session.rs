@@ -1,11 +1,13 @@
 //! A private question: the [`Client`] holds the secret and the words, the [`Server`] the model and the evaluation keys.
 //! What passes between them is ciphertexts and the [`Plan`], which both derive from the number of tokens.
 
+mod between;
 mod client;
 mod clock;
 mod server;
 mod watch;
 
+pub use between::{Between, asked, header, told};
 pub use client::Client;
 pub use clock::Clocked;
 pub use server::{Executed, Server, load_keys};
@@ -30,6 +32,9 @@ use kernel::{
 /// How a model's values are bootstrapped: they are real.
 pub const ORDER: Order = Order::SlotsToCoeffsFirst;
 
+/// How a device's question is bootstrapped first: from level 0.
+pub const ENTRY: Order = Order::ModRaiseFirst;
+
 /// A model on questions of known lengths, before anything is encrypted.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -50,10 +55,27 @@ pub struct Plan {
 impl Plan {
     /// For questions of these numbers of tokens.
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
-        let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;
+        Self::of(params, None, model, lengths)
+    }
+
+    /// For questions that come from a small device, whose ring is `small`, at level 0.
+    pub fn from_device(params: &Params, small: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
+        Self::of(params, Some(small), model, lengths)
+    }
+
+    fn of(params: &Params, small: Option<&Params>, model: &Model, lengths: &[usize]) -> Result<Self> {
+        let layout = Layout::new(lengths, model.width, model.heads, small.unwrap_or(params).slots())?;
         let (mut trace, mut before) = (Trace::new(params.slots(), None), Trace::new(params.slots(), None));
         trace.bootstrap_with(Bootstrapper::new(&mut before, params, layout.period(), ORDER, model.range)?);
-        let x = trace.input(params.top());
+        let x = match small {
+            None => trace.input(params.top()),
+            Some(_) => {
+                let entry = Bootstrapper::new(&mut before, params, layout.period(), ENTRY, model.range)?;
+                let x = trace.input(0);
+                let x = entry.refresh(&mut trace, x)?;
+                trace.refresh(x, params.top())?
+            }
+        };
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());

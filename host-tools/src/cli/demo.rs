@@ -101,6 +101,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         wants: &wants,
         of: &secret.header,
         question: &question,
+        device: None,
         steps,
         stages: &mut stages,
     };

@@ -6,12 +6,12 @@ use crate::{
     Error, Result,
     cipher::Encrypted,
     error::In,
-    files::Header,
+    files::{Header, View},
     host::{Device, Host, Job},
     keygen::{Layout, Want, generate},
     model::Pretrained,
     secret::Secret,
-    session::{Executed, Plan, Server, load_keys},
+    session::{Between, Executed, Plan, Server, load_keys},
     spec::SpecBuf,
 };
 use kernel::{backend::Backend, nn::Model};
@@ -66,6 +66,8 @@ pub struct Serve<'a> {
     pub wants: &'a [Want],
     pub of: &'a Header,
     pub question: &'a Encrypted,
+    /// The key of the small device that asks, if one does.
+    pub device: Option<&'a View<'a>>,
     pub steps: usize,
     pub stages: &'a mut Stages,
 }
@@ -100,19 +102,24 @@ impl Job for Serve<'_> {
     }
 
     fn run<B: Backend>(self, mut be: B) -> Result<Served> {
-        let Serve { host, model, plan, eval, wants, of, question, steps, stages } = self;
+        let Serve { host, model, plan, eval, wants, of, question, device, steps, stages } = self;
         let bar = progress(wants.len(), "loading keys");
         let keys = stages.time("load_keys", || load_keys(&mut be, eval, wants, of, || bar.inc(1)))?;
         bar.finish_and_clear();
+        let between = device.map(|view| Between::load(&mut be, view)).transpose()?;
         let mut server = Server::new(be, host.params(), keys, model, of)?;
         stages.time("server_preprocess", || server.prepare(plan))?;
         let bar = progress(steps, "computing on ciphertexts");
         let mut sum = 0.0;
-        let (answer, executed) = server.infer(plan, question, &mut |part, seconds| {
+        let mut step = |part, seconds| {
             stages.add(part, seconds);
             sum += seconds;
             bar.inc(1);
-        })?;
+        };
+        let (answer, executed) = match &between {
+            Some(between) => server.infer_between(plan, between, question, &mut step)?,
+            None => server.infer(plan, question, &mut step)?,
+        };
         bar.finish_and_clear();
         Ok(Served { answer, executed, seconds: sum })
     }
