@@ -1,24 +1,30 @@
 #!/usr/bin/env bash
-# The whole way at full size: an emulated microcontroller encrypts the demo's question at C12, this host infers it under
-# encryption in B16, the microcontroller decrypts the answer. Takes about 13 GB of memory (an estimate) and minutes.
-#   usage: scripts/device-demo.sh [LOG_N]      16; from 13 on a smaller ring, without security
+# The whole way at full size, through files: an emulated microcontroller encrypts the demo's question at C12, `polyformer`
+# infers it under encryption in B16, the microcontroller decrypts the answer.
+#   usage: scripts/device-demo.sh [FOLDER]      FOLDER keeps keys, question and answer (target/device-demo)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/core.sh
 build() { (cd examples/cortex-m && core_cargo build --release --bin c12); }
 with_core thumbv7em-none-eabihf build
 elf=$(core_output "$PWD/examples/cortex-m")/c12
-out=$PWD/target/device-demo
-mkdir -p "$out"
-rm -f "$out/answer.bin"
+cargo build --release -p polyformer
+polyformer=$PWD/${CARGO_TARGET_DIR:-target}/release/polyformer
+mkdir -p "${1:-target/device-demo}"
+cd "${1:-target/device-demo}"
+rm -rf answer.bin device keys
 emulate() {
-    (cd "$out" && timeout 300 qemu-system-arm -cpu cortex-m4 -machine mps2-an386 -nographic -monitor none -serial none \
-        -icount shift=0 -semihosting-config enable=on,target=native -kernel "$elf") | defmt-print -e "$elf" --log-format '{s}'
+    timeout 300 qemu-system-arm -cpu cortex-m4 -machine mps2-an386 -nographic -monitor none -serial none \
+        -icount shift=0 -semihosting-config enable=on,target=native -kernel "$elf" | defmt-print -e "$elf" --log-format '{s}'
 }
+for _ in {1..32}; do printf '\t'; done >secret.bin # that of the emulated device
+"$polyformer" keygen --preset C12 --seed secret.bin --out device
+"$polyformer" keygen --preset B16 --infer 9 --device device/secret.safetensors --out keys
 emulate
-cargo run --release -p polyformer --example device_server -- "${1:-16}" "$out/question.bin" "$out/answer.bin"
+"$polyformer" infer question.bin --raw --device keys/eval/device-*.safetensors --eval keys/eval --tokens 9 \
+    --out answer.bin --json
 class=$(emulate | sed -n 's/^answer class \([0-9]*\), .*/\1/p')
 label=$(awk -v n="$class" '/"labels"/ {at = NR} at && NR == at + 1 + n {gsub(/[ ",]/, ""); print; exit}' \
-    host-tools/models/banking77/config.json)
+    "$OLDPWD/host-tools/models/banking77/config.json")
 echo "the device reads: $label"
 [ "$label" = compromised_card ]

@@ -9,7 +9,7 @@ mod view;
 mod write;
 
 pub use fault::{Fault, Result};
-pub use header::{Body, Expected, Header, KeyId, Of, Sealed, VERSION, hex, public_basis};
+pub use header::{Body, DeviceOf, Expected, Header, KeyId, Of, Sealed, VERSION, hex, public_basis};
 pub use map::Mapped;
 pub use packed::{Map, Sizes, Weights};
 pub use view::{MAX_HEADER, View};
@@ -33,6 +33,8 @@ pub enum Kind {
     GaloisKey,
     /// The keys of ModRaise, for bootstrapping.
     RaiseKey,
+    /// The keys between a device's ring and the server's.
+    DeviceKey,
     /// Encrypted values.
     Ciphertext,
     /// A packed model.
@@ -41,18 +43,20 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Params,
         Kind::SecretKey,
         Kind::PublicKey,
         Kind::RelinKey,
         Kind::GaloisKey,
         Kind::RaiseKey,
+        Kind::DeviceKey,
         Kind::Ciphertext,
         Kind::Model,
     ];
     /// Their names.
-    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key, raise-key, ciphertext or model";
+    const LIST: &str =
+        "params, secret-key, public-key, relin-key, galois-key, raise-key, device-key, ciphertext or model";
 }
 
 impl fmt::Display for Kind {
@@ -64,6 +68,7 @@ impl fmt::Display for Kind {
             Kind::RelinKey => "relin-key",
             Kind::GaloisKey => "galois-key",
             Kind::RaiseKey => "raise-key",
+            Kind::DeviceKey => "device-key",
             Kind::Ciphertext => "ciphertext",
             Kind::Model => "model",
         })

@@ -1,6 +1,8 @@
 //! Key generation: keys are drawn one by one, by a few workers, and written by one writer while the next are drawn.
 //! Memory holds a handful of keys however many are made.
 
+pub mod device;
+
 use crate::{
     error::{In, Result},
     files::{self, Body, Header, Mapped, View, public_basis},
@@ -240,7 +242,7 @@ fn draw<B: Backend>(
             words.resize(size(basis), 0);
             return Ok(be.download(&pk.pair[0], words)?);
         }
-        Body::Params | Body::SecretKey | Body::Ciphertext(_) | Body::Model { .. } => return Ok(()),
+        Body::Params | Body::SecretKey | Body::DeviceKey(_) | Body::Ciphertext(_) | Body::Model { .. } => return Ok(()),
     };
     let digit_words = size(key_basis(params, level));
     words.resize(key_digits(params, level) * digit_words, 0);

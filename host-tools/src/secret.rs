@@ -33,8 +33,12 @@ fn key_id(seed: &SecretSeed, spec: &SpecBuf) -> KeyId {
 impl Secret {
     /// A fresh key.
     pub fn generate(spec: SpecBuf) -> Result<Self> {
+        Self::of(spec, SecretSeed::take(&mut random::bytes()?))
+    }
+
+    /// The key of a seed that somebody else drew.
+    pub fn of(spec: SpecBuf, seed: SecretSeed) -> Result<Self> {
         let params = spec.params()?;
-        let seed = SecretSeed::take(&mut random::bytes()?);
         let key = Some(key_id(&seed, &spec));
         Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey }, params })
     }

@@ -1,11 +1,13 @@
 //! A private question: the [`Client`] holds the secret and the words, the [`Server`] the model and the evaluation keys.
 //! What passes between them is ciphertexts and the [`Plan`], which both derive from the number of tokens.
 
+mod between;
 mod client;
 mod clock;
 mod server;
 mod watch;
 
+pub use between::{Between, asked, header, told};
 pub use client::Client;
 pub use clock::Clocked;
 pub use server::{Executed, Server, load_keys};
@@ -29,6 +31,9 @@ use kernel::{
 
 /// How a model's values are bootstrapped: they are real.
 pub const ORDER: Order = Order::SlotsToCoeffsFirst;
+
+/// How a device's question is bootstrapped first: from level 0.
+pub const ENTRY: Order = Order::ModRaiseFirst;
 
 /// A model on questions of known lengths, before anything is encrypted.
 #[derive(Clone, Debug)]
@@ -54,17 +59,26 @@ pub struct Plan {
 impl Plan {
     /// For questions of these numbers of tokens.
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
-        Self::with(params, model, lengths, Steps::Hoisted)
+        Self::of(params, None, model, lengths, Steps::Hoisted)
     }
 
-    /// The same with other rotations in bootstrapping: [`Steps::MinKs`] for a server with little memory.
-    pub fn with(params: &Params, model: &Model, lengths: &[usize], steps: Steps) -> Result<Self> {
-        let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;
+    /// For questions that come from the ring `small` of a device, at level 0, or from a client; bootstrapping may rotate in
+    /// another way: with [`Steps::MinKs`] on a server with little memory.
+    pub fn of(params: &Params, small: Option<&Params>, model: &Model, lengths: &[usize], steps: Steps) -> Result<Self> {
+        let layout = Layout::new(lengths, model.width, model.heads, small.unwrap_or(params).slots())?;
         let new = || Trace::new(params.slots(), None).measured(params);
         let (mut trace, mut before) = (new(), new());
-        let recipe = Recipe::new(layout.period(), ORDER, model.range).with(steps);
-        trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
-        let x = trace.input(params.top());
+        let recipe = |order| Recipe::new(layout.period(), order, model.range).with(steps);
+        trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe(ORDER))?);
+        let x = match small {
+            None => trace.input(params.top()),
+            Some(_) => {
+                let entry = Bootstrapper::new(&mut before, params, &recipe(ENTRY))?;
+                let x = trace.input(0);
+                let x = entry.refresh(&mut trace, x)?;
+                trace.refresh(x, params.top())?
+            }
+        };
         let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());

@@ -45,14 +45,17 @@ pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut
 }
 
 fn digits<B: Backend>(be: &mut B, view: &View<'_>, level: u8, seed: &Seed) -> Result<EvaluationKey<B>> {
-    let basis = key_basis(&view.params, level);
-    let words = view.words(0).chunks_exact(basis.len() * view.params.n()).enumerate();
-    let digits = words.map(|(j, words)| pair(be, words, basis, seed, j as u64)).collect::<Result<_>>()?;
-    Ok(EvaluationKey { level, digits })
+    Ok(EvaluationKey { level, digits: pairs(be, view.words(0), key_basis(&view.params, level), seed)? })
+}
+
+/// Stored halves of digits with the halves that their seed stands for: digit j is stream j.
+pub fn pairs<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed) -> Result<Vec<Pair<B::Buf>>> {
+    let size = basis.len() * be.ring().n();
+    words.chunks_exact(size).enumerate().map(|(j, words)| pair(be, words, basis, seed, j as u64)).collect()
 }
 
 /// One stored half with the half that its seed stands for.
-fn pair<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed, stream: u64) -> Result<Pair<B::Buf>> {
+pub fn pair<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed, stream: u64) -> Result<Pair<B::Buf>> {
     let cols = be.ring().n() as u32;
     let mut b = be.alloc(Shape { count: 1, basis, cols })?;
     be.upload(&mut b, words)?;

@@ -164,6 +164,50 @@ fn bad_input_is_one_line_that_names_the_file() {
 }
 
 #[test]
+fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
+    let place = Place::new();
+    let at = |name: &str| place.at(name);
+    std::fs::write(at("drawn"), [9; 32]).unwrap();
+    std::fs::write(at("short"), [9; 31]).unwrap();
+    let line = bad(&["keygen", "--preset", "C12", "--seed", &at("short"), "--out", &at("device")], "");
+    assert_eq!(line, format!("{}: 31 bytes where 32 are needed", at("short")));
+    good(&["keygen", "--preset", "C12", "--seed", &at("drawn"), "--out", &at("device")], "");
+    let device = at("device/secret.safetensors");
+    assert!(std::fs::read(&device).unwrap().ends_with(&[9; 32]));
+    good(&["keygen", "--preset", "B16", "--level", "0", "--device", &device, "--out", &at("keys")], "");
+    let files = std::fs::read_dir(at("keys/eval")).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+    let key = at(&format!("keys/eval/{}", files.into_iter().find(|f| f.starts_with("device-")).unwrap()));
+    assert!(good(&["inspect", &key], "").contains("device-key"));
+    let large = at("keys/secret.safetensors");
+    let line = bad(&["keygen", "--preset", "C12", "--device", &large, "--out", &at("third")], "");
+    assert!(line.contains("32768") && line.contains("2048") && !Path::new(&at("third")).exists(), "{line}");
+    let line = bad(&["keygen", "--preset", "L13", "--device", &device, "--out", &at("third")], "");
+    assert!(line.contains("1054212097") && !Path::new(&at("third")).exists(), "{line}"); // other base primes
+
+    let ask = |preset: &str| {
+        let (keys, x) = (at(&format!("other-{preset}")), at(&format!("x-{preset}")));
+        good(&["keygen", "--preset", preset, "--out", &keys], "");
+        good(&["encrypt", "-", "--key", &format!("{keys}/secret.safetensors"), "--out", &x], "1");
+        x
+    };
+    let infer = |question: &str, key: &str, raw: &[&str]| {
+        let (eval, answer) = (at("keys/eval"), at("answer"));
+        let args = ["infer", question, "--device", key, "--eval", &eval, "--tokens", "9", "--out", &answer];
+        let line = bad(&[&args, raw].concat(), "");
+        assert!(!Path::new(&answer).exists());
+        line
+    };
+    let (x, y) = (ask("C12"), ask("C13"));
+    assert!(infer(&x, &key, &[]).starts_with(&format!("{x}: belongs to key ")));
+    assert_eq!(infer(&y, &key, &[]), format!("{y}: parameter set C13 where C12 is needed"));
+    let relin = at("keys/eval/relin.safetensors");
+    assert_eq!(infer(&x, &relin, &[]), format!("{relin}: a relin-key file where a device-key file is needed"));
+    assert_eq!(infer(&at("short"), &key, &["--raw"]), "--raw: a question of 31 bytes where 32800 are needed");
+    std::fs::write(at("large"), [255; 32800]).unwrap();
+    assert!(infer(&at("large"), &key, &["--raw"]).starts_with("question: tensor \"c0\" row 0 word 0 is 4294967295"));
+}
+
+#[test]
 fn bad_values_are_named_and_nothing_is_written() {
     let place = Place::new();
     let (keys, x, secret) = (place.at("keys"), place.at("x"), place.at("keys/secret.safetensors"));

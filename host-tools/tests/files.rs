@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
 use polyformer::{
-    files::{self, Body, Fault, Header, KeyId, Kind, Mapped, Of, Sealed, Sizes, View, Weights},
+    files::{self, Body, DeviceOf, Fault, Header, KeyId, Kind, Mapped, Of, Sealed, Sizes, View, Weights},
     spec::SpecBuf,
 };
 use std::path::Path;
@@ -70,7 +70,9 @@ fn with(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn every_kind_is_read_back_as_it_was_written() {
     let raise = header("B16", Body::RaiseKey { seed: [3; 32] }); // large: the smallest set that bootstraps
-    for header in every_kind().into_iter().chain([raise]) {
+    let of = DeviceOf { spec: SpecBuf::preset("C12").unwrap(), key: KeyId([9; 16]), seeds: [[3; 32], [4; 32]] };
+    let device = header("B16", Body::DeviceKey(Box::new(of)));
+    for header in every_kind().into_iter().chain([raise, device]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, file(&header, 5)).unwrap();

@@ -4,6 +4,7 @@
 
 use kernel::{
     backend::Backend,
+    bootstrap::Steps,
     ckks::{
         keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
         raise::RaiseKeys,
@@ -18,11 +19,11 @@ use polyformer::{
     },
     files::{Body, Header, KeyId},
     host::{Device, Host, Job},
-    keygen::Want,
+    keygen::{Want, device::draw},
     model::Pretrained,
     random,
     secret::Secret,
-    session::{Client, Server},
+    session::{Between, Client, Plan, Server, asked, told},
     spec::SpecBuf,
 };
 
@@ -120,4 +121,72 @@ fn questions_that_share_a_ciphertext_are_answered_as_planned_and_other_slots_hol
     assert!(questions.iter().all(|q| q.ids.len() <= 4));
     let (host, on) = (Host::new(params), Device::cpu(2));
     host.run(on, Run { host: &host, on, secret: &secret, model: &model, questions: &questions }).unwrap();
+}
+
+/// A question from a small ring, inferred in a larger one and answered in the small one.
+struct Asked<'a> {
+    host: &'a Host,
+    secret: &'a Secret,
+    device: &'a Secret,
+    plan: &'a Plan,
+    model: &'a Pretrained,
+    question: &'a cipher::Encrypted,
+}
+
+impl Job for Asked<'_> {
+    type Output = cipher::Encrypted;
+
+    fn run<B: Backend>(self, mut be: B) -> Result<cipher::Encrypted> {
+        let Self { host, secret, device, plan, model, question } = self;
+        let params = host.params();
+        let keys = keys(&mut be, params, secret, &Want::all(params, &plan.demand, true));
+        let rings = draw(&mut be, host, secret, device, &[[1; 32], [2; 32]])?;
+        let header = Header { body: Body::Params, ..device.header.clone() };
+        let between = Between::new(header, device.params.clone(), rings);
+        let mut server = Server::new(be, params, keys, &model.model, &secret.header)?;
+        let header = Header { key: Some(KeyId([3; 16])), ..question.header.clone() };
+        let other = cipher::Encrypted { header, tensors: question.tensors.clone() };
+        let refused = server.infer_between(plan, &between, &other, &mut |_, _| ()).err().unwrap().to_string();
+        assert!(refused.starts_with("question: belongs to key 0303"), "{refused}");
+        let (answer, executed) = server.infer_between(plan, &between, question, &mut |_, _| ())?;
+        assert_eq!((executed.departs(plan), executed.cost.bootstrap), (None, 4)); // beside the one on the way in
+        Ok(answer)
+    }
+}
+
+#[test]
+fn a_small_device_is_answered_in_its_own_ring() {
+    let ((spec, params), model) = (toy(12), Pretrained::embedded().unwrap());
+    let small = Spec { log_n: 11, security: Security::Toy, ..presets::C12 };
+    let secret = |spec: &Spec<'_>, id| Secret {
+        seed: SecretSeed::take(&mut random::bytes().unwrap()),
+        header: Header { spec: SpecBuf::from(spec), key: Some(KeyId([id; 16])), body: Body::SecretKey },
+        params: Params::new(spec).unwrap(),
+    };
+    let (secret, device) = (secret(&spec, 1), secret(&small, 2));
+    let (host, small, on) = (Host::new(params), Host::new(device.params.clone()), Device::cpu(2));
+    let ids = model.text.tokens("my card was stolen").unwrap();
+    let plan = Plan::of(host.params(), Some(small.params()), &model.model, &[ids.len()], Steps::Hoisted).unwrap();
+    let client = Client::new(&small, on, &device, &model.text);
+    let question = client.encrypt(&client.slots(&plan.layout, std::slice::from_ref(&ids)).unwrap()).unwrap();
+
+    let Body::Ciphertext(sealed) = question.header.body else { unreachable!() };
+    let words: Vec<u8> = question.tensors[0].iter().flat_map(|w| w.to_le_bytes()).collect();
+    let bytes = [&sealed.seed.unwrap()[..], &words].concat();
+    let question = asked(&bytes, &device.header, small.params()).unwrap();
+    assert_eq!(question.tensors[0].len() * 4, words.len());
+    let few = asked(&bytes[1..], &device.header, small.params()).err().unwrap().to_string();
+    assert_eq!(few, "--raw: a question of 16415 bytes where 16416 are needed");
+    let large = [&bytes[..40], &[255; 4], &bytes[44..]].concat();
+    let large = asked(&large, &device.header, small.params()).err().unwrap().to_string();
+    assert!(large.starts_with("question: tensor \"c0\" row 0 word 2 is 4294967295, not below"), "{large}");
+
+    let job = Asked { host: &host, secret: &secret, device: &device, plan: &plan, model: &model, question: &question };
+    let answer = host.run(on, job).unwrap();
+    assert_eq!(told(&answer).len(), 2 * words.len());
+    let logits = client.decrypt(&plan, &answer, 1).unwrap();
+    let want = polyformer::eval::logits(&model, &ids).unwrap();
+    for (got, want) in logits[0].expose().iter().zip(&want) {
+        assert!((got - want).abs() < 2f64.powi(-8), "{got} and {want}");
+    }
 }

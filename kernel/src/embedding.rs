@@ -1,5 +1,5 @@
 //! The canonical embedding: z_j = sum_k w_k zeta^(5^j k) for s slots, zeta = exp(i pi / 2s), in O(s log s) butterflies.
-//! Everything is f64 in a fixed order of operations, roots from integers ([`unit`]), no contraction: the same bits on
+//! Everything is f64 in a fixed order of operations, roots from integers ([`unit()`]), no contraction: the same bits on
 //! every platform, so that keys, plaintexts and bootstrapping matrices are, too.
 
 mod unit;

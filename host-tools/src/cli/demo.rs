@@ -85,7 +85,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let spec = spec_of(&model)?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let host = Host::new(spec.params()?);
-    let plan = planned(&host, device, &model.model, &[ids.len()], args.rotate.steps())?;
+    let plan = planned(&host, device, None, &model.model, &[ids.len()], args.rotate.steps())?;
 
     let (poly, steps) = in_rows(&model, x)?;
     let wants = plan.wants(host.params());
@@ -103,6 +103,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         wants: &wants,
         of: &secret.header,
         question: &question,
+        device: None,
         steps,
         stages: &mut stages,
     };

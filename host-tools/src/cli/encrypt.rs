@@ -9,8 +9,9 @@ use crate::{
     host::{Device, Host},
     numbers,
     secret::Secret,
-    session::{Client, Plan},
+    session::Client,
 };
+use kernel::nn::packed::Layout;
 use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
@@ -87,9 +88,9 @@ fn question(args: &Args, text: &str, key: &Path, on: Device, out: &mut dyn Write
     let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
     let host = Host::new(secret.params.clone());
     let ids = tokens(&model, text)?;
-    let plan = Plan::new(host.params(), &model.model, &[ids.len()])?;
+    let layout = Layout::new(&[ids.len()], model.model.width, model.model.heads, host.params().slots())?;
     let client = Client::new(&host, on, &secret, &model.text);
-    let encrypted = client.encrypt(&client.slots(&plan.layout, std::slice::from_ref(&ids))?)?;
+    let encrypted = client.encrypt(&client.slots(&layout, std::slice::from_ref(&ids))?)?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
     files::write(&args.out, &encrypted.header, host.params(), &tensors).in_file(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();

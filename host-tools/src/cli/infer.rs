@@ -6,19 +6,29 @@ use super::{
 };
 use crate::{
     Error, Result,
+    bench::peak,
     cipher::Encrypted,
     error::In,
-    files::{self, Kind, Mapped, View},
+    files::{self, Access, Header, Kind, Mapped, View},
     host::Host,
+    session::{asked, header, told},
 };
-use std::{io::Write, path::PathBuf};
+use kernel::params::Params;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 const EXAMPLES: &str = "\
 Example, on two machines (the client's, the server's, the client's again):
   polyformer keygen --preset B16 --infer 16 --out keys                       and send keys/eval
   polyformer encrypt --text \"Where is my new card?\" --key keys/secret.safetensors --out question.safetensors
   polyformer infer question.safetensors --eval keys/eval --tokens 6 --out answer.safetensors
-  polyformer decrypt answer.safetensors --key keys/secret.safetensors --labels";
+  polyformer decrypt answer.safetensors --key keys/secret.safetensors --labels
+
+A small device asks in a ring of its own (docs/device.md). With its key, as `keygen --device` makes it, the answer goes back to
+that ring; with --raw both files are the device's words and nothing else:
+  polyformer infer question.bin --raw --device keys/eval/device-ID.safetensors --eval keys/eval --tokens 9 --out answer.bin";
 
 /// Run the model on an encrypted question. Needs no secret.
 #[derive(clap::Args)]
@@ -35,6 +45,12 @@ pub struct Args {
     /// File to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// The question was encrypted under the key of a small device: the key between its ring and that of --eval.
+    #[arg(long, value_name = "FILE")]
+    device: Option<PathBuf>,
+    /// The question is the bytes that the device sent, and the answer those that it reads.
+    #[arg(long, requires = "device")]
+    raw: bool,
     /// A model folder or a packed model; the model in the program by default.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
@@ -49,18 +65,30 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let on = args.compute.device()?;
     let mapped = Mapped::open(&args.question).in_file(&args.question)?;
-    let view = View::parse(mapped.bytes()).in_file(&args.question)?;
-    view.expect_kind(Kind::Ciphertext).in_file(&args.question)?;
-    let model = pretrained_for(args.model.as_deref(), &view.header.spec)?;
+    let between = args.device.as_deref().map(|path| Mapped::open(path).in_file(path)).transpose()?;
+    let key = match (&args.device, &between) {
+        (Some(path), Some(mapped)) => Some(device_key(path, mapped)?),
+        _ => None,
+    };
+    let asking = key.as_ref().map(header).transpose()?;
+    let (question, small) = match &asking {
+        Some(device) if args.raw => {
+            let small = device.spec.params()?;
+            (asked(mapped.bytes(), device, &small)?, small)
+        }
+        _ => encrypted(&args.question, &mapped, asking.as_ref())?,
+    };
+    let (of, params) = key.as_ref().map_or((&question.header, &small), |key| (&key.header, &key.params));
+    let model = pretrained_for(args.model.as_deref(), &of.spec)?;
     let most = model.text.max_tokens();
     if !(1..=most).contains(&args.tokens) {
         return Err(Error::usage(format!("--tokens {}", args.tokens), format!("from 1 to {most}")));
     }
-    let host = Host::new(view.params.clone());
-    let plan = planned(&host, device, &model.model, &[args.tokens], args.rotate.steps())?;
-    let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
+    let host = Host::new(params.clone());
+    let from = key.as_ref().map(|_| &small);
+    let plan = planned(&host, on, from, &model.model, &[args.tokens], args.rotate.steps())?;
     let mut stages = Stages::default();
     let serve = Serve {
         host: &host,
@@ -68,16 +96,22 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         plan: &plan,
         eval: &args.eval,
         wants: &plan.wants(host.params()),
-        of: &view.header,
-        question: &Encrypted { header: view.header.clone(), tensors },
+        of,
+        question: &question,
+        device: key.as_ref(),
         steps: 0,
         stages: &mut stages,
     };
-    let served = host.run(device, serve)?;
+    let served = host.run(on, serve)?;
     served.warn(&plan);
     let answer = &served.answer;
-    let tensors: Vec<&[u8]> = answer.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
-    files::write(&args.out, &answer.header, host.params(), &tensors).in_file(&args.out)?;
+    if args.raw {
+        let bytes = told(answer);
+        files::atomically(&args.out, Access::Shared, |file| file.write_all(&bytes)).in_file(&args.out)?;
+    } else {
+        let tensors: Vec<&[u8]> = answer.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
+        files::write(&args.out, &answer.header, &small, &tensors).in_file(&args.out)?;
+    }
     let total: f64 = stages.0.iter().map(|(_, s)| s).sum();
     if args.json {
         let seconds = stages.json();
@@ -87,9 +121,25 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             &serde_json::json!({
                 "file": args.out, "seconds": seconds, "total_seconds": total, "bootstraps": cost.bootstrap,
                 "key_switches": cost.key_switch, "plan_agrees": served.executed.departs(&plan).is_none(),
-                "compute_seconds": served.seconds, "encoding_seconds": encoding,
+                "compute_seconds": served.seconds, "encoding_seconds": encoding, "peak_bytes": peak::bytes(),
             }),
         );
     }
     print(out, format_args!("{}  the answer, {total:.1} s\n", args.out.display()))
+}
+
+/// A device key.
+fn device_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
+    let view = View::parse(mapped.bytes()).in_file(path)?;
+    view.expect_kind(Kind::DeviceKey).in_file(path)?;
+    Ok(view)
+}
+
+/// A ciphertext file, under the key of `device` if there is one, and its parameters.
+fn encrypted(path: &Path, mapped: &Mapped, device: Option<&Header>) -> Result<(Encrypted, Params)> {
+    let view = View::parse(mapped.bytes()).in_file(path)?;
+    view.expect_kind(Kind::Ciphertext).in_file(path)?;
+    device.map_or(Ok(()), |device| view.expect_same(device)).in_file(path)?;
+    let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
+    Ok((Encrypted { header: view.header.clone(), tensors }, view.params))
 }

@@ -81,7 +81,9 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
     let (header, params) = (&view.header, &view.params);
     let more = match header.body {
         Body::Params | Body::SecretKey | Body::Model { .. } => More::default(),
-        Body::PublicKey { .. } | Body::RaiseKey { .. } => More { seeded: Some(true), ..More::default() },
+        Body::PublicKey { .. } | Body::RaiseKey { .. } | Body::DeviceKey(_) => {
+            More { seeded: Some(true), ..More::default() }
+        }
         Body::RelinKey { level, .. } => More { seeded: Some(true), level: Some(level), ..More::default() },
         Body::GaloisKey { galois, level, .. } => More {
             seeded: Some(true),

@@ -6,12 +6,13 @@ use crate::{
     error::In,
     files::{self, Header, Mapped, View},
     host::Host,
-    keygen::{Layout, Want, demand_of_bootstrapping, generate},
+    keygen::{Layout, Want, demand_of_bootstrapping, device as between, generate},
     secret::Secret,
     session::Plan,
 };
 use kernel::{
     bootstrap::{Order, Steps},
+    ckks::{keys::SecretSeed, ring_switch::lower_basis},
     params::Params,
     trace::Demand,
 };
@@ -20,12 +21,15 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
+use zeroize::Zeroize;
 
 const EXAMPLES: &str = "\
 Examples:
   polyformer keygen --preset L14 --out keys
   polyformer keygen --preset B16 --rotations powers,-1 --bootstrap real --public --out keys
   polyformer keygen --secret keys/secret.safetensors --rotations 3,5 --out keys     (add keys, or go on)
+  polyformer keygen --preset C12 --out device                                       (the secret key of a small device)
+  polyformer keygen --preset B16 --infer 9 --device device/secret.safetensors --out keys
 
 Writes
   keys/secret.safetensors        the secret key, mode 0600: never leaves you
@@ -33,6 +37,7 @@ Writes
   keys/eval/galois-G.safetensors one a rotation: G is 5^K mod 2N for the rotation by K
   keys/eval/public.safetensors   with --public: lets others encrypt for you
   keys/eval/raise.safetensors    with --bootstrap
+  keys/eval/device-ID.safetensors with --device: between its ring and this one
 Send the folder keys/eval to the server, nothing else.";
 
 /// Make a secret key and the keys that a server needs to compute.
@@ -69,6 +74,13 @@ pub struct Args {
     /// Also make a public key.
     #[arg(long)]
     public: bool,
+    /// Also make the key between the ring of a small device, whose secret key this file holds, and this one; with --infer,
+    /// for questions of that device.
+    #[arg(long, value_name = "FILE")]
+    device: Option<PathBuf>,
+    /// Make the secret key out of these 32 bytes, which a device drew, instead of new ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "secret")]
+    seed: Option<PathBuf>,
     /// Replace a secret key that is already there. What was encrypted under it is then lost.
     #[arg(long)]
     force: bool,
@@ -110,10 +122,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let layout = Layout::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,
-        (None, Some(spec)) => Secret::generate(spec)?,
+        (None, Some(spec)) => match &args.seed {
+            Some(path) => Secret::of(spec, seed(path)?)?,
+            None => Secret::generate(spec)?,
+        },
         (None, None) => return Err(Error::usage("keygen", "one of --preset, --params and --secret is needed")),
     };
-    let mut wants = wants(args, &secret)?;
+    let small = args.device.as_deref().map(Secret::read).transpose()?;
+    if let Some(small) = &small {
+        lower_basis(&secret.params, &small.params)?; // before anything is made
+    }
+    let mut wants = wants(args, &secret, small.as_ref())?;
     let asked = wants.len();
     std::fs::create_dir_all(&layout.eval).in_file(&layout.eval)?;
     if args.secret.is_none() {
@@ -130,7 +149,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let bar = progress(wants.len(), "keys");
     generate(&host, device, &secret, &wants, &layout.eval, || bar.inc(1))?;
     bar.finish_and_clear();
-    let files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
+    let mut files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
+    if let Some(small) = &small {
+        between::generate(&host, device, &secret, small, &layout.eval)?;
+        files.extend(small.header.key.map(between::file_name));
+    }
     let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
     let bytes = files.iter().map(size).sum();
     let stale = stale(&layout.eval, &secret.header).in_file(&layout.eval)?;
@@ -158,7 +181,15 @@ fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
     Ok(count)
 }
 
-fn wants(args: &Args, secret: &Secret) -> Result<Vec<Want>> {
+/// The bytes of a secret key from elsewhere.
+fn seed(path: &Path) -> Result<SecretSeed> {
+    let mut bytes = std::fs::read(path).in_file(path)?;
+    let seed = <&mut [u8; 32]>::try_from(&mut bytes[..]).map(SecretSeed::take).ok();
+    bytes[..].zeroize();
+    seed.ok_or_else(|| Error::usage(path.display().to_string(), format!("{} bytes where 32 are needed", bytes.len())))
+}
+
+fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<Want>> {
     let (params, mut wants) = (&secret.params, Vec::new());
     let evaluates = params.specials() > 0;
     if !evaluates && (args.conjugation || !args.rotations.is_empty()) {
@@ -190,7 +221,9 @@ fn wants(args: &Args, secret: &Secret) -> Result<Vec<Want>> {
             let what = format!("the model reads 1 to {}", model.text.max_tokens());
             return Err(Error::usage(format!("--infer {tokens}"), what));
         }
-        demands.push(Plan::with(params, &model.model, &[tokens], args.rotate.steps())?.demand);
+        let small = device.map(|small| &small.params);
+        let plan = Plan::of(params, small, &model.model, &[tokens], args.rotate.steps())?;
+        demands.push(plan.demand);
         if args.bootstrap.is_none() {
             wants.push(Want::Raise);
         }

@@ -6,15 +6,15 @@ use crate::{
     Error, Result,
     cipher::Encrypted,
     error::In,
-    files::Header,
+    files::{Header, View},
     host::{Device, Host, Job},
     keygen::{Layout, Want, generate},
     model::Pretrained,
     secret::Secret,
-    session::{Executed, Plan, Server, load_keys},
+    session::{Between, Executed, Plan, Server, load_keys},
     spec::SpecBuf,
 };
-use kernel::{backend::Backend, bootstrap::Steps, nn::Model};
+use kernel::{backend::Backend, bootstrap::Steps, nn::Model, params::Params};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -30,14 +30,21 @@ pub fn spec_of(model: &Pretrained) -> Result<SpecBuf> {
     spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
 }
 
-/// The plan for questions of these numbers of tokens: with the rotations asked for, or with few keys if the GPU has no room
+/// The plan for questions of these numbers of tokens, from the ring `small` of a device or from a client: with the rotations asked for, or with few keys if the GPU has no room
 /// for more, which a line on standard error then says.
-pub fn planned(host: &Host, on: Device, model: &Model<'_>, lengths: &[usize], asked: Steps) -> Result<Plan> {
+pub fn planned(
+    host: &Host,
+    on: Device,
+    small: Option<&Params>,
+    model: &Model<'_>,
+    lengths: &[usize],
+    asked: Steps,
+) -> Result<Plan> {
     let params = host.params();
-    let plan = Plan::with(params, model, lengths, asked)?;
+    let plan = Plan::of(params, small, model, lengths, asked)?;
     match host.check(on, plan.memory(params)) {
         Err(error @ Error::Kernel(kernel::Error::DeviceMemory { .. })) if asked != Steps::MinKs => {
-            let few = Plan::with(params, model, lengths, Steps::MinKs)?;
+            let few = Plan::of(params, small, model, lengths, Steps::MinKs)?;
             host.check(on, few.memory(params))?;
             let gib = few.memory(params) as f64 / (1 << 28) as f64;
             // nobody to tell if standard error is closed
@@ -84,6 +91,8 @@ pub struct Serve<'a> {
     pub wants: &'a [Want],
     pub of: &'a Header,
     pub question: &'a Encrypted,
+    /// The key of the small device that asks, if one does.
+    pub device: Option<&'a View<'a>>,
     pub steps: usize,
     pub stages: &'a mut Stages,
 }
@@ -114,19 +123,24 @@ impl Job for Serve<'_> {
     }
 
     fn run<B: Backend>(self, mut be: B) -> Result<Served> {
-        let Serve { host, model, plan, eval, wants, of, question, steps, stages } = self;
+        let Serve { host, model, plan, eval, wants, of, question, device, steps, stages } = self;
         let bar = progress(wants.len(), "loading keys");
         let keys = stages.time("load_keys", || load_keys(&mut be, eval, wants, of, || bar.inc(1)))?;
         bar.finish_and_clear();
+        let between = device.map(|view| Between::load(&mut be, view)).transpose()?;
         let mut server = Server::new(be, host.params(), keys, model, of)?;
         stages.time("server_preprocess", || server.prepare(plan))?;
         let bar = progress(steps, "computing on ciphertexts");
         let mut sum = 0.0;
-        let (answer, executed) = server.infer(plan, question, &mut |part, seconds| {
+        let mut step = |part, seconds| {
             stages.add(part, seconds);
             sum += seconds;
             bar.inc(1);
-        })?;
+        };
+        let (answer, executed) = match &between {
+            Some(between) => server.infer_between(plan, between, question, &mut step)?,
+            None => server.infer(plan, question, &mut step)?,
+        };
         bar.finish_and_clear();
         Ok(Served { answer, executed, seconds: sum })
     }
@@ -188,12 +202,12 @@ mod tests {
             (host, Device { backend: Choice::Wgpu, gpu: pick, ..Device::cpu(1) })
         };
         let (any, _) = host(0);
-        let need = |steps| Plan::with(any.params(), &model.model, &[6], steps).unwrap().memory(any.params());
+        let need = |steps| Plan::of(any.params(), None, &model.model, &[6], steps).unwrap().memory(any.params());
         let (most, least) = (need(Steps::Hoisted), need(Steps::MinKs));
         assert!(least < most, "{least} {most}");
         let plan = |memory: usize, asked: Steps| {
             let (host, on) = host(memory);
-            planned(&host, on, &model.model, &[6], asked).map(|plan| plan.steps)
+            planned(&host, on, None, &model.model, &[6], asked).map(|plan| plan.steps)
         };
         let whole = |words: usize| words.next_multiple_of(64); // as ranges are
         assert_eq!(plan(whole(most), Steps::Hoisted).unwrap(), Steps::Hoisted);

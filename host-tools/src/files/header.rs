@@ -9,6 +9,7 @@ use kernel::{
     ckks::{
         keys::{key_basis, key_digits},
         raise::{dense_basis, sparse_basis},
+        ring_switch::{lift_basis, lower_basis},
     },
     params::Params,
     ring::{Basis, sample::Seed},
@@ -65,6 +66,8 @@ pub enum Body {
         /// Seed of both halves a.
         seed: Seed,
     },
+    /// b of the keys from a device's ring to this one, and back.
+    DeviceKey(Box<DeviceOf>),
     /// Ciphertexts of one vector.
     Ciphertext(Sealed),
     /// A model, packed for the parameter set.
@@ -74,6 +77,17 @@ pub enum Body {
         /// What else there is to say of it, as JSON.
         about: String,
     },
+}
+
+/// Whose questions a device key lifts, and whose answers it lowers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceOf {
+    /// The device's parameter set.
+    pub spec: SpecBuf,
+    /// The device's secret key.
+    pub key: KeyId,
+    /// Seeds of a: of the key to this ring, and of that back.
+    pub seeds: [Seed; 2],
 }
 
 /// How a vector was encrypted.
@@ -148,9 +162,23 @@ impl Header {
             Body::RelinKey { .. } => Kind::RelinKey,
             Body::GaloisKey { .. } => Kind::GaloisKey,
             Body::RaiseKey { .. } => Kind::RaiseKey,
+            Body::DeviceKey(_) => Kind::DeviceKey,
             Body::Ciphertext(_) => Kind::Ciphertext,
             Body::Model { .. } => Kind::Model,
         }
+    }
+
+    /// Insists on the parameter set and key that another file has.
+    pub fn expect_same(&self, other: &Self) -> Result<()> {
+        if self.spec != other.spec {
+            let name = |h: &Self| h.spec.name().map_or_else(|| h.spec.hash().to_hex()[..16].into(), String::from);
+            return Err(Fault::OtherParams { expected: name(other), actual: name(self) });
+        }
+        if self.key == other.key {
+            return Ok(());
+        }
+        let name = |key: Option<KeyId>| key.map_or("none".into(), |k| k.to_string());
+        Err(Fault::OtherKey { expected: name(other.key), actual: name(self.key) })
     }
 
     /// Ciphertexts in the file.
@@ -178,6 +206,10 @@ impl Header {
             Body::RaiseKey { .. } => {
                 let small = params.base().with(params.base().len() as u16); // sparse_basis, checked by parse
                 vec![residues("to_sparse", 1, small), residues("to_dense", 1, dense_basis(params))]
+            }
+            Body::DeviceKey(_) => {
+                let small = params.base().with(1); // lower_basis, checked by parse
+                vec![residues("lift", 1, lift_basis(params)), residues("lower", params.base().len(), small)]
             }
             Body::Ciphertext(Sealed { level, count, seed, .. }) => {
                 let names: &[_] = if seed.is_some() { &["c0"] } else { &["c0", "c1"] };
@@ -212,6 +244,11 @@ impl Header {
                 put("level", level.to_string());
                 put("seed", hex(seed));
             }
+            Body::DeviceKey(of) => {
+                put("device_spec", of.spec.to_json());
+                put("device_key", of.key.to_string());
+                put("seed", hex(of.seeds.as_flattened()));
+            }
             Body::Ciphertext(s) => {
                 put("level", s.level.to_string());
                 put("count", s.count.to_string());
@@ -235,9 +272,7 @@ impl Header {
         if file != VERSION {
             return Err(Fault::Version { file, supported: VERSION });
         }
-        let spec = text(fields, "spec", "a parameter set")?;
-        let bad_spec = |e: serde_json::Error| Fault::field("spec", Some(spec), format!("a parameter set ({e})"));
-        let spec: SpecBuf = serde_json::from_str(spec).map_err(bad_spec)?;
+        let spec = spec(fields, "spec")?;
         let (actual, hash) = (spec.hash().to_hex(), text(fields, "params", "a hash")?);
         if *hash != *actual {
             return Err(Fault::field("params", Some(hash), format!("{actual}, the hash of \"spec\"")));
@@ -259,12 +294,30 @@ impl Header {
                 sparse_basis(&params)?;
                 Body::RaiseKey { seed: bytes(fields, "seed")? }
             }
+            Kind::DeviceKey => Body::DeviceKey(Box::new(device(fields, &params)?)),
             Kind::Ciphertext => Body::Ciphertext(sealed(fields, &params)?),
             Kind::Model => Body::Model { sizes: sizes(fields)?, about: text(fields, "about", "JSON")?.clone() },
         };
         let key = if matches!(kind, Kind::Params | Kind::Model) { None } else { Some(KeyId(bytes(fields, "key")?)) };
         Ok((Self { spec, key, body }, params))
     }
+}
+
+fn spec(fields: &Fields, field: &'static str) -> Result<SpecBuf> {
+    let value = text(fields, field, "a parameter set")?;
+    let bad = |e: serde_json::Error| Fault::field(field, Some(value), format!("a parameter set ({e})"));
+    serde_json::from_str(value).map_err(bad)
+}
+
+fn device(fields: &Fields, params: &Params) -> Result<DeviceOf> {
+    let spec = spec(fields, "device_spec")?;
+    lower_basis(params, &spec.params()?)?;
+    let seeds: [u8; 64] = bytes(fields, "seed")?;
+    let (lift, lower) = seeds.split_at(32);
+    let mut out = DeviceOf { spec, key: KeyId(bytes(fields, "device_key")?), seeds: [[0; 32]; 2] };
+    out.seeds[0].copy_from_slice(lift);
+    out.seeds[1].copy_from_slice(lower);
+    Ok(out)
 }
 
 /// The rows of a public key: whatever a ciphertext at some message level has.

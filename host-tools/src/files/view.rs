@@ -6,7 +6,7 @@
 use super::{
     Kind,
     fault::{Fault, Result},
-    header::{Expected, Fields, Header, KeyId, Of},
+    header::{Expected, Fields, Header, Of},
 };
 use kernel::params::Params;
 use rayon::prelude::*;
@@ -62,15 +62,7 @@ impl<'a> View<'a> {
 
     /// Insists on the parameter set and key that another file has.
     pub fn expect_same(&self, other: &Header) -> Result<()> {
-        if self.header.spec != other.spec {
-            let name = |h: &Header| h.spec.name().map_or_else(|| h.spec.hash().to_hex()[..16].into(), String::from);
-            return Err(Fault::OtherParams { expected: name(other), actual: name(&self.header) });
-        }
-        if self.header.key == other.key {
-            return Ok(());
-        }
-        let name = |key: Option<KeyId>| key.map_or("none".into(), |k| k.to_string());
-        Err(Fault::OtherKey { expected: name(other.key), actual: name(self.header.key) })
+        self.header.expect_same(other)
     }
 
     /// The words of tensor `i`, in file order; no words where it is not residues.

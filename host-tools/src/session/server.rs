@@ -1,6 +1,6 @@
 //! The server: evaluation keys, a model, ciphertexts. Nothing here can decrypt.
 
-use super::{Clocked, ORDER, Plan, Watched};
+use super::{Between, Clocked, ENTRY, ORDER, Plan, Watched};
 use crate::{
     Result,
     cipher::Encrypted,
@@ -12,7 +12,7 @@ use crate::{
 use kernel::{
     arith::Arithmetic,
     backend::{Backend, Shape},
-    bootstrap::{Recipe, Steps},
+    bootstrap::{Bootstrapper, Recipe, Steps},
     ckks::{Ciphertext, Ckks, keys::Keys},
     nn::{Model, forward, packed::Packed},
     params::Params,
@@ -142,16 +142,53 @@ impl<'a, B: Backend> Server<'a, B> {
             None => Poly::from_words(be, shape, question.tensors.get(1).map_or(&[], |t| &t[..]))?,
         };
         let x = Ciphertext { c: [c0, c1], level: sealed.level };
+        let (y, executed) = self.logits(plan, x, step)?;
+        let start = Instant::now();
+        let y = self.ckks.level_down(y, 0)?; // what decryption needs, and no more to send
+        let (header, tensors) = wire::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
+        step("answer", start.elapsed().as_secs_f64()); // on a device that records, the time of everything
+        Ok((Encrypted { header, tensors: tensors.into() }, executed))
+    }
+
+    /// [`Server::infer`] for a small device: the question comes from its ring, the answer goes back there. `plan` is that of
+    /// [`Plan::of`] its ring.
+    pub fn infer_between(
+        &mut self,
+        plan: &Plan,
+        between: &Between<B>,
+        question: &Encrypted,
+        step: &mut dyn FnMut(&'static str, f64),
+    ) -> Result<(Encrypted, Executed)> {
+        self.prepare(plan)?;
+        let (params, start) = (self.ckks.params(), Instant::now());
+        let recipe = Recipe::new(plan.layout.period(), ENTRY, self.model.range).with(plan.steps);
+        let entry = Bootstrapper::new(&mut self.ckks, params, &recipe)?;
+        self.ckks.executed(); // starts at nothing
+        let x = between.lift(&mut self.ckks, question)?;
+        let x = entry.refresh(&mut self.ckks, x)?;
+        drop(entry);
+        let x = self.ckks.refresh(x, params.top())?;
+        step("lift", start.elapsed().as_secs_f64());
+        let (y, executed) = self.logits(plan, x, step)?;
+        let start = Instant::now();
+        let y = self.ckks.level_down(y, 0)?;
+        let answer = between.lower(&mut self.ckks, &y)?;
+        step("answer", start.elapsed().as_secs_f64());
+        Ok((answer, executed))
+    }
+
+    fn logits(
+        &mut self,
+        plan: &Plan,
+        x: Ciphertext<B>,
+        step: &mut dyn FnMut(&'static str, f64),
+    ) -> Result<(Ciphertext<B>, Executed)> {
         let mut clocked = Clocked::new(&mut self.ckks);
         let packed = Packed::new(&mut clocked, plan.layout.clone());
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
         let y = out.pop().ok_or(kernel::Error::Length { expected: 1, actual: 0 })?;
         let encoding = clocked.encoding();
         let executed = Executed { cost: self.ckks.executed(), level: y.level, encoding };
-        let start = Instant::now();
-        let y = self.ckks.level_down(y, 0)?; // what decryption needs, and no more to send
-        let (header, tensors) = wire::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
-        step("answer", start.elapsed().as_secs_f64()); // on a device that records, the time of everything
-        Ok((Encrypted { header, tensors: tensors.into() }, executed))
+        Ok((y, executed))
     }
 }

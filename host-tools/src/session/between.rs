@@ -1,0 +1,103 @@
+//! Between a small device and the server: the keys from ring to ring, and the bytes that a device sends and reads, which are
+//! its words and nothing else.
+
+use crate::{
+    Error, Result,
+    cipher::Encrypted,
+    error::In,
+    files::{Body, DeviceOf, Fault, Header, Kind, Sealed, View},
+    wire,
+};
+use kernel::{
+    backend::Backend,
+    ckks::{
+        Ciphertext, Ckks,
+        ring_switch::{LiftKey, LowerKey, lift_basis, lower_basis, receive},
+    },
+    params::Params,
+};
+use std::path::Path;
+
+/// A device, as its server knows it.
+pub struct Between<B: Backend> {
+    device: Header, // of the device's ciphertexts
+    small: Params,
+    lift: LiftKey<B>,
+    lower: LowerKey<B>,
+}
+
+impl<B: Backend> Between<B> {
+    /// Of a device whose ciphertexts have this header.
+    pub fn new(device: Header, small: Params, (lift, lower): (LiftKey<B>, LowerKey<B>)) -> Self {
+        Self { device, small, lift, lower }
+    }
+
+    /// Loads a device key.
+    pub fn load(be: &mut B, view: &View<'_>) -> Result<Self> {
+        let (of, device) = (device_of(view)?, header(view)?);
+        let (small, params) = (of.spec.params()?, &view.params);
+        let [to, back] = of.seeds;
+        let lift = LiftKey { pair: wire::pair(be, view.words(0), lift_basis(params), &to, 0)? };
+        let digits = wire::pairs(be, view.words(1), lower_basis(params, &small)?, &back)?;
+        Ok(Self { device, small, lift, lower: LowerKey { digits } })
+    }
+
+    /// A question in the server's ring, at level 0.
+    pub fn lift(&self, ev: &mut Ckks<'_, B>, question: &Encrypted) -> Result<Ciphertext<B>> {
+        question.header.expect_same(&self.device).in_file(Path::new("question"))?;
+        let Body::Ciphertext(Sealed { seed: Some(seed), count: 1, .. }) = question.header.body else {
+            return Err(Error::usage("question", "one ciphertext that was encrypted with the secret key is needed"));
+        };
+        let (params, c0) = (ev.params(), question.tensors.first().map_or(&[][..], |t| t));
+        let question = receive(&mut ev.be, params, &self.small, c0, &seed)?;
+        Ok(ev.lift(&self.lift, &question)?)
+    }
+
+    /// An answer in the device's ring.
+    pub fn lower(&self, ev: &mut Ckks<'_, B>, y: &Ciphertext<B>) -> Result<Encrypted> {
+        let tensors = ev.lower(&self.lower, &self.small, y)?.into();
+        let sealed = Sealed { level: 0, count: 1, values: self.small.slots() as u64, seed: None };
+        Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..self.device.clone() }, tensors })
+    }
+}
+
+/// What a device key says of its device.
+pub fn device_of<'v>(view: &'v View<'_>) -> Result<&'v DeviceOf> {
+    match &view.header.body {
+        Body::DeviceKey(of) => Ok(of),
+        _ => {
+            Err(Fault::Kind { expected: Kind::DeviceKey, actual: view.header.kind() }).in_file(Path::new("device key"))
+        }
+    }
+}
+
+/// The header of the files of a key's device.
+pub fn header(view: &View<'_>) -> Result<Header> {
+    let of = device_of(view)?;
+    Ok(Header { spec: of.spec.clone(), key: Some(of.key), body: Body::Params })
+}
+
+/// A question as a device sends it: 32 bytes of a public seed, then the words of c0, limb by limb. `device` is the header of
+/// its files.
+pub fn asked(bytes: &[u8], device: &Header, small: &Params) -> Result<Encrypted> {
+    let (n, limbs) = (small.n(), small.base().len());
+    let expected = 32 + 4 * n * limbs;
+    let (Some((seed, words)), true) = (bytes.split_first_chunk::<32>(), bytes.len() == expected) else {
+        return Err(Error::usage("--raw", format!("a question of {} bytes where {expected} are needed", bytes.len())));
+    };
+    let words: Vec<u32> = words.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+    let rows = words.chunks_exact(n).zip(small.base().iter()).enumerate();
+    for (row, (limb, q)) in rows.map(|(row, (limb, m))| (row, (limb, small.moduli()[m].q()))) {
+        if let Some((index, word)) = limb.iter().copied().enumerate().find(|(_, w)| *w >= q) {
+            return Err(Fault::Word { tensor: "c0".into(), row, index, word, q }).in_file(Path::new("question"));
+        }
+    }
+    let sealed = Sealed { level: 0, count: 1, values: small.slots() as u64, seed: Some(*seed) };
+    Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..device.clone() }, tensors: vec![words] })
+}
+
+/// An answer as a device reads it: pairs of words of c0 and c1, limb by limb.
+pub fn told(answer: &Encrypted) -> Vec<u8> {
+    let [c0, c1] = [0, 1].map(|i| answer.tensors.get(i).map_or(&[][..], |t| t));
+    c0.iter().zip(c1).flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()]).flatten().collect()
+}
