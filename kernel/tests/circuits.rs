@@ -59,6 +59,9 @@ const GOLDEN: &[(&str, u8, u32, u32)] = &[
     ("linear_qkv", 1, 0, 18),
     ("attention", 3, 120, 193),
     ("bicyclic", 1, 4, 7),
+    ("batched", 1, 0, 0),
+    ("gaussian_exponent", 1, 0, 0),
+    ("batch_norm", 1, 0, 0),
 ];
 
 #[test]
