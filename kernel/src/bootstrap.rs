@@ -15,6 +15,7 @@ pub mod design;
 pub mod dft;
 pub mod encoded;
 pub mod sine;
+mod twofold;
 
 pub use design::{Design, Order, Recipe};
 pub use encoded::Steps;

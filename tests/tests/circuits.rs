@@ -3,15 +3,20 @@
 //! everything above bootstrapping is tested without it.
 
 use kernel::{
-    circuits::catalogue::{Entry, every},
-    ckks::{Ciphertext, Ckks},
-    complex::Complex,
+    arith::Arithmetic,
+    circuits::catalogue::{Circuit, Entry, attention, every},
+    ckks::Ckks,
     deep::{Deep, Placement, TOP, place::cheapest},
     params::presets,
     plain::PlainVec,
     trace::Trace,
 };
-use laws::{chain::Chain, client::Client};
+use laws::{
+    chain::Chain,
+    client::Client,
+    fake_bootstrap::FakeBootstrap,
+    probe::{Probe, Seen, largest},
+};
 
 type Be = scalar::Scalar<'static, 'static>;
 
@@ -28,46 +33,43 @@ fn placement(entry: &Entry, top: u8) -> (Placement, u8) {
     (cheapest(deep.nodes(), top, top).unwrap(), depth)
 }
 
-/// The largest difference from f64, over the largest value.
-fn error(entry: &Entry) -> f64 {
+/// A circuit on ciphertexts: its depth, and its decrypted outputs. It bootstraps as often as planned.
+fn encrypted(entry: &Entry, inputs: &[Vec<f64>]) -> (u8, Vec<Vec<f64>>) {
     let (params, mut be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
     let top = params.top();
     let (place, depth) = placement(entry, top);
 
     let mut tracer = Deep::new(Trace::new(SLOTS, Some(top)), place.clone(), |tr: &mut Trace, _| Ok(tr.input(top)));
-    let inputs: Vec<_> = (0..entry.circuit.inputs()).map(|_| tracer.inner.input(top)).collect();
-    let mut xs = inputs.into_iter().map(|x| tracer.input(x).unwrap()).collect();
+    let leveled: Vec<_> = inputs.iter().map(|_| tracer.inner.input(top)).collect();
+    let mut xs = leveled.into_iter().map(|x| tracer.input(x).unwrap()).collect();
     entry.circuit.run(&mut tracer, &mut xs, &entry.rows).unwrap();
     let (tracer, _) = tracer.into_parts();
 
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, tracer.demand());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    let mut plain = entry.sample(SLOTS, 1);
-    let complex = |x: &[f64]| -> Vec<Complex> { x.iter().map(|x| Complex::from(*x)).collect() };
-    let inputs: Vec<_> = plain.iter().map(|x| client.encrypt(&mut ev.be, &complex(x), top)).collect();
-    let fake = |ev: &mut Ckks<'static, Be>, x: Ciphertext<Be>| {
-        let values: Vec<Complex> = client.decrypt(&mut ev.be, &x).iter().map(|z| Complex::from(z.re)).collect();
-        Ok(client.encrypt(&mut ev.be, &values, top))
-    };
-    let mut deep = Deep::new(ev, place, fake);
-    let mut xs = inputs.into_iter().map(|x| deep.input(x).unwrap()).collect();
+    let mut ev = FakeBootstrap::new(Ckks::new(be, params, keys, 1).unwrap(), client, top);
+    let fresh: Vec<_> = inputs.iter().map(|x| ev.encrypt(x)).collect();
+    let mut deep = Deep::new(ev, place.clone(), |ev: &mut FakeBootstrap<'static, Be>, x| ev.refresh(x, top));
+    let mut xs = fresh.into_iter().map(|x| deep.input(x).unwrap()).collect();
     entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
     assert_eq!(deep.nodes().iter().map(|n| n.depth).max().unwrap(), depth, "{}", entry.name);
     let results: Vec<_> = xs.into_iter().map(|x| deep.output(x).unwrap()).collect();
     let (mut ev, _) = deep.into_parts();
+    assert_eq!(ev.bootstraps(), place.bootstraps(), "{}", entry.name);
+    (depth, results.iter().map(|ct| ev.decrypt(ct)).collect())
+}
 
+/// The largest difference from f64, over the largest value.
+fn error(entry: &Entry) -> f64 {
+    let mut plain = entry.sample(SLOTS, 1);
+    let (_, results) = encrypted(entry, &plain);
     entry.circuit.run(&mut PlainVec::<f64>::with_slots(SLOTS), &mut plain, &entry.rows).unwrap();
-    let mut client = Client::new(&mut ev.be, params, 3); // the same secret: the first went into the bootstrap
-    let _ = client.encrypt(&mut ev.be, &complex(&[0.0; SLOTS]), 0);
-    let (mut worst, mut largest) = (0.0f64, 0.0f64);
-    for (ct, want) in results.iter().zip(&plain) {
-        for (z, want) in client.decrypt(&mut ev.be, ct).iter().zip(want) {
-            worst = worst.max((z.re - want).abs());
-            largest = largest.max(want.abs());
-        }
+    let (mut worst, mut most) = (0.0f64, 0.0f64);
+    for (got, want) in results.iter().flatten().zip(plain.iter().flatten()) {
+        worst = worst.max((got - want).abs());
+        most = most.max(want.abs());
     }
-    worst / largest
+    worst / most
 }
 
 #[test]
@@ -81,4 +83,70 @@ fn every_circuit_on_ciphertexts_is_what_it_is_on_floats() {
         }
     }
     assert!(bad.is_empty(), "{bad:?}");
+}
+
+/// Rows of 128 scores, entry j of row r in slot 4 j + r, the largest of a row between 1 and 0.4.
+fn scores() -> Vec<f64> {
+    let size = [1.0, 0.8, 0.6, 0.4];
+    (0..SLOTS).map(|i| size[i % 4] * if i / 4 == 7 { 1.0 } else { ((i * i) as f64).sin() }).collect()
+}
+
+/// What the weights of `scores` should be.
+fn defined(entry: &Entry, scores: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; SLOTS];
+    for r in 0..4 {
+        let mut row: Vec<f64> = scores.iter().skip(r).step_by(4).copied().collect();
+        entry.define(&mut row).unwrap();
+        row.iter().enumerate().for_each(|(j, weight)| out[4 * j + r] = *weight);
+    }
+    out
+}
+
+#[test]
+fn power_softmax_at_the_published_range_takes_17_levels_on_ciphertexts_and_is_as_good() {
+    let entries = attention(SLOTS, 128, 8.0, 2f64.powi(-10), (-3.0, 3.0)).unwrap();
+    let scores = scores();
+    let run = |name: &str, noise: f64| {
+        let entry = entries.iter().find(|e| e.name == name).unwrap();
+        let Circuit::Power(how, _) = &entry.circuit else { panic!("{name}") };
+        let (depth, weights) = encrypted(entry, std::slice::from_ref(&scores));
+        for (got, want) in weights[0].iter().zip(defined(entry, &scores)) {
+            assert!((got - want).abs() <= how.error() * want + noise, "{name}: {got} and {want}");
+        }
+        (depth, how.error())
+    };
+    let noise = 2f64.powi(-20);
+    let (published, recipe) = run("power_softmax_published", noise);
+    let (ours, error) = run("power_softmax", noise);
+    let (agnostic, relative) = run("power_softmax_length_agnostic", noise);
+    assert_eq!(published, 27);
+    assert!(ours <= 17 && error <= recipe, "depth {ours}, error {error:e} where the recipe's is {recipe:e}");
+    assert!(agnostic <= 12 && relative <= 2f64.powi(-10), "depth {agnostic}, error {relative:e}");
+}
+
+#[test]
+fn no_circuit_outgrows_the_modulus_of_level_0() {
+    let params = Chain::new(&presets::L15, LOG_N).params;
+    let q0: f64 = params.base().iter().map(|m| params.moduli()[m].q() as f64).product();
+    let room = q0 / params.scale(0) / 2.0;
+    for entry in every(SLOTS).unwrap() {
+        let mut probe = Probe::new(PlainVec::<f64>::with_slots(SLOTS), |_, x| largest(x));
+        let mut xs = entry.sample(SLOTS, 1);
+        entry.circuit.run(&mut probe, &mut xs, &entry.rows).unwrap();
+        let (at, seen) = probe.most().unwrap();
+        assert!(seen.most < room, "{}: {seen:?} at operation {at}, room {room:e}", entry.name);
+    }
+}
+
+#[test]
+fn a_probe_sees_every_result_and_names_the_largest() {
+    let mut probe = Probe::new(PlainVec::<f64>::with_slots(2), |_, x| largest(x));
+    let mut x = vec![1.0, -3.0];
+    probe.add_const(&mut x, 1.0).unwrap();
+    let y = probe.product(&x, &x).unwrap();
+    let y = probe.rotate(&y, 1).unwrap();
+    assert_eq!(y, [4.0, 4.0]);
+    let seen = |op, most| Seen { op, most };
+    assert_eq!(probe.seen(), [seen("add_const", 2.0), seen("rescale", 4.0), seen("rotate", 4.0)]);
+    assert_eq!(probe.most(), Some((1, seen("rescale", 4.0))));
 }

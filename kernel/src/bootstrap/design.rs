@@ -13,8 +13,8 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 
-/// Degree of EvalMod's cosine: depth 6, error 2^-57 at K = 16.
-pub const DEGREE: usize = 62;
+/// Degree of EvalMod's cosine: depth 6. One product and one relinearisation less than degree 62.
+pub const DEGREE: usize = 60;
 /// The bound K of the multiples that ModRaise adds.
 pub const REACH: u32 = 16;
 /// log2 of the least ratio of the base modulus to the scale during ModRaise. The sine's error acts on coefficients,

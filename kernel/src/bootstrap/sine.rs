@@ -1,13 +1,14 @@
 //! EvalMod: x - round(x) for x near an integer, |x| < K, as sin(2 pi x) / 2 pi.
 //!
-//! sin(2 pi x) = cos(2 pi (x - 1/4)) is an even function of w = (x - 1/4) / (K + 1/4) in [-1, 1]. A Chebyshev
-//! interpolant gives b cos of a 2^R-th of the angle; R doublings y <- y^2 - b^2/2 give the rest, each from amplitude b to
+//! sin(2 pi x) = cos(2 pi (x - 1/4)) is an even function of w = (x - 1/4) / (K + 1/4) in [-1, 1]. Its Chebyshev series,
+//! for a 2^R-th of the angle, is cut off; R doublings y <- y^2 - b^2/2 give the rest, each from amplitude b to
 //! b^2/2. The first b is chosen for the last, so that the result has any factor for free. [eprint 2020/1203, section 4]
 
+use super::twofold::Twofold;
 use crate::{
     arith::Arithmetic,
     circuits::poly::{Polynomial, evaluate_doubled},
-    error::Result,
+    error::{Error, Result},
 };
 
 /// A sine of given reach, degree and amplitude.
@@ -15,37 +16,29 @@ use crate::{
 pub struct Sine {
     reach: f64, // K + 1/4
     cosine: Polynomial,
-    amplitudes: [f64; 3], // after the interpolant, after the first doubling, after the second
+    amplitudes: [f64; 3], // after the series, after the first doubling, after the second
     exit: f64,
 }
 
 /// Doublings of the angle.
 pub const DOUBLINGS: u8 = 2;
 
+/// The highest degree.
+const MAX_DEGREE: usize = 254;
+
 impl Sine {
-    /// amplitude sin(2 pi x) for |x| < K. At K = 16 and degree 62 (depth 8) the polynomial is within 2^-57 of
-    /// sin(2 pi x) / 2 pi; evaluating it in f64 loses 2^-45, as x itself is known to 2^-49. `exit` is what the last rescale
-    /// multiplies by beside the nominal scales ([`crate::params::Params::exit_ratio`]), 1 in the clear.
+    /// amplitude sin(2 pi x) for |x| < K. At K = 16 and degree 60 (depth 8) the polynomial is within 2^-50 of
+    /// sin(2 pi x) / 2 pi, most of it the rounding of its coefficients to f64: the series is cut off at 2^-57. Evaluating it
+    /// in f64 as well loses 2^-45, as x itself is known to 2^-49. `exit` is what the last rescale multiplies by beside the
+    /// nominal scales ([`crate::params::Params::exit_ratio`]), 1 in the clear.
     pub fn new(k: u32, degree: usize, amplitude: f64, exit: f64) -> Result<Self> {
         let reach = k as f64 + 0.25;
         let last = amplitude;
         let middle = libm::sqrt(2.0 * last / exit);
         let first = libm::sqrt(2.0 * middle);
-        let angle = 2.0 * core::f64::consts::PI * reach / (1 << DOUBLINGS) as f64;
-        let mut coeffs: heapless::Vec<f64, 256> = heapless::Vec::new();
-        let nodes = degree + 1;
-        for i in 0..=degree {
-            let sum: f64 = (0..nodes)
-                .map(|j| {
-                    let theta = core::f64::consts::PI * (j as f64 + 0.5) / nodes as f64;
-                    libm::cos(angle * libm::cos(theta)) * libm::cos(i as f64 * theta)
-                })
-                .sum();
-            let c = if i == 0 { 1.0 } else { 2.0 } * first * sum / nodes as f64;
-            let even = if i % 2 == 0 { c } else { 0.0 };
-            coeffs.push(even).map_err(|_| crate::Error::TooMany { asked: nodes, limit: 256 })?;
-        }
-        Ok(Self { reach, cosine: Polynomial::new(&coeffs, (-1.0, 1.0))?, amplitudes: [first, middle, last], exit })
+        let angle = Twofold::PI.mul(Twofold::new(2.0 * reach / (1 << DOUBLINGS) as f64));
+        let cosine = Polynomial::new(&cosine(angle, degree, first)?, (-1.0, 1.0))?;
+        Ok(Self { reach, cosine, amplitudes: [first, middle, last], exit })
     }
 
     /// The factor that brings x to what [`Sine::evaluate`] takes: 2 / (K + 1/4).
@@ -72,29 +65,133 @@ impl Sine {
     }
 }
 
+/// The Chebyshev coefficients of amplitude cos(z w) up to `degree`: J_0(z), and 2 (-1)^k J_2k(z) at degree 2k. Bessel's
+/// functions by Miller's recurrence J_{n-1} = (2n/z) J_n - J_{n+1}, downwards from where they vanish; J_0 + 2 Σ J_2k = 1
+/// gives their scale.
+fn cosine(z: Twofold, degree: usize, amplitude: f64) -> Result<heapless::Vec<f64, { MAX_DEGREE + 1 }>> {
+    let mut coeffs: heapless::Vec<f64, { MAX_DEGREE + 1 }> = heapless::Vec::new();
+    coeffs.resize(degree + 1, 0.0).map_err(|_| Error::TooMany { asked: degree, limit: MAX_DEGREE })?;
+    let start = 2 * (degree + z.hi as usize + 20);
+    let mut series: [Twofold; MAX_DEGREE / 2 + 1] = [Twofold::new(0.0); MAX_DEGREE / 2 + 1];
+    let (mut above, mut here) = (Twofold::new(0.0), Twofold::new(1e-280)); // J_{n+1} and J_n, times some factor
+    let mut scale = Twofold::new(0.0);
+    for n in (0..=start).rev() {
+        if n % 2 == 0 {
+            scale = scale.add(if n == 0 { here } else { here.add(here) });
+            if n <= degree {
+                series[n / 2] = here;
+            }
+        }
+        let below = Twofold::new(2.0 * n as f64).div(z).mul(here).add(above.neg());
+        (above, here) = (here, below);
+    }
+    let first = Twofold::new(amplitude).div(scale);
+    for (k, j) in series.iter().take(degree / 2 + 1).enumerate() {
+        let c = j.mul(first).hi;
+        coeffs[2 * k] = if k == 0 {
+            c
+        } else if k % 2 == 0 {
+            2.0 * c
+        } else {
+            -2.0 * c
+        };
+    }
+    Ok(coeffs)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Sine;
+    use super::{Sine, Twofold};
+    use crate::plain::{Number, Plain};
+
+    /// The arithmetic of a circuit at twice the precision of f64: what remains is the polynomial's own error.
+    impl Number for Twofold {
+        fn of(c: f64) -> Self {
+            Self::new(c)
+        }
+        fn add(self, y: Self) -> Self {
+            Twofold::add(self, y)
+        }
+        fn sub(self, y: Self) -> Self {
+            Twofold::add(self, y.neg())
+        }
+        fn mul(self, y: Self) -> Self {
+            Twofold::mul(self, y)
+        }
+        fn is_finite(self) -> bool {
+            self.hi.is_finite()
+        }
+    }
+
+    /// sin(2 pi x) for |x| <= 1/2, by its Taylor series.
+    fn sine(x: Twofold) -> Twofold {
+        let angle = Twofold::PI.mul(x.add(x));
+        let square = angle.mul(angle).neg();
+        let (mut term, mut sum) = (angle, angle);
+        for i in 1..20 {
+            term = term.mul(square).div(Twofold::new((2 * i * (2 * i + 1)) as f64));
+            sum = sum.add(term);
+        }
+        sum
+    }
 
     #[test]
-    fn the_interpolant_is_within_2_to_the_minus_57() {
-        // Chebyshev coefficients of cos(z w) are 2 J_k(z), |J_k(z)| <= (z/2)^k / k!; an interpolant is off by at most
-        // twice the sum of those that it leaves out, and two doublings multiply an error by at most 16.
+    fn the_series_is_cut_off_below_2_to_the_minus_53() {
+        // Chebyshev coefficients of cos(z w) are 2 J_k(z), |J_k(z)| <= (z/2)^k / k!, and two doublings multiply an error by
+        // at most 16
         let z = 2.0 * core::f64::consts::PI * 16.25 / 4.0;
         let mut bessel = 1.0;
         let mut left_out = 0.0;
         for k in 1..200 {
             bessel *= z / 2.0 / k as f64;
-            left_out += if k > 62 && k % 2 == 0 { 2.0 * bessel } else { 0.0 };
+            left_out += if k > crate::bootstrap::design::DEGREE && k % 2 == 0 { 2.0 * bessel } else { 0.0 };
         }
-        let error: f64 = 2.0 * left_out * 16.0 / (2.0 * core::f64::consts::PI);
-        assert!(error < 2f64.powi(-57), "2^{}", error.log2());
+        let error: f64 = left_out * 16.0 / (2.0 * core::f64::consts::PI);
+        assert!(error < 2f64.powi(-53), "2^{}", error.log2());
+    }
+
+    /// p(t) by Clenshaw's recurrence, and two doublings.
+    fn exactly(of: &Sine, t: Twofold) -> Twofold {
+        let (mut a, mut b) = (Twofold::new(0.0), Twofold::new(0.0));
+        let (first, rest) = of.cosine.coeffs().split_first().unwrap();
+        for c in rest.iter().rev() {
+            (a, b) = (t.add(t).mul(a).add(b.neg()).add(Twofold::new(*c)), a);
+        }
+        let mut y = t.mul(a).add(b.neg()).add(Twofold::new(*first));
+        for amplitude in &of.amplitudes[1..] {
+            y = y.mul(y).add(Twofold::new(-amplitude));
+        }
+        y
     }
 
     #[test]
-    fn the_sine_in_f64_is_within_2_to_the_minus_45() {
+    fn the_polynomial_of_f64_coefficients_is_within_2_to_the_minus_50_of_the_sine() {
         let per_turn = 1.0 / (2.0 * core::f64::consts::PI);
-        let sine = Sine::new(16, 62, per_turn, 1.0).unwrap();
+        for degree in [58, crate::bootstrap::design::DEGREE, 62] {
+            let of = Sine::new(16, degree, per_turn, 1.0).unwrap();
+            let (mut polynomial, mut circuit) = (0.0f64, 0.0f64);
+            for i in -5000..=5000 {
+                // the slot is exact, and x = slot (K + 1/4) / 2
+                let slot = i as f64 / 5000.0 * 32.0 / 16.25;
+                let x = Twofold::new(slot).mul(Twofold::new(16.25 / 2.0));
+                let turn = x.add(Twofold::new(-libm::round(x.hi)));
+                let want = sine(turn).mul(Twofold::new(per_turn));
+                let off = |y: Twofold| Twofold::add(y, want.neg()).hi.abs();
+                let t = x.add(Twofold::new(-0.25)).div(Twofold::new(16.25));
+                polynomial = polynomial.max(off(exactly(&of, t)));
+                let y = of.evaluate(&mut Plain::<Twofold, 1>::new(), [Twofold::new(slot)]).unwrap();
+                circuit = circuit.max(off(y[0]));
+            }
+            assert!(polynomial < 2f64.powi(-50), "degree {degree}: 2^{}", polynomial.log2());
+            // the circuit divides it into pieces, whose coefficients are floats again
+            assert!(circuit < 2f64.powi(-49), "degree {degree}: 2^{}", circuit.log2());
+        }
+    }
+
+    #[test]
+    fn evaluating_it_in_f64_stays_within_2_to_the_minus_45() {
+        let per_turn = 1.0 / (2.0 * core::f64::consts::PI);
+        let sine = Sine::new(16, crate::bootstrap::design::DEGREE, per_turn, 1.0).unwrap();
         let worst = (0..100_000).map(|i| {
             let x = 16.0 * (i as f64 / 50_000.0 - 1.0);
             (sine.at(x) - per_turn * libm::sin((x - libm::round(x)) / per_turn)).abs()

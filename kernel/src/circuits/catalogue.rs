@@ -71,6 +71,12 @@ pub enum Circuit {
     Attention(Heads),
     /// A bicyclic product of these dimensions.
     Bicyclic(usize, usize, usize),
+    /// Weights on so many features for so many outputs, one vector a feature.
+    Batched(usize, usize),
+    /// The exponent of the Gaussian kernel, of a dot product and two squared norms.
+    GaussianExponent,
+    /// BatchNorm: ax + b with patterns a and b.
+    BatchNorm(Vec<f64>, Vec<f64>),
 }
 
 /// Which PowerSoftmax circuit.
@@ -103,8 +109,9 @@ impl Circuit {
     /// How many vectors it takes.
     pub fn inputs(&self) -> usize {
         match self {
-            Circuit::Attention(_) => 3,
+            Circuit::Attention(_) | Circuit::GaussianExponent => 3,
             Circuit::Bicyclic(..) => 2,
+            Circuit::Batched(features, _) => *features,
             _ => 1,
         }
     }
@@ -135,6 +142,11 @@ impl Circuit {
                 *xs = vec![matmul::mix(ev, heads, &weights, &xs[2])?];
             }
             Circuit::Bicyclic(n, m, p) => *xs = vec![matmul::bicyclic(ev, (*n, *m, *p), &xs[0], &xs[1])?],
+            Circuit::Batched(features, outputs) => {
+                let weight = |i: usize, j: usize| model_weight(i, j, 0) / *features as f64;
+                *xs = linear::batched(ev, xs, *outputs, weight, |i| i as f64 / *outputs as f64)?;
+            }
+            Circuit::GaussianExponent => *xs = vec![pointwise::gaussian_exponent(ev, &xs[0], &xs[1], &xs[2])?],
             pointwise => xs[0] = pointwise.each(ev, &xs[0])?,
         }
         Ok(())
@@ -150,19 +162,25 @@ impl Circuit {
             Circuit::Reciprocal(how) => reciprocal(ev, how, x),
             Circuit::InverseRoot(how) => inverse_root(ev, how, x),
             Circuit::Mask(pattern) => masked(ev, x, pattern),
+            Circuit::BatchNorm(a, b) => norm::affine(ev, x, a, b),
             _ => ev.copy(x), // the others are not slot by slot: see `run`
         }
     }
 }
 
-/// Weight matrices as a model might have them, applied to one vector.
+/// An entry of a weight matrix as a model might have it, in [-1, 1].
+fn model_weight(i: usize, j: usize, map: usize) -> f64 {
+    libm::sin((7 * i + 3 * j + map) as f64)
+}
+
+/// Such weight matrices, applied to one vector.
 fn matrices<A: Arithmetic>(ev: &mut A, features: usize, maps: usize, x: &A::Slots) -> Result<Vec<A::Slots>> {
     let steps = linear::Steps::new(features)?;
     let level = ev.level(x);
     let h = linear::hoist(ev, &steps, x)?;
     let mut out = Vec::with_capacity(maps);
     for map in 0..maps {
-        let weight = |i: usize, j: usize| libm::sin((7 * i + 3 * j + map) as f64) / features as f64;
+        let weight = |i: usize, j: usize| model_weight(i, j, map) / features as f64;
         let map = linear::encode(ev, &steps, weight, level)?;
         out.push(linear::apply(ev, &[&map], &[&h])?);
     }
@@ -222,6 +240,11 @@ pub fn every(slots: usize) -> Result<Vec<Entry>> {
     let minimax = |f, range, degree| Approximation::minimax(f, Weight::Absolute, range, degree);
     let heads = Heads { tokens: (slots / 16).min(32), heads: 2, width: 8 };
     let mask: Vec<f64> = (0..slots).map(|i| causal(i / 16 % 16, i % 16)).collect();
+    let features: Vec<(f64, f64)> = (0..16)
+        .map(|f| f as f64 / 16.0)
+        .map(|f| norm::fold_batch_norm(1.0 + f, f, -f, 0.5 + f, 1e-5)) // gain, bias, mean, variance, epsilon
+        .collect();
+    let (slopes, offsets) = features.into_iter().unzip();
     let newton = Division::new((0.1, 1.0), Iteration::Newton, true, Some(3), 2)?;
     let root = InverseRoot::new((0.2, 150.0), Iteration::Newton, true, None, 6)?;
     let mut add = |name, circuit, rows, range| all.push(Entry { name, circuit, rows, range });
@@ -247,6 +270,9 @@ pub fn every(slots: usize) -> Result<Vec<Entry>> {
     add("linear_qkv", Circuit::Linear(16, 3), rows, (-1.0, 1.0));
     add("attention", Circuit::Attention(heads), rows, (-0.3, 0.3));
     add("bicyclic", Circuit::Bicyclic(3, 4, 5), rows, (-1.0, 1.0));
+    add("batched", Circuit::Batched(3, 4), rows, (-1.0, 1.0));
+    add("gaussian_exponent", Circuit::GaussianExponent, rows, (-1.0, 1.0));
+    add("batch_norm", Circuit::BatchNorm(slopes, offsets), rows, (-4.0, 4.0));
     Ok(all)
 }
 

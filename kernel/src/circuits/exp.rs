@@ -78,7 +78,7 @@ impl Exp {
 
     /// Products of two ciphertexts.
     pub fn products(&self) -> u32 {
-        poly::eval::products_of(self.start.poly()) + self.squarings
+        poly::products_of(self.start.poly()) + self.squarings
     }
 
     /// Slope and offset of the t for [`exp_unit`]: t = slope x + offset.

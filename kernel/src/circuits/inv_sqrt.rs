@@ -10,7 +10,7 @@
 use super::{
     approx::{Approximation, Function, Weight},
     const_minus,
-    poly::{Polynomial, eval},
+    poly::{self, Polynomial},
     product,
     reciprocal::{Iteration, MAX_STEPS},
 };
@@ -119,7 +119,7 @@ impl InverseRoot {
     pub fn products(&self) -> u32 {
         let steps = self.steps() as u32;
         match &self.start {
-            Some(p) => eval::products_of(p) + 3 * steps,
+            Some(p) => poly::products_of(p) + 3 * steps,
             None => 3 * steps - 3,
         }
     }
@@ -225,7 +225,7 @@ fn started<A: Arithmetic>(ev: &mut A, how: &InverseRoot, x: &A::Slots) -> Result
     let mut t = ev.copy(x)?;
     let Some(p) = &how.start else { return Ok(t) }; // no such InverseRoot is built
     ev.add_const(&mut t, p.to_unit().1)?;
-    eval::evaluate_unit(ev, p, &t)
+    poly::evaluate_unit(ev, p, &t)
 }
 
 #[cfg(test)]

@@ -4,8 +4,11 @@ use crate::error::{Error, Result};
 use heapless::Vec;
 
 pub mod eval;
+mod plan;
+mod square;
 
 pub use eval::{evaluate, evaluate_doubled, evaluate_unit};
+pub use plan::products_of;
 
 /// The highest degree.
 pub const MAX_DEGREE: usize = 255;
@@ -82,11 +85,12 @@ impl Polynomial {
 
     /// What rounding can add to p(x), by either evaluation, in a float format of this `epsilon`: each of at most
     /// 2d + 4 roundings in a row is worth at most epsilon Σ |c_i|, and T_i(t) itself is off by at most i² times the
-    /// error of t. For floats no wider than f64.
+    /// error of t; where squares are completed, two larger products cancel. For floats no wider than f64.
     pub fn rounding(&self, epsilon: f64) -> f64 {
         let reach = 2.0 + (self.lo.abs().max(self.hi.abs())) / (self.hi - self.lo); // error of t, in epsilons
         let terms = self.coeffs.iter().enumerate();
-        terms.map(|(i, c)| c.abs() * (2.0 * i as f64 + 4.0 + reach * (i * i) as f64)).sum::<f64>() * epsilon
+        let sum: f64 = terms.map(|(i, c)| c.abs() * (2.0 * i as f64 + 4.0 + reach * (i * i) as f64)).sum();
+        (sum + plan::spread_of(self)) * epsilon
     }
 
     /// Levels that [`evaluate_unit`] takes: ⌈log2(degree + 1)⌉.

@@ -10,7 +10,7 @@
 use super::{
     approx::{Approximation, Function, Weight},
     at_level, const_minus,
-    poly::{Polynomial, eval},
+    poly::{self, Polynomial},
     product,
 };
 use crate::{
@@ -140,8 +140,8 @@ impl Division {
     pub fn products(&self) -> u32 {
         let steps = self.steps() as u32;
         match (&self.start, self.iteration) {
-            (Some(p), _) if steps == 0 => eval::products_of(p),
-            (Some(p), _) => eval::products_of(p) + 2 * steps,
+            (Some(p), _) if steps == 0 => poly::products_of(p),
+            (Some(p), _) => poly::products_of(p) + 2 * steps,
             (None, _) => 2 * steps - 2,
         }
     }
@@ -248,7 +248,7 @@ fn started<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Result<A:
     let level = ev.level(x);
     let mut t = at_level(ev, x, level)?;
     ev.add_const(&mut t, p.to_unit().1)?;
-    eval::evaluate_unit(ev, p, &t)
+    poly::evaluate_unit(ev, p, &t)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What is alive while a circuit is traced: vectors, and the words of memory that they, public vectors and the
 //! temporaries of an operation take on ciphertexts. Keys and the temporaries of key switching are not among them.
 
-use crate::{params::Params, ring::Basis};
+use crate::params::Params;
 use alloc::{rc::Rc, vec::Vec};
 use core::cell::Cell;
 
@@ -29,7 +29,7 @@ pub(super) struct Meter {
     vectors: Gauge,
     words: Gauge,
     sizes: Vec<[usize; 2]>, // words of a polynomial over Q, and over P and Q, by level; none if nobody asked
-    bases: Vec<Basis>,      // Q of each level
+    covered: Vec<u64>,      // of each level, those whose primes it has, a bit each
 }
 
 impl Meter {
@@ -37,11 +37,10 @@ impl Meter {
     pub fn of(params: &Params) -> Self {
         let size = |level| [params.q(level), params.pq(level)].map(|basis| basis.len() * params.n());
         let levels = 0..=params.highest();
-        Self {
-            sizes: levels.clone().map(size).collect(),
-            bases: levels.map(|l| params.q(l)).collect(),
-            ..Self::default()
-        }
+        let covered =
+            |from| levels.clone().filter(|to| params.q(from).covers(params.q(*to))).fold(0, |bits, to| bits | 1 << to);
+        let (sizes, covered) = (levels.clone().map(size).collect(), levels.clone().map(covered).collect());
+        Self { sizes, covered, ..Self::default() }
     }
 
     /// Words of a polynomial over Q of the level; 0 if nobody asked.
@@ -56,8 +55,7 @@ impl Meter {
 
     /// Whether level `from` has every prime of level `to`; only of itself if nobody asked.
     pub fn covers(&self, from: u8, to: u8) -> bool {
-        let at = |level: u8| self.bases.get(level as usize);
-        from == to || at(from).zip(at(to)).is_some_and(|(from, to)| from.covers(*to))
+        from == to || self.covered.get(from as usize).is_some_and(|bits| bits >> to & 1 == 1)
     }
 
     /// Words beside what is alive, for the time of an operation.

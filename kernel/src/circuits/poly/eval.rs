@@ -6,10 +6,15 @@
 //! p = q W_g + r with g a power of two splits a polynomial of degree < 2g into two of degree < g, until the pieces
 //! are sums of c_i T_i over the baby steps T_1 … T_m. All products that end up in one sum are added before they are
 //! relinearised. Pieces on the critical path are split further than others, so that degree d takes depth
-//! ⌈log2(d + 1)⌉ exactly. Only T_i with a nonzero coefficient are made: an even or odd polynomial leaves out the
+//! ⌈log2(d + 1)⌉ exactly. A remainder r whose split takes three products takes two if its square is completed
+//! ([`super::square`]). Only T_i with a nonzero coefficient are made: an even or odd polynomial leaves out the
 //! others by itself. [Paterson and Stockmeyer 1973; eprint 2020/1203 §5]
 
-use super::{Coeffs, MAX_DEGREE, Polynomial, ceil_log2, is_small_integer};
+use super::{
+    MAX_DEGREE, Polynomial, ceil_log2, is_small_integer,
+    plan::{MAX_BABIES, Plan, Step, halves, trim},
+    square::Square,
+};
 use crate::{
     arith::Arithmetic,
     circuits::at_level,
@@ -17,8 +22,8 @@ use crate::{
 };
 use heapless::Vec;
 
-/// The most baby steps.
-const MAX_BABIES: usize = 16;
+/// The most terms of one sum of powers: all baby steps and a giant step.
+const MAX_TERMS: usize = MAX_BABIES + 1;
 
 /// p(x) for x in p's range. Depth [`Polynomial::depth`].
 pub fn evaluate<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Result<A::Slots> {
@@ -35,19 +40,24 @@ pub fn evaluate<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Resu
     if offset != 0.0 {
         ev.add_const(&mut w, 2.0 * offset)?;
     }
-    evaluate_doubled(ev, p, w)
+    planned(ev, p, w, true)
 }
 
 /// p at the point that t in [-1, 1] stands for. Depth [`Polynomial::unit_depth`].
 pub fn evaluate_unit<A: Arithmetic>(ev: &mut A, p: &Polynomial, t: &A::Slots) -> Result<A::Slots> {
     let mut w = ev.copy(t)?;
     ev.mul_int(&mut w, 2)?;
-    evaluate_doubled(ev, p, w)
+    planned(ev, p, w, true)
 }
 
-/// p at the point that w/2 in [-1, 1] stands for. Depth [`Polynomial::unit_depth`]. Whoever can make w directly
-/// spares it the noise of a doubling.
+/// p at the point that w/2 in [-1, 1] stands for. Depth [`Polynomial::unit_depth`]. For least noise: whoever can make w
+/// directly spares it that of a doubling, and no square is completed, because its two products cancel in part.
 pub fn evaluate_doubled<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots) -> Result<A::Slots> {
+    planned(ev, p, w, false)
+}
+
+/// p at the point that w/2 stands for, squares completed or not.
+fn planned<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots, completes: bool) -> Result<A::Slots> {
     let mut c = p.coeffs.clone();
     if p.degree() == 0 {
         let mut zero = ev.copy(&w)?;
@@ -61,8 +71,8 @@ pub fn evaluate_doubled<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots) 
     }
     let mut powers = Powers { top, list: Vec::new() };
     powers.push(1, 0, w)?;
-    let babies = best_babies(&c, p.unit_depth());
-    piece(ev, &mut powers, babies, &mut c, p.unit_depth())
+    let plan = Plan::best(&c, p.unit_depth(), completes);
+    piece(ev, &mut powers, plan, &mut c, p.unit_depth())
 }
 
 /// W_i = 2 T_i(t), each at its own depth ⌈log2 i⌉, and again at the depths where it is a factor; made when first asked
@@ -139,87 +149,94 @@ impl<S> Powers<S> {
     }
 }
 
-/// i = a + b, a >= b, a a power of two.
-fn halves(i: usize) -> (usize, usize) {
-    let a = i.next_power_of_two() / 2;
-    (a, i - a)
-}
-
-/// c = q W_g + r in place: r in c[..g], q in c[g..]. The degree of c is in [g, 2g).
-fn divide(c: &mut [f64], g: usize) {
-    c[g] /= 2.0;
-    for j in 1..c.len() - g {
-        c[g - j] -= c[g + j]; // T_{g+j} = W_g T_j - T_{g-j}
-    }
-}
-
-/// c without its trailing zeros.
-fn trim(c: &mut [f64]) -> &mut [f64] {
-    let len = c.iter().rposition(|c| *c != 0.0).map_or(0, |i| i + 1);
-    &mut c[..len]
-}
-
-/// Whether Σ c_i T_i of this degree is one sum, made at `depth`.
-fn is_leaf(degree: usize, babies: usize, depth: u8) -> bool {
-    degree < babies && ceil_log2(degree) < depth
-}
-
 /// The value of c at `depth`, or at a lesser one if it is constant. Degree in [1, 2^depth).
 fn piece<A: Arithmetic>(
     ev: &mut A,
     powers: &mut Powers<A::Slots>,
-    babies: usize,
+    plan: Plan,
     c: &mut [f64],
     depth: u8,
 ) -> Result<A::Slots> {
     let mut sum = None;
-    products(ev, powers, babies, c, depth, &mut sum)?;
+    products(ev, powers, plan, c, (depth, None), &mut sum)?;
     let wide = sum.ok_or(Error::TooMany { asked: 0, limit: MAX_DEGREE })?; // cannot be: the degree is not zero
     let mut out = ev.rescale(wide)?;
     ev.add_const(&mut out, c[0])?;
     Ok(out)
 }
 
-/// Adds the terms of c, its constant apart, to `sum`: products of operands at depth `depth` - 1.
+/// Adds the terms of c, its constant apart, to `sum`: products of operands at depth `depth` - 1. If c is a remainder,
+/// `above` is the giant step that left it.
 fn products<A: Arithmetic>(
     ev: &mut A,
     powers: &mut Powers<A::Slots>,
-    babies: usize,
+    plan: Plan,
     c: &mut [f64],
-    depth: u8,
+    (depth, above): (u8, Option<usize>),
     sum: &mut Option<A::Wide>,
 ) -> Result<()> {
     let c = trim(c);
-    let degree = c.len().saturating_sub(1);
-    if degree == 0 {
-        return Ok(());
-    }
-    if is_leaf(degree, babies, depth) {
-        powers.make_room(depth - 1);
-        let mut places: Vec<(usize, f64), MAX_BABIES> = Vec::new();
-        for (i, c) in c.iter().enumerate().skip(1).filter(|(_, c)| **c != 0.0) {
-            let place = (powers.term(ev, i, depth - 1)?, *c / 2.0);
-            places.push(place).map_err(|_| Error::TooMany { asked: i, limit: MAX_BABIES })?;
+    match plan.step(c, depth, above) {
+        Step::Constant => Ok(()),
+        Step::Leaf => {
+            let term = leaf(ev, powers, c, depth)?;
+            collect(ev, sum, term)
         }
-        let terms: Vec<_, MAX_BABIES> = places.iter().map(|(at, c)| (&powers.list[*at].2, *c)).collect();
-        let sum_of_leaf = ev.weighted_sum(&terms, powers.top - (depth - 1))?;
-        return collect(ev, sum, sum_of_leaf);
+        Step::Divided(g) => {
+            let (r, q) = c.split_at_mut(g);
+            let term = if q.len() == 1 {
+                powers.make_room(depth - 1);
+                let at = powers.term(ev, g, depth - 1)?;
+                ev.weighted_sum(&[(&powers.list[at].2, q[0])], powers.top - (depth - 1))?
+            } else {
+                let q = piece(ev, powers, plan, q, depth - 1)?;
+                powers.make_room(depth - 1);
+                let at = powers.operand(ev, g, depth - 1)?;
+                ev.mul(&q, &powers.list[at].2)?
+            };
+            collect(ev, sum, term)?;
+            products(ev, powers, plan, r, (depth, Some(g)), sum)
+        }
+        Step::Completed(square) => completed(ev, powers, plan, (square, c), depth, sum),
     }
-    let g = (degree + 1).next_power_of_two() / 2;
-    divide(c, g);
-    let (r, q) = c.split_at_mut(g);
-    let term = if q.len() == 1 {
-        powers.make_room(depth - 1);
-        let at = powers.operand(ev, g, depth - 1)?;
-        ev.mul_const(&powers.list[at].2, q[0])?
-    } else {
-        let q = piece(ev, powers, babies, q, depth - 1)?;
-        powers.make_room(depth - 1);
-        let at = powers.operand(ev, g, depth - 1)?;
-        ev.mul(&q, &powers.list[at].2)?
+}
+
+/// Adds left · right - size W_{4m} + r to `sum`, as [`products`] does. On its own, so that the stack holds its values only
+/// where there are some.
+#[inline(never)]
+fn completed<A: Arithmetic>(
+    ev: &mut A,
+    powers: &mut Powers<A::Slots>,
+    plan: Plan,
+    (mut square, c): (Square, &mut [f64]),
+    depth: u8,
+    sum: &mut Option<A::Wide>,
+) -> Result<()> {
+    let term = {
+        let left = leaf(ev, powers, &square.left, depth - 1)?;
+        let left = ev.rescale(left)?;
+        let right = piece(ev, powers, plan, &mut square.right, depth - 1)?;
+        ev.mul(&left, &right)?
     };
     collect(ev, sum, term)?;
-    products(ev, powers, babies, r, depth, sum)
+    powers.make_room(depth - 1);
+    let at = powers.term(ev, 4 * plan.babies, depth - 1)?;
+    let term = ev.weighted_sum(&[(&powers.list[at].2, -square.size)], powers.top - (depth - 1))?;
+    collect(ev, sum, term)?;
+    products(ev, powers, plan, &mut c[..=plan.babies], (depth, None), sum)
+}
+
+/// Σ c_i W_i/2 at `depth`, not rescaled, without the constant.
+#[inline(never)]
+fn leaf<A: Arithmetic>(ev: &mut A, powers: &mut Powers<A::Slots>, c: &[f64], depth: u8) -> Result<A::Wide> {
+    powers.make_room(depth - 1);
+    let mut places: Vec<(usize, f64), MAX_TERMS> = Vec::new();
+    for (i, c) in c.iter().enumerate().skip(1).filter(|(_, c)| **c != 0.0) {
+        let place = (powers.term(ev, i, depth - 1)?, *c / 2.0);
+        places.push(place).map_err(|_| Error::TooMany { asked: i, limit: MAX_TERMS })?;
+    }
+    let terms: Vec<_, MAX_TERMS> = places.iter().map(|(at, c)| (&powers.list[*at].2, *c)).collect();
+    ev.weighted_sum(&terms, powers.top - (depth - 1))
 }
 
 /// sum += term
@@ -231,58 +248,6 @@ fn collect<A: Arithmetic>(ev: &mut A, sum: &mut Option<A::Wide>, term: A::Wide) 
             Ok(())
         }
     }
-}
-
-/// The number of baby steps, a power of two, that takes the fewest products of two ciphertexts.
-fn best_babies(c: &Coeffs, depth: u8) -> usize {
-    [2, 4, 8, MAX_BABIES].into_iter().min_by_key(|m| products_with(c, *m, depth)).unwrap_or(2)
-}
-
-/// Products of two ciphertexts that [`evaluate_unit`] takes.
-pub fn products_of(p: &Polynomial) -> u32 {
-    products_with(&p.coeffs, best_babies(&p.coeffs, p.unit_depth()), p.unit_depth())
-}
-
-fn products_with(c: &Coeffs, babies: usize, depth: u8) -> u32 {
-    let (mut c, mut needed) = (c.clone(), Needed(0));
-    count(&mut c, babies, depth, &mut needed) + needed.0.count_ones()
-}
-
-/// The W_i that take a product: bit i for a baby step, bit 16 + log2 i for a larger one.
-struct Needed(u32);
-
-impl Needed {
-    fn make(&mut self, i: usize) {
-        let bit = if i <= MAX_BABIES { 1 << i } else { 1 << (16 + i.ilog2()) };
-        if i > 1 && self.0 & bit == 0 {
-            self.0 |= bit;
-            let (a, b) = halves(i);
-            self.make(a);
-            self.make(b);
-            if a > b {
-                self.make(a - b);
-            }
-        }
-    }
-}
-
-/// The products q W_g that [`products`] makes of c, and the W_i that it needs.
-fn count(c: &mut [f64], babies: usize, depth: u8, needed: &mut Needed) -> u32 {
-    let c = trim(c);
-    let degree = c.len().saturating_sub(1);
-    if degree == 0 {
-        return 0;
-    }
-    if is_leaf(degree, babies, depth) {
-        c.iter().enumerate().filter(|(_, c)| **c != 0.0).for_each(|(i, _)| needed.make(i));
-        return 0;
-    }
-    let g = (degree + 1).next_power_of_two() / 2;
-    divide(c, g);
-    needed.make(g);
-    let (r, q) = c.split_at_mut(g);
-    let upper = if q.len() == 1 { 0 } else { 1 + count(q, babies, depth - 1, needed) };
-    upper + count(r, babies, depth, needed)
 }
 
 #[cfg(test)]
@@ -352,11 +317,16 @@ mod tests {
             }
         }
         // depth, products, relinearisations
-        assert_eq!(cost(&harmonic(59, true, true)), (6, 16, 13));
-        assert_eq!(cost(&harmonic(56, true, false)), (6, 12, 9));
-        assert_eq!(cost(&harmonic(60, true, false)), (6, 13, 10));
-        assert_eq!(cost(&harmonic(59, false, true)), (6, 15, 12));
-        assert_eq!(cost(&harmonic(62, true, false)), (6, 14, 11));
+        for (degree, even, odd, want) in [
+            (59, true, true, (6, 15, 13)),
+            (56, true, false, (6, 11, 9)),
+            (58, true, false, (6, 12, 10)),
+            (60, true, false, (6, 12, 10)),
+            (62, true, false, (6, 13, 11)),
+            (59, false, true, (6, 15, 12)),
+        ] {
+            assert_eq!(cost(&harmonic(degree, even, odd)), want, "degree {degree}");
+        }
     }
 
     #[cfg(feature = "alloc")]

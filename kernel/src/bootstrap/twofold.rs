@@ -1,0 +1,53 @@
+//! Twice the precision of f64: an unevaluated sum of two floats, the second at most half a unit in the last place of the
+//! first. Only for coefficients that are made once. [Dekker 1971]
+
+/// hi + lo
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Twofold {
+    pub(super) hi: f64,
+    pub(super) lo: f64,
+}
+
+impl Twofold {
+    /// π, to 2^-108.
+    pub(super) const PI: Self = Self { hi: core::f64::consts::PI, lo: 1.224_646_799_147_353_2e-16 };
+
+    /// A float.
+    pub(super) fn new(x: f64) -> Self {
+        Self { hi: x, lo: 0.0 }
+    }
+
+    /// The sum of two floats, exactly. [Knuth, TAOCP 2, 4.2.2]
+    fn sum(x: f64, y: f64) -> Self {
+        let hi = x + y;
+        let rounded = hi - x;
+        Self { hi, lo: (x - (hi - rounded)) + (y - rounded) }
+    }
+
+    /// x + y
+    pub(super) fn add(self, y: Self) -> Self {
+        let high = Self::sum(self.hi, y.hi);
+        let low = Self::sum(self.lo, y.lo);
+        let sum = Self::sum(high.hi, high.lo + low.hi);
+        Self::sum(sum.hi, sum.lo + low.lo)
+    }
+
+    /// -x
+    pub(super) fn neg(self) -> Self {
+        Self { hi: -self.hi, lo: -self.lo }
+    }
+
+    /// x y
+    pub(super) fn mul(self, y: Self) -> Self {
+        let hi = self.hi * y.hi;
+        let lo = libm::fma(self.hi, y.hi, -hi) + (self.hi * y.lo + self.lo * y.hi);
+        Self::sum(hi, lo)
+    }
+
+    /// x / y
+    pub(super) fn div(self, y: Self) -> Self {
+        let first = Self::new(self.hi / y.hi);
+        let rest = self.add(first.mul(y).neg());
+        first.add(Self::new(rest.hi / y.hi))
+    }
+}
