@@ -105,10 +105,24 @@ fn seconds_are_predicted_from_figures() {
 }
 
 #[test]
-fn a_variant_runs_on_ciphertexts() {
-    let lines = json(&["compare", "--preset", "L14", "--variant", "bpmax", "--run", "--json"]);
-    let number = |key: &str| lines[0][key].as_f64().unwrap();
-    assert_eq!(lines.len(), 1);
-    assert!(number("seconds") > 0.0 && number("error_vs_definition") < 1e-5, "{}", lines[0]);
+fn variants_run_on_ciphertexts_as_planned_and_keep_their_bounds() {
+    let names = ["gaussian", "bpmax"];
+    let args = ["compare", "--preset", "L14", "--variant", names[0], "--variant", names[1], "--json"];
+    let (clear, run) = (json(&args), json(&[&args[..], &["--run"]].concat()));
+    assert_eq!((clear.len(), run.len()), (2, 2));
+    for ((name, clear), run) in names.iter().zip(&clear).zip(&run) {
+        assert_eq!(run["variant"], *name);
+        for key in ["variant", "depth", "mults", "key_switches", "bootstraps", "certified_error"] {
+            assert_eq!(run[key], clear[key], "{name}: {key}");
+        }
+        assert!(clear["seconds"].is_null() && run["seconds"].as_f64().unwrap() > 0.0);
+        // the run decrypts: its noise is neither nothing nor much
+        let number = |line: &Value, key: &str| line[key].as_f64().unwrap();
+        for key in ["error_vs_definition", "error_vs_softmax"] {
+            let noise = (number(run, key) - number(clear, key)).abs();
+            assert!(noise > 0.0 && noise < 1e-5, "{name}: {run} and {clear}");
+        }
+        assert!(number(run, "error_vs_definition") <= number(run, "certified_error") + 1e-5, "{run}");
+    }
     assert!(bad(&["compare", "--variant", "nothing"]).contains("no such variant"));
 }
