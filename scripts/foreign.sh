@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The kernel's tests on a big-endian and on a 32-bit machine, emulated: s390x and i686.
+# The tests of the kernel and of the scalar backend on a big-endian and on a 32-bit machine, emulated: s390x and i686.
 #   usage: scripts/foreign.sh [TRIPLE ...]
 # Needs, from Debian: qemu-user, gcc-s390x-linux-gnu, libc6-dev-s390x-cross, gcc-i686-linux-gnu, libc6-dev-i386-cross; and the
 # standard library of both, which rustup downloads.
@@ -17,5 +17,6 @@ for triple in "$@"; do
     name=$(tr 'a-z-' 'A-Z_' <<<"$triple")
     export "CARGO_TARGET_${name}_LINKER=$gcc-gcc" "CARGO_TARGET_${name}_RUNNER=$emulator -L /usr/$gcc"
     cargo test --release --target "$triple" -p polyformer-kernel --lib --features alloc
+    cargo test --release --target "$triple" -p polyformer-tests --test scalar --test known_answers
     echo "$triple: tests pass"
 done

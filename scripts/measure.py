@@ -123,6 +123,14 @@ def key_generation():
     return f"60 rotation keys of B16 and what else `keygen` makes: {', '.join(text)}.\n"
 
 
+def calibrated(use):
+    """What `use` makes of an empty folder and the figures of this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = f"{folder}/speed.json"
+        polyformer("calibrate", "--out", figures)
+        return use(folder, figures)
+
+
 def demo(keys):
     where = ["--keys", keys] if keys else []
     polyformer("demo", QUESTION, *where, "--json")  # makes what keys are missing
@@ -176,15 +184,20 @@ def main():
     }
     if unknown := skip - parts.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    old, after = rest.split(END)
-    sections = dict(re.findall(r"^### (.*?)\n\n(.*?)(?=^### |\Z)", old, re.S | re.M))
     for name, (title, measure) in parts.items():
         if name not in skip:
-            sections[title] = machine() + " " + measure()
-            print(f"### {title}\n\n{sections[title]}", flush=True)
-    body = "".join(f"### {title}\n\n{sections[title].strip()}\n\n" for title, _ in parts.values() if title in sections)
+            text = machine() + " " + measure()
+            print(f"### {title}\n\n{text}", flush=True)
+            rewrite([title for title, _ in parts.values()], title, text)
+
+
+def rewrite(titles, title, text):
+    """Puts a section into the page, in the order of the titles."""
+    before, rest = PAGE.read_text().split(BEGIN)
+    old, after = rest.split(END)
+    sections = dict(re.findall(r"^### (.*?)\n\n(.*?)(?=^### |\Z)", old, re.S | re.M))
+    sections[title] = text
+    body = "".join(f"### {t}\n\n{sections[t].strip()}\n\n" for t in titles if t in sections)
     PAGE.write_text(before + BEGIN + body + END + after)
 
 
