@@ -2,7 +2,7 @@
 //!
 //! Raising a ciphertext from the base q0 to the whole chain adds a multiple q0 I of the base, |I| up to half the
 //! weight of the secret. So the ciphertext is switched to an ephemeral secret of weight 32 while it is small, raised,
-//! and switched back: |I| < 16 ([`crate::bootstrap::REACH`]) but for one chance in 2^138. [eprint 2022/024]
+//! and switched back: |I| < 16 ([`crate::bootstrap::design::REACH`]) but for one chance in 2^138. [eprint 2022/024]
 
 use crate::{
     backend::{Backend, Limbs, Op, Pair, Shape},
