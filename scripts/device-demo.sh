@@ -10,8 +10,13 @@ with_core thumbv7em-none-eabihf build
 elf=$(core_output "$PWD/examples/cortex-m")/c12
 cargo build --release -p polyformer
 polyformer=$PWD/${CARGO_TARGET_DIR:-target}/release/polyformer
-mkdir -p "${1:-target/device-demo}"
-cd "${1:-target/device-demo}"
+folder=${1:-target/device-demo}
+if [ -d "$folder" ] && [ -n "$(ls -A "$folder")" ] && [ ! -e "$folder/secret.bin" ]; then
+    echo "$folder: not empty, and not of this script: its keys would be lost" >&2
+    exit 2
+fi
+mkdir -p "$folder"
+cd "$folder"
 rm -rf answer.bin device keys
 emulate() {
     timeout 300 qemu-system-arm -cpu cortex-m4 -machine mps2-an386 -nographic -monitor none -serial none \
