@@ -111,7 +111,7 @@ pub struct Record {
 pub struct Part {
     /// Its name.
     pub stage: &'static str,
-    /// Seconds, of the median run.
+    /// Seconds, of the middle one of three runs that are stopped after each stage.
     pub seconds: f64,
     /// Key switches.
     pub key_switches: u32,

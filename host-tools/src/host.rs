@@ -103,7 +103,7 @@ pub trait Job {
 pub struct Host {
     params: Params,
     twiddles: Vec<u32>,
-    #[cfg_attr(not(feature = "wgpu"), allow(dead_code))]
+    #[cfg(feature = "wgpu")]
     gpu: gpu::Opened,
 }
 
@@ -117,7 +117,12 @@ impl Host {
         let mut twiddles = vec![0; rom::words(n, params.moduli().len())];
         let tables = twiddles.par_chunks_exact_mut(rom::words(n, 1)).zip(params.moduli());
         tables.for_each(|(table, q)| rom::fill_one(n, *q, table));
-        Self { params, twiddles, gpu: gpu::Opened::default() }
+        Self {
+            params,
+            twiddles,
+            #[cfg(feature = "wgpu")]
+            gpu: gpu::Opened::default(),
+        }
     }
 
     /// The parameters.

@@ -46,7 +46,7 @@ impl Source {
 /// Which rotation keys bootstrapping uses.
 #[derive(clap::Args)]
 pub struct Rotations {
-    /// Bootstrap with few rotation keys (min-KS): about a quarter of their memory, at some cost in time. Client and server
+    /// Bootstrap with few rotation keys (min-KS): less than a third of their memory for full slots, at some cost in time. Client and server
     /// must agree on it.
     #[arg(long)]
     pub min_ks: bool,

@@ -143,10 +143,6 @@ mod with {
     use super::{Listed, refused};
     use crate::Result;
 
-    /// No device can be opened.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct Opened {}
-
     /// There is nothing to measure.
     pub fn measure(_: &mut [Listed]) {}
 
@@ -156,4 +152,6 @@ mod with {
     }
 }
 
-pub use with::{Opened, list, measure};
+#[cfg(feature = "wgpu")]
+pub use with::Opened;
+pub use with::{list, measure};

@@ -40,7 +40,7 @@ pub enum Order {
     /// The same for complex slots, or two real vectors as real and imaginary part, with an EvalMod for each part.
     SlotsToCoeffsFirstComplex,
     /// For complex slots at level 0: an EvalMod for each part, and SlotsToCoeffs below them, which adds up their noise: at
-    /// n = 2^16 some 5 bits less precise, and it ends three levels lower.
+    /// n = 2^16 some 4 bits less precise, and it ends three levels lower.
     ModRaiseFirst,
 }
 
