@@ -3,9 +3,9 @@
 # comparison on ciphertexts and the demo. Figures go to docs/gpu/FOLDER, one file a part; a part that fails says so and
 # the others still run.
 #   usage: scripts/gpu.sh [--adapter NAME] [--folder FOLDER] [PART ...]
-#   PART: devices laws bench words bootstrap compare demo; all of them by default, without the last three if LOG_N is given
-#   LOG_N (16) is the ring degree of bench, every operation with its bytes and bandwidth, and words, one bootstrapping
-#   compared with the CPU backend; bootstrap, compare and demo are those of the preset B16.
+#   PART: devices laws bench words bootstrap compare demo; all of them by default, without the demo if LOG_N is given
+#   LOG_N (16) is the ring degree: 14 and 15 try everything with the presets L14 and L15, which do not bootstrap, in an hour
+#   on a software adapter; `words` is one bootstrapping at any LOG_N, compared with the CPU backend. The demo is always B16.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,8 +21,15 @@ while [ $# -gt 0 ]; do
     esac
 done
 if [ ${#parts[@]} -eq 0 ]; then
-    parts=(devices laws bench words)
-    [ -n "${LOG_N:-}" ] || parts+=(bootstrap compare demo)
+    parts=(devices laws bench words bootstrap compare)
+    [ -n "${LOG_N:-}" ] || parts+=(demo)
+fi
+
+preset=(--preset B16)
+bootstrap=(--op bootstrap)
+if [ -n "${LOG_N:-}" ] && [ "$LOG_N" -ne 16 ]; then
+    preset=(--preset "L$LOG_N")
+    bootstrap=()
 fi
 
 cargo build --release -p polyformer --features wgpu
@@ -67,13 +74,13 @@ words() {
 bootstrap() {
     local how
     for how in "${arithmetics[@]}"; do
-        "$polyformer" bench --preset B16 --op mul_relin_rescale --op rotate --op rotate_hoisted_8 --op rescale \
-            --op bootstrap "${on[@]}" --arithmetic "$how" --json
+        "$polyformer" bench "${preset[@]}" --op mul_relin_rescale --op rotate --op rotate_hoisted_8 --op rescale \
+            "${bootstrap[@]}" "${on[@]}" --arithmetic "$how" --json
     done
 }
 
 compare() {
-    "$polyformer" compare --run "${on[@]}" --json
+    "$polyformer" compare "${preset[@]}" --run "${on[@]}" --json
 }
 
 demo() {

@@ -2,6 +2,7 @@
 
 mod client;
 mod evaluator;
+mod memory;
 pub mod peak;
 
 use crate::{
@@ -133,7 +134,20 @@ pub struct Plan<'a> {
 
 /// Measures, and calls `report` after each operation.
 pub fn run(host: &Host, on: Device, plan: &Plan<'_>, report: impl FnMut(Measured) -> Result<()>) -> Result<()> {
-    host.run(on, Bench { host, plan, report })
+    let params = host.params();
+    let words = plan.ops.iter().try_fold(0, |most, op| {
+        let words = memory::words(*op, params, level_of(*op, params, plan.level), plan.steps)?;
+        Ok::<_, Error>(words.max(most))
+    })?;
+    host.run(on, Bench { host, plan, words, report })
+}
+
+/// The level that it is measured at: bootstrapping starts where its input must be.
+fn level_of(op: Op, params: &Params, asked: u8) -> u8 {
+    match (op, params.bootstrap()) {
+        (Op::Bootstrap, Some(b)) => b.slots_to_coeffs,
+        _ => asked,
+    }
 }
 
 /// The result of one operation.
@@ -156,11 +170,16 @@ pub struct Measured {
 struct Bench<'a, R> {
     host: &'a Host,
     plan: &'a Plan<'a>,
+    words: usize,
     report: R,
 }
 
 impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
     type Output = ();
+
+    fn words(&self) -> usize {
+        self.words
+    }
 
     fn run<B: Backend>(mut self, be: B) -> Result<()> {
         let params = self.host.params();
@@ -181,10 +200,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
         };
         for op in self.plan.ops {
             peak::reset();
-            let level = match (op, params.bootstrap()) {
-                (Op::Bootstrap, Some(b)) => b.slots_to_coeffs,
-                _ => self.plan.level,
-            };
+            let level = level_of(*op, params, self.plan.level);
             bench.level = level;
             let (seconds, bytes) = bench.measure(*op)?;
             (self.report)(Measured {

@@ -177,6 +177,11 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl Case {
+    /// Whether it is not too deep for these parameters.
+    pub fn fits(&self, params: &Params) -> Result<bool> {
+        Ok(params.bootstrap().is_some() || plan::graph(&self.entry, params.slots())?.1 <= params.top())
+    }
+
     /// The variant in f64, and its cost on these parameters.
     pub fn line(&self, params: &Params) -> Result<Line> {
         let slots = params.slots();

@@ -11,6 +11,7 @@ pub mod eval;
 pub mod files;
 pub mod host;
 pub mod keygen;
+pub mod memory;
 pub mod model;
 pub mod numbers;
 pub mod plan;

@@ -1,7 +1,7 @@
 //! A dry run without keys: what a circuit costs on a parameter set, where it bootstraps, what it needs in keys and
 //! memory, and how large its values get. Levels and costs come from the tracer, values from f64, both in one run.
 
-use crate::{Error, Result, keygen::Want, speed::Speed};
+use crate::{Error, Result, keygen::Want, memory, speed::Speed};
 use kernel::{
     Result as KernelResult,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
@@ -67,7 +67,7 @@ pub struct Ledger {
     pub keys: Vec<Key>,
     /// Their bytes in memory.
     pub key_bytes: u64,
-    /// Keys, and the most vectors alive at once as ciphertexts of the highest message level.
+    /// All that is in memory at most: keys, bootstrapping's matrices, vectors, and the temporaries of key switching.
     pub peak_bytes: u64,
     /// Predicted from measured operations; `null` without them.
     pub seconds: Option<f64>,
@@ -122,9 +122,9 @@ pub fn plan(
     let slots = params.slots();
     let (nodes, depth) = graph(entry, slots)?;
     let (placement, late, top) = placed(&nodes, depth, params)?;
-    let mut trace = Trace::new(slots, None);
+    let new = || Trace::new(slots, None).measured(params);
+    let (mut trace, mut before) = (new(), new()); // bootstrapping's matrices are encoded once
     if placement.bootstraps() > 0 {
-        let mut before = Trace::new(slots, None); // its matrices are encoded once
         let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
         trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
     }
@@ -158,11 +158,11 @@ pub fn plan(
     }
     let trace = &deep.inner.left;
     let (cost, demand, seconds) = (trace.cost(), trace.demand().clone(), speed.map(|s| s.seconds(trace.work())));
+    let traced = before.words() + trace.words();
     drop(deep);
-    let n = params.n() as u64;
+    let wants = Want::all(params, &demand, placement.bootstraps() > 0);
     let keys = keys(params, &demand, placement.bootstraps() > 0);
     let key_bytes: u64 = keys.iter().map(|k| k.bytes).sum();
-    let vector = 2 * params.q(top).len() as u64 * n * 4;
     let steps = rows.take();
     let ledger = Ledger {
         circuit: entry.name.into(),
@@ -174,7 +174,7 @@ pub fn plan(
         rotations: demand.rotations.keys().copied().collect(),
         keys,
         key_bytes,
-        peak_bytes: key_bytes + cost.peak as u64 * vector,
+        peak_bytes: 4 * memory::words(params, &wants, traced) as u64,
         seconds,
         steps,
     };

@@ -13,7 +13,7 @@ pub use clock::Clocked;
 pub use server::{Executed, Server, load_keys};
 pub use watch::Watched;
 
-use crate::{Result, keygen::Want};
+use crate::{Result, keygen::Want, memory};
 use kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
@@ -52,7 +52,7 @@ pub struct Plan {
     pub level: u8,
     /// How bootstrapping rotates.
     pub steps: Steps,
-    /// Words of bootstrapping's matrices, and of vectors, encoded weights and temporaries at most.
+    /// Words of bootstrapping's matrices, and of vectors and encoded weights at most.
     words: usize,
 }
 
@@ -84,14 +84,15 @@ impl Plan {
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
         let words = before.words() + trace.words();
         let mut plan = Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps, words };
-        plan.work.insert((Work::Fresh, params.highest()), plan.polynomials(params) as u32);
+        plan.work.insert((Work::Fresh, params.highest()), plan.fresh(params));
         Ok(plan)
     }
 
-    /// Polynomials over P and the whole line that there is memory for: the temporaries of a key switch, and every vector
-    /// that is alive at once. The first question of a process touches all of it.
-    pub fn polynomials(&self, params: &Params) -> usize {
-        params.digits() + 2 + 2 * self.cost.peak as usize
+    /// What the first question of a process touches for the first time, as polynomials over P and the whole line: the
+    /// temporaries of a key switch, and every vector that is alive at once, as if each were as long, since blocks that are
+    /// free again seldom have the length that is wanted next.
+    fn fresh(&self, params: &Params) -> u32 {
+        params.digits() as u32 + 2 + 2 * self.cost.peak
     }
 
     /// The files of its evaluation keys.
@@ -101,8 +102,7 @@ impl Plan {
 
     /// Words in the memory of the server at most: keys, the temporaries of key switching, and what the trace counted.
     pub fn memory(&self, params: &Params) -> usize {
-        let keys: usize = self.wants(params).iter().map(|want| want.words(params)).sum();
-        keys + (params.digits() + 2) * params.moduli().len() * params.n() + self.words
+        memory::words(params, &self.wants(params), self.words)
     }
 
     /// The evaluation keys that it takes: files, and bytes of them.

@@ -71,19 +71,23 @@ fn skipped(out: &Output) -> bool {
 fn a_gpu_that_is_too_small_is_an_error_with_both_numbers_before_a_key_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
-    let ask = ["demo", "Where is my card?", "--backend", "wgpu", "--gpu-memory", "256", "--keys"];
-    let out = run(&[&ask[..], &[keys.to_str().unwrap()]].concat());
-    if skipped(&out) {
-        return;
+    let small = ["--backend", "wgpu", "--gpu-memory", "256"];
+    let demo = ["demo", "Where is my card?", "--keys", keys.to_str().unwrap()];
+    let compare = ["compare", "--run", "--variant", "normalise_and_square", "--json"];
+    for ask in [&demo[..], &compare, &["bench", "--op", "bootstrap", "--json"]] {
+        let out = run(&[ask, &small].concat());
+        if skipped(&out) {
+            return;
+        }
+        assert_eq!(out.status.code(), Some(2));
+        let said = text(&out.stderr);
+        let line = said.lines().find(|line| line.contains("GiB of device memory needed")).unwrap();
+        assert!(line.ends_with(" GiB of device memory needed, 0.25 GiB there"), "{line}");
+        let need: f64 = line.split_whitespace().filter_map(|word| word.parse().ok()).next().unwrap();
+        assert!((1.0..16.0).contains(&need), "{line}");
+        assert!(out.stdout.is_empty());
     }
-    assert_eq!(out.status.code(), Some(2));
-    let said = text(&out.stderr);
-    let line = said.lines().find(|line| line.contains("GiB of device memory needed")).unwrap();
-    assert!(line.ends_with(" GiB of device memory needed, 0.25 GiB there"), "{line}");
-    let need: f64 = line.split_whitespace().filter_map(|word| word.parse().ok()).next().unwrap();
-    assert!((1.0..16.0).contains(&need), "{line}");
     assert!(!keys.exists(), "keys were made");
-    assert!(out.stdout.is_empty());
 }
 
 #[cfg(feature = "wgpu")]

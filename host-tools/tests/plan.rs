@@ -105,6 +105,17 @@ fn seconds_are_predicted_from_figures() {
 }
 
 #[test]
+fn variants_too_deep_for_the_parameters_are_left_out_unless_asked_for() {
+    let out = run(&["compare", "--preset", "L14", "--json"]);
+    let (lines, said) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap());
+    assert!(out.status.success() && lines.lines().count() >= 5, "{lines} {said}");
+    assert!(said.lines().all(|line| line.contains("is left out: circuit: depth")), "{said}");
+    assert_eq!(lines.lines().count() + said.lines().count(), json(&["compare", "--json"]).len());
+    let deep = ["compare", "--preset", "L14", "--variant", "power_softmax"];
+    assert!(bad(&[&deep[..], &["--json"]].concat()).contains("depth 16 needs bootstrapping"));
+}
+
+#[test]
 fn variants_run_on_ciphertexts_as_planned_and_keep_their_bounds() {
     let names = ["gaussian", "bpmax"];
     let args = ["compare", "--preset", "L14", "--variant", names[0], "--variant", names[1], "--json"];

@@ -69,7 +69,7 @@ impl Job for Run<'_> {
 
     fn run<B: Backend>(self, mut be: B) -> Result<()> {
         let Self { host, on, secret, model, questions } = self;
-        let batches = batches(host.params(), model, questions)?;
+        let batches = batches(host.params(), model, questions, Steps::Hoisted)?;
         assert_eq!(batches.len(), 1);
         let wants = wants(host.params(), &batches);
         let keys = keys(&mut be, host.params(), secret, &wants);

@@ -1,7 +1,7 @@
 //! `polyformer eval`: how often a model is right on a labelled file.
 
 use super::{
-    common::{Compute, pretrained, print, print_json, progress},
+    common::{Compute, Rotations, pretrained, print, print_json, progress},
     serve::{folder, keys, spec_of},
 };
 use crate::{
@@ -9,10 +9,11 @@ use crate::{
     bench::peak,
     eval::{
         self,
-        encrypted::{Agreement, Encrypted, batches, wants},
+        encrypted::{Agreement, Encrypted, batches, wants, words},
     },
     host::{Device, Host},
     keygen::Layout,
+    memory::fitting,
     model::Pretrained,
 };
 use std::{io::Write, path::PathBuf};
@@ -48,6 +49,8 @@ pub struct Args {
     /// One JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    rotate: Rotations,
     #[command(flatten)]
     compute: Compute,
 }
@@ -102,9 +105,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[eval::Labelled]) -> Result<Agreement> {
     let spec = spec_of(model)?;
     let host = Host::new(spec.params()?);
-    let batches = batches(host.params(), model, questions)?;
+    let params = host.params();
+    let plan = |steps| batches(params, model, questions, steps);
+    let batches = fitting(&host, on, args.rotate.steps(), plan, |batches| words(params, batches))?;
     let folder = Layout::new(&folder(args.keys.as_deref(), &spec)?);
-    let secret = keys(&host, on.client(), &folder, spec, &wants(host.params(), &batches))?;
+    let secret = keys(&host, on.client(), &folder, spec, &wants(params, &batches))?;
     let bar = progress(batches.len(), "ciphertexts");
     let (secret, batches, eval) = (&secret, &batches[..], &folder.eval);
     let step = &|| bar.inc(1);

@@ -9,6 +9,7 @@ use crate::{
     files::{Header, View},
     host::{Device, Host, Job},
     keygen::{Layout, Want, generate},
+    memory::fitting,
     model::Pretrained,
     secret::Secret,
     session::{Between, Executed, Plan, Server, load_keys},
@@ -30,8 +31,8 @@ pub fn spec_of(model: &Pretrained) -> Result<SpecBuf> {
     spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
 }
 
-/// The plan for questions of these numbers of tokens, from the ring `small` of a device or from a client: with the rotations asked for, or with few keys if the GPU has no room
-/// for more, which a line on standard error then says.
+/// The plan for questions of these numbers of tokens, from the ring `small` of a device or from a client: with the
+/// rotations asked for, or with few keys if the GPU has no room for more.
 pub fn planned(
     host: &Host,
     on: Device,
@@ -41,18 +42,8 @@ pub fn planned(
     asked: Steps,
 ) -> Result<Plan> {
     let params = host.params();
-    let plan = Plan::of(params, small, model, lengths, asked)?;
-    match host.check(on, plan.memory(params)) {
-        Err(error @ Error::Kernel(kernel::Error::DeviceMemory { .. })) if asked != Steps::MinKs => {
-            let few = Plan::of(params, small, model, lengths, Steps::MinKs)?;
-            host.check(on, few.memory(params))?;
-            let gib = few.memory(params) as f64 / (1 << 28) as f64;
-            // nobody to tell if standard error is closed
-            let _ = writeln!(std::io::stderr(), "--backend wgpu: {error}: fewer keys (min-KS), {gib:.2} GiB");
-            Ok(few)
-        }
-        fits => fits.map(|()| plan),
-    }
+    let plan = |steps| Plan::of(params, small, model, lengths, steps);
+    fitting(host, on, asked, plan, |plan| plan.memory(params))
 }
 
 /// Seconds by stage, in order.

@@ -6,12 +6,13 @@ use crate::{
     Result,
     bench::finish,
     host::{Device, Host, Job},
-    plan, random,
+    keygen::Want,
+    memory, plan, random,
 };
 use kernel::{
     arith::Arithmetic,
     backend::Backend,
-    bootstrap::{Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{
         Ckks,
         encode::{MAX_BITS, decode, encode},
@@ -22,49 +23,67 @@ use kernel::{
     complex::Complex,
     deep::{Deep, Placement},
     embedding::fill_roots,
+    params::Params,
     trace::{Demand, Trace},
 };
 use std::time::Instant;
 
 /// Seconds, and the decrypted weights.
 pub fn run(host: &Host, on: Device, case: &Case) -> Result<(f64, Vec<f64>)> {
-    host.run(on, Encrypted { host, case })
+    let plan =
+        memory::fitting(host, on, Steps::Hoisted, |steps| Plan::new(host.params(), case, steps), |plan| plan.words)?;
+    host.run(on, Encrypted { host, case, plan })
 }
 
 struct Encrypted<'a> {
     host: &'a Host,
     case: &'a Case,
+    plan: Plan,
 }
 
-impl Encrypted<'_> {
-    /// The placement, and the keys that it takes.
-    fn demand(&self) -> Result<(Placement, Demand)> {
-        let (params, entry) = (self.host.params(), &self.case.entry);
+/// Where it bootstraps and how, the keys that it takes, and words of memory.
+struct Plan {
+    placement: Placement,
+    recipe: Recipe,
+    demand: Demand,
+    words: usize,
+}
+
+impl Plan {
+    fn new(params: &Params, case: &Case, steps: Steps) -> Result<Self> {
+        let entry = &case.entry;
         let (slots, top) = (params.slots(), params.top());
         let (nodes, depth) = plan::graph(entry, slots)?;
         let (placement, _, _) = plan::placed(&nodes, depth, params)?;
-        let mut trace = Trace::new(slots, None);
+        let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
+        let new = || Trace::new(slots, None).measured(params);
+        let (mut trace, mut before) = (new(), new());
         if placement.bootstraps() > 0 {
-            let bootstrapper =
-                Bootstrapper::new(&mut trace, params, &Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0))?;
-            trace.bootstrap_with(bootstrapper);
+            trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
         }
         let mut deep = Deep::new(trace, placement.clone(), |tr: &mut Trace, x| tr.refresh(x, top));
         let x = deep.inner.input(top);
         let mut xs = vec![deep.input(x)?];
         entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
         let demand = deep.inner.demand().clone();
-        Ok((placement, demand))
+        let wants = Want::all(params, &demand, placement.bootstraps() > 0);
+        let secret = memory::polynomial(params); // it makes the keys there
+        let words = secret + memory::words(params, &wants, before.words() + deep.inner.words());
+        Ok(Self { placement, recipe, demand, words })
     }
 }
 
 impl Job for Encrypted<'_> {
     type Output = (f64, Vec<f64>);
 
+    fn words(&self) -> usize {
+        self.plan.words
+    }
+
     fn run<B: Backend>(self, mut be: B) -> Result<Self::Output> {
         let (params, entry) = (self.host.params(), &self.case.entry);
         let (n, slots, top) = (params.n(), params.slots(), params.top());
-        let (placement, demand) = self.demand()?;
+        let Plan { placement, recipe, demand, .. } = self.plan;
         let mut rng = random::generator()?;
         let full = params.line().with(params.specials());
         let mut coeffs = vec![0; n];
@@ -94,7 +113,7 @@ impl Job for Encrypted<'_> {
 
         let mut ckks = Ckks::new(be, params, keys, 1)?;
         if placement.bootstraps() > 0 {
-            ckks.bootstrap_with(&Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0))?;
+            ckks.bootstrap_with(&recipe)?;
         }
         let mut deep = Deep::new(ckks, placement, |ev: &mut Ckks<'_, B>, x| ev.refresh(x, top));
         finish(&mut deep.inner.be)?;

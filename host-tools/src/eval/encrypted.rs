@@ -12,6 +12,7 @@ use crate::{
 };
 use kernel::{
     backend::Backend,
+    bootstrap::Steps,
     ckks::keys::Keys,
     nn::{
         dense::{Dense, Rows},
@@ -30,8 +31,9 @@ pub struct Batch {
     pub plan: Plan,
 }
 
-/// Fills ciphertexts, longest questions first, so that those of a ciphertext are about as long.
-pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Result<Vec<Batch>> {
+/// Fills ciphertexts, longest questions first, so that those of a ciphertext are about as long. `steps` is how
+/// bootstrapping rotates.
+pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled], steps: Steps) -> Result<Vec<Batch>> {
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(questions[*i].ids.len()));
     let mut out = Vec::new();
@@ -40,7 +42,8 @@ pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled]) -> R
         let fit = model.share(questions[*first].ids.len(), params.slots()).questions.min(left.len());
         let (now, later) = left.split_at(fit);
         let lengths: Vec<usize> = now.iter().map(|i| questions[*i].ids.len()).collect();
-        out.push(Batch { questions: now.to_vec(), plan: Plan::new(params, &model.model, &lengths)? });
+        let plan = Plan::of(params, None, &model.model, &lengths, steps)?;
+        out.push(Batch { questions: now.to_vec(), plan });
         left = later;
     }
     Ok(out)
@@ -57,6 +60,11 @@ pub fn wants(params: &Params, batches: &[Batch]) -> Vec<Want> {
         }
     }
     Want::all(params, &all, true)
+}
+
+/// Words in the memory of the server at most: those of the batch that takes most.
+pub fn words(params: &Params, batches: &[Batch]) -> usize {
+    batches.iter().map(|batch| batch.plan.memory(params)).max().unwrap_or(0)
 }
 
 /// How the encrypted run compares with the clear one.
@@ -101,9 +109,8 @@ pub struct Encrypted<'a> {
 impl Job for Encrypted<'_> {
     type Output = Agreement;
 
-    /// Those of the batch that needs most.
     fn words(&self) -> usize {
-        self.batches.iter().map(|batch| batch.plan.memory(self.host.params())).max().unwrap_or(0)
+        words(self.host.params(), self.batches)
     }
 
     fn run<B: Backend>(self, be: B) -> Result<Agreement> {
@@ -156,12 +163,13 @@ impl Agreement {
 mod tests {
     use super::{Labelled, batches};
     use crate::{model::Pretrained, spec::SpecBuf};
+    use kernel::bootstrap::Steps;
 
     #[test]
     fn ciphertexts_are_filled_and_no_question_is_lost() {
         let (m, params) = (Pretrained::embedded().unwrap(), SpecBuf::preset("B16").unwrap().params().unwrap());
         let questions: Vec<Labelled> = (0..40).map(|i| Labelled { ids: vec![1; 1 + i % 20], class: 0 }).collect();
-        let batches = batches(&params, &m, &questions).unwrap();
+        let batches = batches(&params, &m, &questions, Steps::Hoisted).unwrap();
         let mut seen: Vec<usize> = batches.iter().flat_map(|b| b.questions.clone()).collect();
         seen.sort();
         assert!(seen.iter().copied().eq(0..40));

@@ -1,0 +1,49 @@
+//! What a run takes in the memory of its device, known before it: evaluation keys, the temporaries of key switching, and
+//! what a tracer counted. A device with too little gets the plan with fewer keys, or an error with both numbers.
+
+use crate::{
+    Error, Result,
+    host::{Device, Host},
+    keygen::Want,
+};
+use kernel::{Error::DeviceMemory, bootstrap::Steps, params::Params};
+use std::io::Write;
+
+/// Words of a polynomial over P and the whole line.
+pub fn polynomial(params: &Params) -> usize {
+    params.moduli().len() * params.n()
+}
+
+/// Words of the temporaries of key switching: the digits, extended, and two more.
+pub fn temporaries(params: &Params) -> usize {
+    (params.digits() + 2) * polynomial(params)
+}
+
+/// Words of these keys, of temporaries, and of what was traced ([`kernel::trace::Trace::words`]).
+pub fn words(params: &Params, wants: &[Want], traced: usize) -> usize {
+    let keys: usize = wants.iter().map(|want| want.words(params)).sum();
+    keys + temporaries(params) + traced
+}
+
+/// What `plan` makes of the rotations asked for, or of few keys (min-KS) if the GPU has no room for more, which a line on
+/// standard error then says. `words` are those that a plan takes.
+pub fn fitting<P>(
+    host: &Host,
+    on: Device,
+    asked: Steps,
+    plan: impl Fn(Steps) -> Result<P>,
+    words: impl Fn(&P) -> usize,
+) -> Result<P> {
+    let first = plan(asked)?;
+    match host.check(on, words(&first)) {
+        Err(error @ Error::Kernel(DeviceMemory { .. })) if asked != Steps::MinKs => {
+            let few = plan(Steps::MinKs)?;
+            host.check(on, words(&few))?;
+            let gib = words(&few) as f64 / (1 << 28) as f64;
+            // nobody to tell if standard error is closed
+            let _ = writeln!(std::io::stderr(), "--backend wgpu: {error}: fewer keys (min-KS), {gib:.2} GiB");
+            Ok(few)
+        }
+        fits => fits.map(|()| first),
+    }
+}
