@@ -2,8 +2,8 @@
 //!
 //! Read upwards: [`modular`] words, [`ring`] limbs, [`backend`] the hardware contract, [`poly`] typed polynomials,
 //! [`params`] checked parameters, [`ckks`] the encryption scheme. [`arith`] is the language of circuits, of which
-//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures and the cost [`trace`] are others, and a [`pair`]
-//! of them runs in lockstep.
+//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures and the cost [`trace`] are others, a [`pair`]
+//! of them runs in lockstep, and what counts or looks is put [`around`] one.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod arith;
+pub mod around;
 pub mod backend;
 #[cfg(feature = "alloc")]
 pub mod bootstrap;

@@ -1,9 +1,6 @@
 //! A meaning that looks at the numbers: another one, with the largest modulus that each operation made.
 
-use kernel::{
-    arith::{Arithmetic, Transform},
-    error::Result,
-};
+use kernel::{arith::Arithmetic, around::Around};
 
 /// One operation that made or changed a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,16 +36,6 @@ impl<A: Arithmetic, M: FnMut(&mut A, &A::Slots) -> f64> Probe<A, M> {
         let larger = |a: (usize, Seen), b: (usize, Seen)| if b.1.most > a.1.most { b } else { a };
         self.seen.iter().copied().enumerate().reduce(larger)
     }
-
-    fn look(&mut self, op: &'static str, x: &A::Slots) {
-        let most = (self.measure)(&mut self.inner, x);
-        self.seen.push(Seen { op, most });
-    }
-
-    fn made(&mut self, op: &'static str, x: A::Slots) -> Result<A::Slots> {
-        self.look(op, &x);
-        Ok(x)
-    }
 }
 
 /// max |x| of numbers in the clear.
@@ -56,104 +43,17 @@ pub fn largest(x: &[f64]) -> f64 {
     x.iter().fold(0.0, |most, x| x.abs().max(most))
 }
 
-impl<A: Arithmetic, M: FnMut(&mut A, &A::Slots) -> f64> Arithmetic for Probe<A, M> {
-    type Slots = A::Slots;
-    type Wide = A::Wide;
-    type Plain = A::Plain;
-    type Hoisted = A::Hoisted;
+impl<A: Arithmetic, M: FnMut(&mut A, &A::Slots) -> f64> Around for Probe<A, M> {
+    type Inner = A;
 
-    fn slots(&self) -> usize {
-        self.inner.slots()
+    fn inner(&self) -> &A {
+        &self.inner
     }
-    fn level(&self, x: &A::Slots) -> u8 {
-        self.inner.level(x)
+    fn inner_mut(&mut self) -> &mut A {
+        &mut self.inner
     }
-    fn encode(&mut self, values: &[f64], level: u8) -> Result<A::Plain> {
-        self.inner.encode(values, level)
-    }
-    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<A::Plain> {
-        self.inner.encode_diagonal(values, level)
-    }
-
-    fn copy(&mut self, x: &A::Slots) -> Result<A::Slots> {
-        self.inner.copy(x)
-    }
-    fn add(&mut self, x: &mut A::Slots, y: &A::Slots) -> Result<()> {
-        self.inner.add(x, y)?;
-        self.look("add", x);
-        Ok(())
-    }
-    fn sub(&mut self, x: &mut A::Slots, y: &A::Slots) -> Result<()> {
-        self.inner.sub(x, y)?;
-        self.look("sub", x);
-        Ok(())
-    }
-    fn add_plain(&mut self, x: &mut A::Slots, p: &A::Plain) -> Result<()> {
-        self.inner.add_plain(x, p)?;
-        self.look("add_plain", x);
-        Ok(())
-    }
-    fn neg(&mut self, x: &mut A::Slots) -> Result<()> {
-        self.inner.neg(x)?;
-        self.look("neg", x);
-        Ok(())
-    }
-    fn add_const(&mut self, x: &mut A::Slots, c: f64) -> Result<()> {
-        self.inner.add_const(x, c)?;
-        self.look("add_const", x);
-        Ok(())
-    }
-    fn mul_int(&mut self, x: &mut A::Slots, k: i32) -> Result<()> {
-        self.inner.mul_int(x, k)?;
-        self.look("mul_int", x);
-        Ok(())
-    }
-
-    fn mul(&mut self, x: &A::Slots, y: &A::Slots) -> Result<A::Wide> {
-        self.inner.mul(x, y)
-    }
-    fn mul_plain(&mut self, x: &A::Slots, p: &A::Plain) -> Result<A::Wide> {
-        self.inner.mul_plain(x, p)
-    }
-    fn mul_const(&mut self, x: &A::Slots, c: f64) -> Result<A::Wide> {
-        self.inner.mul_const(x, c)
-    }
-    fn weighted_sum(&mut self, terms: &[(&A::Slots, f64)], level: u8) -> Result<A::Wide> {
-        self.inner.weighted_sum(terms, level)
-    }
-    fn fits(&self, x: &A::Slots, level: u8) -> bool {
-        self.inner.fits(x, level)
-    }
-    fn accumulate(&mut self, w: &mut A::Wide, v: A::Wide) -> Result<()> {
-        self.inner.accumulate(w, v)
-    }
-    fn rescale(&mut self, w: A::Wide) -> Result<A::Slots> {
-        let x = self.inner.rescale(w)?;
-        self.made("rescale", x)
-    }
-
-    fn rotate(&mut self, x: &A::Slots, k: i32) -> Result<A::Slots> {
-        let x = self.inner.rotate(x, k)?;
-        self.made("rotate", x)
-    }
-    fn hoist(&mut self, x: &A::Slots, steps: &[i32]) -> Result<A::Hoisted> {
-        self.inner.hoist(x, steps)
-    }
-    fn hoisted(&mut self, h: &A::Hoisted, k: i32) -> Result<A::Slots> {
-        let x = self.inner.hoisted(h, k)?;
-        self.made("hoisted", x)
-    }
-    fn transform(&mut self, h: &A::Hoisted, map: &Transform<'_, A::Plain>) -> Result<A::Wide> {
-        self.inner.transform(h, map)
-    }
-    fn level_down(&mut self, x: A::Slots, level: u8) -> Result<A::Slots> {
-        self.inner.level_down(x, level)
-    }
-    fn lowered(&mut self, x: &A::Slots, level: u8) -> Result<A::Slots> {
-        self.inner.lowered(x, level)
-    }
-    fn refresh(&mut self, x: A::Slots, depth: u8) -> Result<A::Slots> {
-        let x = self.inner.refresh(x, depth)?;
-        self.made("refresh", x)
+    fn made(&mut self, op: &'static str, x: &A::Slots) {
+        let most = (self.measure)(&mut self.inner, x);
+        self.seen.push(Seen { op, most });
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each module of the kernel and the modules that it may import, besides itself and `error`.
-const KERNEL: [(&str, &[&str]); 18] = [
+const KERNEL: [(&str, &[&str]); 19] = [
     ("error", &[]),
     ("modular", &[]),
     ("complex", &[]),
@@ -24,6 +24,7 @@ const KERNEL: [(&str, &[&str]); 18] = [
     ("bootstrap", &["circuits", "arith", "embedding", "complex", "params"]),
     ("trace", &["bootstrap", "arith", "complex", "params"]),
     ("pair", &["arith"]),
+    ("around", &["arith"]),
     ("deep", &["arith"]),
     ("ckks", &["trace", "bootstrap", "embedding", "arith", "complex", "params", "poly", "backend", "ring", "modular"]),
     ("nn", &["circuits", "plain", "arith"]),
