@@ -3,8 +3,9 @@
 
 struct Modulus { q: u32, neg_q_inv: u32, one: u32, r2: u32 }
 
-// A batch of rows: the word at which it starts, words from one item to the next (0: every item is the first), its basis
-// (specials | start << 16) and the log2 of the words in a row.
+// A batch of rows: the word at which it starts, words from one item to the next (0: every item is the first; LISTED: the
+// table has a word for each item, where it starts, from `offset` on), its basis (specials | start << 16) and the log2 of the
+// words in a row.
 struct Operand { offset: u32, stride: u32, basis: u32, log_cols: u32 }
 
 struct Call {
@@ -55,9 +56,15 @@ fn row_of(basis: u32, m: u32) -> u32 {
     return select(m + specials - (basis >> 16u), m, m < specials);
 }
 
+const LISTED: u32 = 0xffffffffu;
+
 // Where the row of line index `m` of an item starts.
 fn at(o: Operand, item: u32, m: u32) -> u32 {
-    return o.offset + item * o.stride + (row_of(o.basis, m) << o.log_cols);
+    var start = o.offset + item * o.stride;
+    if (o.stride == LISTED) {
+        start = table[o.offset + item];
+    }
+    return start + (row_of(o.basis, m) << o.log_cols);
 }
 
 // The operand stored in the table at `i`.

@@ -6,7 +6,10 @@ use crate::{
 };
 use heapless::Vec;
 
+mod provided;
+
 pub use crate::ring::Op;
+pub use provided::{key_switch, mod_switch, p_modulo};
 
 /// `count` x `basis.len()` x `cols` words, row-major, rows in the order of `basis.iter()`.
 ///
@@ -59,9 +62,39 @@ pub type Pair<Buf> = [Limbs<Buf>; 2];
 /// The two factors of one term of a sum of products.
 pub type Term<'a, Buf> = (&'a Limbs<Buf>, &'a Limbs<Buf>);
 
+/// What is switched by several keys: `d` (Eval, over `q`), in digits of `alpha` primes. P times `add`, over `q`, joins
+/// every product.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a, Buf> {
+    /// The basis of the level.
+    pub q: Basis,
+    /// Primes a digit.
+    pub alpha: u16,
+    /// What is cut into digits.
+    pub d: &'a Limbs<Buf>,
+    /// What is added to b and to a.
+    pub add: [Option<&'a Limbs<Buf>>; 2],
+}
+
+/// A giant step of a linear map, not yet taken.
+#[derive(Debug)]
+pub struct Giant<'a, Buf> {
+    /// (P and q) the inner sum, times P.
+    pub c: Pair<Buf>,
+    /// The rotation.
+    pub galois: u32,
+    /// Its key.
+    pub key: &'a [Pair<Buf>],
+}
+
+/// The most words that a backend takes for its own time to switch a batch: what does not fit is done in parts.
+pub const BATCH_WORDS: usize = 1 << 26;
+
 /// Temporaries of [`Backend::key_switch`] and [`Backend::mod_switch`], allocated once.
 #[derive(Debug)]
 pub struct Workspace<Buf> {
+    /// (line) P modulo each prime, one word a row.
+    pub p: Limbs<Buf>,
     /// (P and line) each digit, extended; empty where a backend's own `key_switch` does without.
     pub ext: Vec<Limbs<Buf>, MAX_DIGITS>,
     /// (P and line) the operand, or the part of it that is dropped, in Coeff.
@@ -216,6 +249,20 @@ pub trait Backend {
         mod_switch(self, from, to, out, a, ws);
     }
 
+    /// [`Backend::mod_switch`] of each `a` into the `out` of the same place.
+    fn mod_switches(
+        &mut self,
+        from: Basis,
+        to: Basis,
+        outs: &mut [Limbs<Self::Buf>],
+        a: &[&Limbs<Self::Buf>],
+        ws: &mut Workspace<Self::Buf>,
+    ) {
+        for (out, a) in outs.iter_mut().zip(a) {
+            self.mod_switch(from, to, out, a, ws);
+        }
+    }
+
     /// The temporaries that this backend needs for operands of `count` items over `line`, `digits` digits a key.
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Self::Buf>> {
         let ring = self.ring();
@@ -226,7 +273,7 @@ pub trait Backend {
             let limbs = self.alloc(full)?;
             ext.push(limbs).map_err(|_| crate::Error::TooMany { asked: digits, limit: MAX_DIGITS })?;
         }
-        Ok(Workspace { ext, coeff: self.alloc(full)?, tmp: self.alloc(line)? })
+        Ok(Workspace { p: p_modulo(self)?, ext, coeff: self.alloc(full)?, tmp: self.alloc(line)? })
     }
 
     /// `accs[k] = sum_j digit_j(d) keys[k][j]` over P and `q`: the gadget products of hybrid key switching, before
@@ -243,67 +290,37 @@ pub trait Backend {
     ) {
         key_switch(self, q, alpha, d, keys, accs, ws);
     }
+
+    /// `outs[k] = (the gadget product with keys[k] + P add)(X^galois[k])` over P and q: rotations that share their mod_up,
+    /// or with a galois of 1 a relinearisation. `outs` are over exactly P and q. An error is one of memory.
+    fn key_switch_add(
+        &mut self,
+        source: &Source<'_, Self::Buf>,
+        keys: &[&[Pair<Self::Buf>]],
+        galois: &[u32],
+        outs: &mut [Pair<Self::Buf>],
+        ws: &mut Workspace<Self::Buf>,
+    ) -> Result<()> {
+        provided::key_switch_add(self, source, keys, galois, outs, ws)
+    }
+
+    /// `sum = sum + (b + c0, a)(X^galois)` for each giant step, with (b, a) the gadget product of round(c1 / P) with its key;
+    /// all over P and `q`. If `fresh`, what is in `sum` does not count. There is at least one giant; what is in each of them
+    /// afterwards is unspecified. An error is one of memory.
+    fn giant_steps(
+        &mut self,
+        (q, alpha): (Basis, u16),
+        giants: &mut [Giant<'_, Self::Buf>],
+        sum: &mut Pair<Self::Buf>,
+        fresh: bool,
+        ws: &mut Workspace<Self::Buf>,
+    ) -> Result<()> {
+        provided::giant_steps(self, (q, alpha), giants, sum, fresh, ws)
+    }
 }
 
 /// The part of `q` in the j-th run of `alpha` q primes of the line.
 pub fn digit(q: Basis, specials: u16, alpha: u16, j: usize) -> Basis {
     let start = specials + j as u16 * alpha;
     q.and(Basis { specials: 0, start, end: start + alpha })
-}
-
-/// The provided body of [`Backend::mod_switch`], for overrides that fuse some cases and not others.
-pub fn mod_switch<B: Backend + ?Sized>(
-    be: &mut B,
-    from: Basis,
-    to: Basis,
-    out: &mut Limbs<B::Buf>,
-    a: &Limbs<B::Buf>,
-    ws: &mut Workspace<B::Buf>,
-) {
-    let (drop, restore, keep) = (from.minus(to), to.minus(from), from.and(to));
-    let restored = |ring: &Ring<'_>, over| ring.constants(over, |q| ring.product(restore, q));
-    be.copy(drop, &mut ws.coeff, a);
-    be.intt(drop, &mut ws.coeff);
-    let r = restored(&be.ring(), drop);
-    be.scalar_assign(Op::Mul, drop, &mut ws.coeff, &r);
-    be.convert(drop, to, &mut ws.tmp, &ws.coeff);
-    be.ntt(to, &mut ws.tmp);
-    let r = restored(&be.ring(), keep);
-    be.scalar(Op::Mul, keep, out, a, &r);
-    be.zip_assign(Op::Sub, keep, out, &ws.tmp);
-    let minus_one = be.ring().constants(restore, |q| q.q() - 1);
-    be.scalar(Op::Mul, restore, out, &ws.tmp, &minus_one);
-    let ring = be.ring();
-    let d_inv = ring.constants(to, |q| q.inv(ring.product(drop, q)));
-    be.scalar_assign(Op::Mul, to, out, &d_inv);
-}
-
-/// The provided body of [`Backend::key_switch`], for overrides that fuse some cases and not others.
-pub fn key_switch<B: Backend + ?Sized>(
-    be: &mut B,
-    q: Basis,
-    alpha: u16,
-    d: &Limbs<B::Buf>,
-    keys: &[&[Pair<B::Buf>]],
-    accs: &mut [Pair<B::Buf>],
-    ws: &mut Workspace<B::Buf>,
-) {
-    let specials = be.ring().specials();
-    let full = q.with(specials);
-    be.copy(q, &mut ws.coeff, d);
-    be.intt(q, &mut ws.coeff);
-    let mut used: Vec<usize, MAX_DIGITS> = Vec::new();
-    for (j, ext) in ws.ext.iter_mut().enumerate() {
-        let digit = digit(q, specials, alpha, j);
-        if !digit.is_empty() {
-            be.mod_up(digit, full, ext, d, &ws.coeff);
-            let _ = used.push(j); // cannot overflow: one a digit
-        }
-    }
-    for (key, acc) in keys.iter().zip(accs) {
-        for (half, acc) in acc.iter_mut().enumerate() {
-            let terms: Vec<_, MAX_DIGITS> = used.iter().map(|j| (&ws.ext[*j], &key[*j][half])).collect();
-            be.dot(full, acc, &terms);
-        }
-    }
 }

@@ -11,6 +11,8 @@ use crate::{
 };
 use heapless::Vec;
 
+pub use crate::backend::BATCH_WORDS;
+
 pub mod presets;
 pub mod security;
 pub mod spec;

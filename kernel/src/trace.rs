@@ -268,7 +268,8 @@ impl Arithmetic for Trace {
         }
         self.lowest = self.lowest.min(w.level - 1); // a product has at least one level
         let (q, pair) = (self.meter.q(w.level), 2 * self.meter.pq(w.level));
-        let turned = if w.giants.is_empty() { 0 } else { pair + q }; // a giant step at a time
+        let giants = w.giants.len(); // one at a time, or as many as a batch has room for
+        let turned = if giants == 0 { 0 } else { (pair + q).max(self.meter.giants(w.level, giants)) };
         let gadget = if w.quadratic { pair } else { turned };
         let alive = w.alive.becomes(2 * self.meter.q(w.level - 1), gadget);
         Ok(Leveled { level: w.level - 1, alive })

@@ -17,6 +17,7 @@ use kernel::{
     ring::Basis,
 };
 
+pub mod batches;
 pub mod element_wise;
 pub mod moduli;
 pub mod random;
@@ -249,6 +250,9 @@ macro_rules! conformance {
                 moduli::a_digit_extends_to_every_modulus,
                 moduli::switching_moduli_rounds_to_nearest,
                 moduli::key_switches_sum_over_digits,
+                batches::batches_switch_as_one_by_one,
+                batches::rotations_share_their_digits,
+                batches::giant_steps_add_up,
                 random::programs_agree,
             );
             #[test]

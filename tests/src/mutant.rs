@@ -2,7 +2,7 @@
 
 use kernel::{
     Result,
-    backend::{Backend, Limbs, Op, Pair, Shape, Term, Workspace},
+    backend::{Backend, Giant, Limbs, Op, Pair, Shape, Source, Term, Workspace},
     ring::{Basis, Ring, sample::Seed},
 };
 
@@ -25,6 +25,10 @@ pub enum Fault {
     DigitForgotten,
     /// Automorphisms go the other way.
     GaloisInverted,
+    /// A key switch forgets what is to be added.
+    NothingAdded,
+    /// Giant steps all take the key of the first.
+    OneKeyForAll,
 }
 
 /// The methods that write words.
@@ -50,12 +54,15 @@ pub enum Method {
     Tensor,
     ModUp,
     ModSwitch,
+    ModSwitches,
     KeySwitch,
+    KeySwitchAdd,
+    GiantSteps,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 20] = [
+    pub const ALL: [Method; 23] = [
         Method::Upload,
         Method::UploadSigned,
         Method::UploadUniform,
@@ -75,7 +82,10 @@ impl Method {
         Method::Tensor,
         Method::ModUp,
         Method::ModSwitch,
+        Method::ModSwitches,
         Method::KeySwitch,
+        Method::KeySwitchAdd,
+        Method::GiantSteps,
     ];
 }
 
@@ -302,5 +312,52 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         if let Some([_, last]) = accs.last_mut() {
             self.spoil(Method::KeySwitch, q.with(self.ring().specials()), last);
         }
+    }
+
+    fn mod_switches(
+        &mut self,
+        from: Basis,
+        to: Basis,
+        outs: &mut [Limbs<B::Buf>],
+        a: &[&Limbs<B::Buf>],
+        ws: &mut Workspace<B::Buf>,
+    ) {
+        self.inner.mod_switches(from, to, outs, a, ws);
+        if let Some(last) = outs.last_mut() {
+            self.spoil(Method::ModSwitches, to, last);
+        }
+    }
+
+    fn key_switch_add(
+        &mut self,
+        source: &Source<'_, B::Buf>,
+        keys: &[&[Pair<B::Buf>]],
+        galois: &[u32],
+        outs: &mut [Pair<B::Buf>],
+        ws: &mut Workspace<B::Buf>,
+    ) -> Result<()> {
+        let none = Source { add: [None; 2], ..*source };
+        let source = if self.fault == Fault::NothingAdded { &none } else { source };
+        self.inner.key_switch_add(source, keys, galois, outs, ws)?;
+        if let Some([_, last]) = outs.last_mut() {
+            self.spoil(Method::KeySwitchAdd, source.q.with(self.ring().specials()), last);
+        }
+        Ok(())
+    }
+
+    fn giant_steps(
+        &mut self,
+        (q, alpha): (Basis, u16),
+        giants: &mut [Giant<'_, B::Buf>],
+        sum: &mut Pair<B::Buf>,
+        fresh: bool,
+        ws: &mut Workspace<B::Buf>,
+    ) -> Result<()> {
+        if let (Fault::OneKeyForAll, Some(key)) = (self.fault, giants.first().map(|giant| giant.key)) {
+            giants.iter_mut().for_each(|giant| giant.key = key);
+        }
+        self.inner.giant_steps((q, alpha), giants, sum, fresh, ws)?;
+        self.spoil(Method::GiantSteps, q.with(self.ring().specials()), &mut sum[1]);
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use kernel::{
     Result,
-    backend::{Backend, Limbs, Op, Pair, Shape},
+    backend::{Backend, Giant, Limbs, Op, Pair, Shape, Source},
     ring::{Basis, sample::Seed},
 };
 
@@ -14,26 +14,142 @@ pub type Reg = usize;
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum Step {
-    UploadSigned { out: Reg, coeffs: Vec<i64> },
-    UploadUniform { out: Reg, seed: Seed, stream: u64 },
-    Copy { over: Basis, out: Reg, a: Reg },
-    Zip { op: Op, over: Basis, out: Reg, a: Reg, b: Reg },
-    ZipAssign { op: Op, over: Basis, acc: Reg, b: Reg },
-    MulAdd { over: Basis, acc: Reg, a: Reg, b: Reg },
-    Scalar { op: Op, over: Basis, out: Reg, a: Reg, c: Vec<u32> },
-    ScalarAssign { op: Op, over: Basis, acc: Reg, c: Vec<u32> },
-    Ntt { over: Basis, a: Reg },
-    Intt { over: Basis, a: Reg },
-    Permute { over: Basis, out: Reg, a: Reg, galois: u32 },
-    Convert { from: Basis, to: Basis, out: Reg, a: Reg },
-    Dot { over: Basis, out: Reg, terms: Vec<(Reg, Reg)> },
-    Dots { over: Basis, outs: Vec<Reg>, a: Vec<Reg>, b: Vec<Option<Reg>> },
-    PermuteAdd { over: Basis, acc: Reg, a: Reg, galois: u32 },
-    Tensor { over: Basis, out: [Reg; 3], a: [Reg; 2], b: [Reg; 2] },
-    ModUp { digit: Basis, over: Basis, out: Reg, a: Reg, coeff: Reg },
-    ModSwitch { from: Basis, to: Basis, out: Reg, a: Reg },
-    KeySwitch { q: Basis, alpha: u16, digits: usize, d: Reg, keys: Vec<Vec<[Reg; 2]>>, accs: Vec<[Reg; 2]> },
+    UploadSigned {
+        out: Reg,
+        coeffs: Vec<i64>,
+    },
+    UploadUniform {
+        out: Reg,
+        seed: Seed,
+        stream: u64,
+    },
+    Copy {
+        over: Basis,
+        out: Reg,
+        a: Reg,
+    },
+    Zip {
+        op: Op,
+        over: Basis,
+        out: Reg,
+        a: Reg,
+        b: Reg,
+    },
+    ZipAssign {
+        op: Op,
+        over: Basis,
+        acc: Reg,
+        b: Reg,
+    },
+    MulAdd {
+        over: Basis,
+        acc: Reg,
+        a: Reg,
+        b: Reg,
+    },
+    Scalar {
+        op: Op,
+        over: Basis,
+        out: Reg,
+        a: Reg,
+        c: Vec<u32>,
+    },
+    ScalarAssign {
+        op: Op,
+        over: Basis,
+        acc: Reg,
+        c: Vec<u32>,
+    },
+    Ntt {
+        over: Basis,
+        a: Reg,
+    },
+    Intt {
+        over: Basis,
+        a: Reg,
+    },
+    Permute {
+        over: Basis,
+        out: Reg,
+        a: Reg,
+        galois: u32,
+    },
+    Convert {
+        from: Basis,
+        to: Basis,
+        out: Reg,
+        a: Reg,
+    },
+    Dot {
+        over: Basis,
+        out: Reg,
+        terms: Vec<(Reg, Reg)>,
+    },
+    Dots {
+        over: Basis,
+        outs: Vec<Reg>,
+        a: Vec<Reg>,
+        b: Vec<Option<Reg>>,
+    },
+    PermuteAdd {
+        over: Basis,
+        acc: Reg,
+        a: Reg,
+        galois: u32,
+    },
+    Tensor {
+        over: Basis,
+        out: [Reg; 3],
+        a: [Reg; 2],
+        b: [Reg; 2],
+    },
+    ModUp {
+        digit: Basis,
+        over: Basis,
+        out: Reg,
+        a: Reg,
+        coeff: Reg,
+    },
+    ModSwitch {
+        from: Basis,
+        to: Basis,
+        out: Reg,
+        a: Reg,
+    },
+    ModSwitches {
+        from: Basis,
+        to: Basis,
+        outs: Vec<Reg>,
+        a: Vec<Reg>,
+    },
+    KeySwitch {
+        q: Basis,
+        alpha: u16,
+        digits: usize,
+        d: Reg,
+        keys: Vec<Vec<[Reg; 2]>>,
+        accs: Vec<[Reg; 2]>,
+    },
+    KeySwitchAdd {
+        q: Basis,
+        alpha: u16,
+        digits: usize,
+        source: (Reg, [Option<Reg>; 2]),
+        turns: Vec<Turn>,
+        outs: Vec<[Reg; 2]>,
+    },
+    GiantSteps {
+        q: Basis,
+        alpha: u16,
+        digits: usize,
+        giants: Vec<([Reg; 2], Turn)>,
+        sum: [Reg; 2],
+        fresh: bool,
+    },
 }
+
+/// A Galois element and its key, a pair a digit.
+pub type Turn = (u32, Vec<[Reg; 2]>);
 
 /// A register before the first step.
 #[derive(Clone, Debug)]
@@ -127,6 +243,14 @@ impl<Buf> File<Buf> {
         self.put(pair[1], a);
     }
 
+    fn take_key(&mut self, key: &[[Reg; 2]]) -> Vec<Pair<Buf>> {
+        key.iter().map(|pair| self.take_pair(pair)).collect()
+    }
+
+    fn put_key(&mut self, key: &[[Reg; 2]], taken: Vec<Pair<Buf>>) {
+        key.iter().zip(taken).for_each(|(regs, pair)| self.put_pair(regs, pair));
+    }
+
     fn write<T>(&mut self, reg: Reg, f: impl FnOnce(&Self, &mut Limbs<Buf>) -> T) -> T {
         let mut limbs = self.take(reg);
         let t = f(self, &mut limbs);
@@ -188,17 +312,51 @@ impl<Buf> File<Buf> {
                 let mut ws = be.workspace(self.get(a).shape.count, 0)?;
                 self.write(out, |f, out| be.mod_switch(from, to, out, f.get(a), &mut ws));
             }
+            Step::ModSwitches { from, to, ref outs, ref a } => {
+                let mut ws = be.workspace(self.get(a[0]).shape.count, 0)?;
+                let mut out: Vec<Limbs<Buf>> = outs.iter().map(|reg| self.take(*reg)).collect();
+                let a: Vec<&Limbs<Buf>> = a.iter().map(|reg| self.get(*reg)).collect();
+                be.mod_switches(from, to, &mut out, &a, &mut ws);
+                outs.iter().zip(out).for_each(|(reg, out)| self.put(*reg, out));
+            }
+            Step::KeySwitchAdd { q, alpha, digits, source: (d, add), ref turns, ref outs } => {
+                let mut ws = be.workspace(self.get(d).shape.count, digits)?;
+                let taken: Vec<Vec<Pair<Buf>>> = turns.iter().map(|(_, key)| self.take_key(key)).collect();
+                let mut sums: Vec<Pair<Buf>> = outs.iter().map(|pair| self.take_pair(pair)).collect();
+                let keys: Vec<&[Pair<Buf>]> = taken.iter().map(Vec::as_slice).collect();
+                let galois: Vec<u32> = turns.iter().map(|(galois, _)| *galois).collect();
+                let source = Source { q, alpha, d: self.get(d), add: add.map(|reg| reg.map(|reg| self.get(reg))) };
+                be.key_switch_add(&source, &keys, &galois, &mut sums, &mut ws)?;
+                outs.iter().zip(sums).for_each(|(regs, pair)| self.put_pair(regs, pair));
+                turns.iter().zip(taken).for_each(|((_, key), taken)| self.put_key(key, taken));
+            }
+            Step::GiantSteps { q, alpha, digits, ref giants, sum, fresh } => {
+                let mut ws = be.workspace(self.get(sum[0]).shape.count, digits)?;
+                let keys: Vec<Vec<Pair<Buf>>> = giants.iter().map(|(_, (_, key))| self.take_key(key)).collect();
+                let mut taken = Vec::new();
+                for ((c, (galois, _)), key) in giants.iter().zip(&keys) {
+                    taken.push(Giant { c: self.take_pair(c), galois: *galois, key });
+                }
+                let mut out = self.take_pair(&sum);
+                be.giant_steps((q, alpha), &mut taken, &mut out, fresh, &mut ws)?;
+                self.put_pair(&sum, out);
+                for ((regs, _), giant) in giants.iter().zip(taken) {
+                    let mut c = giant.c;
+                    for half in &mut c {
+                        be.upload(half, &vec![0; half.shape.words()])?; // what is in them is unspecified
+                    }
+                    self.put_pair(regs, c);
+                }
+                giants.iter().zip(keys).for_each(|((_, (_, key)), taken)| self.put_key(key, taken));
+            }
             Step::KeySwitch { q, alpha, digits, d, ref keys, ref accs } => {
                 let mut ws = be.workspace(self.get(d).shape.count, digits)?;
-                let taken: Vec<Vec<Pair<Buf>>> =
-                    keys.iter().map(|key| key.iter().map(|pair| self.take_pair(pair)).collect()).collect();
+                let taken: Vec<Vec<Pair<Buf>>> = keys.iter().map(|key| self.take_key(key)).collect();
                 let mut sums: Vec<Pair<Buf>> = accs.iter().map(|pair| self.take_pair(pair)).collect();
                 let borrowed: Vec<&[Pair<Buf>]> = taken.iter().map(Vec::as_slice).collect();
                 be.key_switch(q, alpha, self.get(d), &borrowed, &mut sums, &mut ws);
                 accs.iter().zip(sums).for_each(|(regs, pair)| self.put_pair(regs, pair));
-                for (regs, pair) in keys.iter().flatten().zip(taken.into_iter().flatten()) {
-                    self.put_pair(regs, pair);
-                }
+                keys.iter().zip(taken).for_each(|(key, taken)| self.put_key(key, taken));
             }
         }
         Ok(())

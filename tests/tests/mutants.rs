@@ -2,7 +2,7 @@
 
 use laws::{
     chain::Chain,
-    conformance::{Law, bases, element_wise, moduli, transforms},
+    conformance::{Law, bases, batches, element_wise, moduli, transforms},
     mutant::{Fault, Method, Mutant},
     program::Program,
 };
@@ -18,6 +18,9 @@ fn suite(chain: &Chain) -> Vec<Program> {
     programs.extend(moduli::a_digit_extends_to_every_modulus(chain));
     programs.extend(moduli::switching_moduli_rounds_to_nearest(chain));
     programs.extend(moduli::key_switches_sum_over_digits(chain));
+    programs.extend(batches::batches_switch_as_one_by_one(chain));
+    programs.extend(batches::rotations_share_their_digits(chain));
+    programs.extend(batches::giant_steps_add_up(chain));
     programs
 }
 
@@ -56,6 +59,8 @@ fn every_misreading_of_the_contract_is_found() {
         Fault::NotCentered,
         Fault::DigitForgotten,
         Fault::GaloisInverted,
+        Fault::NothingAdded,
+        Fault::OneKeyForAll,
     ] {
         assert!(found(&chain, &laws, fault), "{fault:?}");
     }

@@ -296,7 +296,12 @@ impl Backend for Cpu<'_> {
         let (count, digits) = if n < SHORTEST { (count, digits) } else { (0, 0) };
         let line = Shape { count, basis: self.ring.line(), cols: n as u32 };
         let full = Shape { basis: line.basis.with(self.ring.specials()), ..line };
-        let mut ws = Workspace { ext: Default::default(), coeff: self.alloc(full)?, tmp: self.alloc(line)? };
+        let mut ws = Workspace {
+            p: backend::p_modulo(self)?,
+            ext: Default::default(),
+            coeff: self.alloc(full)?,
+            tmp: self.alloc(line)?,
+        };
         for _ in 0..digits {
             let limbs = self.alloc(full)?;
             ws.ext.push(limbs).map_err(|_| Error::TooMany { asked: digits, limit: MAX_DIGITS })?;

@@ -8,7 +8,7 @@ use crate::{
 };
 use kernel::{
     Error, Result,
-    backend::{self, Backend, Limbs, MAX_DIGITS, Op, Pair, Shape, Term, Workspace},
+    backend::{self, Backend, Giant, Limbs, MAX_DIGITS, Op, Pair, Shape, Source, Term, Workspace},
     ring::{Basis, Ring, convert::MAX_SOURCES, sample::Seed},
 };
 
@@ -47,27 +47,62 @@ impl Wgpu<'_> {
         });
     }
 
-    /// Rows `to` of `out` from the rows `from` of `a`, with the constants in the table; if `skip`,
-    /// targets that are sources are left alone.
-    pub(crate) fn conversion(
-        &mut self,
-        (from, to): (Basis, Basis),
-        out: Operand,
-        a: Operand,
-        items: usize,
-        (constants, prepared, skip): (u32, bool, bool),
-    ) {
-        let (sources, targets) = (from.len() as u32, to.len() as u32);
+    /// A dispatch of `convert`.
+    pub(crate) fn conversion(&mut self, c: &Conversion<'_>, out: Operand, a: Operand, items: usize) {
+        let Some(first) = c.from.first() else { return };
+        let (sources, targets) = (first.len() as u32, c.to.len() as u32);
+        let number = c.from.len() as u32;
+        let of_each = 3 * sources + targets * (sources + 1);
+        let runs = Operand { slab: 0, words: [number, c.alpha.into(), of_each, c.digits[1]] };
+        let begin = Operand { slab: 0, words: [c.digits[0], 0, 0, 0] };
         let call = Call {
-            flags: targets | u32::from(skip) << 16,
-            constants,
-            extra: basis_word(from),
-            ..Call::new(to, &[out, a])
+            flags: targets | c.end as u32,
+            constants: c.constants,
+            extra: basis_word(*first),
+            ..Call::new(c.to, &[out, a, runs, begin])
         };
         let columns = (1u32 << out.words[3]).div_ceil(CONVERT.0);
-        let grid = [columns, targets.div_ceil(CONVERT.1), items as u32];
-        self.recorder.dispatch(Kernel::Convert { sources, prepared }, &[out.slab, a.slab], &call, grid);
+        let grid = [columns, targets.div_ceil(CONVERT.1), items as u32 * number];
+        self.recorder.dispatch(Kernel::Convert { sources, prepared: c.prepared }, &[out.slab, a.slab], &call, grid);
     }
+}
+
+/// Rows `to` from the rows of each basis `from`, with the constants in the table.
+pub(crate) struct Conversion<'a> {
+    /// Bases of as many primes, `alpha` apart.
+    pub from: &'a [Basis],
+    /// Primes from one to the next.
+    pub alpha: u16,
+    /// Targets.
+    pub to: Basis,
+    /// Where they are in the table.
+    pub constants: u32,
+    /// Whether residues come with their constant.
+    pub prepared: bool,
+    /// What becomes of the targets.
+    pub end: Kept,
+    /// Where the first basis goes among those of an item, and how many these are.
+    pub digits: [u32; 2],
+}
+
+impl<'a> Conversion<'a> {
+    /// From one basis.
+    pub fn one(from: &'a Basis, to: Basis, (constants, prepared): (u32, bool), end: Kept) -> Self {
+        Self { from: core::slice::from_ref(from), alpha: 0, to, constants, prepared, end, digits: [0, 1] }
+    }
+}
+
+/// What is kept of what a conversion finds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kept {
+    /// Nothing.
+    None = 0,
+    /// Targets that are sources are left alone.
+    Skip = 1 << 16,
+    /// Targets that are sources are copied.
+    Copy = 1 << 17,
+    /// What comes out is added to what is there.
+    Sum = 1 << 18,
 }
 
 impl Backend for Wgpu<'_> {
@@ -150,10 +185,10 @@ impl Backend for Wgpu<'_> {
     fn convert(&mut self, from: Basis, to: Basis, out: &mut Buf, a: &Buf) {
         debug_assert!(from.len() <= MAX_SOURCES);
         let ring = self.ring;
-        let constants = self.recorder.conversion(&ring, from, to);
+        let constants = self.recorder.conversions(&ring, &[from], 0, to);
         self.items(out.shape.count, &[out, a], |gpu, first, items| {
             let (out, a) = (Operand::new(out, first), Operand::new(a, first));
-            gpu.conversion((from, to), out, a, items, (constants, false, false));
+            gpu.conversion(&Conversion::one(&from, to, (constants, false), Kept::None), out, a, items);
         });
     }
 
@@ -189,14 +224,26 @@ impl Backend for Wgpu<'_> {
         if from.minus(to).is_empty() {
             return backend::mod_switch(self, from, to, out, a, ws);
         }
-        self.fused_mod_switch(from, to, out, a, ws);
+        self.fused_mod_switches(from, to, core::slice::from_ref(out), &[a], ws);
+    }
+
+    fn mod_switches(&mut self, from: Basis, to: Basis, outs: &mut [Buf], a: &[&Buf], ws: &mut Workspace<Words>) {
+        if from.minus(to).is_empty() {
+            return outs.iter_mut().zip(a).for_each(|(out, a)| backend::mod_switch(self, from, to, out, a, ws));
+        }
+        self.fused_mod_switches(from, to, outs, a, ws);
     }
 
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Words>> {
         let ring = self.ring;
         let line = Shape { count, basis: ring.line(), cols: ring.n() as u32 };
         let full = Shape { basis: line.basis.with(ring.specials()), ..line };
-        let mut ws = Workspace { ext: Default::default(), coeff: self.alloc(full)?, tmp: self.alloc(line)? };
+        let mut ws = Workspace {
+            p: backend::p_modulo(self)?,
+            ext: Default::default(),
+            coeff: self.alloc(full)?,
+            tmp: self.alloc(line)?,
+        };
         if digits > 0 {
             let too_many = |_| Error::TooMany { asked: digits, limit: MAX_DIGITS };
             let ext = self.extended_digits(full, digits)?;
@@ -214,6 +261,31 @@ impl Backend for Wgpu<'_> {
         accs: &mut [Pair<Words>],
         ws: &mut Workspace<Words>,
     ) {
-        self.fused_key_switch(q, alpha, d, keys, accs, ws);
+        let source = Source { q, alpha, d, add: [None; 2] };
+        self.fused_key_switch(&source, keys, &[], accs, ws);
+    }
+
+    fn key_switch_add(
+        &mut self,
+        source: &Source<'_, Words>,
+        keys: &[&[Pair<Words>]],
+        galois: &[u32],
+        outs: &mut [Pair<Words>],
+        ws: &mut Workspace<Words>,
+    ) -> Result<()> {
+        self.fused_key_switch(source, keys, galois, outs, ws);
+        Ok(())
+    }
+
+    fn giant_steps(
+        &mut self,
+        (q, alpha): (Basis, u16),
+        giants: &mut [Giant<'_, Words>],
+        sum: &mut Pair<Words>,
+        fresh: bool,
+        ws: &mut Workspace<Words>,
+    ) -> Result<()> {
+        self.fused_giant_steps((q, alpha), giants, sum, fresh, ws);
+        Ok(())
     }
 }

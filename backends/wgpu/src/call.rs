@@ -32,6 +32,17 @@ impl Operand {
         let stride = if count == 1 { 0 } else { words as u32 };
         Self { slab, words: [offset as u32, stride, basis_word(basis), cols.trailing_zeros()] }
     }
+
+    /// Rows `basis` of items one after the other, in a range that starts at `offset`.
+    pub fn side_by_side((slab, offset): (u16, usize), basis: Basis, log_cols: u32) -> Self {
+        let words = (basis.len() as u32) << log_cols;
+        Self { slab, words: [offset as u32, words, basis_word(basis), log_cols] }
+    }
+
+    /// Whether items of both can be one operand.
+    pub fn joins(&self, other: &Self) -> bool {
+        (self.slab, &self.words[2..]) == (other.slab, &other.words[2..])
+    }
 }
 
 /// One dispatch.

@@ -22,11 +22,33 @@ impl Recorder {
         self.block(Key::Inverse(key3(over), log_cols), make)
     }
 
-    /// `convert`.
-    pub fn conversion(&mut self, ring: &Ring<'_>, from: Basis, to: Basis) -> u32 {
-        self.block(Key::Convert(key3(from), key3(to)), || {
-            let c = Conversion::new(ring, from, to);
-            conversion(&c, |_, q| q.to_mont(1))
+    /// `convert` from each basis, which has as many primes as the first and lies `alpha` primes after the one before.
+    pub fn conversions(&mut self, ring: &Ring<'_>, from: &[Basis], alpha: u16, to: Basis) -> u32 {
+        let first = from.first().map_or([0; 3], |from| key3(*from));
+        self.block(Key::Convert(first, key3(to), from.len() as u16, alpha), || {
+            let one = |from: &Basis| conversion(&Conversion::new(ring, *from, to), |_, q| q.to_mont(1));
+            from.iter().flat_map(one).collect()
+        })
+    }
+
+    /// The end of `intt` over P and `q` of what is divided by P and then cut into digits: in rows of P as for the conversion of a
+    /// mod_switch, in others times 1/P.
+    pub fn divided(&mut self, ring: &Ring<'_>, q: Basis, log_cols: u32) -> u32 {
+        let p = Basis::span(0, 0).with(ring.specials());
+        self.block(Key::Divided(key3(q), log_cols), || {
+            let c = Conversion::new(ring, p, Basis::span(0, 0));
+            let of_p = p.iter().map(|m| (m, ring.modulus(m).from_mont(c.hat_inv(m))));
+            let rest = q.iter().map(|m| (m, ring.modulus(m).inv(ring.product(p, ring.modulus(m)))));
+            of_p.chain(rest).map(|(m, factor)| inverse(ring.modulus(m), log_cols, factor)).collect()
+        })
+    }
+
+    /// P modulo each prime of `over`, 0 modulo those of P.
+    pub fn raised(&mut self, ring: &Ring<'_>, over: Basis) -> u32 {
+        self.block(Key::Raised(key3(over)), || {
+            let p = Basis::span(0, 0).with(ring.specials());
+            let factor = |m: usize| ring.modulus(m).to_mont(ring.product(p, ring.modulus(m)));
+            over.iter().map(|m| if m < ring.specials() as usize { 0 } else { factor(m) }).collect()
         })
     }
 

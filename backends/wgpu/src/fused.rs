@@ -3,46 +3,67 @@
 
 use crate::{
     Wgpu, Words,
-    call::{Call, Operand},
-    shader::Kernel,
+    backend::{Conversion, Kept},
+    call::Operand,
+    products::{Product, Products},
     transform::End,
 };
 use kernel::{
     Result,
-    backend::{Limbs, MAX_DIGITS, Pair, Shape, Workspace, digit},
+    backend::{Limbs, MAX_DIGITS, Pair, Shape, Source, Workspace, digit},
     ring::Basis,
 };
 
-/// The digits of an operand, and how they lie in the workspace.
-struct Digits {
-    q: Basis,
-    alpha: u16,
-    first: usize, // the lowest that is not empty
-    parts: Vec<Basis>,
+/// The digits of an operand.
+pub(crate) struct Digits {
+    pub q: Basis,
+    pub alpha: u16,
+    pub first: usize, // the lowest that is not empty
+    pub parts: Vec<Basis>,
+}
+
+impl Digits {
+    /// Of operands over `q`, if there are any.
+    pub fn new(q: Basis, specials: u16, alpha: u16) -> Option<Self> {
+        let parts = (0..MAX_DIGITS).map(|j| (j, digit(q, specials, alpha, j))).filter(|(_, part)| !part.is_empty());
+        let (numbers, parts): (Vec<_>, Vec<_>) = parts.unzip();
+        numbers.first().map(|first| Self { q, alpha, first: *first, parts })
+    }
 }
 
 impl Wgpu<'_> {
-    /// out = round(a R/D) in five dispatches at most: `intt` of the dropped rows, which ends in the constants of the
-    /// conversion; the conversion, times -1/D; `ntt`, which ends in the sum with a R/D.
-    pub(crate) fn fused_mod_switch(
+    /// Each out = round(a R/D), five dispatches for all that lie in the same slabs: `intt` of the dropped rows, which ends in
+    /// the constants of the conversion; the conversion, times -1/D; `ntt`, which ends in the sum with a R/D.
+    pub(crate) fn fused_mod_switches(
         &mut self,
         from: Basis,
         to: Basis,
-        out: &mut Limbs<Words>,
-        a: &Limbs<Words>,
-        ws: &mut Workspace<Words>,
+        outs: &[Limbs<Words>],
+        a: &[&Limbs<Words>],
+        ws: &Workspace<Words>,
     ) {
-        let (ring, drop, log_cols) = (self.ring, from.minus(to), out.shape.cols.trailing_zeros());
+        let Some(shape) = outs.first().map(|out| out.shape) else { return };
+        let (ring, drop, log_cols) = (self.ring, from.minus(to), shape.cols.trailing_zeros());
         self.recorder.make_room();
         let dropped = self.recorder.dropped(&ring, from, to, log_cols);
         let quotient = self.recorder.quotient(&ring, from, to);
         let kept = self.recorder.kept(&ring, from, to);
-        self.items(out.shape.count, &[out, a, &ws.coeff, &ws.tmp], |gpu, first, items| {
-            let [out, a, coeff, tmp] = [&*out, a, &ws.coeff, &ws.tmp].map(|limbs| Operand::new(limbs, first));
-            gpu.backward(drop, coeff, a, items, dropped);
-            gpu.conversion((drop, to), tmp, coeff, items, (quotient, true, false));
-            gpu.forward(to, out, tmp, items, End::Add(a, kept));
-        });
+        let items = outs.iter().zip(a).flat_map(|(out, a)| (0..out.shape.count).map(move |i| [(out, i), (*a, i)]));
+        let mut items: Vec<_> = items.map(|pair| pair.map(|(limbs, item)| Operand::new(limbs, item.into()))).collect();
+        items.sort_by_key(|pair| pair.map(|o| (o.slab, o.words[2])));
+        let (slab, offset, words) = ws.coeff.buf.first();
+        let coeff = Operand::side_by_side((slab, offset), drop, log_cols);
+        let room = words / (drop.len() << log_cols);
+        for alike in items.chunk_by(|x, y| x[0].joins(&y[0]) && x[1].joins(&y[1])) {
+            for batch in alike.chunks(room.max(1)) {
+                let [out, a] =
+                    [0, 1].map(|i| self.recorder.joined(&batch.iter().map(|pair| pair[i]).collect::<Vec<_>>()));
+                self.backward(drop, coeff, a, batch.len(), dropped);
+                let conversion = Conversion::one(&drop, to, (quotient, true), Kept::None);
+                self.conversion(&conversion, out, coeff, batch.len());
+                self.forward(to, out, out, batch.len(), End::Add(a, kept));
+            }
+        }
     }
 
     /// Room for `digits` polynomials for each item of `full`, those of an item side by side.
@@ -52,30 +73,46 @@ impl Wgpu<'_> {
         Ok(Limbs { buf: self.recorder.memory().take_items(full.count.into(), words)?, shape })
     }
 
-    /// The gadget products: `intt` of the operand, which ends in the constants of the digits; a conversion a digit;
-    /// `ntt` of all digits but for their own rows; and a sum over digits for each key.
+    /// The gadget products, turned, with what is added to them: `intt` of the operand, which ends in the constants of the
+    /// digits; a conversion for all digits of as many primes; `ntt` of all digits but for their own rows; and a sum over digits for
+    /// all keys.
     pub(crate) fn fused_key_switch(
         &mut self,
-        q: Basis,
-        alpha: u16,
-        d: &Limbs<Words>,
+        source: &Source<'_, Words>,
         keys: &[&[Pair<Words>]],
-        accs: &mut [Pair<Words>],
-        ws: &mut Workspace<Words>,
+        galois: &[u32],
+        outs: &[Pair<Words>],
+        ws: &Workspace<Words>,
     ) {
-        let specials = self.ring.specials();
-        let parts = (0..MAX_DIGITS).map(|j| (j, digit(q, specials, alpha, j))).filter(|(_, part)| !part.is_empty());
-        let (numbers, parts): (Vec<_>, Vec<_>) = parts.unzip();
-        let (Some(first), Some(ext)) = (numbers.first().copied(), ws.ext.first()) else { return };
-        let digits = Digits { q, alpha, first, parts };
+        let Source { q, alpha, d, add } = *source;
+        let digits = Digits::new(q, self.ring.specials(), alpha);
+        let (Some(digits), Some(ext)) = (digits, ws.ext.first()) else { return };
         // Operands in one range each are done in one go, others item by item.
-        let limbs = accs.iter().flatten().chain(keys.iter().copied().flatten().flatten());
-        let whole = limbs.chain([d, &ws.coeff, ext]).all(|limbs| limbs.buf.is_whole());
+        let limbs = outs.iter().flatten().chain(keys.iter().copied().flatten().flatten());
+        let mut whole = limbs.chain([d, &ws.coeff, ext]).chain(add.into_iter().flatten());
+        let whole = whole.all(|limbs| limbs.buf.is_whole());
         let count = d.shape.count as usize;
         for item in 0..if whole { 1 } else { count } {
             let items = if whole { count } else { 1 };
             let ext = self.extend(&digits, d, &ws.coeff, ext, item..item + items);
-            self.sum_digits(&digits, keys, accs, [ext, Operand::new(d, item)], item..item + items);
+            let source = Operand::new(d, item);
+            let full = q.with(self.ring.specials());
+            let raised =
+                if add.iter().any(Option::is_some) { self.recorder.raised(&self.ring.clone(), full) } else { 0 };
+            let own = Some((digits.alpha, source.slab));
+            let mut all = Products::new(full, &digits, self.ring.specials(), ext, source, own);
+            for (k, (key, out)) in keys.iter().zip(outs).enumerate() {
+                let result = all.result([&out[0], &out[1]].map(|half| Operand::new(half, item)), false);
+                let galois = galois.get(k).copied().unwrap_or(1);
+                let key = &key[digits.first..digits.first + digits.parts.len()];
+                all.product(&Product { result, galois, at: 0, key, item });
+                for (half, add) in add.iter().enumerate() {
+                    if let Some(add) = add {
+                        all.add(result, galois, half, Operand::new(add, item), raised);
+                    }
+                }
+            }
+            self.products(all, items);
         }
     }
 
@@ -103,63 +140,30 @@ impl Wgpu<'_> {
         let mut all = Operand::new(ext, 0);
         let (slab, offset) = ext.buf.place(item, per_item * words);
         (all.slab, all.words[0], all.words[1]) = (slab, offset as u32, words as u32);
-        for (j, part) in digits.parts.iter().enumerate() {
-            let mut out = all;
-            out.words[0] += (j * words) as u32;
-            out.words[1] = (number * words) as u32;
-            let constants = self.recorder.conversion(&ring, *part, full);
-            self.conversion((*part, full), out, coeff, items, (constants, true, true));
-        }
+        self.convert_digits(digits, full, all, coeff, items, Kept::Skip);
         self.forward(full, all, all, items * number, End::Digits(own));
         all
     }
 
-    /// Every acc = the sum over digits of the extended digit times its key. `x` is the extended digits, and what they were.
-    fn sum_digits(
+    /// Rows `to` of every digit of each item of `coeff`, item after item of `out`; digits come with their constants if their own
+    /// rows are skipped.
+    pub(crate) fn convert_digits(
         &mut self,
         digits: &Digits,
-        keys: &[&[Pair<Words>]],
-        accs: &[Pair<Words>],
-        x: [Operand; 2],
-        items: core::ops::Range<usize>,
+        to: Basis,
+        out: Operand,
+        coeff: Operand,
+        items: usize,
+        end: Kept,
     ) {
-        let (first, number, specials) = (digits.first, digits.parts.len(), self.ring.specials());
-        let full = digits.q.with(specials);
-        let pair = |pair: &Pair<Words>| [&pair[0], &pair[1]].map(|half| Operand::new(half, items.start));
-        // Keys and sums that lie in the same slabs share a dispatch.
-        let mut sums: Vec<Sum> = Vec::new();
-        for (key, acc) in keys.iter().zip(accs) {
-            let (out, mut begin) = (pair(acc), 0);
-            let halves: Vec<_> = key[first..first + number].iter().map(pair).collect();
-            for run in halves.chunk_by(|x, y| (x[0].slab, x[1].slab) == (y[0].slab, y[1].slab)) {
-                let [a, b, c, d] = [out[0].slab, out[1].slab, run[0][0].slab, run[0][1].slab];
-                let operands = [out].iter().chain(run).flatten().flat_map(|half| half.words).collect();
-                sums.push(Sum {
-                    range: [begin, begin + run.len()],
-                    slabs: [a, b, x[0].slab, x[1].slab, c, d],
-                    operands,
-                });
-                begin += run.len();
-            }
-        }
-        sums.sort_by_key(|sum| sum.range); // what comes first for a key stays first
-        for together in sums.chunk_by(|x, y| (x.range, x.slabs) == (y.range, y.slabs)) {
-            let Sum { range: [begin, end], slabs, .. } = together[0];
-            let header = [digits.alpha.into(), specials.into(), first as u32, number as u32, begin as u32, end as u32];
-            let operands = together.iter().flat_map(|sum| &sum.operands);
-            let words: Vec<u32> = header.iter().chain(operands).copied().collect();
-            let constants = self.recorder.words(&words);
-            let (flags, extra) = (u32::from(begin > 0), together.len() as u32);
-            let call = Call { flags, constants, extra, ..Call::new(full, &[x[1], x[1], x[0], x[1]]) };
-            let grid = [self.columns(1 << x[1].words[3]), full.len() as u32, items.len() as u32];
-            self.recorder.dispatch(Kernel::KeySwitch, &slabs, &call, grid);
+        let (ring, alpha, number) = (self.ring, digits.alpha, digits.parts.len() as u32);
+        let mut done = 0;
+        for from in digits.parts.chunk_by(|x, y| x.len() == y.len() && x.start + alpha == y.start) {
+            let constants = self.recorder.conversions(&ring, from, alpha, to);
+            let prepared = matches!(end, Kept::Skip);
+            let conversion = Conversion { from, alpha, to, constants, prepared, end, digits: [done, number] };
+            self.conversion(&conversion, out, coeff, items);
+            done += from.len() as u32;
         }
     }
-}
-
-/// The sum of one key over a range of digits, its result and the halves of the key as the table has them.
-struct Sum {
-    range: [usize; 2],
-    slabs: [u16; 6],
-    operands: Vec<u32>,
 }

@@ -4,7 +4,7 @@
 //!
 //! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device
 //! memory, [`table`] constants of calls, [`recorder`] one command buffer after the other, [`call`] the arguments of a
-//! dispatch; [`transform`], [`sums`], [`backend`] and [`fused`] map the operations of the contract to dispatches.
+//! dispatch; [`transform`], [`sums`], [`products`], [`backend`], [`fused`] and [`giants`] map the operations of the contract to dispatches.
 #![forbid(unsafe_code)]
 
 mod adapter;
@@ -13,8 +13,10 @@ mod call;
 mod constants;
 mod error;
 mod fused;
+mod giants;
 mod gpu;
 mod memory;
+mod products;
 mod recorder;
 mod shader;
 mod sums;

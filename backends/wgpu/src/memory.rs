@@ -59,6 +59,11 @@ impl Words {
         part.map_or((0, 0), |p| (p.slab, p.offset + item % self.per_part * words))
     }
 
+    /// Slab, offset and words of the first piece.
+    pub fn first(&self) -> (u16, usize, usize) {
+        self.parts.first().map_or((0, 0, 0), |p| (p.slab, p.offset, p.words))
+    }
+
     /// In how many pieces it lies.
     pub fn ranges(&self) -> usize {
         self.parts.len()

@@ -120,6 +120,18 @@ impl Recorder {
         self.block(Key::Words(words.to_vec()), || words.to_vec())
     }
 
+    /// The first items of these operands, of which every two [`Operand::joins`], as one operand: at equal distances, or listed.
+    pub fn joined(&mut self, operands: &[Operand]) -> Operand {
+        let starts: Vec<u32> = operands.iter().map(|o| o.words[0]).collect();
+        let [first, second] = [0, 1].map(|i| starts.get(i).or(starts.first()).copied().unwrap_or(0));
+        let step = second.wrapping_sub(first);
+        let even = starts.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+        let (offset, stride) = if even { (first, step) } else { (self.words(&starts), LISTED) };
+        let any = operands.first().map_or([0; 4], |o| o.words);
+        let slab = operands.first().map_or(0, |o| o.slab);
+        Operand { slab, words: [offset, stride, any[2], any[3]] }
+    }
+
     /// One dispatch of `grid` workgroups on operands in these slabs.
     pub fn dispatch(&mut self, kernel: Kernel, slabs: &[u16], call: &Call, grid: [u32; 3]) {
         if grid.contains(&0) {
@@ -204,6 +216,9 @@ const WRITES: usize = 1 << 24;
 
 /// Words of the blocks of one operation, at most: 32 conversions of 16 to 64 primes.
 const ROOM: usize = 1 << 16;
+
+/// The stride of an operand whose items are listed in the table.
+const LISTED: u32 = u32::MAX;
 
 /// Words that are written by a dispatch.
 const FEW: usize = 1 << 14;

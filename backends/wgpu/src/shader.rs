@@ -89,13 +89,14 @@ impl Kernel {
             Arithmetic::Int64 => include_str!("../../../shaders/modular_u64.wgsl"),
             Arithmetic::Halves => include_str!("../../../shaders/modular_u32.wgsl"),
         };
-        let transform = match self {
+        let shared = match self {
             Kernel::Ntt | Kernel::Intt => include_str!("../../../shaders/transform.wgsl"),
+            Kernel::Permute | Kernel::KeySwitch => include_str!("../../../shaders/automorphism.wgsl"),
             _ => "",
         };
         let layout = include_str!("../../../shaders/layout.wgsl");
         let modular = include_str!("../../../shaders/modular.wgsl");
-        [layout, products, modular, transform, self.file()].join("\n")
+        [layout, products, modular, shared, self.file()].join("\n")
     }
 
     /// The constants that the pipeline is compiled with.

@@ -17,14 +17,18 @@ pub enum Key {
     Words(Vec<u32>),
     /// What `intt` over a basis ends in, for rows of 2^log words.
     Inverse(Key3, u32),
-    /// A conversion.
-    Convert(Key3, Key3),
+    /// Conversions from a basis and as many more of as many primes, alpha apart.
+    Convert(Key3, Key3, u16, u16),
     /// `intt` of what a mod_switch drops, for rows of 2^log words.
     Dropped(Key3, Key3, u32),
     /// The conversion of a mod_switch.
     Quotient(Key3, Key3),
     /// What a mod_switch multiplies the kept rows by.
     Kept(Key3, Key3),
+    /// `intt` of what is divided by P and then cut into digits, for rows of 2^log words.
+    Divided(Key3, u32),
+    /// P modulo the rows of a basis, 0 for those of P.
+    Raised(Key3),
     /// `intt` of the digits of a basis, alpha primes each, for rows of 2^log words.
     Digits(Key3, u16, u32),
 }

@@ -110,6 +110,7 @@ impl<P> Encoded<P> {
             Steps::Hoisted => {
                 let hoisted = ev.hoist(&x, &self.babies)?;
                 let sum = ev.transform(&hoisted, &map)?;
+                drop(hoisted); // giant steps take room, too
                 ev.rescale(sum)
             }
             Steps::MinKs => one_by_one(ev, x, &map),

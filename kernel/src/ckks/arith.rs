@@ -177,22 +177,17 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
 
     /// Giant steps are taken; then relinearisation, division by P and rescale are one mod_switch, whose rounding is the
     /// only one.
-    fn rescale(&mut self, mut w: Wide<B>) -> Result<Ciphertext<B>> {
+    fn rescale(&mut self, w: Wide<B>) -> Result<Ciphertext<B>> {
         let level = w.level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
         self.executed.rescale += 1;
         let (q, pq, to) = (self.params.q(w.level), self.params.pq(w.level), self.params.q(level));
-        for (step, inner) in w.giants {
-            self.outer_sum(w.level, step, inner, &mut w.c)?;
-        }
-        let c = w.c.ok_or(Error::Length { expected: 1, actual: 0 })?; // cannot be: a product has some part
+        let c = self.giant_steps(w.level, w.giants, w.c)?;
+        let c = c.ok_or(Error::Length { expected: 1, actual: 0 })?; // cannot be: a product has some part
         let c = match &w.c2 {
             Some(c2) => {
-                let mut acc = self.relinearize(w.level, c2)?;
-                for (acc, c) in acc.iter_mut().zip(&c) {
-                    match w.extended {
-                        true => self.be.zip_assign(Op::Add, pq, acc.limbs_mut(), c.limbs()),
-                        false => self.add_raised(w.level, acc, c)?,
-                    }
+                let mut acc = self.relinearize(w.level, c2, (!w.extended).then_some(&c))?;
+                if w.extended {
+                    self.add_pair(&mut acc, &c);
                 }
                 self.switch_basis(pq, to, &acc)?
             }

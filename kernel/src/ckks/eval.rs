@@ -1,6 +1,6 @@
 //! The homomorphic evaluator: its backend, keys and temporaries, and what its operations are made of.
 
-use super::{Ciphertext, encode, keys::Keys};
+use super::{Ciphertext, encode, hoist::typed, keys::Keys};
 use crate::{
     backend::{Backend, Limbs, Op, Shape, Workspace},
     bootstrap::{Bootstrapper, Recipe, Seen},
@@ -182,20 +182,9 @@ impl<'p, B: Backend> Ckks<'p, B> {
         to: Basis,
         c: &[Poly<Eval, B>; 2],
     ) -> Result<[Poly<Eval, B>; 2]> {
-        let mut out = self.pair(to)?;
-        for (o, c) in out.iter_mut().zip(c) {
-            self.be.mod_switch(from, to, o.limbs_mut(), c.limbs(), &mut self.ws);
-        }
-        Ok(out)
-    }
-
-    /// acc += P c over Q of the level.
-    pub(super) fn add_raised(&mut self, level: u8, acc: &mut Poly<Eval, B>, c: &Poly<Eval, B>) -> Result<()> {
-        let q = self.params.q(level);
-        let p = self.p_mod(q);
-        let p = self.constants(q, &p)?;
-        self.be.mul_add(q, acc.limbs_mut(), c.limbs(), &p);
-        Ok(())
+        let mut out = self.pair(to)?.map(Poly::into_limbs);
+        self.be.mod_switches(from, to, &mut out, &c.each_ref().map(Poly::limbs), &mut self.ws);
+        Ok(typed(out))
     }
 
     /// One constant a row, as a second operand.

@@ -6,7 +6,7 @@
 
 use super::{Ciphertext, eval::Ckks};
 use crate::{
-    backend::{Backend, Op, Pair},
+    backend::{Backend, Op, Pair, Source},
     error::{Error, Result},
     poly::{Eval, Poly},
 };
@@ -50,12 +50,39 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(accs.into_iter().map(typed).collect())
     }
 
-    /// The gadget product of the quadratic part with the relinearisation key, over P and Q.
-    pub(super) fn relinearize(&mut self, level: u8, c2: &Poly<Eval, B>) -> Result<[Poly<Eval, B>; 2]> {
+    /// The rotations of a ciphertext by Galois elements other than 1, times P, over P and Q.
+    fn rotations(&mut self, x: &Ciphertext<B>, galois: &[u32]) -> Result<Vec<[Poly<Eval, B>; 2]>> {
+        if galois.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.executed.key_switch += galois.len() as u32;
+        let pq = self.params.pq(x.level);
+        let mut outs = Vec::with_capacity(galois.len());
+        for _ in galois {
+            outs.push(self.pair(pq)?.map(Poly::into_limbs));
+        }
+        let Self { be, ws, params, keys, .. } = self;
+        let keys = galois.iter().map(|g| keys.galois(*g, x.level)).collect::<Result<Vec<_>>>()?;
+        let [c0, c1] = x.c.each_ref().map(Poly::limbs);
+        let source = Source { q: params.q(x.level), alpha: params.alpha(), d: c1, add: [Some(c0), None] };
+        be.key_switch_add(&source, &keys, galois, &mut outs, ws)?;
+        Ok(outs.into_iter().map(typed).collect())
+    }
+
+    /// (c0, c1) relinearised: the gadget product of the quadratic part with its key, and P times the rest, which is over
+    /// Q, if there is some; over P and Q.
+    pub(super) fn relinearize(
+        &mut self,
+        level: u8,
+        c2: &Poly<Eval, B>,
+        rest: Option<&[Poly<Eval, B>; 2]>,
+    ) -> Result<[Poly<Eval, B>; 2]> {
         self.executed.key_switch += 1;
         let mut acc = [self.pair(self.params.pq(level))?.map(Poly::into_limbs)];
         let Self { be, ws, params, keys, .. } = self;
-        be.key_switch(params.q(level), params.alpha(), c2.limbs(), &[keys.relin(level)?], &mut acc, ws);
+        let add = [0, 1].map(|half| rest.map(|rest| rest[half].limbs()));
+        let source = Source { q: params.q(level), alpha: params.alpha(), d: c2.limbs(), add };
+        be.key_switch_add(&source, &[keys.relin(level)?], &[1], &mut acc, ws)?;
         let [acc] = acc;
         Ok(typed(acc))
     }
@@ -87,16 +114,12 @@ impl<B: Backend> Ckks<'_, B> {
         let galois: Vec<u32> = steps.iter().map(|k| self.params.galois(*k)).collect();
         let keyed: Vec<u32> = galois.iter().copied().filter(|g| *g != 1).collect();
         self.executed.hoist += !keyed.is_empty() as u32;
-        let mut products = self.gadget_products(x.level, &x.c[1], &keyed)?.into_iter();
+        let mut rotations = self.rotations(x, &keyed)?.into_iter();
         let mut rotated = Vec::with_capacity(steps.len());
         for (k, g) in steps.iter().zip(galois) {
             let pair = match g {
                 1 => self.extend(x.level, &x.c)?, // P (c0, c1)
-                _ => {
-                    let Some(mut acc) = products.next() else { return Err(Error::MissingGaloisKey { galois: g }) };
-                    self.add_raised(x.level, &mut acc[0], &x.c[0])?;
-                    self.permute(&acc, g)?
-                }
+                _ => rotations.next().ok_or(Error::MissingGaloisKey { galois: g })?,
             };
             rotated.push((*k, pair));
         }

@@ -1,6 +1,6 @@
 //! Linear maps by baby steps and giant steps, hoisted twice: the babies share one mod_up, and the sum over the giants
-//! is divided by P once. A map is first its inner sums alone; giant steps are taken when it is rescaled, once for all
-//! maps that were accumulated.
+//! is divided by P once. A map is first its inner sums alone; giant steps are taken when it is rescaled, all at once and
+//! once for all maps that were accumulated.
 
 use super::{
     Plaintext, Wide,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     arith::Transform,
-    backend::{Backend, Op},
+    backend::{Backend, Giant},
     error::{Error, Result},
     poly::{Eval, Poly},
 };
@@ -63,29 +63,31 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(first.into_iter().zip(second).map(|(c0, c1)| typed([c0, c1])).collect())
     }
 
-    /// sum += the rotation by `step`, which is none of nothing, of a pair over P and Q (times P), staying there: c1 alone
-    /// is divided by P, switched, and joined by c0.
-    pub(super) fn outer_sum(
+    /// sum += the rotation of each pair, over P and Q and times P, by its step, which is none of nothing: c1 is divided by
+    /// P, switched, and joined by c0.
+    pub(super) fn giant_steps(
         &mut self,
         level: u8,
-        step: i32,
-        [c0, c1]: [Poly<Eval, B>; 2],
-        sum: &mut Option<[Poly<Eval, B>; 2]>,
-    ) -> Result<()> {
-        let (q, pq, galois) = (self.params.q(level), self.params.pq(level), self.params.galois(step));
-        let mut d = self.poly(q)?;
-        self.be.mod_switch(pq, q, d.limbs_mut(), c1.limbs(), &mut self.ws);
-        let [mut b, a] = self.gadget_products(level, &d, &[galois])?.remove(0);
-        self.be.zip_assign(Op::Add, pq, b.limbs_mut(), c0.limbs());
-        let pair = [b, a];
-        match sum {
-            None => *sum = Some(self.permute(&pair, galois)?),
-            Some(sum) => {
-                for (sum, c) in sum.iter_mut().zip(&pair) {
-                    self.be.permute_add(pq, sum.limbs_mut(), c.limbs(), galois, &mut self.ws);
-                }
-            }
+        giants: Vec<(i32, [Poly<Eval, B>; 2])>,
+        sum: Option<[Poly<Eval, B>; 2]>,
+    ) -> Result<Option<[Poly<Eval, B>; 2]>> {
+        if giants.is_empty() {
+            return Ok(sum);
         }
-        Ok(())
+        self.executed.key_switch += giants.len() as u32;
+        let fresh = sum.is_none();
+        let mut sum = match sum {
+            Some(sum) => sum,
+            None => self.pair(self.params.pq(level))?,
+        }
+        .map(Poly::into_limbs);
+        let Self { be, ws, params, keys, .. } = self;
+        let giant = |(step, c): (i32, [Poly<Eval, B>; 2])| {
+            let galois = params.galois(step);
+            Ok(Giant { c: c.map(Poly::into_limbs), galois, key: keys.galois(galois, level)? })
+        };
+        let mut giants = giants.into_iter().map(giant).collect::<Result<Vec<_>>>()?;
+        be.giant_steps((params.q(level), params.alpha()), &mut giants, &mut sum, fresh, ws)?;
+        Ok(Some(typed(sum)))
     }
 }

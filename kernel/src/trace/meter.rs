@@ -1,7 +1,7 @@
 //! What is alive while a circuit is traced: vectors, and the words of memory that they, public vectors and the
 //! temporaries of an operation take on ciphertexts. Keys and the temporaries of key switching are not among them.
 
-use crate::params::Params;
+use crate::params::{BATCH_WORDS, Params};
 use alloc::{rc::Rc, vec::Vec};
 use core::cell::Cell;
 
@@ -29,6 +29,7 @@ pub(super) struct Meter {
     vectors: Gauge,
     words: Gauge,
     sizes: Vec<[usize; 2]>, // words of a polynomial over Q, and over P and Q, by level; none if nobody asked
+    digits: Vec<usize>,     // of a polynomial, by level
     covered: Vec<u64>,      // of each level, those whose primes it has, a bit each
 }
 
@@ -40,7 +41,14 @@ impl Meter {
         let covered =
             |from| levels.clone().filter(|to| params.q(from).covers(params.q(*to))).fold(0, |bits, to| bits | 1 << to);
         let (sizes, covered) = (levels.clone().map(size).collect(), levels.clone().map(covered).collect());
-        Self { sizes, covered, ..Self::default() }
+        let (k, alpha) = (params.specials(), params.alpha());
+        let run = |m: u16| (m - k).checked_div(alpha);
+        let digits = |level| {
+            let q = params.q(level);
+            run(q.end - 1).zip(run(q.start)).map_or(0, |(last, first)| 1 + (last - first) as usize)
+        };
+        let digits = levels.map(digits).collect();
+        Self { sizes, digits, covered, ..Self::default() }
     }
 
     /// Words of a polynomial over Q of the level; 0 if nobody asked.
@@ -51,6 +59,12 @@ impl Meter {
     /// Words of a polynomial over P and Q of the level.
     pub fn pq(&self, level: u8) -> usize {
         self.sizes.get(level as usize).map_or(0, |[_, pq]| *pq)
+    }
+
+    /// Words that a batch of giant steps takes: the digits of each of them over P and Q, or what there is for a batch.
+    pub fn giants(&self, level: u8, giants: usize) -> usize {
+        let digits = self.digits.get(level as usize).copied().unwrap_or(0);
+        (giants * digits * self.pq(level)).min(BATCH_WORDS)
     }
 
     /// Whether level `from` has every prime of level `to`; only of itself if nobody asked.

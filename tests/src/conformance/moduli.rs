@@ -48,7 +48,7 @@ pub fn conversions_lift_as_they_say(chain: &Chain) -> impl Iterator<Item = Progr
 }
 
 /// Levels worth testing: the lowest, where rational rescales of every kind are, and the topmost.
-fn levels(chain: &Chain) -> Vec<u8> {
+pub(super) fn levels(chain: &Chain) -> Vec<u8> {
     let (top, highest) = (chain.params.top(), chain.params.highest());
     let levels =
         if chain.params.n() <= EXHAUSTIVE { (0..=4).chain(top..=highest).collect() } else { vec![1, 3, highest] };
@@ -79,7 +79,7 @@ pub fn a_digit_extends_to_every_modulus(chain: &Chain) -> impl Iterator<Item = P
 }
 
 /// Pairs (from, to) of a level: rescale (rational where the chain says so), division by P, both at once.
-fn switches(chain: &Chain) -> Vec<(Basis, Basis)> {
+pub(super) fn switches(chain: &Chain) -> Vec<(Basis, Basis)> {
     let (params, k) = (&chain.params, chain.params.specials());
     let mut pairs = Vec::new();
     for level in levels(chain) {

@@ -5,7 +5,7 @@ use super::{
     integers::{Residues, Switch},
     interpolate, operation, spread,
 };
-use crate::program::{Program, Reg, Step};
+use crate::program::{Program, Reg, Step, Turn};
 use kernel::{
     backend::{Op, Shape},
     ring::{Basis, MAX_MODULI, Ring, sample},
@@ -190,6 +190,64 @@ impl Machine<'_> {
         }
     }
 
+    /// Rows `over` of a become a(X^galois).
+    fn turn(&mut self, over: Basis, a: Reg, galois: u32) {
+        self.each(over.iter(), a, |f, item, m| f.values(m, &automorphism(f.q(m), galois, &f.coefficients(a, item, m))));
+    }
+
+    /// out = (the gadget product + P add)(X^galois) for each turn.
+    fn key_switch_add(
+        &mut self,
+        (q, alpha): (Basis, u16),
+        (d, add): (Reg, [Option<Reg>; 2]),
+        turns: &[Turn],
+        outs: &[[Reg; 2]],
+    ) {
+        let keys: Vec<_> = turns.iter().map(|(_, key)| key.clone()).collect();
+        self.key_switch(q, alpha, d, &keys, outs);
+        let specials: Vec<usize> = (0..self.ring.specials() as usize).collect();
+        for ((galois, _), out) in turns.iter().zip(outs) {
+            for (out, add) in out.iter().zip(add).filter_map(|(out, add)| Some((*out, add?))) {
+                self.each(q.iter(), out, |f, item, m| {
+                    let q = f.q(m) as u64;
+                    let p = specials.iter().fold((1 << 32) % q, |p, s| p * f.q(*s) as u64 % q) as u32; // P R
+                    let raised = combine(f.q(m), Op::Mul, f.registers[add].get(item, m), &[p]);
+                    combine(f.q(m), Op::Add, f.registers[out].get(item, m), &raised)
+                });
+            }
+            out.iter().for_each(|out| self.turn(q.with(specials.len() as u16), *out, *galois));
+        }
+    }
+
+    /// sum = [sum +] (b + c0, a)(X^galois) for each giant, (b, a) the gadget product of round(c1 / P); what was in the
+    /// giants is gone.
+    fn giant_steps(&mut self, (q, alpha): (Basis, u16), giants: &[([Reg; 2], Turn)], sum: [Reg; 2], fresh: bool) {
+        let (before, full, like) = (self.registers.len(), q.with(self.ring.specials()), self.registers[sum[0]].shape);
+        let [d, b, a] = [q, full, full].map(|basis| {
+            let (shape, line) = (Shape { basis, ..like }, basis.iter().collect());
+            let rows = vec![vec![vec![0; like.cols as usize]; basis.len()]; like.count as usize];
+            self.registers.push(Rows { shape, line, rows });
+            self.registers.len() - 1
+        });
+        for (i, (c, (galois, key))) in giants.iter().enumerate() {
+            self.mod_switch(full, q, d, c[1]);
+            self.key_switch(q, alpha, d, &[key.clone()], &[[b, a]]);
+            self.zip(Op::Add, full, b, b, c[0]);
+            for (sum, half) in sum.into_iter().zip([b, a]) {
+                self.turn(full, half, *galois);
+                if fresh && i == 0 {
+                    self.each(full.iter(), sum, |f, item, m| f.registers[half].get(item, m).to_vec());
+                } else {
+                    self.zip(Op::Add, full, sum, sum, half);
+                }
+            }
+            for c in c {
+                self.registers[*c].rows.iter_mut().flatten().for_each(|row| row.fill(0));
+            }
+        }
+        self.registers.truncate(before);
+    }
+
     fn step(&mut self, step: &Step) {
         match *step {
             Step::UploadSigned { out, ref coeffs } => {
@@ -254,6 +312,15 @@ impl Machine<'_> {
                 }
             }
             Step::ModSwitch { from, to, out, a } => self.mod_switch(from, to, out, a),
+            Step::ModSwitches { from, to, ref outs, ref a } => {
+                outs.iter().zip(a).for_each(|(out, a)| self.mod_switch(from, to, *out, *a));
+            }
+            Step::KeySwitchAdd { q, alpha, source, ref turns, ref outs, .. } => {
+                self.key_switch_add((q, alpha), source, turns, outs);
+            }
+            Step::GiantSteps { q, alpha, ref giants, sum, fresh, .. } => {
+                self.giant_steps((q, alpha), giants, sum, fresh);
+            }
             Step::KeySwitch { q, alpha, d, ref keys, ref accs, .. } => self.key_switch(q, alpha, d, keys, accs),
         }
     }

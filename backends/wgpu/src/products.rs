@@ -1,0 +1,123 @@
+//! Sums of gadget products: one dispatch for all whose operands lie in the same slabs.
+
+use crate::{
+    Wgpu, Words,
+    call::{Call, Operand},
+    fused::Digits,
+    gpu::OPERANDS,
+    shader::Kernel,
+};
+use kernel::{backend::Pair, ring::Basis};
+
+/// What a term begins with in the table: the sum over digits. An addend begins with 1 + its half.
+const DIGITS: u32 = 0;
+
+/// Results, and the terms that they are sums of.
+pub(crate) struct Products {
+    over: Basis,
+    header: [u32; 4],
+    ext: Operand,
+    source: Operand,
+    own: Option<u16>, // the slab of the operand that was cut into digits
+    results: Vec<([Operand; 2], bool)>,
+    terms: Vec<Term>,
+}
+
+/// A term in the table.
+struct Term {
+    slabs: [u16; OPERANDS],
+    result: usize,
+    words: Vec<u32>,
+}
+
+/// The digits of item `at` and those after it times a key, of which `item` is the first item.
+pub(crate) struct Product<'a> {
+    pub result: usize,
+    pub galois: u32,
+    pub at: u32,
+    pub key: &'a [Pair<Words>],
+    pub item: usize,
+}
+
+impl Products {
+    /// No result yet. `ext` is the extended digits. `own` has primes a digit and the slab of `source`, if their own rows are there
+    /// and not among the digits.
+    pub fn new(
+        over: Basis,
+        digits: &Digits,
+        specials: u16,
+        ext: Operand,
+        source: Operand,
+        own: Option<(u16, u16)>,
+    ) -> Self {
+        let alpha = own.map_or(0, |(alpha, _)| alpha);
+        let header = [alpha.into(), specials.into(), digits.first as u32, digits.parts.len() as u32];
+        Self { over, header, ext, source, own: own.map(|(_, slab)| slab), results: Vec::new(), terms: Vec::new() }
+    }
+
+    /// A new result; if `begun`, what is in it counts.
+    pub fn result(&mut self, out: [Operand; 2], begun: bool) -> usize {
+        self.results.push((out, begun));
+        self.results.len() - 1
+    }
+
+    /// Digits times a key.
+    pub fn product(&mut self, p: &Product<'_>) {
+        let [out0, out1] = self.results[p.result].0;
+        let halves = |pair: &Pair<Words>| [&pair[0], &pair[1]].map(|half| Operand::new(half, p.item));
+        let halves: Vec<_> = p.key.iter().map(halves).collect();
+        let like = |x: &Operand, y: &Operand| x.joins(y) && x.words[1] == y.words[1];
+        let mut begin = 0;
+        for run in halves.chunk_by(|x, y| like(&x[0], &y[0]) && like(&x[1], &y[1])) {
+            let end = begin + run.len() as u32;
+            let [b, a] = run[0];
+            let mut words = vec![DIGITS, p.galois, p.at, begin, end, b.words[2], b.words[1], a.words[2], a.words[1]];
+            words.extend(run.iter().flatten().map(|half| half.words[0]));
+            let third = self.own.unwrap_or(out0.slab);
+            let slabs = [out0.slab, out1.slab, self.ext.slab, third, b.slab, a.slab];
+            self.terms.push(Term { slabs, result: p.result, words });
+            begin = end;
+        }
+    }
+
+    /// Something to add to a half, times the constants of the rows at `factors`, or none if that is 0: in the dispatch of a
+    /// product of the same result, which there must be, if that is possible.
+    pub fn add(&mut self, result: usize, galois: u32, half: usize, a: Operand, factors: u32) {
+        let mut products = self.terms.iter_mut().rev().filter(|term| term.result == result);
+        let Some(last) = products.next() else { return };
+        if self.own.is_none() && last.words[0] == DIGITS {
+            last.slabs[3] = a.slab; // nothing else is there
+        }
+        let mut slabs = last.slabs;
+        slabs[3] = a.slab;
+        let mut words = vec![1 + half as u32, galois, factors];
+        words.extend(a.words);
+        self.terms.push(Term { slabs, result, words });
+    }
+}
+
+impl Wgpu<'_> {
+    /// Every result, of `items` items.
+    pub(crate) fn products(&mut self, mut all: Products, items: usize) {
+        all.terms.sort_by_key(|term| (term.slabs, term.result));
+        for together in all.terms.chunk_by(|x, y| x.slabs == y.slabs) {
+            let (mut words, mut results) = (all.header.to_vec(), 0);
+            for terms in together.chunk_by(|x, y| x.result == y.result) {
+                let (out, begun) = &mut all.results[terms[0].result];
+                words.extend([u32::from(*begun), terms.len() as u32]);
+                words.extend(out.iter().flat_map(|half| half.words));
+                words.extend(terms.iter().flat_map(|term| &term.words));
+                *begun = true;
+                results += 1;
+            }
+            let constants = self.recorder.words(&words);
+            let call = Call {
+                constants,
+                extra: results,
+                ..Call::new(all.over, &[all.source, all.source, all.ext, all.source])
+            };
+            let grid = [self.columns(1 << all.source.words[3]), all.over.len() as u32, items as u32];
+            self.recorder.dispatch(Kernel::KeySwitch, &together[0].slabs, &call, grid);
+        }
+    }
+}
