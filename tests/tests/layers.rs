@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each module of the kernel and the modules that it may import, besides itself and `error`.
-const KERNEL: [(&str, &[&str]); 18] = [
+const KERNEL: [(&str, &[&str]); 19] = [
     ("error", &[]),
     ("modular", &[]),
     ("complex", &[]),
@@ -26,6 +26,7 @@ const KERNEL: [(&str, &[&str]); 18] = [
     ("pair", &["arith"]),
     ("deep", &["arith"]),
     ("ckks", &["trace", "bootstrap", "embedding", "arith", "complex", "params", "poly", "backend", "ring", "modular"]),
+    ("noisy", &["ckks", "bootstrap", "embedding", "arith", "complex", "params", "ring"]),
     ("nn", &["circuits", "plain", "arith"]),
 ];
 
