@@ -23,6 +23,8 @@ pub mod ring_switch;
 mod transform;
 
 #[cfg(feature = "alloc")]
+pub(crate) use eval::alignment;
+#[cfg(feature = "alloc")]
 pub use eval::{Ckks, Plaintext, Wide};
 #[cfg(feature = "alloc")]
 pub use hoist::Hoisted;

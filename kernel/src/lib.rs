@@ -2,8 +2,8 @@
 //!
 //! Read upwards: [`modular`] words, [`ring`] limbs, [`backend`] the hardware contract, [`poly`] typed polynomials,
 //! [`params`] checked parameters, [`ckks`] the encryption scheme. [`arith`] is the language of circuits, of which
-//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures and the cost [`trace`] are others, a [`pair`]
-//! of them runs in lockstep, and what counts or looks is put [`around`] one.
+//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures, the cost [`trace`] and numbers with the [`noisy`]
+//! errors of ciphertexts are others. A [`pair`] of them runs in lockstep, and what counts or looks is put [`around`] one.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,8 @@ pub mod error;
 pub mod interval;
 pub mod modular;
 pub mod nn;
+#[cfg(feature = "alloc")]
+pub mod noisy;
 #[cfg(feature = "alloc")]
 pub mod pair;
 pub mod params;

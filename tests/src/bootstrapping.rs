@@ -11,6 +11,7 @@ use kernel::{
     bootstrap::{Bootstrapper, Design, Order, Recipe, Stage, dft::Diagonals},
     ckks::{Ciphertext, Ckks},
     complex::Complex,
+    noisy::{Noisy, Vector},
     params::{Params, Spec},
     trace::Trace,
 };
@@ -67,6 +68,44 @@ pub fn refreshed(
     (c, e)
 }
 
+/// The stages of a bootstrapping of all real slots in the clear.
+pub struct Stages<'v> {
+    values: &'v [Complex],
+    low: Vec<Complex>,
+    turns: Vec<f64>, // before EvalMod, but for whole turns, which ModRaise adds
+    factor: f64,
+}
+
+impl<'v> Stages<'v> {
+    /// Of these values.
+    pub fn new(params: &Params, values: &'v [Complex]) -> Self {
+        let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0);
+        let design = Design::new(params, &recipe).unwrap();
+        let through = |maps: &[Diagonals], x: Vec<Complex>| maps.iter().fold(x, |x, map| map.apply(&x));
+        let low = through(&design.slots_to_coeffs, values.to_vec());
+        let size = (1u64 << design.shift) as f64 * params.scale(0) / params.scale(params.highest());
+        let high = through(&design.coeffs_to_slots, low.iter().map(|z| z.scale(size)).collect());
+        let factor = design.sine.input_factor();
+        Self { values, low, turns: high.iter().map(|z| 2.0 * z.re / factor).collect(), factor }
+    }
+
+    /// The errors of what a stage made: after CoeffsToSlots in turns; of the others that it looks at in values.
+    pub fn errors(&self, stage: Stage, made: &[Complex]) -> Option<Errors> {
+        let far = |want: &[Complex]| {
+            Errors::of(made.iter().zip(want).map(|(z, want)| (z.re - want.re).hypot(z.im - want.im)))
+        };
+        match stage {
+            Stage::SlotsToCoeffs => Some(far(&self.low)),
+            Stage::EvalMod => Some(far(self.values)),
+            Stage::CoeffsToSlots => Some(Errors::of(made.iter().zip(&self.turns).map(|(z, want)| {
+                let off = z.re / self.factor - want;
+                (off - off.round()).abs()
+            }))),
+            Stage::ModRaise | Stage::Correction => None,
+        }
+    }
+}
+
 /// A bootstrapping of all real slots beside the same steps in the clear: errors after SlotsToCoeffs, CoeffsToSlots and
 /// EvalMod. Before EvalMod the encrypted values are the clear ones and a multiple of one, which the secret knows.
 pub fn lockstep<B: Backend>(
@@ -75,33 +114,28 @@ pub fn lockstep<B: Backend>(
     ev: &mut Ckks<'_, B>,
     (x, values): (Ciphertext<B>, &[Complex]),
 ) -> Vec<(Stage, Errors)> {
-    let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0);
-    let design = Design::new(params, &recipe).unwrap();
-    let through = |maps: &[Diagonals], x: Vec<Complex>| maps.iter().fold(x, |x, map| map.apply(&x));
-    let low = through(&design.slots_to_coeffs, values.to_vec());
-    let raised =
-        low.iter().map(|z| z.scale((1u64 << design.shift) as f64 * params.scale(0) / params.scale(params.highest())));
-    let high = through(&design.coeffs_to_slots, raised.collect());
-    let turns: Vec<f64> = high.iter().map(|z| 2.0 * z.re / design.sine.input_factor()).collect();
+    let clear = Stages::new(params, values);
     let mut errors = Vec::new();
     ev.bootstrap(x, &mut |ev, stage, made| {
-        let be = &mut ev.be;
-        let error = match stage {
-            Stage::SlotsToCoeffs => client.errors(be, made, |i| low[i]),
-            Stage::EvalMod => client.errors(be, made, |i| values[i]),
-            Stage::CoeffsToSlots => {
-                let slots = client.decrypt(be, made);
-                Errors::of(slots.iter().zip(&turns).map(|(z, want)| {
-                    let off = z.re / design.sine.input_factor() - want;
-                    (off - off.round()).abs()
-                }))
-            }
-            Stage::ModRaise | Stage::Correction => return Ok(()),
-        };
-        errors.push((stage, error));
+        let made = client.decrypt(&mut ev.be, made);
+        errors.extend(clear.errors(stage, &made).map(|e| (stage, e)));
         Ok(())
     })
     .unwrap();
+    errors
+}
+
+/// The same on numbers with the errors that ciphertexts would have.
+pub fn predicted(ev: &mut Noisy<'_>, level: u8, values: &[Complex]) -> Vec<(Stage, Errors)> {
+    let clear = Stages::new(ev.params(), values);
+    let x = ev.encrypt(values, level).unwrap();
+    let mut errors = Vec::new();
+    let bootstrapper = ev.bootstrapper().expect("bootstrap_with was called");
+    let seen = &mut |ev: &mut Noisy<'_>, stage, made: &Vector| {
+        errors.extend(clear.errors(stage, ev.decrypt(made)).map(|e| (stage, e)));
+        Ok(())
+    };
+    bootstrapper.refresh_seen(ev, x, seen).unwrap();
     errors
 }
 

@@ -4,7 +4,7 @@
 //! value, [`oracle`] what they mean, by definition and in big integers, [`mod@conformance`] the suite that holds a
 //! backend to it, [`conformance::random`] programs without end, [`mutant`] backends with one fault that the suite must find.
 //! [`client`], [`transformer`] and [`bootstrapping`] are what end-to-end tests encrypt with and run, [`fake_bootstrap`] and
-//! [`probe`] meanings of circuits for tests alone, [`approximations`] what the circuits promise, for bytes that a fuzzer
+//! [`probe`] meanings of circuits for tests alone, [`spread`] measured errors beside predicted ones, [`approximations`] what the circuits promise, for bytes that a fuzzer
 //! chooses.
 
 pub mod approximations;
@@ -18,4 +18,5 @@ pub mod mutant;
 pub mod oracle;
 pub mod probe;
 pub mod program;
+pub mod spread;
 pub mod transformer;

@@ -27,6 +27,7 @@ const KERNEL: [(&str, &[&str]); 19] = [
     ("around", &["arith"]),
     ("deep", &["arith"]),
     ("ckks", &["trace", "bootstrap", "embedding", "arith", "complex", "params", "poly", "backend", "ring", "modular"]),
+    ("noisy", &["ckks", "bootstrap", "embedding", "arith", "complex", "params", "ring"]),
     ("nn", &["circuits", "plain", "arith"]),
 ];
 

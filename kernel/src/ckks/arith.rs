@@ -4,7 +4,7 @@
 //! values of size v multiplies them by v, each rescale adds `rounding` and each key switch `key_switch`, over the
 //! scale of the result's level.
 
-use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide};
+use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide, alignment};
 use crate::{
     arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
     backend::{Backend, Op},
@@ -226,7 +226,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         if level > x.level {
             return Err(Error::LevelExhausted { need: level, have: x.level });
         }
-        let (over, one) = self.alignment(x.level, level)?;
+        let (over, one) = alignment(self.params, x.level, level)?;
         let k = self.integer(one, over)?;
         let c = self.times(&x.c, &k, over)?;
         Ok(Ciphertext { c: self.switch_basis(over, self.params.q(level), &c)?, level })

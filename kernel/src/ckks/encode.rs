@@ -14,6 +14,20 @@ use crate::{
 /// The largest log2 of a coefficient that [`encode`] accepts.
 pub const MAX_BITS: f64 = 61.0;
 
+/// The largest log2 of a constant that multiplies: it is a signed word of 64 bits.
+#[cfg(feature = "alloc")]
+const MAX_CONSTANT_BITS: f64 = 62.99;
+
+/// A constant at a scale, the nearest integer.
+#[cfg(feature = "alloc")]
+pub(crate) fn integer(x: f64) -> Result<i64> {
+    let bits = libm::log2(x.abs());
+    if x.is_nan() || bits > MAX_CONSTANT_BITS {
+        return Err(Error::TooLarge { bits, limit: MAX_CONSTANT_BITS });
+    }
+    Ok(round(x))
+}
+
 /// Slots to coefficients: round(scale m_k), ties away from zero. `slots` holds the values and is overwritten;
 /// `coeffs` is twice as long. `limit_bits`: the largest log2 of a coefficient that fits where the result goes,
 /// [`MAX_BITS`] at most.

@@ -14,9 +14,6 @@ use crate::{
 };
 use alloc::{rc::Rc, vec, vec::Vec};
 
-/// The largest log2 of a constant that multiplies: it is a signed word of 64 bits.
-const MAX_CONSTANT_BITS: f64 = 62.99;
-
 /// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended. A
 /// linear map leaves its inner sums in `giants`: those of several maps are added before a giant step is taken.
 pub struct Wide<B: Backend> {
@@ -159,11 +156,8 @@ impl<'p, B: Backend> Ckks<'p, B> {
 
     /// round(x) modulo each prime of `over`.
     pub(super) fn integer(&self, x: f64, over: Basis) -> Result<Constants> {
-        let bits = libm::log2(x.abs());
-        if x.is_nan() || bits > MAX_CONSTANT_BITS {
-            return Err(Error::TooLarge { bits, limit: MAX_CONSTANT_BITS });
-        }
-        Ok(self.be.ring().constants(over, |q| q.reduce_i64(encode::round(x))))
+        let word = encode::integer(x)?;
+        Ok(self.be.ring().constants(over, |q| q.reduce_i64(word)))
     }
 
     /// (c0, c1) times an integer, over `over`.
@@ -222,18 +216,18 @@ impl<'p, B: Backend> Ckks<'p, B> {
         }
         Ok(())
     }
+}
 
-    /// The smallest part of Q_from whose switch to Q_to leaves room for the constant that brings scale(from) to
-    /// scale(to), at most 10.5 bits shorter than the scale; and that constant.
-    pub(super) fn alignment(&self, from: u8, to: u8) -> Result<(Basis, f64)> {
-        let (p, a, b) = (self.params, self.params.q(from), self.params.q(to));
-        let starts = a.start..=a.start.max(b.start);
-        let slices = starts.flat_map(|start| (b.end..=a.end).map(move |end| Basis { specials: 0, start, end }));
-        slices
-            .filter(|s| s.start >= b.start || s.end == b.end) // what is dropped lies at one end
-            .map(|s| (s, p.scale(to) / p.scale(from) * p.ratio(s, b)))
-            .filter(|(_, one)| *one * 1448.0 >= p.scale(to))
-            .min_by_key(|(s, _)| s.len())
-            .ok_or(Error::LevelExhausted { need: to, have: from })
-    }
+/// The smallest part of Q_from whose switch to Q_to leaves room for the constant that brings scale(from) to
+/// scale(to), at most 10.5 bits shorter than the scale; and that constant.
+pub(crate) fn alignment(p: &Params, from: u8, to: u8) -> Result<(Basis, f64)> {
+    let (a, b) = (p.q(from), p.q(to));
+    let starts = a.start..=a.start.max(b.start);
+    let slices = starts.flat_map(|start| (b.end..=a.end).map(move |end| Basis { specials: 0, start, end }));
+    slices
+        .filter(|s| s.start >= b.start || s.end == b.end) // what is dropped lies at one end
+        .map(|s| (s, p.scale(to) / p.scale(from) * p.ratio(s, b)))
+        .filter(|(_, one)| *one * 1448.0 >= p.scale(to))
+        .min_by_key(|(s, _)| s.len())
+        .ok_or(Error::LevelExhausted { need: to, have: from })
 }

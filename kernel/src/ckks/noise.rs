@@ -1,17 +1,23 @@
 //! Predicted noise: the standard deviation of each operation's error in the slots, in units of the message times
 //! its scale (divide by the scale for the error of a value). Heuristic in the usual sense: rounding errors count as
-//! uniform and independent, and the tests compare each with what is measured. The largest of 2^15 slots is within
-//! 6 standard deviations but for one case in 10^4.
+//! uniform and independent, and the tests compare each with what is measured.
 //!
 //! A polynomial whose coefficients have variance v puts variance n v in each slot (half in the real part). The
 //! secret is dense ternary, variance 2/3 a coefficient.
+//!
+//! What is rounded in c1 is multiplied by the secret, which is the same from operation to operation: over all slots the
+//! deviation is what is said here, in slot i it is |s_i| / sqrt(2n/3) of it, s_i the secret there, which is itself
+//! nearly Gaussian. So the largest of 2^15 slots is about 6 deviations away where a Gaussian's would be 3 (2t K_1(2t)
+//! = 2^-15 at t = 6, K_1 Bessel's). Through a whole circuit [`crate::noisy`] follows this slot by slot.
 
+#[cfg(feature = "alloc")]
+use super::raise::SPARSE_WEIGHT;
 use crate::{
     backend::digit,
     params::Params,
     ring::{Basis, sample::ERROR_STD},
 };
-use libm::{exp2, sqrt};
+use libm::{exp2, hypot, sqrt};
 
 /// Variance of a coefficient of the secret.
 const SECRET: f64 = 2.0 / 3.0;
@@ -32,26 +38,56 @@ pub fn encoding(params: &Params) -> f64 {
     sqrt(params.n() as f64 / 12.0)
 }
 
-/// A mod_switch of (c0, c1): both are rounded, sqrt(n (1 + 2n/3) / 12). 2^13.9 at n = 2^16.
+/// A mod_switch of (c0, c1): both are rounded, sqrt(n (1 + 2n/3) / 12). 2^13.9 at n = 2^16. A rescale, level_down, and
+/// every division by P has one; of values in units of the level that it ends at.
 pub fn rounding(params: &Params) -> f64 {
-    let n = params.n() as f64;
-    sqrt(n * (1.0 + n * SECRET) / 12.0)
+    rounded(params, params.n() as f64 * SECRET)
 }
 
-/// A key switch at `level`, its division by P included: sqrt(sum_j n^2 D_j^2 sigma^2 / 12) / P plus [`rounding`],
-/// D_j the product of digit j at that level.
-pub fn key_switch(params: &Params, level: u8) -> f64 {
-    let n = params.n() as f64;
-    let log_p = params.log_product(Basis::span(0, 0).with(params.specials()));
+/// The gadget product of a key switch at `level`, divided by P but not yet rounded: sqrt(sum_j n^2 D_j^2 sigma^2 / 12) / P,
+/// D_j the product of digit j at that level. What is hoisted has this and no [`rounding`]; a diagonal multiplies it.
+/// A giant step and a relinearisation have it at the scale of products.
+pub fn gadget(params: &Params, level: u8) -> f64 {
+    let log_p = log_specials(params, params.specials());
     let digits = (0..params.digits()).map(|j| digit(params.q(level), params.specials(), params.alpha(), j));
-    let sum: f64 = digits
-        .filter(|d| !d.is_empty())
-        .map(|d| {
-            let size = exp2(params.log_product(d) - log_p);
-            size * size / 12.0
-        })
-        .sum();
-    sqrt(sum * sqr(n * ERROR_STD) + sqr(rounding(params)))
+    let size = |d| exp2(params.log_product(d) - log_p);
+    sqrt(digits.filter(|d| !d.is_empty()).map(|d| sqr(one_digit(params, size(d)))).sum())
+}
+
+/// A key switch at `level`, its division by P included: [`gadget`] and [`rounding`].
+pub fn key_switch(params: &Params, level: u8) -> f64 {
+    hypot(gadget(params, level), rounding(params))
+}
+
+/// ModRaise's switch to the sparse secret, before the raise: a gadget product of the base as one digit, over as many specials,
+/// which is n q0 sigma / (P' sqrt(12)), and a rounding under that secret. 2^16.0 at n = 2^16.
+#[cfg(feature = "alloc")]
+pub fn to_sparse(params: &Params) -> f64 {
+    let (base, few) = (params.base(), params.base().len() as u16);
+    let size = exp2(params.log_product(base) - log_specials(params, few));
+    hypot(one_digit(params, size), rounded(params, SPARSE_WEIGHT as f64))
+}
+
+/// ModRaise's switch back, after the raise, over one special more: the same, and [`rounding`].
+#[cfg(feature = "alloc")]
+pub fn to_dense(params: &Params) -> f64 {
+    let (base, few) = (params.base(), params.base().len() as u16 + 1);
+    let size = exp2(params.log_product(base) - log_specials(params, few.min(params.specials())));
+    hypot(one_digit(params, size), rounding(params))
+}
+
+/// A uniform digit of `size` times P in the size of the key's error: n size sigma / sqrt(12).
+fn one_digit(params: &Params, size: f64) -> f64 {
+    params.n() as f64 * size * ERROR_STD / sqrt(12.0)
+}
+
+/// Both halves rounded, under a secret of this squared length.
+fn rounded(params: &Params, secret: f64) -> f64 {
+    sqrt(params.n() as f64 * (1.0 + secret) / 12.0)
+}
+
+fn log_specials(params: &Params, count: u16) -> f64 {
+    params.log_product(Basis::span(0, 0).with(count))
 }
 
 fn sqr(x: f64) -> f64 {

@@ -1,0 +1,200 @@
+//! The noise meaning of a circuit: numbers in the clear to which each operation adds what it would add to a ciphertext of a
+//! parameter set. No key and no encryption: run a circuit here and in the clear, and the difference is the error that
+//! ciphertexts would have, drawn once. Run it on many inputs and draws for its deviation.
+//!
+//! What is known exactly is exact: the integers that constants and public vectors become, the constants of level_down. What is
+//! random is drawn with the deviations of [`crate::ckks::noise`]: one secret for the evaluator, whose slots multiply every
+//! rounding of c1, and a Gaussian for each rounding, gadget product and fresh ciphertext, independent of all others. ModRaise
+//! adds multiples of the base as it does on ciphertexts, so that EvalMod works where it has to. Sums, products and
+//! rotations then do to errors what they do: an error that meets itself again is the same error.
+//!
+//! What remains heuristic: that rounding errors are independent and uniform, and that gadget products are Gaussian.
+//! Values that leave the range of a level are not noticed. [docs/decisions/noise-by-injection.md]
+
+use crate::{
+    bootstrap::{Bootstrapper, Recipe},
+    ckks::{
+        encode::{MAX_BITS, decode_in_place, encode_in_place, integer},
+        noise,
+    },
+    complex::Complex,
+    embedding::fill_roots,
+    error::{Error, Result},
+    params::Params,
+    ring::sample::Seed,
+};
+use alloc::{rc::Rc, vec, vec::Vec};
+
+mod arith;
+mod draw;
+
+use draw::Draws;
+
+/// What errors come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Source {
+    /// Encryption: the error of a fresh ciphertext.
+    Fresh,
+    /// Public vectors and constants are integers.
+    Encoding,
+    /// Rescale, level_down, each division by P.
+    Rounding,
+    /// The gadget products of relinearisation, rotation and conjugation.
+    Gadget,
+    /// The switches to the sparse secret and back.
+    Raise,
+}
+
+/// A vector with its errors.
+#[derive(Clone, Debug)]
+pub struct Vector {
+    z: Vec<Complex>,
+    level: u8,
+}
+
+/// A product with its errors, in units of what its rescale makes of it.
+#[derive(Debug)]
+pub struct Product {
+    z: Vec<Complex>,
+    giants: Vec<(i32, Vec<Complex>)>, // inner sums of linear maps, each to be rotated by its step
+    level: u8,
+    quadratic: bool,
+}
+
+/// A public vector as it was encoded, one period of it.
+#[derive(Debug)]
+pub struct Public {
+    z: Vec<Complex>,
+    level: u8,
+    diagonal: bool,
+}
+
+/// Rotations of one vector by their steps in [0, slots), not yet divided by P.
+#[derive(Debug)]
+pub struct Turned {
+    level: u8,
+    turned: Vec<(i32, Vec<Complex>)>,
+}
+
+/// Circuits on numbers with the errors of ciphertexts.
+#[derive(Debug)]
+pub struct Noisy<'p> {
+    params: &'p Params,
+    draws: Draws,
+    roots: Vec<Complex>,
+    bootstrapper: Option<Rc<Bootstrapper<Public>>>,
+    without: u8, // a bit for each source that is left out
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Fresh, Self::Encoding, Self::Rounding, Self::Gadget, Self::Raise];
+}
+
+impl<'p> Noisy<'p> {
+    /// Ciphertexts of `params` under a secret that follows from `seed`, as all errors do.
+    pub fn new(params: &'p Params, seed: Seed) -> Self {
+        let mut roots = vec![Complex::default(); params.slots()];
+        fill_roots(&mut roots);
+        let draws = Draws::new(params, seed, &roots);
+        Self { params, draws, roots, bootstrapper: None, without: 0 }
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &'p Params {
+        self.params
+    }
+
+    /// Leaves one more source out: what is missing is its share. Without any, what is left is what circuits lose by
+    /// themselves, as the sine of bootstrapping does.
+    pub fn without(self, source: Source) -> Self {
+        Self { without: self.without | 1 << source as u8, ..self }
+    }
+
+    fn has(&self, source: Source) -> bool {
+        self.without >> source as u8 & 1 == 0
+    }
+
+    /// From now on a refresh bootstraps in this way.
+    pub fn bootstrap_with(&mut self, recipe: &Recipe) -> Result<()> {
+        let bootstrapper = Bootstrapper::new(self, self.params, recipe)?;
+        self.bootstrapper = Some(Rc::new(bootstrapper));
+        Ok(())
+    }
+
+    /// The matrices of [`Noisy::bootstrap_with`].
+    pub fn bootstrapper(&self) -> Option<Rc<Bootstrapper<Public>>> {
+        self.bootstrapper.clone()
+    }
+
+    /// A new secret and new errors; public vectors stay what they are.
+    pub fn reseed(&mut self, seed: Seed) {
+        self.draws = Draws::new(self.params, seed, &self.roots);
+    }
+
+    /// Symmetric encryption. The number of values divides that of slots; they are repeated.
+    pub fn encrypt(&mut self, values: &[Complex], level: u8) -> Result<Vector> {
+        self.fresh(values, level, noise::fresh_symmetric(self.params))
+    }
+
+    /// Encryption under a public key.
+    pub fn encrypt_public(&mut self, values: &[Complex], level: u8) -> Result<Vector> {
+        self.fresh(values, level, noise::fresh_public(self.params))
+    }
+
+    fn fresh(&mut self, values: &[Complex], level: u8, deviation: f64) -> Result<Vector> {
+        let scale = self.params.scale(level);
+        let encoded = self.encoded(values, scale, MAX_BITS)?;
+        let mut z = self.zeros();
+        z.iter_mut().zip(encoded.iter().cycle()).for_each(|(z, x)| *z = *x);
+        self.disturb(Source::Fresh, &mut z, deviation / scale);
+        Ok(Vector { z, level })
+    }
+
+    /// What decryption gives.
+    pub fn decrypt<'v>(&self, x: &'v Vector) -> &'v [Complex] {
+        &x.z
+    }
+
+    fn zeros(&self) -> Vec<Complex> {
+        vec![Complex::default(); self.params.slots()]
+    }
+
+    /// Adds errors of this deviation, in units of the values.
+    fn disturb(&mut self, source: Source, z: &mut [Complex], deviation: f64) {
+        if self.has(source) {
+            self.draws.add(source, z, deviation);
+        }
+    }
+
+    /// The values that coefficients rounded at `scale` stand for.
+    fn encoded(&self, values: &[Complex], scale: f64, limit_bits: f64) -> Result<Vec<Complex>> {
+        let (given, slots) = (values.len(), self.params.slots());
+        if !given.is_power_of_two() || given > slots {
+            return Err(Error::Slots { given, slots });
+        }
+        let mut z = values.to_vec();
+        if self.has(Source::Encoding) {
+            encode_in_place(&self.roots[..], &mut z, scale, limit_bits)?;
+            decode_in_place(&self.roots[..], &mut z, scale)?;
+        }
+        Ok(z)
+    }
+
+    /// What the integer nearest to c times `scale` stands for.
+    fn constant(&self, c: f64, scale: f64) -> Result<f64> {
+        let word = integer(c * scale)?;
+        Ok(if self.has(Source::Encoding) { word as f64 / scale } else { c })
+    }
+
+    fn public(&self, values: &[Complex], level: u8, diagonal: bool) -> Result<Public> {
+        let scale = match (diagonal, level) {
+            (true, 0) => return Err(Error::LevelExhausted { need: 1, have: 0 }),
+            (true, _) => self.params.factor_scale(level),
+            (false, _) => self.params.scale(level),
+        };
+        let z = self.encoded(values, scale, self.params.log_product(self.params.base()) - 1.0)?;
+        Ok(Public { z, level, diagonal })
+    }
+}
