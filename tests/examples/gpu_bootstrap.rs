@@ -36,16 +36,19 @@ fn main() {
     println!("kernels compiled: {:.1} s", seconds(compile));
     println!("{}, {}, N = 2^{log_n}", gpu.name(), gpu.arithmetic().name());
     let (whole, mut start, mut before, mut held) = (Instant::now(), Instant::now(), (0, 0, None), 0);
+    let (mut kernels, mut all) = (Vec::new(), Vec::new());
     let begin = |be: &mut Wgpu<'_>| {
         wait(be);
         println!("keys and matrices: {:.1} s, {:.2} GB", seconds(whole), gigabytes(be.used().0));
         held = be.used().0;
+        kernels = be.kernels();
         before = (be.downloads(), be.dispatches(), processor_seconds());
         start = Instant::now();
     };
     let mut report = None;
     let end = |be: &mut Wgpu<'_>| {
         let (recorded, downloads, dispatches) = (processor_seconds(), be.downloads(), be.dispatches());
+        all = be.kernels();
         wait(be);
         report = Some((recorded, downloads, dispatches, Instant::now(), be.used().1));
     };
@@ -58,6 +61,9 @@ fn main() {
         let share = 100.0 * (recorded - before) / time;
         println!("recording: {ms:.2} ms of processor time, {each:.2} µs a dispatch, {share:.2} % of the time");
     }
+    let earlier = |name: &str| kernels.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count);
+    let of_each = all.iter().map(|(name, count)| format!("{} {name}", count - earlier(name)));
+    println!("dispatches: {}", of_each.collect::<Vec<_>>().join(", "));
     let (taken, planned) = (gigabytes(most - held), gigabytes(actual.planned));
     let peak = peak();
     println!(
@@ -86,6 +92,7 @@ fn gigabytes(words: usize) -> f64 {
 
 /// What this thread has used of a processor, on Linux.
 fn processor_seconds() -> Option<f64> {
+    std::thread::yield_now(); // or the count stops at the last tick
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse::<f64>().ok().map(|ns| ns * 1e-9)
 }

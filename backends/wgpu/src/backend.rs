@@ -3,6 +3,7 @@
 use crate::{
     Wgpu, Words,
     call::{Call, Operand, basis_word},
+    element::Element,
     shader::Kernel,
     transform::End,
 };
@@ -37,13 +38,17 @@ impl Wgpu<'_> {
     fn each(&mut self, kernel: Kernel, over: Basis, operands: &[&Buf], set: impl Fn(&mut Call)) {
         let Some(out) = operands.first() else { return };
         let shape = out.shape;
+        let grid = [self.columns(shape.cols), over.len() as u32];
+        let words = |o: &Buf| o.shape.basis.len() * o.shape.cols as usize;
         self.items(shape.count, operands, |gpu, first, items| {
-            let operands: Vec<_> = operands.iter().map(|o| Operand::new(o, first)).collect();
-            let slabs: Vec<_> = operands.iter().map(|o| o.slab).collect();
-            let mut call = Call::new(over, &operands);
+            let placed: Vec<_> = operands.iter().map(|o| (Operand::new(o, first), words(o))).collect();
+            let mut call = Call::new(over, &placed.iter().map(|(o, _)| *o).collect::<Vec<_>>());
             set(&mut call);
-            let grid = [gpu.columns(shape.cols), over.len() as u32, items as u32];
-            gpu.recorder.dispatch(kernel, &slabs, &call, grid);
+            if items == 1 && kernel != Kernel::Tensor && grid[1] > 0 {
+                return gpu.recorder.element(Element { kernel, call, operands: placed, grid });
+            }
+            let slabs: Vec<_> = placed.iter().map(|(o, _)| o.slab).collect();
+            gpu.recorder.dispatch(kernel, &slabs, &call, [grid[0], grid[1], items as u32]);
         });
     }
 

@@ -39,6 +39,14 @@ impl Operand {
         Self { slab, words: [offset as u32, words, basis_word(basis), log_cols] }
     }
 
+    /// The first items of these operands, of which every two [`Operand::joins`], as one operand, if they are at equal distances.
+    pub fn evenly(operands: &[Self]) -> Option<Self> {
+        let Self { slab, words: [offset, _, basis, log_cols] } = *operands.first()?;
+        let step = operands.get(1).map_or(0, |second| second.words[0].wrapping_sub(offset));
+        let even = operands.windows(2).all(|pair| pair[1].words[0].wrapping_sub(pair[0].words[0]) == step);
+        even.then_some(Self { slab, words: [offset, step, basis, log_cols] })
+    }
+
     /// Whether items of both can be one operand.
     pub fn joins(&self, other: &Self) -> bool {
         (self.slab, &self.words[2..]) == (other.slab, &other.words[2..])

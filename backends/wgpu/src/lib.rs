@@ -3,14 +3,15 @@
 //! function of the same name in [`kernel::ring::limb`].
 //!
 //! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device
-//! memory, [`table`] constants of calls, [`recorder`] one command buffer after the other, [`call`] the arguments of a
-//! dispatch; [`transform`], [`sums`], [`products`], [`backend`], [`fused`] and [`giants`] map the operations of the contract to dispatches.
+//! memory, [`table`] constants of calls, [`call`] the arguments of a dispatch, [`element`] those that are
+//! alike, [`recorder`] one command buffer after the other; [`transform`], [`sums`], [`products`], [`backend`], [`fused`] and [`giants`] map the operations of the contract to dispatches.
 #![forbid(unsafe_code)]
 
 mod adapter;
 mod backend;
 mod call;
 mod constants;
+mod element;
 mod error;
 mod fused;
 mod giants;
@@ -59,6 +60,15 @@ impl<'r> Wgpu<'r> {
     /// How many dispatches were recorded.
     pub fn dispatches(&self) -> u64 {
         self.recorder.dispatches()
+    }
+
+    /// How many of each kernel, the most frequent first.
+    pub fn kernels(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = std::collections::BTreeMap::new();
+        self.recorder.kernels().for_each(|(kernel, count)| *counts.entry(kernel.name()).or_default() += count);
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| core::cmp::Reverse(*count));
+        counts
     }
 
     /// Words of device memory that are set aside, free ones included.

@@ -4,6 +4,7 @@
 use crate::{
     Gpu,
     call::{Call, Operand},
+    element::Element,
     gpu::OPERANDS,
     memory::Memory,
     shader::Kernel,
@@ -36,8 +37,10 @@ pub struct Recorder {
     pass: Option<wgpu::ComputePass<'static>>,
     set: (Option<Kernel>, Option<[u16; OPERANDS]>), // in the pass
     recorded: u32,                                  // since the last submission
-    dispatches: u64,
-    written: usize, // words that wait in the queue for a submission
+    dispatches: HashMap<Kernel, u64>,
+    waiting: Vec<Element>, // calls of a kind; none while loads wait
+    loads: Vec<Load>,      // words in the table that wait to be copied
+    written: usize,        // words that wait in the queue for a submission
 }
 
 impl Recorder {
@@ -74,7 +77,9 @@ impl Recorder {
             pass: None,
             set: (None, None),
             recorded: 0,
-            dispatches: 0,
+            dispatches: HashMap::new(),
+            waiting: Vec::new(),
+            loads: Vec::new(),
             written: 0,
         })
     }
@@ -91,7 +96,12 @@ impl Recorder {
 
     /// How many dispatches were recorded.
     pub fn dispatches(&self) -> u64 {
-        self.dispatches
+        self.dispatches.values().sum()
+    }
+
+    /// How many of each kernel.
+    pub fn kernels(&self) -> impl Iterator<Item = (Kernel, u64)> {
+        self.dispatches.iter().map(|(kernel, count)| (*kernel, *count))
     }
 
     /// Where the block of `key` is in the table, made if it is not there.
@@ -122,14 +132,12 @@ impl Recorder {
 
     /// The first items of these operands, of which every two [`Operand::joins`], as one operand: at equal distances, or listed.
     pub fn joined(&mut self, operands: &[Operand]) -> Operand {
+        if let Some(even) = Operand::evenly(operands) {
+            return even;
+        }
         let starts: Vec<u32> = operands.iter().map(|o| o.words[0]).collect();
-        let [first, second] = [0, 1].map(|i| starts.get(i).or(starts.first()).copied().unwrap_or(0));
-        let step = second.wrapping_sub(first);
-        let even = starts.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
-        let (offset, stride) = if even { (first, step) } else { (self.words(&starts), LISTED) };
-        let any = operands.first().map_or([0; 4], |o| o.words);
-        let slab = operands.first().map_or(0, |o| o.slab);
-        Operand { slab, words: [offset, stride, any[2], any[3]] }
+        let [_, _, basis, log_cols] = operands[0].words;
+        Operand { slab: operands[0].slab, words: [self.words(&starts), LISTED, basis, log_cols] }
     }
 
     /// One dispatch of `grid` workgroups on operands in these slabs.
@@ -137,6 +145,37 @@ impl Recorder {
         if grid.contains(&0) {
             return;
         }
+        self.settle();
+        self.record(kernel, slabs, call, grid);
+        if self.recorded >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// A call on one item: with others of its kind, if they come one after the other.
+    pub fn element(&mut self, element: Element) {
+        if !self.loads.is_empty() || !element.joins(&self.waiting) {
+            self.settle();
+        }
+        self.waiting.push(element);
+    }
+
+    /// Records what waits.
+    fn settle(&mut self) {
+        self.load();
+        let waiting = core::mem::take(&mut self.waiting);
+        let Some(Element { kernel, call, operands, grid }) = waiting.first() else { return };
+        let of_all = |i: usize| waiting.iter().map(|e| e.operands[i].0).collect::<Vec<_>>();
+        let operands: Vec<_> = (0..operands.len()).filter_map(|i| Operand::evenly(&of_all(i))).collect(); // all of them: they joined
+        let slabs: Vec<_> = operands.iter().map(|o| o.slab).collect();
+        let call = Call { operands: Call::new(call.over, &operands).operands, ..*call };
+        self.record(*kernel, &slabs, &call, [grid[0], grid[1], waiting.len() as u32]);
+        if self.recorded >= BATCH {
+            self.flush();
+        }
+    }
+
+    fn record(&mut self, kernel: Kernel, slabs: &[u16], call: &Call, grid: [u32; 3]) {
         let slabs: [u16; OPERANDS] = core::array::from_fn(|i| slabs.get(i).or(slabs.first()).copied().unwrap_or(0));
         let pipeline = self.pipelines.entry(kernel).or_insert_with(|| self.gpu.pipeline(kernel));
         let group =
@@ -158,15 +197,13 @@ impl Recorder {
         self.set = (Some(kernel), Some(slabs));
         pass.set_immediates(0, bytemuck::cast_slice(&call.immediates()));
         pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
-        self.dispatches += 1;
+        *self.dispatches.entry(kernel).or_default() += 1;
         self.recorded += 1;
-        if self.recorded >= BATCH {
-            self.flush();
-        }
     }
 
     /// A copy from a slab, after everything recorded so far.
     pub fn copy_out(&mut self, from: (u16, usize), to: &wgpu::Buffer, at: usize, words: usize) {
+        self.settle();
         self.pass = None;
         let encoder = self.encoder.get_or_insert_with(|| self.gpu.device().create_command_encoder(&Default::default()));
         let buffer = self.memory.buffer(from.0);
@@ -176,13 +213,16 @@ impl Recorder {
 
     /// Host words into a slab, after everything recorded so far: a few words take their turn through the table.
     pub fn write(&mut self, (slab, offset): (u16, usize), words: &[u32]) {
+        if !self.waiting.is_empty() {
+            self.settle();
+        }
         if self.recorded > 0 && words.len() <= FEW {
             self.make_room();
-            let constants = self.table.push(words);
-            let out = Operand { slab, words: [offset as u32, 0, 0, 0] };
-            let call = Call { constants, extra: words.len() as u32, ..Call::new(Basis::span(0, 0), &[out]) };
-            let grid = [words.len().div_ceil(THREADS) as u32, 1, 1];
-            return self.dispatch(Kernel::Load, &[slab], &call, grid);
+            let load = Load { slab, to: offset as u32, from: self.table.push(words), words: words.len() as u32 };
+            if self.loads.len() == LOADS || self.loads.iter().any(|other| other.meets(&load)) {
+                self.load();
+            }
+            return self.loads.push(load);
         }
         // A write to a queue happens before whatever is submitted later.
         if self.recorded > 0 || self.written > WRITES {
@@ -192,8 +232,22 @@ impl Recorder {
         self.gpu.queue().write_buffer(&self.memory.buffer(slab), 4 * offset as u64, bytemuck::cast_slice(words));
     }
 
+    /// Records what waits to be copied out of the table: one dispatch a slab.
+    fn load(&mut self) {
+        let mut loads = core::mem::take(&mut self.loads);
+        loads.sort_by_key(|load| load.slab);
+        for loads in loads.chunk_by(|x, y| x.slab == y.slab) {
+            let words: Vec<u32> = loads.iter().flat_map(|load| [load.to, load.from, load.words]).collect();
+            let most = loads.iter().map(|load| load.words).max().unwrap_or(0);
+            let call = Call { constants: self.table.push(&words), ..Call::new(Basis::span(0, 0), &[]) };
+            let grid = [most.div_ceil(THREADS), loads.len() as u32, 1];
+            self.record(Kernel::Load, &[loads[0].slab], &call, grid);
+        }
+    }
+
     /// Starts everything recorded so far.
     pub fn flush(&mut self) {
+        self.settle();
         self.pass = None;
         if let Some((at, words)) = self.table.take_pending() {
             self.gpu.queue().write_buffer(&self.table_buffer, 4 * at as u64, bytemuck::cast_slice(&words));
@@ -204,6 +258,7 @@ impl Recorder {
 
     /// [`Recorder::flush`], and whether the device is still there.
     pub fn submit(&mut self) -> Result<()> {
+        self.settle();
         if self.recorded > 0 || self.written > 0 {
             self.flush();
         }
@@ -217,13 +272,31 @@ const WRITES: usize = 1 << 24;
 /// Words of the blocks of one operation, at most: 32 conversions of 16 to 64 primes.
 const ROOM: usize = 1 << 16;
 
+/// Words of the table on their way to a slab.
+struct Load {
+    slab: u16,
+    to: u32,
+    from: u32,
+    words: u32,
+}
+
+impl Load {
+    /// Whether both go to some word.
+    fn meets(&self, other: &Self) -> bool {
+        self.slab == other.slab && self.to < other.to + other.words && other.to < self.to + self.words
+    }
+}
+
+/// Runs of words that are copied by one dispatch.
+const LOADS: usize = 64;
+
 /// The stride of an operand whose items are listed in the table.
 const LISTED: u32 = u32::MAX;
 
-/// Words that are written by a dispatch.
+/// Words that take their turn through the table.
 const FEW: usize = 1 << 14;
 /// Threads of a workgroup.
-const THREADS: usize = 256;
+const THREADS: u32 = 256;
 
 /// A modulus as the shaders have it.
 fn words_of(q: Modulus) -> [u32; 4] {

@@ -64,6 +64,25 @@ impl Kernel {
         Self::FIXED.into_iter().chain((1..=most).rev().flat_map(convert))
     }
 
+    /// Its name, that of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kernel::Load => "load",
+            Kernel::Copy => "copy",
+            Kernel::Zip => "zip",
+            Kernel::Scalar => "scalar",
+            Kernel::MulAdd => "mul_add",
+            Kernel::Dot => "dot",
+            Kernel::Tensor => "tensor",
+            Kernel::Permute => "permute",
+            Kernel::Residues => "residues",
+            Kernel::Ntt => "ntt",
+            Kernel::Intt => "intt",
+            Kernel::Convert { .. } => "convert",
+            Kernel::KeySwitch => "key_switch",
+        }
+    }
+
     /// Its own file.
     fn file(self) -> &'static str {
         match self {

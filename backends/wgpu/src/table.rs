@@ -7,6 +7,9 @@ use std::collections::HashMap;
 /// Words of the table.
 pub const WORDS: usize = 1 << 20;
 
+/// Words beside, for what must not empty it.
+const SPARE: usize = 1 << 10;
+
 /// A basis that hashes.
 pub type Key3 = [u16; 3];
 
@@ -54,7 +57,7 @@ impl Table {
 
     /// Whether `words` more words fit.
     pub fn fits(&self, words: usize) -> bool {
-        self.used + words <= WORDS
+        self.used + words + SPARE <= WORDS
     }
 
     /// A new block; there must be room for it.

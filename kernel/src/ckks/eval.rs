@@ -196,6 +196,8 @@ impl<'p, B: Backend> Ckks<'p, B> {
         let mut out = self.pair(pq)?;
         for (o, c) in out.iter_mut().zip(c) {
             self.be.scalar(Op::Mul, q, o.limbs_mut(), c.limbs(), &p);
+        }
+        for o in &mut out {
             self.be.scalar_assign(Op::Mul, specials, o.limbs_mut(), &zeros);
         }
         Ok(out)
