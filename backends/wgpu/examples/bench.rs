@@ -183,9 +183,8 @@ fn main() {
     bench.op(be, "key_switch of 2 keys, 36 limbs", LIMBS + 16 * full.len(), |be| {
         be.key_switch(q, ALPHA, &x, &[&keys[0], &keys[1]], &mut accs, &mut ws);
     });
-    let mut giants: Vec<_> = (0..8)
-        .map(|i| Giant { c: [self::limbs(be, full, n), self::limbs(be, full, n)], galois: 5, key: &keys[i % 2] })
-        .collect();
+    let mut giants: Vec<_> =
+        (0..8).map(|i| Giant { c: [limbs(be, full, n), limbs(be, full, n)], galois: 5, key: &keys[i % 2] }).collect();
     let [sum, _] = &mut accs;
     bench.op(be, "giant_steps, 8 of 36 limbs", 8 * (2 + 6) * full.len() + 4 * full.len(), |be| {
         be.giant_steps((q, ALPHA), &mut giants, sum, false, &mut ws).unwrap();
