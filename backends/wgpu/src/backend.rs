@@ -3,7 +3,7 @@
 use crate::{
     Wgpu, Words,
     call::{Call, Operand, basis_word},
-    element::Element,
+    element::{Element, OPERANDS},
     shader::Kernel,
     transform::End,
 };
@@ -41,13 +41,17 @@ impl Wgpu<'_> {
         let grid = [self.columns(shape.cols), over.len() as u32];
         let words = |o: &Buf| o.shape.basis.len() * o.shape.cols as usize;
         self.items(shape.count, operands, |gpu, first, items| {
-            let placed: Vec<_> = operands.iter().map(|o| (Operand::new(o, first), words(o))).collect();
-            let mut call = Call::new(over, &placed.iter().map(|(o, _)| *o).collect::<Vec<_>>());
-            set(&mut call);
-            if items == 1 && kernel != Kernel::Tensor && grid[1] > 0 {
+            let place = |o: &Buf| (Operand::new(o, first), words(o));
+            if items == 1 && operands.len() <= OPERANDS && grid[1] > 0 {
+                let placed = core::array::from_fn(|i| place(operands.get(i).unwrap_or(out)));
+                let mut call = Call::new(over, &[]);
+                set(&mut call);
                 return gpu.recorder.element(Element { kernel, call, operands: placed, grid });
             }
-            let slabs: Vec<_> = placed.iter().map(|(o, _)| o.slab).collect();
+            let operands: Vec<_> = operands.iter().map(|o| place(o).0).collect();
+            let slabs: Vec<_> = operands.iter().map(|o| o.slab).collect();
+            let mut call = Call::new(over, &operands);
+            set(&mut call);
             gpu.recorder.dispatch(kernel, &slabs, &call, [grid[0], grid[1], items as u32]);
         });
     }

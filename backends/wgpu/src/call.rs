@@ -24,6 +24,9 @@ pub fn basis_word(basis: Basis) -> u32 {
 }
 
 impl Operand {
+    /// No operand.
+    pub const NONE: Self = Self { slab: 0, words: [0; 4] };
+
     /// `limbs` from `item` on.
     pub fn new(limbs: &Limbs<Words>, item: usize) -> Self {
         let Shape { count, basis, cols } = limbs.shape;

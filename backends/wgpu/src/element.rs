@@ -6,18 +6,21 @@ use crate::{
     shader::Kernel,
 };
 
+/// Operands of an element-wise kernel at most.
+pub const OPERANDS: usize = 3;
+
 /// Calls that wait at most.
 const MOST: usize = 64;
 
 /// A call on one item, whose first operand alone is written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Element {
     /// The kernel.
     pub kernel: Kernel,
     /// Its arguments but for the operands.
     pub call: Call,
-    /// The operands, and the words of each.
-    pub operands: Vec<(Operand, usize)>,
+    /// The operands, and the words of each; the first again where there are fewer.
+    pub operands: [(Operand, usize); OPERANDS],
     /// Workgroups an item.
     pub grid: [u32; 2],
 }
@@ -33,19 +36,33 @@ impl Element {
     /// is written by another call.
     pub fn joins(&self, waiting: &[Element]) -> bool {
         let Some(first) = waiting.first() else { return true };
-        let even = |i: usize, o: Operand| {
-            let last = waiting.iter().rev().map(|e| e.operands[i].0).take(2).collect::<Vec<_>>();
-            last.len() < 2 || Operand::evenly(&[last[1], last[0], o]).is_some()
+        let step = |i: usize, from: &Element, to: &Element| {
+            to.operands[i].0.words[0].wrapping_sub(from.operands[i].0.words[0])
+        };
+        let even = |i: usize| match waiting {
+            [first, second, .., last] => step(i, last, self) == step(i, first, second),
+            [first, second] => step(i, second, self) == step(i, first, second),
+            _ => true,
         };
         let arguments = |e: &Element| (e.kernel, e.call.over, e.call.flags, e.call.constants, e.call.extra, e.grid);
         waiting.len() < MOST
             && arguments(self) == arguments(first)
-            && self.operands.len() == first.operands.len()
             && self.operands.iter().zip(&first.operands).all(|(x, y)| x.0.joins(&y.0))
-            && self.operands.iter().enumerate().all(|(i, o)| even(i, o.0))
+            && (0..OPERANDS).all(even)
             && waiting.iter().all(|other| {
                 !other.operands.iter().any(|o| meet(self.operands[0], *o))
                     && !self.operands.iter().any(|o| meet(other.operands[0], *o))
             })
+    }
+
+    /// The operands of all that wait.
+    pub fn operands(waiting: &[Element]) -> [Operand; OPERANDS] {
+        core::array::from_fn(|i| {
+            let ends = [waiting.first(), waiting.get(1).or(waiting.first())];
+            let [first, second] = ends.map(|e| e.map_or(Operand::NONE, |e| e.operands[i].0));
+            let [offset, stride, basis, log_cols] = first.words;
+            let stride = if waiting.len() > 1 { second.words[0].wrapping_sub(offset) } else { stride };
+            Operand { slab: first.slab, words: [offset, stride, basis, log_cols] }
+        })
     }
 }

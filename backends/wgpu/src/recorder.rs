@@ -18,8 +18,8 @@ use kernel::{
 use std::collections::HashMap;
 
 /// Dispatches after which recorded work is submitted without being asked for, so that the device starts while the rest
-/// is recorded.
-const BATCH: u32 = 128;
+/// is recorded: few when it has nothing to do, twice as many each time.
+const BATCHES: core::ops::RangeInclusive<u32> = 16..=128;
 
 /// Words before the twiddles in the shaders' `ring`.
 const TWIDDLES: usize = 5 * MAX_MODULI;
@@ -32,15 +32,15 @@ pub struct Recorder {
     table_buffer: wgpu::Buffer,
     constants: wgpu::BindGroup,
     groups: HashMap<[u16; OPERANDS], wgpu::BindGroup>,
-    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+    pipelines: HashMap<Kernel, (wgpu::ComputePipeline, u64)>, // and its dispatches
     encoder: Option<wgpu::CommandEncoder>,
     pass: Option<wgpu::ComputePass<'static>>,
     set: (Option<Kernel>, Option<[u16; OPERANDS]>), // in the pass
     recorded: u32,                                  // since the last submission
-    dispatches: HashMap<Kernel, u64>,
-    waiting: Vec<Element>, // calls of a kind; none while loads wait
-    loads: Vec<Load>,      // words in the table that wait to be copied
-    written: usize,        // words that wait in the queue for a submission
+    batch: u32,                                     // until the next
+    waiting: Vec<Element>,                          // calls of a kind; none while loads wait
+    loads: Vec<Load>,                               // words in the table that wait to be copied
+    written: usize,                                 // words that wait in the queue for a submission
 }
 
 impl Recorder {
@@ -77,7 +77,7 @@ impl Recorder {
             pass: None,
             set: (None, None),
             recorded: 0,
-            dispatches: HashMap::new(),
+            batch: *BATCHES.start(),
             waiting: Vec::new(),
             loads: Vec::new(),
             written: 0,
@@ -96,12 +96,12 @@ impl Recorder {
 
     /// How many dispatches were recorded.
     pub fn dispatches(&self) -> u64 {
-        self.dispatches.values().sum()
+        self.pipelines.values().map(|(_, count)| count).sum()
     }
 
     /// How many of each kernel.
     pub fn kernels(&self) -> impl Iterator<Item = (Kernel, u64)> {
-        self.dispatches.iter().map(|(kernel, count)| (*kernel, *count))
+        self.pipelines.iter().map(|(kernel, (_, count))| (*kernel, *count))
     }
 
     /// Where the block of `key` is in the table, made if it is not there.
@@ -147,7 +147,7 @@ impl Recorder {
         }
         self.settle();
         self.record(kernel, slabs, call, grid);
-        if self.recorded >= BATCH {
+        if self.recorded >= self.batch {
             self.flush();
         }
     }
@@ -163,21 +163,21 @@ impl Recorder {
     /// Records what waits.
     fn settle(&mut self) {
         self.load();
-        let waiting = core::mem::take(&mut self.waiting);
-        let Some(Element { kernel, call, operands, grid }) = waiting.first() else { return };
-        let of_all = |i: usize| waiting.iter().map(|e| e.operands[i].0).collect::<Vec<_>>();
-        let operands: Vec<_> = (0..operands.len()).filter_map(|i| Operand::evenly(&of_all(i))).collect(); // all of them: they joined
-        let slabs: Vec<_> = operands.iter().map(|o| o.slab).collect();
-        let call = Call { operands: Call::new(call.over, &operands).operands, ..*call };
-        self.record(*kernel, &slabs, &call, [grid[0], grid[1], waiting.len() as u32]);
-        if self.recorded >= BATCH {
+        let Some(Element { kernel, call, grid, .. }) = self.waiting.first().copied() else { return };
+        let operands = Element::operands(&self.waiting);
+        let call = Call { operands: Call::new(call.over, &operands).operands, ..call };
+        let grid = [grid[0], grid[1], self.waiting.len() as u32];
+        self.waiting.clear();
+        self.record(kernel, &operands.map(|o| o.slab), &call, grid);
+        if self.recorded >= self.batch {
             self.flush();
         }
     }
 
     fn record(&mut self, kernel: Kernel, slabs: &[u16], call: &Call, grid: [u32; 3]) {
         let slabs: [u16; OPERANDS] = core::array::from_fn(|i| slabs.get(i).or(slabs.first()).copied().unwrap_or(0));
-        let pipeline = self.pipelines.entry(kernel).or_insert_with(|| self.gpu.pipeline(kernel));
+        let (pipeline, count) = self.pipelines.entry(kernel).or_insert_with(|| (self.gpu.pipeline(kernel), 0));
+        *count += 1;
         let group =
             self.groups.entry(slabs).or_insert_with(|| self.gpu.bind_operands(self.memory.buffers(slabs).each_ref()));
         let pass = self.pass.get_or_insert_with(|| {
@@ -197,7 +197,6 @@ impl Recorder {
         self.set = (Some(kernel), Some(slabs));
         pass.set_immediates(0, bytemuck::cast_slice(&call.immediates()));
         pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
-        *self.dispatches.entry(kernel).or_default() += 1;
         self.recorded += 1;
     }
 
@@ -234,6 +233,9 @@ impl Recorder {
 
     /// Records what waits to be copied out of the table: one dispatch a slab.
     fn load(&mut self) {
+        if self.loads.is_empty() {
+            return;
+        }
         let mut loads = core::mem::take(&mut self.loads);
         loads.sort_by_key(|load| load.slab);
         for loads in loads.chunk_by(|x, y| x.slab == y.slab) {
@@ -254,6 +256,12 @@ impl Recorder {
         }
         self.gpu.queue().submit(self.encoder.take().map(|encoder| encoder.finish()));
         (self.recorded, self.written) = (0, 0);
+        self.batch = (2 * self.batch).min(*BATCHES.end());
+    }
+
+    /// The device has done everything.
+    pub fn rest(&mut self) {
+        self.batch = *BATCHES.start();
     }
 
     /// [`Recorder::flush`], and whether the device is still there.

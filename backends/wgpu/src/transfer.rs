@@ -100,6 +100,7 @@ impl Wgpu<'_> {
         if waited.is_err() || self.gpu().is_lost() || mapped.recv() != Ok(true) {
             return Err(Error::DeviceLost);
         }
+        self.recorder.rest();
         let view = back.get_mapped_range(..).map_err(|_| Error::DeviceLost)?;
         dst.copy_from_slice(bytemuck::cast_slice(&view));
         Ok(())

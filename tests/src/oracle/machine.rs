@@ -231,7 +231,7 @@ impl Machine<'_> {
         });
         for (i, (c, (galois, key))) in giants.iter().enumerate() {
             self.mod_switch(full, q, d, c[1]);
-            self.key_switch(q, alpha, d, &[key.clone()], &[[b, a]]);
+            self.key_switch(q, alpha, d, core::slice::from_ref(key), &[[b, a]]);
             self.zip(Op::Add, full, b, b, c[0]);
             for (sum, half) in sum.into_iter().zip([b, a]) {
                 self.turn(full, half, *galois);

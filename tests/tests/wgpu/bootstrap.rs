@@ -44,6 +44,7 @@ fn bootstrapping_gives_the_words_of_the_scalar_backend_and_reads_nothing_back() 
         let earlier = |name: &str| kernels.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count);
         let of_each: Vec<_> = all.iter().map(|(name, count)| (*name, count - earlier(name))).collect();
         println!("{}: {} dispatches, {of_each:?}", gpu.arithmetic().name(), counts.1 - dispatches);
-        assert!(counts.1 > dispatches + 350, "the work was not recorded: {counts:?}, {dispatches}");
+        let count = counts.1 - dispatches;
+        assert!((350..=400).contains(&count), "{count} dispatches");
     }
 }
