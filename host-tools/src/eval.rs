@@ -1,6 +1,8 @@
 //! A labelled file through a model in the clear: how often the polynomial form is right, and how often its exact twin.
 
 pub mod encrypted;
+pub mod noise;
+pub mod spread;
 
 use crate::{
     Error, Result,

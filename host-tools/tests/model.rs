@@ -89,8 +89,13 @@ fn a_checkpoint_is_packed_and_asked_in_the_clear() {
     }
     good(&["pack", "--out", &packed]); // the model in the program has a twin, which travels with it
     assert!(std::fs::metadata(&packed).unwrap().len() < 4_000_000);
-    let out: Value = serde_json::from_str(&good(&["eval", &file, "--model", &packed, "--json"])).unwrap();
-    assert_eq!((&out["accuracy"], &out["accuracy_exact"]), (&1.0.into(), &1.0.into()));
+    let ask = ["eval", &file, "--model", &packed, "--noise", "9", "--json"];
+    let out: Value = serde_json::from_str(&good(&ask)).unwrap();
+    assert_eq!((&out["accuracy"], &out["accuracy_exact"], &out["noise_n"]), (&1.0.into(), &1.0.into(), &1.into()));
+    let [error, question, bound] =
+        ["error", "question", "bound"].map(|key| out[format!("noise_{key}")].as_f64().unwrap());
+    assert!(error > question && error < 5.0 * question && bound == 16.0 * question, "{out}");
+    assert!(bound > 1e-6 && bound < 1e-4, "{out}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use polyformer::{
     eval::{
         Labelled,
         encrypted::{Agreement, batches, wants},
+        noise,
     },
     files::{Body, Header, KeyId},
     host::{Device, Host, Job},
@@ -79,7 +80,12 @@ impl Job for Run<'_> {
         let mut sum = Agreement::default();
         sum.add(&mut server, &client, model, questions, &batches[0])?;
         assert_eq!((sum.n, sum.agree, sum.ciphertexts, sum.departed), (3, 3, 1, 0));
-        assert!(sum.error < 2f64.powi(-8), "{sum:?}");
+        assert!(sum.errors.largest < 2f64.powi(-8), "{sum:?}");
+        let group = std::slice::from_ref(&batches[0].questions);
+        let predicted = noise::predict(host.params(), model, questions, group, || ())?;
+        let ratio = sum.errors.deviation() / predicted.deviation();
+        assert!((0.5..2.0).contains(&ratio), "{:?}, {predicted:?}", sum.errors); // one secret each
+        assert!(sum.errors.largest < predicted.bound() && predicted.bound() < 40.0 * sum.errors.deviation());
         assert!(sum.encoding > 0.0 && sum.encoding < sum.seconds, "{sum:?}");
 
         let (plan, ids) = (&batches[0].plan, |i: &usize| questions[*i].ids.clone());

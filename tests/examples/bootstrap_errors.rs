@@ -3,6 +3,7 @@
 //!
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors [RUNS] [B16|H16] [min-ks] [complex|bottom]
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors stages
+//!     cargo run --release -p polyformer-tests --example bootstrap_errors predicted [RUNS]   without keys, for B16
 
 use cpu::Cpu;
 use kernel::{
@@ -10,13 +11,14 @@ use kernel::{
     bootstrap::{Bootstrapper, Order, Recipe, Stage, Steps},
     ckks::Ckks,
     complex::Complex,
+    noisy::Noisy,
     params::presets,
     trace::Trace,
 };
 use laws::{
     bootstrapping::lockstep,
     chain::Chain,
-    client::{Client, scattered},
+    client::{Client, Errors, scattered},
 };
 use std::{
     fmt::Write,
@@ -38,16 +40,17 @@ const INPUTS: [Input; 6] = [
 
 fn main() {
     let (mut runs, mut preset, mut steps, mut order) = (20, "B16", Steps::Hoisted, Order::SlotsToCoeffsFirst);
-    let mut stages = false;
+    let (mut stages, mut predicted) = (false, false);
     let given: Vec<String> = std::env::args().skip(1).collect();
     for word in &given {
         match word.as_str() {
             "B16" | "H16" => preset = word,
             "stages" => stages = true,
+            "predicted" => predicted = true,
             "min-ks" => steps = Steps::MinKs,
             "complex" => order = Order::SlotsToCoeffsFirstComplex,
             "bottom" => order = Order::ModRaiseFirst,
-            number => runs = number.parse().expect("RUNS, B16, H16, min-ks, complex or bottom"),
+            number => runs = number.parse().expect("RUNS, B16, H16, min-ks, complex, bottom, stages or predicted"),
         }
     }
     let name = given.iter().filter(|word| word.parse::<usize>().is_err()).map(String::as_str).collect::<Vec<_>>();
@@ -55,6 +58,17 @@ fn main() {
     let chain = Chain::new(presets::find(preset).unwrap(), 16);
     let params = &chain.params;
     let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
+    if predicted {
+        let mut ev = Noisy::new(params, [0; 32]);
+        ev.bootstrap_with(&recipe).unwrap();
+        let run = |run: usize, x: &[Complex]| {
+            ev.reseed([run as u8 + 1; 32]);
+            let c = ev.encrypt(x, 3).unwrap();
+            let c = ev.refresh(c, 5).unwrap();
+            Errors::of(ev.decrypt(&c).iter().zip(x).map(|(z, x)| (z.re - x.re).hypot(z.im - x.im)))
+        };
+        return table(&measured(params.slots(), runs, order, run), runs, &name);
+    }
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
     trace.bootstrap_with(bootstrapper);
@@ -76,30 +90,41 @@ fn main() {
         print!("{text}");
         return between("stages", &text);
     }
+    let rows = measured(params.slots(), runs, order, |_, x| {
+        let c = client.encrypt(&mut ev.be, x, 3);
+        let c = ev.refresh(c, 5).unwrap();
+        client.errors(&mut ev.be, &c, |i| x[i])
+    });
+    table(&rows, runs, &name);
+    if name == "B16" {
+        picture(&rows);
+    }
+}
+
+/// A row.
+type Line = (&'static str, f64, f64);
+
+/// Mean and worst error of each input over some runs, log2.
+fn measured(slots: usize, runs: usize, order: Order, mut errors: impl FnMut(usize, &[Complex]) -> Errors) -> Vec<Line> {
     let mut rows = Vec::new();
     for (input, value) in INPUTS {
         let (mut mean, mut worst) = (0.0, 0.0f64);
         for run in 0..runs {
             let values: Vec<f64> = if input == "random" {
-                scattered(params.slots(), run + 1).iter().map(|z| z.re).collect()
+                scattered(slots, run + 1).iter().map(|z| z.re).collect()
             } else {
-                (0..params.slots()).map(|i| value(params.slots(), run, i)).collect()
+                (0..slots).map(|i| value(slots, run, i)).collect()
             };
             let turned = |i: usize| if order.is_complex() { values[(i + 5) % values.len()] } else { 0.0 };
             let x: Vec<Complex> = (0..values.len()).map(|i| Complex { re: values[i], im: turned(i) }).collect();
-            let c = client.encrypt(&mut ev.be, &x, 3);
-            let c = ev.refresh(c, 5).unwrap();
-            let e = client.errors(&mut ev.be, &c, |i| x[i]);
+            let e = errors(run, &x);
             mean += e.mean / runs as f64;
             worst = worst.max(e.worst);
         }
         println!("{input}: mean 2^{:.2}, worst 2^{:.2}", mean.log2(), worst.log2());
         rows.push((input, mean.log2(), worst.log2()));
     }
-    table(&rows, runs, &name);
-    if name == "B16" {
-        picture(&rows);
-    }
+    rows
 }
 
 fn docs() -> PathBuf {
@@ -116,7 +141,7 @@ fn between(name: &str, lines: &str) {
     fs::write(page, format!("{head}{begin}{lines}{end}{tail}")).unwrap();
 }
 
-fn table(rows: &[(&str, f64, f64)], runs: usize, name: &str) {
+fn table(rows: &[Line], runs: usize, name: &str) {
     let mut table = format!("| {name}: input, {runs} runs | mean over all slots | worst slot |\n|---|---|---|\n");
     for (input, mean, worst) in rows {
         let _ = writeln!(table, "| {input} | {mean:.2} | {worst:.2} |");
@@ -124,7 +149,7 @@ fn table(rows: &[(&str, f64, f64)], runs: usize, name: &str) {
     between(name, &table);
 }
 
-fn picture(rows: &[(&str, f64, f64)]) {
+fn picture(rows: &[Line]) {
     let mut svg = String::from(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 560 230\" font-family=\"sans-serif\" font-size=\"12\">\n",
     );

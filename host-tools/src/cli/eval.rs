@@ -9,7 +9,9 @@ use crate::{
     bench::peak,
     eval::{
         self,
-        encrypted::{Agreement, Encrypted, batches, wants, words},
+        encrypted::{Agreement, Encrypted, batches, groups, wants, words},
+        noise,
+        spread::Spread,
     },
     host::{Device, Host},
     keygen::Layout,
@@ -22,11 +24,14 @@ const EXAMPLES: &str = "\
 Examples:
   polyformer eval questions.csv
   polyformer eval questions.csv --model my-model --limit 100 --json
+  polyformer eval questions.csv --noise 1000              the error of encrypted logits, predicted without a key
 
 FILE has a header line with the columns text and category. Longer texts are cut to what the model reads.
 --json prints one object: n, accuracy (polynomial form), accuracy_exact (the twin with softmax, GELU and LayerNorm),
-encrypted_n, encrypted_agree, encrypted_error, encrypted_seconds (the server's), encoding_seconds (of these, for weights),
-ciphertexts, plan_agrees and peak_bytes.";
+encrypted_n, encrypted_agree, encrypted_error (the largest of a logit), encrypted_deviation, encrypted_question (the largest
+deviation of a question), encrypted_seconds (the server's), encoding_seconds (of these, for weights), ciphertexts,
+plan_agrees, peak_bytes, and of --noise the same predicted: noise_n, noise_error, noise_deviation, noise_question, noise_tail
+(the largest error in deviations of its question), noise_bound (E for `decrypt --publish`: 16 times noise_question).";
 
 /// Measure a model's accuracy on a labelled file, in the clear.
 #[derive(clap::Args)]
@@ -43,7 +48,10 @@ pub struct Args {
     /// Also run the first N questions encrypted, and compare.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     encrypted: usize,
-    /// Folder of the keys for that, as of `demo`.
+    /// Also predict the errors of the first N questions if they were encrypted, and the bound E for `decrypt --publish`.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    noise: usize,
+    /// Folder of the keys of --encrypted, as of `demo`.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
     /// One JSON object.
@@ -65,15 +73,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     bar.finish_and_clear();
     let chosen = &questions[..args.encrypted.min(questions.len())];
     let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, device, &model, chosen)? };
+    let errors = predicted(&model, &questions[..args.noise.min(questions.len())])?;
     if args.json {
         return print_json(
             out,
             &serde_json::json!({
                 "n": questions.len(), "accuracy": accuracy.poly, "accuracy_exact": accuracy.exact,
-                "encrypted_n": agreement.n, "encrypted_agree": agreement.agree, "encrypted_error": agreement.error,
-                "encrypted_seconds": agreement.seconds, "encoding_seconds": agreement.encoding,
+                "encrypted_n": agreement.n, "encrypted_agree": agreement.agree,
+                "encrypted_error": agreement.errors.largest, "encrypted_deviation": agreement.errors.deviation(),
+                "encrypted_question": agreement.errors.question, "encrypted_seconds": agreement.seconds, "encoding_seconds": agreement.encoding,
                 "ciphertexts": agreement.ciphertexts, "plan_agrees": agreement.departed == 0,
-                "peak_bytes": peak::bytes(),
+                "peak_bytes": peak::bytes(), "noise_n": errors.questions, "noise_error": errors.largest,
+                "noise_deviation": errors.deviation(), "noise_question": errors.question, "noise_tail": errors.tail,
+                "noise_bound": errors.bound(),
             }),
         );
     }
@@ -83,7 +95,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         Some(exact) => print(out, format_args!(", {:.2} % by the exact twin\n", 100.0 * exact))?,
         None => print(out, format_args!("\n"))?,
     }
-    let Agreement { n, agree, error, seconds, ciphertexts, departed, .. } = agreement;
+    if errors.questions > 0 {
+        let (n, Spread { largest, question, .. }) = (errors.questions, errors);
+        print(
+            out,
+            format_args!(
+                "{n} predicted as encrypted: logits within {largest:.1e}, deviation {:.1e}, of the worst question \
+                 {question:.1e}; to publish, E = {:.1e}\n",
+                errors.deviation(),
+                errors.bound()
+            ),
+        )?;
+    }
+    let Agreement { n, agree, errors, seconds, ciphertexts, departed, .. } = agreement;
     if n == 0 {
         return Ok(());
     }
@@ -91,8 +115,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     print(
         out,
         format_args!(
-            "{n} encrypted in {ciphertexts} ciphertexts: {agree} with the same label, logits within {error:.1e}, {each:.1} s \
-             a question\n"
+            "{n} encrypted in {ciphertexts} ciphertexts: {agree} with the same label, logits within {:.1e}, deviation \
+             {:.1e}, {each:.1} s a question\n",
+            errors.largest,
+            errors.deviation()
         ),
     )?;
     match departed {
@@ -117,4 +143,17 @@ fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[eval::Lab
         host.run(on, Encrypted { host: &host, on: on.client(), secret, eval, model, questions, batches, step })?;
     bar.finish_and_clear();
     Ok(agreement)
+}
+
+/// The errors that ciphertexts would have.
+fn predicted(model: &Pretrained, questions: &[eval::Labelled]) -> Result<Spread> {
+    if questions.is_empty() {
+        return Ok(Spread::default());
+    }
+    let params = spec_of(model)?.params()?;
+    let groups = groups(&params, model, questions);
+    let bar = progress(groups.len(), "ciphertexts");
+    let errors = noise::predict(&params, model, questions, &groups, || bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(errors)
 }

@@ -1,6 +1,6 @@
 //! Labelled questions through the encrypted model, as many to a ciphertext as fit, and how far that is from the clear.
 
-use super::Labelled;
+use super::{Labelled, spread::Spread};
 use crate::{
     Result,
     files::Header,
@@ -31,9 +31,8 @@ pub struct Batch {
     pub plan: Plan,
 }
 
-/// Fills ciphertexts, longest questions first, so that those of a ciphertext are about as long. `steps` is how
-/// bootstrapping rotates.
-pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled], steps: Steps) -> Result<Vec<Batch>> {
+/// Fills ciphertexts, longest questions first, so that those of a ciphertext are about as long.
+pub fn groups(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(questions[*i].ids.len()));
     let mut out = Vec::new();
@@ -41,12 +40,19 @@ pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled], step
     while let Some(first) = left.first() {
         let fit = model.share(questions[*first].ids.len(), params.slots()).questions.min(left.len());
         let (now, later) = left.split_at(fit);
-        let lengths: Vec<usize> = now.iter().map(|i| questions[*i].ids.len()).collect();
-        let plan = Plan::of(params, None, &model.model, &lengths, steps)?;
-        out.push(Batch { questions: now.to_vec(), plan });
+        out.push(now.to_vec());
         left = later;
     }
-    Ok(out)
+    out
+}
+
+/// The same, planned. `steps` is how bootstrapping rotates.
+pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled], steps: Steps) -> Result<Vec<Batch>> {
+    let planned = |group: Vec<usize>| {
+        let lengths: Vec<usize> = group.iter().map(|i| questions[*i].ids.len()).collect();
+        Ok(Batch { plan: Plan::of(params, None, &model.model, &lengths, steps)?, questions: group })
+    };
+    groups(params, model, questions).into_iter().map(planned).collect()
 }
 
 /// The keys of every batch.
@@ -74,8 +80,8 @@ pub struct Agreement {
     pub n: usize,
     /// Questions with the same label.
     pub agree: usize,
-    /// The largest difference of a logit.
-    pub error: f64,
+    /// Differences of logits.
+    pub errors: Spread,
     /// Seconds of the server, loading of keys left out.
     pub seconds: f64,
     /// Seconds of these for encoding weights.
@@ -150,10 +156,9 @@ impl Agreement {
         for (ids, got) in ids.iter().zip(client.decrypt(plan, &answer, ids.len())?) {
             let (x, got) = (Rows::new(model.model.width, model.text.embed(ids))?, got.expose());
             let want = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, x)?;
-            let far = got.iter().zip(want.values()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             self.n += 1;
             self.agree += (top(got).first() == top(want.values()).first()) as usize;
-            self.error = self.error.max(far);
+            self.errors.add(got, want.values());
         }
         Ok(())
     }

@@ -1,0 +1,68 @@
+//! What errors the logits of questions will have when they are encrypted, without a key: the server's circuit on numbers with
+//! the errors of ciphertexts ([`kernel::noisy`]), beside the same circuit in the clear.
+
+use super::{Labelled, spread::Spread};
+use crate::{Result, model::Pretrained, session::ORDER};
+use kernel::{
+    bootstrap::Recipe,
+    complex::Complex,
+    nn::{
+        dense::{Dense, Rows},
+        forward,
+        packed::{Layout, Packed},
+    },
+    noisy::Noisy,
+    params::Params,
+};
+use rayon::prelude::*;
+
+/// Predicts the errors of groups of questions that share a ciphertext, each group under a secret of its own, on all threads;
+/// `step` is called after each group. The same questions give the same numbers every time.
+pub fn predict(
+    params: &Params,
+    model: &Pretrained,
+    questions: &[Labelled],
+    groups: &[Vec<usize>],
+    step: impl Fn() + Sync,
+) -> Result<Spread> {
+    let numbered: Vec<(u64, &Vec<usize>)> = (1..).zip(groups).collect();
+    let share = groups.len().div_ceil(rayon::current_num_threads()).max(1);
+    let some = |groups: &[(u64, &Vec<usize>)]| {
+        let (mut sum, mut ev, mut period) = (Spread::default(), Noisy::new(params, [0; 32]), 0);
+        for (number, group) in groups {
+            let lengths: Vec<usize> = group.iter().map(|i| questions[*i].ids.len()).collect();
+            let layout = Layout::new(&lengths, model.model.width, model.model.heads, params.slots())?;
+            if layout.period() != period {
+                period = layout.period(); // its matrices serve every group that is as long
+                ev.bootstrap_with(&Recipe::new(period, ORDER, model.model.range))?;
+            }
+            let mut seed = [0; 32];
+            seed[..8].copy_from_slice(&number.to_le_bytes());
+            ev.reseed(seed);
+            let ids = group.iter().map(|i| &questions[*i].ids[..]);
+            sum = sum.and(&asked(&mut ev, model, &layout, &ids.collect::<Vec<_>>())?);
+            step();
+        }
+        Ok(sum)
+    };
+    numbered.par_chunks(share).map(some).try_reduce(Spread::default, |a, b| Ok(a.and(&b)))
+}
+
+/// The errors of one ciphertext's questions.
+pub fn asked(ev: &mut Noisy<'_>, model: &Pretrained, layout: &Layout, questions: &[&[u32]]) -> Result<Spread> {
+    let mut slots = vec![0.0; layout.period()];
+    for (q, ids) in questions.iter().enumerate() {
+        layout.pack(q, &model.text.embed(ids), &mut slots)?;
+    }
+    let slots: Vec<Complex> = slots.into_iter().map(Complex::from).collect();
+    let x = ev.encrypt(&slots, ev.params().top())?;
+    let answer = forward(&mut Packed::new(ev, layout.clone()), &model.model, vec![x])?;
+    let answer: Vec<f64> = answer.iter().flat_map(|y| ev.decrypt(y)).map(|z| z.re).collect();
+    let mut sum = Spread::default();
+    for (q, ids) in questions.iter().enumerate() {
+        let x = Rows::new(model.model.width, model.text.embed(ids))?;
+        let want = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, x)?;
+        sum.add(layout.unpack(q, &answer, model.text.classes()), want.values());
+    }
+    Ok(sum)
+}

@@ -1,0 +1,72 @@
+//! Errors of logits, question by question, and the bound with which such logits are published.
+
+/// What some errors say of all others like them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spread {
+    /// Questions.
+    pub questions: usize,
+    /// Logits.
+    pub values: usize,
+    /// The largest error.
+    pub largest: f64,
+    /// The largest deviation of a question: the root of the mean square over its logits.
+    pub question: f64,
+    /// The largest error in deviations of its question.
+    pub tail: f64,
+    squares: f64,
+}
+
+/// E over the largest deviation of a question. A normal error is beyond 8 deviations once in 2^49 values, so none of 2^18 is but
+/// for a chance of 2^-31; and twice that, because tests hold predictions to ciphertexts within less than a factor of 2.
+const MARGIN: f64 = 16.0;
+
+impl Spread {
+    /// Adds a question: its logits, and what they would be without errors.
+    pub fn add(&mut self, got: &[f64], want: &[f64]) {
+        let errors = got.iter().zip(want).map(|(a, b)| (a - b).abs());
+        let squares: f64 = errors.clone().map(|e| e * e).sum();
+        let (largest, count) = (errors.fold(0.0, f64::max), got.len().min(want.len()));
+        let question = (squares / count.max(1) as f64).sqrt();
+        let tail = if question > 0.0 { largest / question } else { 0.0 };
+        *self = self.and(&Self { questions: 1, values: count, largest, question, tail, squares });
+    }
+
+    /// Both.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            questions: self.questions + other.questions,
+            values: self.values + other.values,
+            largest: self.largest.max(other.largest),
+            question: self.question.max(other.question),
+            tail: self.tail.max(other.tail),
+            squares: self.squares + other.squares,
+        }
+    }
+
+    /// The root of the mean square of all errors.
+    pub fn deviation(&self) -> f64 {
+        (self.squares / self.values.max(1) as f64).sqrt()
+    }
+
+    /// E: sixteen times the largest deviation of a question.
+    pub fn bound(&self) -> f64 {
+        MARGIN * self.question
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spread;
+
+    #[test]
+    fn the_bound_follows_from_the_worst_question() {
+        let (mut quiet, mut loud) = (Spread::default(), Spread::default());
+        quiet.add(&[1.0, 2.0], &[1.0, 2.5]);
+        loud.add(&[3.0, -1.0], &[0.0, 3.0]);
+        let both = quiet.and(&loud);
+        assert_eq!((both.questions, both.values, both.largest), (2, 4, 4.0));
+        assert_eq!(both.question, 12.5f64.sqrt());
+        assert_eq!((both.bound(), both.deviation()), (16.0 * 12.5f64.sqrt(), (25.25f64 / 4.0).sqrt()));
+        assert_eq!(both.tail, 0.5 / 0.125f64.sqrt());
+    }
+}
