@@ -132,6 +132,8 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
         layers.push(nn::Layer {
             norm_attention: p.norm_attention.as_ref().map(norm).transpose()?,
             attention: nn::Attention {
+                causal: false,
+                rotary: None,
                 epsilon: config.attention.epsilon,
                 reciprocal: p.reciprocal.kernel()?,
                 qkv: [square("query")?, square("key")?, square("value")?],

@@ -1,9 +1,9 @@
-//! The transformer, written once: an encoder of polynomials over an [`Engine`]. [`dense`] runs it on rows of numbers,
-//! [`packed`] on slots, which may be encrypted.
+//! The transformer, written once: an encoder or a decoder of polynomials over an [`Engine`]. [`dense`] runs it on rows of
+//! numbers, [`packed`] on slots, which may be encrypted.
 //!
 //! x starts as normalised embeddings. Each layer adds attention and a feed-forward part to it; a norm multiplies by a
 //! polynomial inverse root of the mean square, and what centring and gain would do is folded into the weights. The
-//! answer is a linear map of the mean over tokens.
+//! answer is a linear map of the mean over tokens, or of the last token.
 
 use crate::{
     circuits::poly::Polynomial,
@@ -16,8 +16,10 @@ pub mod dense;
 mod matrix;
 #[cfg(feature = "alloc")]
 pub mod packed;
+mod rotary;
 
 pub use matrix::{Matrix, Numbers, Stored};
+pub use rotary::Rotary;
 
 /// x times `root` of its mean square.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,9 +30,14 @@ pub struct Norm {
     pub root: Polynomial,
 }
 
-/// Length-agnostic PowerSoftmax of power 4: (z/L) times `reciprocal` of epsilon + sum z/L, z = (q k)^4.
+/// Length-agnostic PowerSoftmax of power 4: (z/n) times `reciprocal` of epsilon + sum z/n, z = (q k)^4 of the n keys that
+/// the query's token sees. A mean of powers, whatever n: its range is the same with and without a causal mask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention<'w> {
+    /// Whether a token sees itself and those before it only.
+    pub causal: bool,
+    /// What tells query and key their positions.
+    pub rotary: Option<Rotary>,
     /// Added to the mean of the powers.
     pub epsilon: f64,
     /// The reciprocal, on \[epsilon, hi\].
@@ -58,6 +65,25 @@ pub struct Layer<'w> {
     pub down: Option<Matrix<'w>>,
 }
 
+/// Which rows of x the answer is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean over tokens: an encoder's.
+    Mean,
+    /// The last token: a decoder's.
+    Last,
+}
+
+impl Pooling {
+    /// What the row of a token counts among `tokens`.
+    pub fn share(self, token: usize, tokens: usize) -> f64 {
+        match self {
+            Self::Mean => 1.0 / tokens as f64,
+            Self::Last => (token + 1 == tokens) as u8 as f64,
+        }
+    }
+}
+
 /// A whole model, folded for its engines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model<'w> {
@@ -69,6 +95,8 @@ pub struct Model<'w> {
     pub layers: Stored<'w, Layer<'w>>,
     /// From the last activations, and from x: what is left of the network, one linear map each.
     pub classify: [Matrix<'w>; 2],
+    /// Of which rows; the mean, unless another is put here.
+    pub pooling: Pooling,
     /// The largest value that is ever refreshed, for bootstrapping.
     pub range: f64,
 }
@@ -108,7 +136,7 @@ impl<'w> Model<'w> {
         classify: [Matrix<'w>; 2],
         range: f64,
     ) -> Result<Self> {
-        Self { width, heads, layers, classify, range }.checked()
+        Self { width, heads, layers, classify, pooling: Pooling::Mean, range }.checked()
     }
 
     /// The model, if its shapes fit each other.
@@ -121,6 +149,14 @@ impl<'w> Model<'w> {
         for (i, layer) in self.layers.iter().enumerate() {
             if layer.down.is_some() != (i < last) {
                 return Err(Error::Length { expected: last, actual: i });
+            }
+            if let Some(Rotary { base }) = layer.attention.rotary {
+                if !(width / heads).is_multiple_of(2) {
+                    return Err(Error::Slots { given: heads, slots: width }); // pairs of features
+                }
+                if !(base > 0.0 && base.is_finite()) {
+                    return Err(Error::BadRange { lo: 0.0, hi: base });
+                }
             }
             let maps = layer.attention.qkv.iter().chain([&layer.attention.output]);
             let down = layer.down.iter().map(|m| (m, width, hidden));
@@ -137,6 +173,13 @@ impl<'w> Model<'w> {
     /// Labels.
     pub fn classes(&self) -> usize {
         self.classify[0].rows
+    }
+}
+
+impl Attention<'_> {
+    /// How many keys a token sees, of `tokens`: the first ones. A row beyond the last token sees them all.
+    pub fn seen(&self, token: usize, tokens: usize) -> usize {
+        if self.causal { tokens.min(token + 1) } else { tokens }
     }
 }
 
@@ -163,8 +206,8 @@ pub trait Engine {
     fn activate(&mut self, x: Self::Tensor, c: [f64; 3]) -> Result<Self::Tensor>;
     /// x += y
     fn add(&mut self, x: &mut Self::Tensor, y: Self::Tensor) -> Result<()>;
-    /// The mean over tokens of the sum of maps\[i\] xs\[i\].
-    fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2]) -> Result<Self::Tensor>;
+    /// The rows that `pooling` takes of the sum of maps\[i\] xs\[i\].
+    fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Self::Tensor>;
     /// Makes x good for what comes next: encrypted values are bootstrapped if they must be.
     fn refresh(&mut self, x: Self::Tensor, next: Next) -> Result<Self::Tensor>;
 }
@@ -206,7 +249,7 @@ pub fn forward<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<
         drop(h);
         let active = e.activate(hidden, layer.activation)?;
         if last {
-            return e.classify([&active, &x], &model.classify);
+            return e.classify([&active, &x], &model.classify, model.pooling);
         }
         let down = layer.down.as_ref().ok_or(Error::Length { expected: layers, actual: i })?;
         let [y] = e.linear(&active, [down])?;

@@ -3,7 +3,7 @@
 use kernel::{
     circuits::poly::Polynomial,
     nn::{
-        Attention, Layer, Matrix, Model, Norm,
+        Attention, Layer, Matrix, Model, Norm, Pooling, Rotary,
         dense::{Dense, Rows},
         forward,
     },
@@ -20,13 +20,25 @@ fn matrix(seed: usize, rows: usize, cols: usize) -> Matrix<'static> {
     Matrix::new(rows, cols, small(noise(seed, rows * cols), size), small(noise(seed + 1, rows), 0.1)).unwrap()
 }
 
-/// Two layers of features `width` and `hidden`, two heads.
+/// Two layers of features `width` and `hidden`, two heads: an encoder.
 pub fn model(width: usize, hidden: usize, classes: usize) -> Model<'static> {
+    layers(2, width, hidden, classes, None)
+}
+
+/// The same numbers as a decoder of `count` layers: with a causal mask and rotary positions, the last token answers.
+pub fn decoder(count: usize, width: usize, hidden: usize, classes: usize) -> Model<'static> {
+    let rotary = Rotary { base: 100.0 }; // small: every pair of few features is turned visibly
+    Model { pooling: Pooling::Last, ..layers(count, width, hidden, classes, Some(rotary)) }
+}
+
+fn layers(count: usize, width: usize, hidden: usize, classes: usize, rotary: Option<Rotary>) -> Model<'static> {
     let poly = |c: &[f64], range| Polynomial::new(c, range).unwrap();
     let norm = || Norm { epsilon: 0.01, root: poly(&[0.9, -0.4, 0.1, -0.05], (0.1, 4.0)) };
     let layer = |i: usize| Layer {
         norm_attention: (i > 0).then(norm),
         attention: Attention {
+            causal: rotary.is_some(),
+            rotary,
             epsilon: 0.02,
             reciprocal: poly(&[3.0, -2.0, 1.0, -0.5, 0.3, -0.2, 0.1, -0.05], (0.02, 1.5)),
             qkv: [1, 3, 5].map(|s| matrix(10 * i + s, width, width)),
@@ -37,7 +49,7 @@ pub fn model(width: usize, hidden: usize, classes: usize) -> Model<'static> {
         activation: [0.2, 0.5, 0.12],
         down: Some(matrix(200 + i, width, hidden)),
     };
-    Model::new(width, 2, vec![layer(0), layer(1)], matrix(300, classes, width), 16.0).unwrap()
+    Model::new(width, 2, (0..count).map(layer).collect(), matrix(300, classes, width), 16.0).unwrap()
 }
 
 /// Its logits on rows of features, in f64.

@@ -1,4 +1,4 @@
-//! The transformer on slots is the transformer on rows, and its depth is what it says.
+//! The transformer on slots is the transformer on rows, encoder and decoder, and its depth is what it says.
 
 use kernel::{
     Error,
@@ -7,6 +7,7 @@ use kernel::{
     ckks::Ckks,
     complex::Complex,
     nn::{
+        Model,
         dense::{Block, Dense, Memory, Rows},
         forward,
         packed::{Layout, Packed},
@@ -17,7 +18,7 @@ use kernel::{
 use laws::{
     chain::Chain,
     client::Client,
-    transformer::{dense, model, noise},
+    transformer::{decoder, dense, model, noise},
 };
 
 #[test]
@@ -25,18 +26,19 @@ fn packed_questions_get_the_answers_of_dense_ones() {
     for (width, hidden, lengths) in
         [(16, 32, vec![3]), (16, 16, vec![8]), (16, 48, vec![5, 1, 7]), (32, 64, vec![4, 16])]
     {
-        let model = model(width, hidden, 5);
-        let layout = Layout::new(&lengths, width, model.heads, 1 << 14).unwrap();
-        let mut packed = vec![0.0; layout.period()];
-        let questions: Vec<Vec<f64>> = lengths.iter().enumerate().map(|(i, l)| noise(i, l * width)).collect();
-        for (q, rows) in questions.iter().enumerate() {
-            layout.pack(q, rows, &mut packed).unwrap();
-        }
-        let mut ev = PlainVec::<f64>::with_slots(layout.period());
-        let out = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![packed]).unwrap();
-        for (q, rows) in questions.iter().enumerate() {
-            for (got, want) in layout.unpack(q, &out[0], 5).iter().zip(dense(&model, rows)) {
-                assert!((got - want).abs() < 1e-9, "{lengths:?}, question {q}: {got} and {want}");
+        for model in [model(width, hidden, 5), decoder(2, width, hidden, 5)] {
+            let layout = Layout::new(&lengths, width, model.heads, 1 << 14).unwrap();
+            let mut packed = vec![0.0; layout.period()];
+            let questions: Vec<Vec<f64>> = lengths.iter().enumerate().map(|(i, l)| noise(i, l * width)).collect();
+            for (q, rows) in questions.iter().enumerate() {
+                layout.pack(q, rows, &mut packed).unwrap();
+            }
+            let mut ev = PlainVec::<f64>::with_slots(layout.period());
+            let out = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![packed]).unwrap();
+            for (q, rows) in questions.iter().enumerate() {
+                for (got, want) in layout.unpack(q, &out[0], 5).iter().zip(dense(&model, rows)) {
+                    assert!((got - want).abs() < 1e-9, "{lengths:?}, question {q}: {got} and {want}");
+                }
             }
         }
     }
@@ -44,13 +46,14 @@ fn packed_questions_get_the_answers_of_dense_ones() {
 
 #[test]
 fn two_layers_take_three_bootstraps() {
-    let model = model(16, 32, 5);
-    let layout = Layout::new(&[3], 16, model.heads, 1 << 14).unwrap();
-    let mut trace = Trace::new(1 << 14, Some(16));
-    let x = trace.input(16);
-    let out = forward(&mut Packed::new(&mut trace, layout), &model, vec![x]).unwrap();
-    // what follows the last bootstrap begins at the level that it takes, and ends with none
-    assert_eq!((trace.cost().bootstrap, trace.level(&out[0])), (3, 0), "{:?}", trace.cost());
+    for model in [model(16, 32, 5), decoder(2, 16, 32, 5)] {
+        let layout = Layout::new(&[3], 16, model.heads, 1 << 14).unwrap();
+        let mut trace = Trace::new(1 << 14, Some(16));
+        let x = trace.input(16);
+        let out = forward(&mut Packed::new(&mut trace, layout), &model, vec![x]).unwrap();
+        // what follows the last bootstrap begins at the level that it takes, and ends with none
+        assert_eq!((trace.cost().bootstrap, trace.level(&out[0])), (3, 0), "{:?}", trace.cost());
+    }
 }
 
 #[test]
@@ -66,7 +69,15 @@ fn half_and_double_floats_agree() {
 
 #[test]
 fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_plan() {
-    let model = model(16, 32, 5);
+    encrypted(&model(16, 32, 5), 3);
+}
+
+#[test]
+fn an_encrypted_question_to_a_decoder_gets_the_answer_of_the_clear_one_too() {
+    encrypted(&decoder(2, 16, 32, 5), 3);
+}
+
+fn encrypted(model: &Model<'_>, bootstraps: u32) {
     let (params, mut be) = Chain::b16(10).into_scalar(700);
     let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
     let order = Order::SlotsToCoeffsFirst;
@@ -75,8 +86,8 @@ fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_p
         Bootstrapper::new(&mut trace, params, &Recipe::new(layout.period(), order, model.range)).unwrap();
     trace.bootstrap_with(bootstrapper);
     let x = trace.input(params.top());
-    let planned = forward(&mut Packed::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
-    assert_eq!(trace.cost().bootstrap, 3);
+    let planned = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x]).unwrap();
+    assert_eq!(trace.cost().bootstrap, bootstraps);
 
     let x = noise(5, 3 * 16);
     let mut packed = vec![0.0; layout.period()];
@@ -87,12 +98,12 @@ fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_p
     let question = client.encrypt(&mut be, &slots, params.top());
     let mut ev = Ckks::new(be, params, keys, 1).unwrap();
     ev.bootstrap_with(&Recipe::new(layout.period(), order, model.range)).unwrap();
-    let answer = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![question]).unwrap();
+    let answer = forward(&mut Packed::new(&mut ev, layout.clone()), model, vec![question]).unwrap();
     assert_eq!(answer[0].level, trace.level(&planned[0]));
     assert_eq!(trace.cost().differs(&ev.executed()), None);
-    assert_eq!(trace.cost().differs(&ev.executed()), Some(("bootstraps", 3, 0))); // it starts again
+    assert_eq!(trace.cost().differs(&ev.executed()), Some(("bootstraps", bootstraps, 0))); // it starts again
     let logits: Vec<f64> = client.decrypt(&mut ev.be, &answer[0]).iter().map(|z| z.re).collect();
-    for (got, want) in layout.unpack(0, &logits, 5).iter().zip(dense(&model, &x)) {
+    for (got, want) in layout.unpack(0, &logits, 5).iter().zip(dense(model, &x)) {
         assert!((got - want).abs() < 2f64.powi(-14), "{got} and {want}");
     }
 }

@@ -16,6 +16,11 @@ use kernel::{
         reciprocal::{Division, Iteration, reciprocal},
         reduce::{Rows, masked},
     },
+    nn::{
+        Attention, Engine, Matrix, Rotary,
+        dense::{self, Dense},
+        packed::{Layout, Packed},
+    },
     plain::PlainVec,
 };
 use serde_json::Value;
@@ -79,6 +84,83 @@ fn power_softmax_is_that_of_the_training_package() {
         seen += 1;
     }
     assert_eq!(seen, 12); // four powers and epsilons of three forms
+}
+
+#[test]
+fn causal_power_softmax_is_that_of_the_training_package() {
+    let v = &vectors()["decoder"];
+    let (along, epsilon) = (Rows::new(SLOTS, 1).unwrap(), v["epsilon"].as_f64().unwrap());
+    for (t, (x, want)) in rows(&v["scores"]).into_iter().zip(rows(&v["weights"])).enumerate() {
+        let seen: Vec<f64> = (0..SLOTS).map(|key| (key <= t) as u8 as f64).collect();
+        let how = PowerSoftmax::length_agnostic(4, t + 1, epsilon, 2.0, ERROR).unwrap();
+        let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+        let mut xs = [masked(&mut ev, &slots(&x), &seen).unwrap()];
+        power_softmax(&mut ev, &how, &mut xs, &along).unwrap();
+        near(&xs[0], &want, 10.0 * ERROR, "causal");
+    }
+}
+
+#[test]
+fn a_decoders_attention_is_that_of_the_training_package_in_rows_and_in_slots() {
+    let v = &vectors()["decoder"];
+    let (heads, base) = (v["heads"].as_u64().unwrap() as usize, v["base"].as_f64().unwrap());
+    let flat = |v: &Value| rows(v).concat();
+    let (width, tokens) = (row(&v["query"][0]).len(), rows(&v["query"]).len());
+    let nothing = || Matrix::new(1, 1, vec![0.0], vec![0.0]).unwrap();
+    let p = &v["reciprocal"];
+    let range = (p["lo"].as_f64().unwrap(), p["hi"].as_f64().unwrap());
+    let how = Attention {
+        causal: true,
+        rotary: Some(Rotary { base }),
+        epsilon: v["epsilon"].as_f64().unwrap(),
+        reciprocal: Polynomial::new(&row(&p["coeffs"]), range).unwrap(),
+        qkv: [nothing(), nothing(), nothing()],
+        output: nothing(),
+    };
+    let qkv = ["query", "key", "value"].map(|name| flat(&v[name]));
+    let exact = |got: &[f64], what: &str| {
+        let off = got.iter().zip(flat(&v["mixed"])).map(|(got, want)| (got - want).abs());
+        assert_eq!(got.len(), tokens * width);
+        assert!(off.fold(0.0, f64::max) < 1e-12, "{what}");
+    };
+    let of_rows = qkv.each_ref().map(|x| dense::Rows::new(width, x.clone()).unwrap());
+    exact(Dense::<f64>::new(heads).attention(of_rows, &how).unwrap().values(), "rows");
+
+    // a head of slots is as wide as there are tokens, or wider: heads go apart, and zeros between the pairs of features
+    let (d, wide) = (width / heads, 16);
+    let base = base.powf(wide as f64 / d as f64); // the angles of the first pairs stay
+    let place = |f: usize| f / d * wide + if f % d < d / 2 { f % d } else { f % d - d / 2 + wide / 2 };
+    let layout = Layout::new(&[tokens], heads * wide, heads, 1 << 12).unwrap();
+    let apart = qkv.map(|x| {
+        let mut spread = vec![0.0; tokens * heads * wide];
+        x.iter().enumerate().for_each(|(i, x)| spread[i / width * heads * wide + place(i % width)] = *x);
+        let mut packed = vec![0.0; layout.period()];
+        layout.pack(0, &spread, &mut packed).unwrap();
+        vec![packed]
+    });
+    let mut ev = PlainVec::<f64>::with_slots(layout.period());
+    let out = Packed::new(&mut ev, layout).attention(apart, &Attention { rotary: Some(Rotary { base }), ..how });
+    let out = &out.unwrap()[0];
+    let back = (0..tokens * width).map(|i| out[i / width * heads * wide + place(i % width)]);
+    exact(&back.collect::<Vec<_>>(), "slots");
+}
+
+#[test]
+fn rotary_positions_are_those_of_the_training_package() {
+    let v = &vectors()["decoder"];
+    let (by, heads) = (Rotary { base: v["base"].as_f64().unwrap() }, v["heads"].as_u64().unwrap() as usize);
+    for name in ["query", "key"] {
+        for (t, (x, want)) in rows(&v[name]).into_iter().zip(rows(&v["rotated"][name])).enumerate() {
+            let d = x.len() / heads;
+            for (x, want) in x.chunks(d).zip(want.chunks(d)) {
+                for i in 0..d / 2 {
+                    let ((cos, sin), (a, b)) = (by.turn(t, i, d), (x[i], x[i + d / 2]));
+                    let off = [a * cos - b * sin - want[i], b * cos + a * sin - want[i + d / 2]];
+                    assert!(off.iter().all(|off| off.abs() < 1e-14), "{name} of token {t}, pair {i}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

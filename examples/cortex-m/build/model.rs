@@ -109,7 +109,7 @@ fn layers(line: &mut impl FnMut(String), config: &Value, tensors: &SafeTensors<'
             if p["norm_attention"].is_null() { "None".into() } else { format!("Some({})", norm(&p["norm_attention"])) };
         line(format!(
             "/// Layer {i}.\n#[inline(never)]\npub fn layer_{i}() -> kernel::Result<Layer<'static>> {{ Layer {{ norm_attention: {first}, \
-             attention: Attention {{ epsilon: {:e}, reciprocal: {}, qkv: [{}, {}, {}], output: {} }}, \
+             attention: Attention {{ causal: false, rotary: None, epsilon: {:e}, reciprocal: {}, qkv: [{}, {}, {}], output: {} }}, \
              norm_feed_forward: {}, up: {}, activation: {:?}, down: {} }}.folded() }}",
             config["attention"]["epsilon"].as_f64().expect("an epsilon"),
             polynomial(&p["reciprocal"]),

@@ -3,6 +3,7 @@
 use crate::files::{Fault, Result};
 use kernel::circuits::poly;
 use serde::Deserialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// What is read of config.json.
@@ -136,6 +137,17 @@ impl Config {
             let what = format!("attention {} {} of power {}", a.form, a.kind, a.power);
             return Err(fault(format!("{what}, the engines compute length_agnostic power_softmax of power 4")));
         }
+        let all: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+        // the engines compute decoders, too, but packed files do not hold them
+        for (place, held) in [
+            ("/attention/causal", json!(false)),
+            ("/attention/rope_theta", json!(null)),
+            ("/shape/pooling", json!("mean")),
+        ] {
+            if let Some(given) = all.pointer(place).filter(|given| **given != held) {
+                return Err(fault(format!("{place} is {given}, packed models are encoders, where it is {held}")));
+            }
+        }
         let s = &c.shape;
         for (what, given, expected) in
             [("labels", c.labels.len(), s.classes), ("layers with polynomials", c.polynomials.len(), s.layers)]
@@ -210,6 +222,15 @@ mod tests {
         value["attention"]["power"] = 2.into();
         assert!(error(&value).contains("of power 2"));
         value["attention"]["power"] = 4.into();
+        for (part, field, given) in [
+            ("attention", "causal", serde_json::Value::from(true)),
+            ("attention", "rope_theta", 1e4.into()),
+            ("shape", "pooling", "last".into()),
+        ] {
+            let (mut decoder, shown) = (value.clone(), given.to_string());
+            decoder[part][field] = given;
+            assert!(error(&decoder).starts_with(&format!("/{part}/{field} is {shown}, packed models are encoders")));
+        }
         value.as_object_mut().unwrap().remove("ranges");
         assert_eq!(error(&value), "its ranges were never measured");
     }

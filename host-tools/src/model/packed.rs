@@ -279,6 +279,8 @@ pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
         layers.push(Layer {
             norm_attention: p.norm_attention.as_ref().map(norm).transpose()?,
             attention: Attention {
+                causal: false,
+                rotary: None,
                 epsilon: about.attention_epsilon,
                 reciprocal: p.reciprocal.kernel()?,
                 qkv: [next()?, next()?, next()?],

@@ -2,7 +2,7 @@
 
 use kernel::{
     Result,
-    nn::{Attention, Engine, Matrix, Next, Norm},
+    nn::{Attention, Engine, Matrix, Next, Norm, Pooling},
 };
 use std::time::Instant;
 
@@ -44,8 +44,8 @@ impl<E: Engine> Engine for Watched<'_, E> {
     fn add(&mut self, x: &mut E::Tensor, y: E::Tensor) -> Result<()> {
         self.timed("residual", |e| e.add(x, y))
     }
-    fn classify(&mut self, xs: [&E::Tensor; 2], maps: &[Matrix<'_>; 2]) -> Result<E::Tensor> {
-        self.timed("classifier", |e| e.classify(xs, maps))
+    fn classify(&mut self, xs: [&E::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<E::Tensor> {
+        self.timed("classifier", |e| e.classify(xs, maps, pooling))
     }
     fn refresh(&mut self, x: E::Tensor, next: Next) -> Result<E::Tensor> {
         self.timed("bootstrap", |e| e.refresh(x, next))

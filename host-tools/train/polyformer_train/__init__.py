@@ -10,10 +10,12 @@ from .approx import Polynomial, minimax
 from .attention import (
     GaussianKernel,
     PowerSoftmax,
+    Rotary,
     ScaledSigma,
     gaussian_kernel,
     length_agnostic_power_softmax,
     power_softmax,
+    rotary,
     scaled_sigma,
     stable_power_softmax,
 )

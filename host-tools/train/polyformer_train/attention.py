@@ -1,4 +1,5 @@
-"""What goes where softmax stood: PowerSoftmax in its three forms, scaled sigma-attention, the Gaussian kernel.
+"""What goes where softmax stood: PowerSoftmax in its three forms, scaled sigma-attention, the Gaussian kernel; and rotary
+positions of what is compared.
 
 Every function maps scores x [..., queries, keys] and a mask (1 keeps a key, 0 hides it; broadcast to x) to weights of
 the same shape. A hidden key gets weight 0 because x * M = 0 and 0^p = 0: no minus infinity. MATH.md section 1.
@@ -44,6 +45,15 @@ def gaussian_kernel(query, key, mask=None):
     distance = (q2 + k2 - 2.0 * query @ key.transpose(-1, -2)).clamp_min(0.0)
     y = torch.exp(-distance / (2.0 * query.shape[-1] ** 0.5))
     return y if mask is None else y * mask
+
+
+def rotary(x, base=10000.0):
+    """Queries or keys x [..., tokens, d]: features i and i + d/2 of token t turned by t base^(-2i/d), halves as in Llama."""
+    half = x.shape[-1] // 2
+    count = lambda n: torch.arange(n, dtype=x.dtype, device=x.device)
+    angles = count(x.shape[-2]).unsqueeze(-1) * base ** (-count(half) / half)
+    first, second = x[..., :half], x[..., half:]
+    return torch.cat((first * angles.cos() - second * angles.sin(), second * angles.cos() + first * angles.sin()), -1)
 
 
 def _powers(x, mask, power):
@@ -92,3 +102,14 @@ class GaussianKernel(nn.Module):
 
     def forward(self, query, key, mask=None):
         return gaussian_kernel(query, key, mask)
+
+
+class Rotary(nn.Module):
+    """Rotary positions as a module."""
+
+    def __init__(self, base=10000.0):
+        super().__init__()
+        self.base = base
+
+    def forward(self, x):
+        return rotary(x, self.base)

@@ -50,6 +50,7 @@ def vectors():
             {"kind": "scaled_sigma", "sigma": "gelu", "weights": attention.scaled_sigma(scores, mask).tolist()},
             {"kind": "gaussian_kernel", "weights": attention.gaussian_kernel(q, k, mask).tolist()},
         ],
+        "decoder": decoder(),
         "norm": {"x": x.tolist(), "epsilon": 1e-2, "y": PolyLayerNorm(8, 1e-2)(x).tolist()},
         "iterations": {
             "x": points,
@@ -58,6 +59,30 @@ def vectors():
             "newton_inverse_sqrt": {"start": 1.0, "steps": 8, "y": [newton_inverse_sqrt(p, 1.0, 8) for p in points]},
         },
         "polynomials": [minimax(*p).to_json() for p in POLYNOMIALS],
+    }
+
+
+def decoder(tokens=5, heads=2, width=8, base=100.0, epsilon=2e-2):
+    """Attention with rotary positions and a causal mask, with the polynomial for 1/d that an engine evaluates."""
+    q, k, v = (_numbers(tokens * width, start).reshape(tokens, width) for start in (3, 8, 15))
+    q, reciprocal = q / 2.0, minimax("reciprocal", epsilon, 2.0, 7)
+    apart = lambda x: x.reshape(tokens, heads, width // heads).transpose(0, 1)
+    together = lambda x: x.transpose(0, 1).reshape(tokens, width).tolist()
+    turned = [attention.rotary(apart(x), base) for x in (q, k)]
+    scores, causal = turned[0] @ turned[1].transpose(-1, -2), torch.tril(torch.ones(tokens, tokens, dtype=torch.float64))
+    weights = [attention.length_agnostic_power_softmax(scores, causal, 4, epsilon, r) for r in (None, reciprocal)]
+    return {
+        "heads": heads,
+        "base": base,
+        "epsilon": epsilon,
+        "reciprocal": reciprocal.to_json(),
+        "query": q.tolist(),
+        "key": k.tolist(),
+        "value": v.tolist(),
+        "rotated": {"query": together(turned[0]), "key": together(turned[1])},
+        "scores": scores[0].tolist(),
+        "weights": weights[0][0].tolist(),
+        "mixed": together(weights[1] @ apart(v)),
     }
 
 

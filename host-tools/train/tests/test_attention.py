@@ -44,6 +44,35 @@ def test_a_causal_mask_hides_the_future_and_counts_only_the_past(scores):
     assert torch.allclose(w[..., 2, :3], pt.length_agnostic_power_softmax(scores[..., 2, :3]))
 
 
+def test_the_causal_denominator_is_a_mean_of_as_many_powers_as_there_are_keys():
+    ones = torch.full((1, 6, 6), 0.7, dtype=torch.float64)
+    w = pt.length_agnostic_power_softmax(ones, torch.tril(torch.ones(6, 6, dtype=torch.float64)), epsilon=0.02)
+    assert torch.allclose(w.sum(-1), torch.full((1, 6), 0.7**4 / (0.02 + 0.7**4), dtype=torch.float64))
+
+
+def test_rotary_positions_are_those_of_llama():
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
+
+    torch.manual_seed(2)
+    q, k = torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 8)
+    for base in (10000.0, 500.0):
+        config = transformers.LlamaConfig(hidden_size=24, num_attention_heads=3)
+        config.rope_parameters = {"rope_type": "default", "rope_theta": base}
+        config.rope_theta = base
+        cos, sin = LlamaRotaryEmbedding(config)(q, torch.arange(7).unsqueeze(0))
+        for x, expected in zip((q, k), apply_rotary_pos_emb(q, k, cos, sin)):
+            assert torch.allclose(pt.rotary(x, base), expected, atol=1e-5)
+
+
+def test_rotary_scores_know_distances_only():
+    q, k = torch.randn(1, 8, dtype=torch.float64), torch.randn(1, 8, dtype=torch.float64)
+    scores = pt.rotary(q.expand(6, 8), 100.0) @ pt.rotary(k.expand(6, 8), 100.0).T
+    for distance in range(-5, 6):
+        assert torch.allclose(scores.diagonal(distance), scores.diagonal(distance)[:1])
+    assert not torch.allclose(scores.diagonal(1)[:1], scores.diagonal(-1)[:1])
+
+
 def test_odd_powers_are_refused(scores):
     with pytest.raises(ValueError):
         pt.power_softmax(scores, power=3)

@@ -52,6 +52,7 @@ def modules():
         for power in (2, 4, 6):
             yield f"{form} of power {power}", pt.PowerSoftmax(power, 1e-2, form), [scores, (5,)]
     yield "scaled_sigma", pt.ScaledSigma(), [scores, (5,)]
+    yield "rotary", pt.Rotary(), [vectors]
     yield "gaussian_kernel", pt.GaussianKernel(), [vectors, vectors, (5,)]
     roots = {
         "exact": None,

@@ -1,6 +1,6 @@
 //! The transformer on rows of numbers: plain loops, for checks and for inference in the clear.
 
-use super::{Attention, Engine, Matrix, Next, Norm};
+use super::{Attention, Engine, Matrix, Next, Norm, Pooling, Rotary};
 use crate::{
     circuits::poly::Polynomial,
     error::{Error, Result},
@@ -152,6 +152,21 @@ fn dot<F: Number>(a: &[F], b: &[F]) -> F {
     a.iter().zip(b).fold(F::of(0.0), |sum, (a, b)| sum.add(a.mul(*b)))
 }
 
+/// Turns the pairs of every head of d features.
+fn rotate<F: Number, B: DerefMut<Target = [F]>>(x: &mut Rows<B>, d: usize, how: &Rotary) {
+    for (t, row) in x.rows_mut().enumerate() {
+        for i in 0..d / 2 {
+            let (cos, sin) = how.turn(t, i, d);
+            let (cos, sin) = (F::of(cos), F::of(sin));
+            for head in row.chunks_exact_mut(d) {
+                let (a, b) = (head[i], head[i + d / 2]);
+                head[i] = a.mul(cos).sub(b.mul(sin));
+                head[i + d / 2] = b.mul(cos).add(a.mul(sin));
+            }
+        }
+    }
+}
+
 /// p(x) by Clenshaw's recurrence on numbers.
 fn evaluate<F: Number>(p: &Polynomial, x: F) -> F {
     let (slope, offset) = p.to_unit();
@@ -174,16 +189,21 @@ impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
         out.into_array().map_err(|out| Error::Length { expected: K, actual: out.len() })
     }
 
-    fn attention(&mut self, [q, k, v]: [Self::Tensor; 3], how: &Attention<'_>) -> Result<Self::Tensor> {
+    fn attention(&mut self, [mut q, mut k, v]: [Self::Tensor; 3], how: &Attention<'_>) -> Result<Self::Tensor> {
         let (d, tokens) = (q.width / self.heads, q.tokens());
-        let share = F::of(1.0 / tokens as f64);
+        if let Some(rotary) = &how.rotary {
+            rotate(&mut q, d, rotary);
+            rotate(&mut k, d, rotary);
+        }
         let mut out = self.take(tokens, q.width)?;
-        for (q, out) in q.rows().zip(out.rows_mut()) {
+        for (t, (q, out)) in q.rows().zip(out.rows_mut()).enumerate() {
+            let seen = how.seen(t, tokens);
+            let share = F::of(1.0 / seen as f64);
             for (h, (q, out)) in q.chunks_exact(d).zip(out.chunks_exact_mut(d)).enumerate() {
                 let head = h * d..(h + 1) * d;
                 let mut sum = F::of(how.epsilon);
                 out.fill(F::of(0.0));
-                for (k, v) in k.rows().zip(v.rows()) {
+                for (k, v) in k.rows().zip(v.rows()).take(seen) {
                     let z = dot(q, &k[head.clone()]).square().square().mul(share);
                     sum = sum.add(z);
                     for (o, v) in out.iter_mut().zip(&v[head.clone()]) {
@@ -219,17 +239,18 @@ impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
         Ok(())
     }
 
-    fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2]) -> Result<Self::Tensor> {
+    fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Self::Tensor> {
         let mut sum = self.take(1, maps[0].rows)?;
         sum.rows_mut().flatten().for_each(|s| *s = F::of(0.0));
         for (x, m) in xs.into_iter().zip(maps) {
-            let share = F::of(1.0 / x.tokens() as f64);
-            let mut mean = self.take(1, x.width)?;
-            mean.rows_mut().flatten().for_each(|m| *m = F::of(0.0));
-            for row in x.rows() {
-                mean.rows_mut().flatten().zip(row).for_each(|(m, x)| *m = m.add(x.mul(share)));
+            let tokens = x.tokens();
+            let mut pooled = self.take(1, x.width)?;
+            pooled.rows_mut().flatten().for_each(|p| *p = F::of(0.0));
+            for (t, row) in x.rows().enumerate() {
+                let share = F::of(pooling.share(t, tokens));
+                pooled.rows_mut().flatten().zip(row).for_each(|(p, x)| *p = p.add(x.mul(share)));
             }
-            let out = self.map(m, &mean)?;
+            let out = self.map(m, &pooled)?;
             self.add(&mut sum, out)?;
         }
         Ok(sum)

@@ -2,7 +2,7 @@
 //! `tokens` · T slots, so that turning it by multiples of T turns the tokens of every question cyclically. A tensor wider
 //! than F is several vectors. Weights are encoded when they are used: their plaintexts are short.
 
-use super::{Attention, Engine, Matrix, Next, Norm};
+use super::{Attention, Engine, Matrix, Next, Norm, Pooling};
 use crate::{
     arith::Arithmetic,
     circuits::{
@@ -15,6 +15,7 @@ use crate::{
 use alloc::{vec, vec::Vec};
 
 mod attention;
+mod rotary;
 
 /// How the questions lie in a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,12 +73,12 @@ impl Layout {
         Ok(())
     }
 
-    /// 1/L in the first `count` features of each token of a question, 0 elsewhere.
-    fn mean(&self, count: usize) -> Vec<f64> {
+    /// A token's share in the first `count` features of each token of a question, 0 elsewhere.
+    fn shares(&self, count: usize, pooling: Pooling) -> Vec<f64> {
         let value = |slot: usize| {
             let (t, question, f) = self.place(slot);
             let tokens = self.lengths[question];
-            if t < tokens && f < count { 1.0 / tokens as f64 } else { 0.0 }
+            if t < tokens && f < count { pooling.share(t, tokens) } else { 0.0 }
         };
         (0..self.period()).map(value).collect()
     }
@@ -220,9 +221,9 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
         Ok(())
     }
 
-    /// Depth 2: the weights are those of every token, then a mask takes the mean over tokens and leaves nothing in
-    /// slots that hold no logit of a question.
-    fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix<'_>; 2]) -> Result<Vec<A::Slots>> {
+    /// Depth 2: the weights are those of every token, then a mask takes the mean over tokens, or the last one, and leaves
+    /// nothing in slots that hold no logit of a question.
+    fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Vec<A::Slots>> {
         let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
         let all = self.align(&all)?;
         let (f, first) = (self.layout.features, xs[0].len());
@@ -234,8 +235,8 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
         let mut y = ys.pop().ok_or(Error::Length { expected: 1, actual: 0 })?;
         self.add_bias(&mut y, &maps[0], 0)?;
         let level = self.ev.level(&y);
-        let mean = self.ev.encode(&self.layout.mean(maps[0].rows), level)?;
-        let masked = self.ev.mul_plain(&y, &mean)?;
+        let shares = self.ev.encode(&self.layout.shares(maps[0].rows, pooling), level)?;
+        let masked = self.ev.mul_plain(&y, &shares)?;
         let mut y = self.ev.rescale(masked)?;
         for i in 0..self.layout.tokens.ilog2() {
             let turned = self.ev.rotate(&y, (self.layout.stride() << i) as i32)?;

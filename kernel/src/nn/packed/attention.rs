@@ -7,8 +7,10 @@
 //! groups are added by one linear map. Mixing is the same with V' = turn(V): the sum over k of the weights with
 //! their columns shifted by k, times V' with its tokens turned by k. The sum of the shifted weights alone is the
 //! sum of a row, in every column of it.
+//!
+//! A causal mask costs nothing: which scores are kept is in the plaintexts that shift the keys' columns.
 
-use super::Layout;
+use super::{Layout, rotary};
 use crate::{
     arith::{Arithmetic, Transform},
     circuits::{at_level, poly::evaluate_doubled},
@@ -23,13 +25,22 @@ pub const DEPTH: u8 = 11;
 
 /// Groups of the features of a head.
 #[derive(Clone, Copy)]
-struct Groups {
+pub(super) struct Groups {
     /// g: columns of a group.
-    size: usize,
+    pub size: usize,
     /// d/g: groups of a head.
     count: usize,
     /// Slots from a token to the next.
     stride: i32,
+}
+
+impl Groups {
+    /// Baby and giant steps of a turn by up to g tokens.
+    pub fn steps(&self) -> [Vec<i32>; 2] {
+        let babies = 1 << self.size.ilog2().div_ceil(2);
+        let steps = |count: i32, each: i32| (0..count).map(|i| i * each * self.stride).collect();
+        [steps(babies, 1), steps(self.size as i32 / babies, babies)]
+    }
 }
 
 /// What the heads make of query, key and value, side by side. Depth [`DEPTH`].
@@ -45,7 +56,7 @@ pub fn attention<A: Arithmetic>(
         return Err(Error::Slots { given: size, slots: d });
     }
     let groups = Groups { size, count: d / size, stride: layout.stride() as i32 };
-    let s = scores(ev, layout, groups, q, k)?;
+    let s = scores(ev, layout, groups, [q, k], how)?;
     let z = ev.product(&s, &s)?;
     let z = ev.product(&z, &z)?;
     let (slope, offset) = how.reciprocal.to_unit();
@@ -80,11 +91,22 @@ pub fn attention<A: Arithmetic>(
     crate::circuits::product(ev, &mixed, &reciprocal)
 }
 
-/// L^(-1/4) q k where t + c is a token, 0 elsewhere. Depth 4.
-fn scores<A: Arithmetic>(ev: &mut A, layout: &Layout, groups: Groups, q: &A::Slots, k: &A::Slots) -> Result<A::Slots> {
-    let turned = turn(ev, groups, k)?;
-    let q = at_level(ev, q, ev.level(&turned))?;
-    let k = shift_columns(ev, groups, &turned, true, 1.0, &pattern(layout, groups))?;
+/// n^(-1/4) q k where t + c is one of the n keys that t sees, 0 elsewhere. Depth 4.
+fn scores<A: Arithmetic>(
+    ev: &mut A,
+    layout: &Layout,
+    groups: Groups,
+    [q, k]: [&A::Slots; 2],
+    how: &Attention<'_>,
+) -> Result<A::Slots> {
+    let (q, turned) = match &how.rotary {
+        None => {
+            let turned = turn(ev, groups, k)?;
+            (at_level(ev, q, ev.level(&turned))?, turned)
+        }
+        Some(by) => (rotary::query(ev, layout, by, q)?, rotary::turned_keys(ev, layout, groups, by, k)?),
+    };
+    let k = shift_columns(ev, groups, &turned, true, 1.0, &pattern(layout, groups, how))?;
     let q = shift_columns(ev, groups, &q, false, 1.0, &[1.0])?;
     let mut sum: Option<A::Wide> = None;
     for (q, k) in q.iter().zip(&k) {
@@ -98,22 +120,19 @@ fn scores<A: Arithmetic>(ev: &mut A, layout: &Layout, groups: Groups, q: &A::Slo
     add_groups(ev, groups, &partial)
 }
 
-/// L^(-1/4) in the slots (t, c) whose key t + c is a token of the question.
-fn pattern(layout: &Layout, groups: Groups) -> Vec<f64> {
+/// n^(-1/4) in the slots (t, c) whose key t + c is one of the n that t sees.
+fn pattern(layout: &Layout, groups: Groups, how: &Attention<'_>) -> Vec<f64> {
     let value = |slot: usize| {
         let (t, question, f) = layout.place(slot);
-        let (tokens, key) = (layout.lengths[question], (t + f % groups.size) % layout.tokens);
-        if key < tokens { 1.0 / libm::sqrt(libm::sqrt(tokens as f64)) } else { 0.0 }
+        let (seen, key) = (how.seen(t, layout.lengths[question]), (t + f % groups.size) % layout.tokens);
+        if key < seen { 1.0 / libm::sqrt(libm::sqrt(seen as f64)) } else { 0.0 }
     };
     (0..layout.period()).map(value).collect()
 }
 
 /// x(t + c, h, a, c). Depth 1.
 fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Slots> {
-    let level = ev.level(x);
-    let babies_count = 1 << groups.size.ilog2().div_ceil(2);
-    let babies: Vec<i32> = (0..babies_count).map(|b| b * groups.stride).collect();
-    let giants: Vec<i32> = (0..groups.size as i32 / babies_count).map(|g| g * babies_count * groups.stride).collect();
+    let (level, [babies, giants]) = (ev.level(x), groups.steps());
     let mut plain = Vec::with_capacity(groups.size);
     for c in 0..groups.size {
         let column: Vec<f64> = (0..groups.size).map(|f| (f == c) as u8 as f64).collect();
@@ -122,7 +141,8 @@ fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Sl
     map(ev, x, &babies, &giants, &plain.iter().map(Some).collect::<Vec<_>>())
 }
 
-fn map<A: Arithmetic>(
+/// A linear map of x, given by its diagonals. Depth 1.
+pub(super) fn map<A: Arithmetic>(
     ev: &mut A,
     x: &A::Slots,
     babies: &[i32],

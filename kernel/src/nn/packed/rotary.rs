@@ -1,0 +1,90 @@
+//! Rotary embedding in slots, on levels that attention takes anyway.
+//!
+//! What a feature becomes is a sum of three products: the vector, it rotated by half a head forth, and rotated back, each
+//! times a plaintext of cosines or sines. The query has a level to spare, since it waits for the keys to be turned. The
+//! map that turns keys has a diagonal for each column: the angles are folded in there. Each of the three vectors is
+//! rotated by its baby steps; giant steps are shared. With b baby steps that is 2 key switches more for the query and 2 b
+//! for the keys, and two rotation keys at most, for half a head. [docs/decisions/decoders.md]
+
+use super::{
+    Layout,
+    attention::{Groups, map},
+};
+use crate::{
+    arith::{Arithmetic, Transform},
+    error::{Error, Result},
+    nn::Rotary,
+};
+use alloc::vec::Vec;
+
+/// Rotations that bring to a feature itself, its partner in the second half of the head, and that in the first.
+fn shifts(layout: &Layout) -> [i32; 3] {
+    let half = (layout.features / layout.heads / 2) as i32;
+    [0, half, -half]
+}
+
+/// What slot `s` takes of the slot that lies `shift` ahead if its token is `token`.
+fn share(layout: &Layout, by: &Rotary, token: usize, s: usize, shift: i32) -> f64 {
+    let d = layout.features / layout.heads;
+    let (i, second) = (s % d % (d / 2), s % d >= d / 2);
+    let (cos, sin) = by.turn(token, i, d);
+    match (shift.signum(), second) {
+        (0, _) => cos,
+        (1, false) => -sin,
+        (-1, true) => sin,
+        _ => 0.0,
+    }
+}
+
+/// The query, turned by the angles of its tokens. Depth 1.
+pub fn query<A: Arithmetic>(ev: &mut A, layout: &Layout, by: &Rotary, q: &A::Slots) -> Result<A::Slots> {
+    let (level, shifts) = (ev.level(q), shifts(layout));
+    let mut plain = Vec::with_capacity(shifts.len());
+    for shift in shifts {
+        let values: Vec<f64> = (0..layout.period()).map(|s| share(layout, by, layout.place(s).0, s, shift)).collect();
+        plain.push(ev.encode_diagonal(&values, level)?);
+    }
+    map(ev, q, &shifts, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
+}
+
+/// R k(t + c, h, a, c), R by the angles of token t + c: what `turn` makes of turned keys. Depth 1. Plaintexts are as long
+/// as the period, so one giant step's are encoded at a time.
+pub fn turned_keys<A: Arithmetic>(
+    ev: &mut A,
+    layout: &Layout,
+    groups: Groups,
+    by: &Rotary,
+    k: &A::Slots,
+) -> Result<A::Slots> {
+    let (level, [babies, giants], shifts) = (ev.level(k), groups.steps(), shifts(layout));
+    let partners = ev.hoist(k, &shifts)?;
+    let mut sum: Option<A::Wide> = None;
+    for shift in shifts {
+        let partner = ev.hoisted(&partners, shift)?;
+        let turned = ev.hoist(&partner, &babies)?;
+        for (g, giant) in giants.iter().enumerate() {
+            let mut plain = Vec::with_capacity(babies.len());
+            for b in 0..babies.len() {
+                // entry s is for slot s - giant: its token and its column together are the token of s, and b
+                let value = |s: usize| {
+                    let token = (layout.place(s).0 + b) % layout.tokens;
+                    let picked = s % groups.size == g * babies.len() + b;
+                    if picked { share(layout, by, token, s, shift) } else { 0.0 }
+                };
+                let values: Vec<f64> = (0..layout.period()).map(value).collect();
+                let nothing = values.iter().all(|v| *v == 0.0); // a column of the half without a partner there
+                plain.push(if nothing { None } else { Some(ev.encode_diagonal(&values, level)?) });
+            }
+            let plain: Vec<_> = plain.iter().map(Option::as_ref).collect();
+            if plain.iter().all(Option::is_none) {
+                continue;
+            }
+            let w = ev.transform(&turned, &Transform { babies: &babies, giants: &[*giant], plain: &plain })?;
+            match &mut sum {
+                Some(sum) => ev.accumulate(sum, w)?,
+                None => sum = Some(w),
+            }
+        }
+    }
+    ev.rescale(sum.ok_or(Error::Length { expected: 1, actual: 0 })?)
+}
