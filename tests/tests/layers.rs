@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Each module of the kernel and the modules that it may import, besides itself and `error`.
-const KERNEL: [(&str, &[&str]); 19] = [
+const KERNEL: [(&str, &[&str]); 20] = [
     ("error", &[]),
     ("modular", &[]),
     ("complex", &[]),

@@ -45,6 +45,17 @@ fn packed_questions_get_the_answers_of_dense_ones() {
 }
 
 #[test]
+fn more_labels_than_features_are_refused_on_slots() {
+    for (classes, expected) in [(16, None), (17, Some(Error::TooMany { asked: 17, limit: 16 }))] {
+        let layout = Layout::new(&[3], 16, model(16, 32, 5).heads, 1 << 14).unwrap();
+        let mut ev = PlainVec::<f64>::with_slots(layout.period());
+        let x = vec![0.1; layout.period()];
+        let out = forward(&mut Packed::new(&mut ev, layout), &model(16, 32, classes), vec![x]);
+        assert_eq!(out.err(), expected);
+    }
+}
+
+#[test]
 fn two_layers_take_three_bootstraps() {
     for model in [model(16, 32, 5), decoder(2, 16, 32, 5)] {
         let layout = Layout::new(&[3], 16, model.heads, 1 << 14).unwrap();

@@ -156,6 +156,9 @@ impl Config {
                 return Err(fault(format!("{given} {what} where the shape says {expected}")));
             }
         }
+        if s.classes > s.width {
+            return Err(fault(format!("{} labels, at most as many as features fit, {}", s.classes, s.width)));
+        }
         for (i, layer) in c.polynomials.iter().enumerate() {
             if layer.norm_attention.is_some() != (i > 0) {
                 return Err(fault(format!("layer {i}: every layer but the first has a norm before its attention")));

@@ -222,11 +222,14 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
     }
 
     /// Depth 2: the weights are those of every token, then a mask takes the mean over tokens, or the last one, and leaves
-    /// nothing in slots that hold no logit of a question.
+    /// nothing in slots that hold no logit of a question. At most as many labels as a token has features.
     fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Vec<A::Slots>> {
         let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
         let all = self.align(&all)?;
         let (f, first) = (self.layout.features, xs[0].len());
+        if maps[0].rows > f {
+            return Err(Error::TooMany { asked: maps[0].rows, limit: f });
+        }
         let weight = |_: usize, b: usize, i: usize, j: usize| match b.checked_sub(first) {
             None => maps[0].at(i, b * f + j),
             Some(b) => maps[1].at(i, b * f + j),
