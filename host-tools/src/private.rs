@@ -42,6 +42,16 @@ impl Private {
         &self.0
     }
 
+    /// The first `count` values alone: what is not kept need not be published. There are as many.
+    pub fn first(mut self, count: usize) -> Result<Self> {
+        match self.0.get_mut(count..) {
+            Some(rest) if count > 0 => rest.zeroize(),
+            _ => return Err(Error::usage(format!("the first {count} values"), format!("there are {}", self.0.len()))),
+        }
+        self.0.truncate(count);
+        Ok(self)
+    }
+
     /// The values with Gaussian noise of [`Budget::deviation`], as one result of the budget. `bound`: no value's own
     /// noise exceeds it, by what is known of the circuit, never by looking at this result.
     pub fn publish(&self, budget: &mut Budget, bound: f64) -> Result<Published> {

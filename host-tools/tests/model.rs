@@ -225,11 +225,14 @@ fn results_are_published_with_noise_and_counted() {
     std::fs::write(&values, "1 2 3 4").unwrap();
     good(&["encrypt", &values, "--key", &secret, "--out", &x]);
     let publish = |results: &str| {
-        ["decrypt", &x, "--key", &secret, "--publish", results, "--noise-bound", "1e-7", "--json"].map(String::from)
+        let publish = ["--first", "3", "--publish", results, "--noise-bound", "1e-7", "--json"];
+        [&["decrypt", &x, "--key", &secret], &publish[..]].concat().into_iter().map(String::from).collect::<Vec<_>>()
     };
     for _ in 0..2 {
-        let out: Value = serde_json::from_str(&good(&publish("2").each_ref().map(|s| &s[..]))).unwrap();
-        let errors: Vec<f64> = (0..4).map(|i| out["values"][i].as_f64().unwrap() - (i + 1) as f64).collect();
+        let args = publish("2");
+        let out: Value = serde_json::from_str(&good(&args.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+        assert_eq!(out["values"].as_array().unwrap().len(), 3);
+        let errors: Vec<f64> = (0..3).map(|i| out["values"][i].as_f64().unwrap() - (i + 1) as f64).collect();
         let sigma = 24f64.sqrt() * 32768e-7; // 0.016
         assert!(errors.iter().all(|e| e.abs() < 7.0 * sigma), "{errors:?}");
         assert!(errors.iter().any(|e| e.abs() > 1e-3 * sigma), "{errors:?}");
@@ -239,6 +242,10 @@ fn results_are_published_with_noise_and_counted() {
     assert!(bad(&["decrypt", &x, "--key", &secret, "--publish", "2"]).contains("--noise-bound"));
     let line = bad(&["decrypt", &x, "--key", &secret, "--publish", "2", "--noise-bound", "-1"]);
     assert!(line.starts_with("a noise bound of -1: "), "{line}");
+    for count in ["0", "5"] {
+        let line = bad(&["decrypt", &x, "--key", &secret, "--first", count]);
+        assert_eq!(line, format!("the first {count} values: there are 4"));
+    }
     assert_eq!(place.files("keys"), ["eval", "secret.safetensors", "secret.safetensors.published"]);
 }
 

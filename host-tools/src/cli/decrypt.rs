@@ -20,7 +20,7 @@ Examples:
 The numbers are yours alone. Their last digits are noise that depends on the secret key and on the inputs: who sees
 decrypted results as they are printed may learn the key (IND-CPA^D). Before a result leaves you, publish it:
 
-  polyformer decrypt y.safetensors --key keys/secret.safetensors --publish 10 --noise-bound 1e-7
+  polyformer decrypt y.safetensors --key keys/secret.safetensors --first 77 --publish 10 --noise-bound 1e-7
 
 adds Gaussian noise of standard deviation sqrt(12 T) 2^(S/2) E, with E a bound on the error of a value that follows from
 the circuit, not from this result, T the number of results that will be published under this key, counted beside the
@@ -43,8 +43,11 @@ pub struct Args {
     /// As one JSON object, {"values": [...]}; `encrypt` reads it back.
     #[arg(long)]
     json: bool,
+    /// Only the first N numbers: of an answer of `infer`, as many as the model has labels are logits.
+    #[arg(long, value_name = "N")]
+    first: Option<usize>,
     /// The file is the answer of `infer`: print the model's three likeliest labels.
-    #[arg(long, conflicts_with_all = ["out", "json"])]
+    #[arg(long, conflicts_with_all = ["out", "json", "first"])]
     labels: bool,
     /// The model of --labels, a folder or a packed file; the model in the program by default.
     #[arg(long, value_name = "PATH", requires = "labels")]
@@ -86,16 +89,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let bar = progress(view.header.count(), "ciphertexts");
     let private = cipher::decrypt(&host, device, &secret, &view, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    let model = args.labels.then(|| pretrained_for(args.model.as_deref(), &secret.header.spec)).transpose()?;
+    let private = match model.as_ref().map(|model| model.text.classes()).or(args.first) {
+        Some(count) => private.first(count)?,
+        None => private,
+    };
     let published = match (args.publish, args.noise_bound) {
         (Some(results), Some(bound)) => Some(published(args, results, bound, &private)?),
         _ => None,
     };
     let values = published.as_ref().map_or(private.expose(), |p| p.values());
-    if args.labels {
-        let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
-        let logits = values.get(..model.text.classes()).unwrap_or(&[]);
-        let p = probabilities(logits);
-        let mut best = top(logits).into_iter().take(3);
+    if let Some(model) = model {
+        let p = probabilities(values);
+        let mut best = top(values).into_iter().take(3);
         return best.try_for_each(|c| print(out, format_args!("{:>6.2} %  {}\n", 100.0 * p[c], model.text.label(c))));
     }
     let mut text = Vec::new();
