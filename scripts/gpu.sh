@@ -3,7 +3,7 @@
 # comparison on ciphertexts and the demo. Figures go to docs/gpu/FOLDER, one file a part; a part that fails says so and
 # the others still run.
 #   usage: scripts/gpu.sh [--adapter NAME] [--folder FOLDER] [PART ...]
-#   PART: devices laws bench words bootstrap compare demo; all of them by default, without the demo if LOG_N is given
+#   PART: devices laws bench words recording bootstrap compare demo; all of them by default, without the demo if LOG_N is given
 #   LOG_N (16) is the ring degree: 14 and 15 try everything with the presets L14 and L15, which do not bootstrap, in an hour
 #   on a software adapter; `words` is one bootstrapping at any LOG_N, compared with the CPU backend. The demo is always B16.
 set -euo pipefail
@@ -16,12 +16,12 @@ while [ $# -gt 0 ]; do
     case $1 in
         --adapter) adapter=("$2"); shift 2 ;;
         --folder) folder=$2; shift 2 ;;
-        devices | laws | bench | words | bootstrap | compare | demo) parts+=("$1"); shift ;;
+        devices | laws | bench | words | recording | bootstrap | compare | demo) parts+=("$1"); shift ;;
         *) echo "no part $1" >&2; exit 2 ;;
     esac
 done
 if [ ${#parts[@]} -eq 0 ]; then
-    parts=(devices laws bench words bootstrap compare)
+    parts=(devices laws bench words recording bootstrap compare)
     [ -n "${LOG_N:-}" ] || parts+=(demo)
 fi
 
@@ -69,6 +69,11 @@ words() {
         target/release/examples/gpu_bootstrap "${LOG_N:-16}" "$how" "${adapter[@]}"
         echo
     done
+}
+
+# Without a driver and a device: what the host does.
+recording() {
+    cargo run --release -p polyformer-tests --features gpu/noop --example gpu_bootstrap "${LOG_N:-16}" halves noop
 }
 
 bootstrap() {

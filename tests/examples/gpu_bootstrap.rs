@@ -2,6 +2,11 @@
 //! recording took of the time, device memory. At full degree it takes 6 GB of the machine, and as much of the device.
 //!
 //!     cargo run --release -p polyformer-tests --example gpu_bootstrap [LOG_N] [int64|halves] [ADAPTER]
+//!
+//! What recording takes by itself, with an adapter that does nothing:
+//!
+//!     cargo run --release -p polyformer-tests -p polyformer-wgpu --features polyformer-wgpu/noop \
+//!         --example gpu_bootstrap 16 halves noop
 
 use cpu::Cpu;
 use gpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
@@ -10,7 +15,12 @@ use kernel::{
     ring::Basis,
 };
 use laws::{bootstrapping::bootstrapped, chain::Chain};
-use std::{fs, sync::atomic::AtomicBool, time::Instant};
+use std::{
+    cell::{Cell, RefCell},
+    fs,
+    sync::atomic::AtomicBool,
+    time::Instant,
+};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -25,7 +35,7 @@ fn main() {
     let (params, slots) = (&chain.params, chain.params.slots());
 
     let start = Instant::now();
-    let expected = bootstrapped(params, Cpu::new(chain.ring()), slots, |_| (), |_| ());
+    let expected = bootstrapped(params, Cpu::new(chain.ring()), (slots, 1), |_| (), |_| ());
     println!("CPU: {:.1} s with its keys, worst error 2^{:.2}", seconds(start), expected.errors.worst.log2());
     let _ = fs::write("/proc/self/clear_refs", "5"); // the peak starts anew, where there is one
 
@@ -35,44 +45,73 @@ fn main() {
     gpu.prepare(params.specials(), &AtomicBool::new(false));
     println!("kernels compiled: {:.1} s", seconds(compile));
     println!("{}, {}, N = 2^{log_n}", gpu.name(), gpu.arithmetic().name());
-    let (whole, mut start, mut before, mut held) = (Instant::now(), Instant::now(), (0, 0, None), 0);
-    let (mut kernels, mut all) = (Vec::new(), Vec::new());
+    let whole = Instant::now();
+    let (held, most, last) = (Cell::new(None), Cell::new(0), RefCell::new(None));
     let begin = |be: &mut Wgpu<'_>| {
         wait(be);
-        println!("keys and matrices: {:.1} s, {:.2} GB", seconds(whole), gigabytes(be.used().0));
-        held = be.used().0;
-        kernels = be.kernels();
-        before = (be.downloads(), be.dispatches(), processor_seconds());
-        start = Instant::now();
+        if held.get().is_none() {
+            println!("keys and matrices: {:.1} s, {:.2} GB", seconds(whole), gigabytes(be.used().0));
+            held.set(Some(be.used().0));
+        }
+        *last.borrow_mut() = Some(Counts::of(be));
     };
-    let mut report = None;
     let end = |be: &mut Wgpu<'_>| {
-        let (recorded, downloads, dispatches) = (processor_seconds(), be.downloads(), be.dispatches());
-        all = be.kernels();
+        let now = Counts::of(be);
         wait(be);
-        report = Some((recorded, downloads, dispatches, Instant::now(), be.used().1));
+        most.set(be.used().1);
+        if let Some(before) = last.take() {
+            before.report(&now);
+        }
     };
-    let actual = bootstrapped(params, be, slots, begin, end);
-    let (recorded, downloads, dispatches, done, most) = report.unwrap();
-    let (time, count) = (done.duration_since(start).as_secs_f64(), dispatches - before.1);
-    println!("bootstrapping and product: {time:.3} s, {count} dispatches, {} downloads", downloads - before.0);
-    if let (Some(recorded), Some(before)) = (recorded, before.2) {
-        let (ms, each) = ((recorded - before) * 1e3, (recorded - before) * 1e6 / count as f64);
-        let share = 100.0 * (recorded - before) / time;
-        println!("recording: {ms:.2} ms of processor time, {each:.2} µs a dispatch, {share:.2} % of the time");
-    }
-    let earlier = |name: &str| kernels.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count);
-    let of_each = all.iter().map(|(name, count)| format!("{} {name}", count - earlier(name)));
-    println!("dispatches: {}", of_each.collect::<Vec<_>>().join(", "));
+    // in the first, constants and memory for commands are made
+    let actual = bootstrapped(params, be, (slots, RUNS), begin, end);
+    let (held, most) = (held.get().unwrap_or(0), most.get());
     let (taken, planned) = (gigabytes(most - held), gigabytes(actual.planned));
     let peak = peak();
     println!(
         "device memory: {:.2} GB, {taken:.2} on the way, {planned:.2} planned; the process: {peak}",
         gigabytes(most)
     );
+    if adapter.does_nothing() {
+        return println!("nothing was computed");
+    }
     println!("worst error 2^{:.2}", actual.errors.worst.log2());
     assert!(actual.words == expected.words, "the words differ");
     println!("the words are those of the CPU backend");
+}
+
+/// Bootstrappings, one after the other.
+const RUNS: usize = 2;
+
+/// What a backend has done so far.
+struct Counts {
+    downloads: u64,
+    dispatches: u64,
+    kernels: Vec<(&'static str, u64)>,
+    processor: Option<f64>,
+    at: Instant,
+}
+
+impl Counts {
+    fn of(be: &Wgpu<'_>) -> Self {
+        let processor = processor_seconds();
+        let (downloads, dispatches, kernels) = (be.downloads(), be.dispatches(), be.kernels());
+        Self { downloads, dispatches, kernels, processor, at: Instant::now() }
+    }
+
+    /// What was recorded from here to `end`, which is done now.
+    fn report(&self, end: &Self) {
+        let (time, count) = (seconds(self.at), end.dispatches - self.dispatches);
+        let downloads = end.downloads - self.downloads;
+        println!("bootstrapping and product: {time:.3} s, {count} dispatches, {downloads} downloads");
+        if let Some(recording) = end.processor.zip(self.processor).map(|(end, start)| end - start) {
+            let (ms, each, share) = (recording * 1e3, recording * 1e6 / count as f64, 100.0 * recording / time);
+            println!("  recording: {ms:.2} ms of processor time, {each:.2} µs a dispatch, {share:.2} % of the time");
+        }
+        let earlier = |name: &str| self.kernels.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count);
+        let of_each = end.kernels.iter().map(|(name, count)| format!("{} {name}", count - earlier(name)));
+        println!("  dispatches: {}", of_each.collect::<Vec<_>>().join(", "));
+    }
 }
 
 /// Until everything recorded is done.

@@ -153,13 +153,14 @@ pub struct Bootstrapped {
     pub planned: usize,
 }
 
-/// A vector of period `period`, bootstrapped and squared; `before` and `after` see the backend around the work.
+/// A vector of period `period`, bootstrapped and squared, `runs` times over; `before` and `after` see the backend around
+/// the work of each.
 pub fn bootstrapped<B: Backend>(
     params: &Params,
     mut be: B,
-    period: usize,
-    before: impl FnOnce(&mut B),
-    after: impl FnOnce(&mut B),
+    (period, runs): (usize, usize),
+    mut before: impl FnMut(&mut B),
+    mut after: impl FnMut(&mut B),
 ) -> Bootstrapped {
     let order = Order::SlotsToCoeffsFirst;
     let mut trace = Trace::new(params.slots(), None).measured(params);
@@ -178,11 +179,19 @@ pub fn bootstrapped<B: Backend>(
     let values = scattered(period, 1);
     let values: Vec<_> = (0..params.slots()).map(|i| values[i % period]).collect();
     let x = client.encrypt(&mut ev.be, &values, 3);
-    before(&mut ev.be);
-    let x = ev.refresh(x, 5).unwrap();
-    let y = ev.product(&x, &x).unwrap();
-    ev.be.submit().unwrap();
-    after(&mut ev.be);
+    let mut run = |ev: &mut Ckks<'_, B>, x| {
+        before(&mut ev.be);
+        let x = ev.refresh(x, 5).unwrap();
+        let y = ev.product(&x, &x).unwrap();
+        ev.be.submit().unwrap();
+        after(&mut ev.be);
+        y
+    };
+    for _ in 1..runs {
+        let copy = ev.copy(&x).unwrap();
+        run(&mut ev, copy);
+    }
+    let y = run(&mut ev, x);
     let errors = client.errors(&mut ev.be, &y, |i| values[i] * values[i]);
     let halves = y.c.iter().map(|c| {
         let mut words = vec![0; c.shape().words()];
@@ -196,10 +205,10 @@ pub fn bootstrapped<B: Backend>(
 pub fn words<B: Backend>(
     params: &Params,
     be: B,
-    before: impl FnOnce(&mut B),
-    after: impl FnOnce(&mut B),
+    before: impl FnMut(&mut B),
+    after: impl FnMut(&mut B),
 ) -> Vec<Vec<u32>> {
-    let out = bootstrapped(params, be, PERIOD, before, after);
+    let out = bootstrapped(params, be, (PERIOD, 1), before, after);
     assert!(out.errors.worst < 2f64.powi(-21), "worst 2^{:.2}", out.errors.worst.log2());
     out.words
 }

@@ -20,12 +20,17 @@ pub struct Adapter {
 
 /// Every adapter, real ones first.
 pub fn adapters() -> Vec<Adapter> {
+    reached_by(wgpu::Backends::PRIMARY)
+}
+
+fn reached_by(backends: wgpu::Backends) -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    descriptor.backends = wgpu::Backends::PRIMARY;
+    descriptor.backends = backends;
+    descriptor.backend_options.noop.enable = backends.contains(wgpu::Backends::NOOP);
     // A device that is nearly full refuses a buffer, where it could have been lost.
     descriptor.memory_budget_thresholds.for_resource_creation = Some(97);
     let instance = wgpu::Instance::new(descriptor);
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let found = pollster::block_on(instance.enumerate_adapters(backends));
     let mut adapters: Vec<_> = found.into_iter().map(|adapter| Adapter { info: adapter.get_info(), adapter }).collect();
     adapters.sort_by_key(|a| match a.info.device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
@@ -38,9 +43,11 @@ pub fn adapters() -> Vec<Adapter> {
 }
 
 impl Adapter {
-    /// The first adapter with `name` in its name, whatever the case; the first of all without.
+    /// The first adapter with `name` in its name, whatever the case; the first of all without. With the feature `noop`, that
+    /// name is of one that takes all that is recorded and does nothing, with bindings of any size.
     pub fn find(name: Option<&str>) -> Result<Self> {
-        let all = adapters();
+        let idle = cfg!(feature = "noop") && name == Some("noop");
+        let all = if idle { reached_by(wgpu::Backends::NOOP) } else { adapters() };
         if all.is_empty() {
             return Err(Error::NoAdapter);
         }
@@ -69,6 +76,11 @@ impl Adapter {
     /// Whether a processor does its work.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Whether nobody does its work.
+    pub fn does_nothing(&self) -> bool {
+        self.info.backend == wgpu::Backend::Noop
     }
 
     /// The programming interface that it is reached by.

@@ -35,7 +35,7 @@ fn bootstrapping_gives_the_words_of_the_scalar_backend_and_reads_nothing_back() 
             (counts, most) = ((be.downloads(), be.dispatches()), be.used().1);
             all = be.kernels();
         };
-        let out = bootstrapped(&chain.params, be, PERIOD, before, after);
+        let out = bootstrapped(&chain.params, be, (PERIOD, 1), before, after);
         assert!(out.words == expected, "{}", gpu.arithmetic().name());
         assert_eq!(counts.0, first, "words came back on the way");
         let (taken, planned) = (most - held.0, out.planned);
