@@ -6,9 +6,13 @@ use kernel::{
     arith::Arithmetic,
     around::Around,
     backend::Backend,
+    circuits::catalogue::Entry,
     ckks::{Ciphertext, Ckks},
     complex::Complex,
+    deep::{Deep, Placement},
     error::{Error, Result},
+    params::Params,
+    trace::Trace,
 };
 
 /// [`Ckks`] for real slots, with a bootstrap to the top level.
@@ -65,4 +69,42 @@ impl<'p, B: Backend> Around for FakeBootstrap<'p, B> {
         let values = self.decrypt(&x);
         Ok(self.encrypt(&values))
     }
+}
+
+/// A circuit that ran on ciphertexts.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its decrypted outputs.
+    pub outputs: Vec<Vec<f64>>,
+    /// Its depth.
+    pub depth: u8,
+    /// How often it bootstrapped.
+    pub bootstraps: usize,
+}
+
+/// Runs a circuit with the bootstraps of `place` and exactly the keys that the tracer demands.
+pub fn decrypted<B: Backend>(
+    entry: &Entry,
+    (params, mut be): (&Params, B),
+    place: &Placement,
+    inputs: &[Vec<f64>],
+) -> Ran {
+    let (slots, top) = (params.slots(), params.top());
+    let mut tracer = Deep::new(Trace::new(slots, Some(top)), place.clone(), |tr: &mut Trace, _| Ok(tr.input(top)));
+    let leveled: Vec<_> = inputs.iter().map(|_| tracer.inner.input(top)).collect();
+    let mut xs = leveled.into_iter().map(|x| tracer.input(x).unwrap()).collect();
+    entry.circuit.run(&mut tracer, &mut xs, &entry.rows).unwrap();
+    let (tracer, _) = tracer.into_parts();
+
+    let mut client = Client::new(&mut be, params, 3);
+    let keys = client.keys(&mut be, tracer.demand());
+    let mut ev = FakeBootstrap::new(Ckks::new(be, params, keys, 1).unwrap(), client, top);
+    let fresh: Vec<_> = inputs.iter().map(|x| ev.encrypt(x)).collect();
+    let mut deep = Deep::new(ev, place.clone(), |ev: &mut FakeBootstrap<'_, B>, x| ev.refresh(x, top));
+    let mut xs = fresh.into_iter().map(|x| deep.input(x).unwrap()).collect();
+    entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
+    let depth = deep.nodes().iter().map(|n| n.depth).max().unwrap_or(0);
+    let results: Vec<_> = xs.into_iter().map(|x| deep.output(x).unwrap()).collect();
+    let (mut ev, _) = deep.into_parts();
+    Ran { outputs: results.iter().map(|ct| ev.decrypt(ct)).collect(), depth, bootstraps: ev.bootstraps() }
 }

@@ -5,7 +5,6 @@
 use kernel::{
     arith::Arithmetic,
     circuits::catalogue::{Circuit, Entry, attention, every},
-    ckks::Ckks,
     deep::{Deep, Placement, TOP, place::cheapest},
     params::presets,
     plain::PlainVec,
@@ -13,12 +12,9 @@ use kernel::{
 };
 use laws::{
     chain::Chain,
-    client::Client,
-    fake_bootstrap::FakeBootstrap,
+    fake_bootstrap::decrypted,
     probe::{Probe, Seen, largest},
 };
-
-type Be = scalar::Scalar<'static, 'static>;
 
 const LOG_N: u8 = 10;
 const SLOTS: usize = 512;
@@ -35,28 +31,13 @@ fn placement(entry: &Entry, top: u8) -> (Placement, u8) {
 
 /// A circuit on ciphertexts: its depth, and its decrypted outputs. It bootstraps as often as planned.
 fn encrypted(entry: &Entry, inputs: &[Vec<f64>]) -> (u8, Vec<Vec<f64>>) {
-    let (params, mut be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
+    let (params, be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
     let top = params.top();
     let (place, depth) = placement(entry, top);
 
-    let mut tracer = Deep::new(Trace::new(SLOTS, Some(top)), place.clone(), |tr: &mut Trace, _| Ok(tr.input(top)));
-    let leveled: Vec<_> = inputs.iter().map(|_| tracer.inner.input(top)).collect();
-    let mut xs = leveled.into_iter().map(|x| tracer.input(x).unwrap()).collect();
-    entry.circuit.run(&mut tracer, &mut xs, &entry.rows).unwrap();
-    let (tracer, _) = tracer.into_parts();
-
-    let mut client = Client::new(&mut be, params, 3);
-    let keys = client.keys(&mut be, tracer.demand());
-    let mut ev = FakeBootstrap::new(Ckks::new(be, params, keys, 1).unwrap(), client, top);
-    let fresh: Vec<_> = inputs.iter().map(|x| ev.encrypt(x)).collect();
-    let mut deep = Deep::new(ev, place.clone(), |ev: &mut FakeBootstrap<'static, Be>, x| ev.refresh(x, top));
-    let mut xs = fresh.into_iter().map(|x| deep.input(x).unwrap()).collect();
-    entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
-    assert_eq!(deep.nodes().iter().map(|n| n.depth).max().unwrap(), depth, "{}", entry.name);
-    let results: Vec<_> = xs.into_iter().map(|x| deep.output(x).unwrap()).collect();
-    let (mut ev, _) = deep.into_parts();
-    assert_eq!(ev.bootstraps(), place.bootstraps(), "{}", entry.name);
-    (depth, results.iter().map(|ct| ev.decrypt(ct)).collect())
+    let ran = decrypted(entry, (params, be), &place, inputs);
+    assert_eq!((ran.depth, ran.bootstraps), (depth, place.bootstraps()), "{}", entry.name);
+    (depth, ran.outputs)
 }
 
 /// The largest difference from f64, over the largest value.

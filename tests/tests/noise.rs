@@ -20,7 +20,7 @@ use kernel::{
 use laws::{
     chain::Chain,
     client::{Client, Errors, scattered},
-    fake_bootstrap::FakeBootstrap,
+    fake_bootstrap::decrypted,
     spread::{predicted_slots, ratio, within},
 };
 
@@ -274,27 +274,13 @@ fn placement(entry: &Entry, top: u8) -> Placement {
 
 /// The errors of every output on ciphertexts over what is predicted.
 fn errors(entry: &Entry, without: Option<Source>) -> f64 {
-    let (params, mut be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
+    let (params, be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
     let (top, inputs) = (params.top(), entry.sample(SLOTS, 1));
     let place = placement(entry, top);
     let mut want = inputs.clone();
     entry.circuit.run(&mut PlainVec::<f64>::with_slots(SLOTS), &mut want, &entry.rows).unwrap();
 
-    let mut tracer = Deep::new(Trace::new(SLOTS, Some(top)), place.clone(), |tr: &mut Trace, _| Ok(tr.input(top)));
-    let leveled: Vec<_> = inputs.iter().map(|_| tracer.inner.input(top)).collect();
-    let mut xs = leveled.into_iter().map(|x| tracer.input(x).unwrap()).collect();
-    entry.circuit.run(&mut tracer, &mut xs, &entry.rows).unwrap();
-    let (tracer, _) = tracer.into_parts();
-    let mut client = Client::new(&mut be, params, 3);
-    let keys = client.keys(&mut be, tracer.demand());
-    let mut ev = FakeBootstrap::new(Ckks::new(be, params, keys, 1).unwrap(), client, top);
-    let fresh: Vec<_> = inputs.iter().map(|x| ev.encrypt(x)).collect();
-    let mut deep = Deep::new(ev, place.clone(), |ev: &mut FakeBootstrap<'static, Be>, x| ev.refresh(x, top));
-    let mut xs = fresh.into_iter().map(|x| deep.input(x).unwrap()).collect();
-    entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
-    let results: Vec<_> = xs.into_iter().map(|x| deep.output(x).unwrap()).collect();
-    let (mut ev, _) = deep.into_parts();
-    let got: Vec<_> = results.iter().map(|ct| ev.decrypt(ct)).collect();
+    let got = decrypted(entry, (params, be), &place, &inputs).outputs;
     let far = |got: &[Vec<f64>]| {
         got.iter().flatten().zip(want.iter().flatten()).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
     };
