@@ -73,7 +73,7 @@ words() {
 
 # Without a driver and a device: what the host does.
 recording() {
-    cargo run --release -p polyformer-tests --features gpu/noop --example gpu_bootstrap "${LOG_N:-16}" halves noop
+    cargo run --release -p polyformer-tests --features polyformer-wgpu/noop --example gpu_bootstrap "${LOG_N:-16}" halves noop
 }
 
 bootstrap() {

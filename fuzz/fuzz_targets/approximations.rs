@@ -1,4 +1,4 @@
 //! Points of approximations: inside the range the certified error holds, in f64 and f32; outside, never NaN.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| laws::approximations::point(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| polyformer_tests::approximations::point(data));

@@ -2,8 +2,8 @@
 //! expects.
 #![no_main]
 
-use cpu::{Cpu, Isa};
-use laws::{
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_tests::{
     chain::Chain,
     conformance::{Law, chains, random},
 };

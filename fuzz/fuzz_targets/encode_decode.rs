@@ -2,7 +2,7 @@
 //! within the error that it promises.
 #![no_main]
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     ckks::encode::{MAX_BITS, decode, encode},
     complex::Complex,

@@ -2,16 +2,16 @@
 //! `ckks::noise` predicts for the path that led there.
 #![no_main]
 
-use kernel::{
+use polyformer_kernel::{
     arith::{Arithmetic, ComplexArithmetic},
     ckks::{Ciphertext, Ckks, noise},
     complex::Complex,
     params::{Params, presets},
     trace::Trace,
 };
-use laws::{chain::Chain, client::Client};
+use polyformer_tests::{chain::Chain, client::Client};
 use libfuzzer_sys::fuzz_target;
-use scalar::Scalar;
+use polyformer_scalar::Scalar;
 use std::cell::RefCell;
 
 type Be = Scalar<'static, 'static>;

@@ -1,7 +1,7 @@
 //! An approximation of one's own, as docs/fuzzing.md explains it: x / (1 + x²) by a polynomial of degree 31.
 #![no_main]
 
-use kernel::{
+use polyformer_kernel::{
     circuits::{approx::interpolate, poly::evaluate},
     plain::Plain,
 };

@@ -7,8 +7,8 @@
 //! work in a ring without security. For want of a wire this program makes the keys, too, with the secret of the test
 //! device; what a server has is what `respond` takes.
 
-use cpu::Cpu;
-use kernel::{
+use polyformer_cpu::Cpu;
+use polyformer_kernel::{
     Result,
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe},
@@ -22,7 +22,7 @@ use kernel::{
     ring::sample::Seed,
     trace::Trace,
 };
-use laws::{chain::Chain, client::Client};
+use polyformer_tests::{chain::Chain, client::Client};
 use polyformer::{
     model::Pretrained,
     session::{ORDER, Plan},
@@ -105,7 +105,7 @@ fn respond<'r>(
     let x = entry.refresh(ev, x)?;
     let x = ev.refresh(x, params.top())?;
     let mut out = forward(&mut Packed::new(ev, plan.layout.clone()), &m.model, vec![x])?;
-    let y = out.pop().ok_or(kernel::Error::Length { expected: 1, actual: 0 })?;
+    let y = out.pop().ok_or(polyformer_kernel::Error::Length { expected: 1, actual: 0 })?;
     let y = ev.level_down(y, 0)?;
     ev.lower(lower, small, &y)
 }

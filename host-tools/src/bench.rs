@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     host::{Device, Host, Job},
 };
-use kernel::{
+use polyformer_kernel::{
     backend::{Backend, Shape},
     bootstrap::Steps,
     ckks::{
@@ -252,7 +252,7 @@ impl<B: Backend> Bed<'_, B> {
     }
 
     /// Over the rows of the level one after the other, as an evaluator would; the time of one.
-    fn transform(&mut self, f: impl Fn(&mut B, Basis, &mut kernel::backend::Limbs<B::Buf>)) -> Result<(f64, usize)> {
+    fn transform(&mut self, f: impl Fn(&mut B, Basis, &mut polyformer_kernel::backend::Limbs<B::Buf>)) -> Result<(f64, usize)> {
         let (basis, n) = (self.params.q(self.level), self.params.n());
         let be = &mut self.ckks.be;
         let mut x = be.alloc(Shape { count: 1, basis, cols: n as u32 })?;

@@ -14,7 +14,7 @@ pub use report::Report;
 pub use window::Window;
 
 use crate::spec::SpecBuf;
-use kernel::params::{MAX_LEVELS, Params, Security};
+use polyformer_kernel::params::{MAX_LEVELS, Params, Security};
 
 /// What a user asks a parameter set for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,7 +80,7 @@ impl Ask {
 mod tests {
     use super::{Ask, Refusal};
     use crate::spec::SpecBuf;
-    use kernel::params::{Security, presets};
+    use polyformer_kernel::params::{Security, presets};
 
     fn ask(log_n: u8, levels: u8, scale_bits: f64) -> Ask {
         Ask { log_n, levels, scale_bits, bootstrap: false, iterations: 1, dnum: None, security: Security::Bits128 }

@@ -9,7 +9,7 @@ use crate::{
     secret::Secret,
     wire::expand,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::{Backend, Shape},
     ckks::{
         Ciphertext, encode, encrypt,
@@ -154,7 +154,7 @@ pub fn decrypt_words(
     for tensor in 0..1 + sealed.seed.is_none() as usize {
         let actual = words.get(tensor).map_or(0, |w| w.len());
         if actual != expected {
-            return Err(kernel::Error::Length { expected, actual }.into());
+            return Err(polyformer_kernel::Error::Length { expected, actual }.into());
         }
     }
     host.run(on, Decrypt { host, secret, words, sealed, step })

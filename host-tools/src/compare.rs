@@ -9,7 +9,7 @@ use crate::{
     host::{Device, Host},
     plan,
 };
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     circuits::{
         attention::softmax,

@@ -29,7 +29,7 @@ pub enum Error {
     Chain(#[from] Refusal),
     /// The kernel refused.
     #[error(transparent)]
-    Kernel(#[from] kernel::Error),
+    Kernel(#[from] polyformer_kernel::Error),
 }
 
 /// Result of the tools.

@@ -10,7 +10,7 @@ use crate::{
     files::Fault,
     model::{Pretrained, Text, top},
 };
-use kernel::nn::{
+use polyformer_kernel::nn::{
     dense::{Dense, Rows},
     forward,
 };

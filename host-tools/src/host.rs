@@ -1,14 +1,14 @@
 //! Where work runs: the tables that a backend is built from, and the one `match` that chooses a backend.
 
 use crate::Result;
-use cpu::{Cpu, Isa};
-use kernel::{
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_kernel::{
     backend::Backend,
     params::Params,
     ring::{Ring, rom},
 };
 use rayon::prelude::*;
-use scalar::{Block, Scalar};
+use polyformer_scalar::{Block, Scalar};
 #[cfg(feature = "wgpu")]
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{cell::RefCell, fmt};
@@ -157,7 +157,7 @@ impl Host {
             #[cfg(feature = "wgpu")]
             Choice::Wgpu => {
                 let gpu = self.gpu.get(on.gpu)?;
-                let mut be = ::gpu::Wgpu::new(self.ring()?, gpu)?;
+                let mut be = polyformer_wgpu::Wgpu::new(self.ring()?, gpu)?;
                 be.reserve(job.words())?;
                 let done = AtomicBool::new(false);
                 std::thread::scope(|scope| {

@@ -10,7 +10,7 @@ use crate::{
     random,
     secret::Secret,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::Backend,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{

@@ -19,7 +19,7 @@ use crate::{
     files::{self, Fault, Mapped, View},
     spec::SpecBuf,
 };
-use kernel::nn;
+use polyformer_kernel::nn;
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
@@ -153,7 +153,7 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
 #[cfg(test)]
 mod tests {
     use super::Pretrained;
-    use kernel::nn::{
+    use polyformer_kernel::nn::{
         dense::{Dense, Rows},
         forward,
     };

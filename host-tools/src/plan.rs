@@ -2,7 +2,7 @@
 //! memory, and how large its values get. Levels and costs come from the tracer, values from f64, both in one run.
 
 use crate::{Error, Result, keygen::Want, memory, speed::Speed};
-use kernel::{
+use polyformer_kernel::{
     Result as KernelResult,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
     circuits::catalogue::Entry,
@@ -131,13 +131,13 @@ pub fn plan(
     let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
     let pair = Pair::new(trace, PlainVec::<f64>::with_slots(slots), nothing);
     let refresh = |pair: &mut Lockstep<_>, (x, v): Values| {
-        let x = kernel::arith::Arithmetic::refresh(&mut pair.left, x, top)?;
+        let x = polyformer_kernel::arith::Arithmetic::refresh(&mut pair.left, x, top)?;
         Ok((x, v))
     };
     let mut deep = Deep::new(pair, placement.clone(), refresh);
     let (seen, place) = (rows.clone(), placement.clone());
     deep.watch(Box::new(move |pair, node: &Node, (x, v): &Values| {
-        let level_after = kernel::arith::Arithmetic::level(&pair.left, x);
+        let level_after = polyformer_kernel::arith::Arithmetic::level(&pair.left, x);
         let index = seen.borrow().len();
         let bootstrap = place.refreshes(index);
         let before = if node.product { place.level(node.depth - 1).ok() } else { None };

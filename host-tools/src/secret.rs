@@ -6,7 +6,7 @@ use crate::{
     random,
     spec::SpecBuf,
 };
-use kernel::{ckks::keys::SecretSeed, params::Params};
+use polyformer_kernel::{ckks::keys::SecretSeed, params::Params};
 use std::path::Path;
 use zeroize::Zeroize;
 

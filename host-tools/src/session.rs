@@ -14,7 +14,7 @@ pub use server::{Executed, Server, load_keys};
 pub use watch::Watched;
 
 use crate::{Result, keygen::Want, memory};
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{

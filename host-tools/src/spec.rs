@@ -1,6 +1,6 @@
 //! An owned [`Spec`]: what a parameter file holds, and the hash that ties every other file to it.
 
-use kernel::{
+use polyformer_kernel::{
     Error, Result,
     params::{Bootstrap, Params, Security, Spec, presets},
 };
@@ -159,7 +159,7 @@ impl SpecBuf {
 #[cfg(test)]
 mod tests {
     use super::SpecBuf;
-    use kernel::params::presets;
+    use polyformer_kernel::params::presets;
 
     #[test]
     fn presets_survive_json_and_have_different_hashes() {

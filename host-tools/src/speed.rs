@@ -10,7 +10,7 @@ use crate::{
     spec::SpecBuf,
     wire::expand,
 };
-use kernel::{
+use polyformer_kernel::{
     arith::{Arithmetic, Raise, Transform},
     backend::{Backend, Pair},
     ckks::{

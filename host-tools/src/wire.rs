@@ -5,7 +5,7 @@ use crate::{
     error::In,
     files::{Body, Header, Sealed, View},
 };
-use kernel::{
+use polyformer_kernel::{
     backend::{Backend, Limbs, Pair, Shape},
     ckks::{
         Ciphertext,

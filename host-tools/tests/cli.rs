@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,
     ckks::{Ckks, keys::Keys},
@@ -313,7 +313,7 @@ struct Server {
     x: PathBuf,
     y: PathBuf,
     of: Header,
-    params: kernel::params::Params,
+    params: polyformer_kernel::params::Params,
 }
 
 impl Job for Server {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on has failed
 
-use kernel::{
+use polyformer_kernel::{
     backend::Backend,
     ckks::{
         encode::{MAX_BITS, encode},
@@ -27,7 +27,7 @@ use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},
 };
-use scalar::{Block, Scalar};
+use polyformer_scalar::{Block, Scalar};
 use std::{fs, path::PathBuf};
 
 /// The question that is built into the programs: the first golden text of the demo model.

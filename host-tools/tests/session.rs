@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use kernel::{
+use polyformer_kernel::{
     backend::Backend,
     bootstrap::Steps,
     ckks::{

@@ -2,7 +2,7 @@
 #![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     circuits::catalogue::{Entry, every},
     interval::{Bounds, IntervalVec},

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
-use kernel::{
+use polyformer_kernel::{
     circuits::{
         activation::activate,
         approx::{Approximation, Function, Weight},

@@ -5,8 +5,8 @@
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors stages
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors predicted [RUNS]   without keys, for B16
 
-use cpu::Cpu;
-use kernel::{
+use polyformer_cpu::Cpu;
+use polyformer_kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe, Stage, Steps},
     ckks::Ckks,
@@ -15,7 +15,7 @@ use kernel::{
     params::presets,
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     bootstrapping::lockstep,
     chain::Chain,
     client::{Client, Errors, scattered},

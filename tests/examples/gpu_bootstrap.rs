@@ -8,13 +8,13 @@
 //!     cargo run --release -p polyformer-tests -p polyformer-wgpu --features polyformer-wgpu/noop \
 //!         --example gpu_bootstrap 16 halves noop
 
-use cpu::Cpu;
-use gpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
-use kernel::{
+use polyformer_cpu::Cpu;
+use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
+use polyformer_kernel::{
     backend::{Backend, Shape},
     ring::Basis,
 };
-use laws::{bootstrapping::bootstrapped, chain::Chain};
+use polyformer_tests::{bootstrapping::bootstrapped, chain::Chain};
 use std::{
     cell::{Cell, RefCell},
     fs,

@@ -1,7 +1,7 @@
 //! What every approximation promises, for bytes that a fuzzer chooses: inside its range the certified error holds, in
 //! f64 and in f32; outside, the result is an error or a number, never NaN where the reference is finite.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     arith::Arithmetic,
     circuits::{

@@ -5,7 +5,7 @@ use crate::{
     chain::Chain,
     client::{Client, Errors, scattered},
 };
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,
     bootstrap::{Bootstrapper, Design, Order, Recipe, Stage, dft::Diagonals},
@@ -17,7 +17,7 @@ use kernel::{
 };
 
 /// The backend of [`with`].
-pub type Scalar = scalar::Scalar<'static, 'static>;
+pub type Scalar = polyformer_scalar::Scalar<'static, 'static>;
 
 /// Runs `f` with a client and an evaluator that bootstraps by `recipe`, at the primes of `spec` and ring degree
 /// 2^`log_n`, and returns the trace whose keys they have: of a refresh and a product.

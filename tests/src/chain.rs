@@ -1,11 +1,11 @@
 //! Rings to test on: the preset chains, at any degree.
 
-use kernel::{
+use polyformer_kernel::{
     modular::Modulus,
     params::{Params, Security, Spec, presets},
     ring::{Basis, Ring, rom},
 };
-use scalar::{Block, Scalar};
+use polyformer_scalar::{Block, Scalar};
 
 /// A checked parameter set and its twiddles.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A client for tests: a secret, the keys that a trace demands, encryption and decryption, and measured errors.
 
-use kernel::{
+use polyformer_kernel::{
     backend::Backend,
     ckks::{
         Ciphertext,

@@ -10,7 +10,7 @@ use crate::{
     oracle::machine,
     program::{Program, Reg, Step},
 };
-use kernel::{
+use polyformer_kernel::{
     Error,
     backend::{Backend, Shape},
     params::presets,
@@ -90,7 +90,7 @@ fn meaning(chain: &Chain, program: &Program) -> Vec<Vec<u32>> {
 
 /// What the scalar backend makes of `program`.
 pub fn on_scalar(chain: &Chain, program: &Program) -> Vec<Vec<u32>> {
-    let workspace = kernel::backend::MAX_DIGITS + 2;
+    let workspace = polyformer_kernel::backend::MAX_DIGITS + 2;
     chain.on_scalar(program.registers.len() + workspace, |be| program.run(be).unwrap())
 }
 

@@ -1,6 +1,6 @@
 //! Words to compute with: canonical ones with the edges often, and garbage for outputs to overwrite.
 
-use kernel::{backend::Shape, ring::Ring};
+use polyformer_kernel::{backend::Shape, ring::Ring};
 
 /// A reproducible stream of words for one ring (xorshift64*).
 #[derive(Debug)]

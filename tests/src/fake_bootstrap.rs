@@ -2,7 +2,7 @@
 //! tested with it, on chains that have none.
 
 use crate::client::Client;
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     around::Around,
     backend::Backend,

@@ -1,6 +1,6 @@
 //! Backends with one fault each. The suite must find every one of them: a test that cannot fail is no test.
 
-use kernel::{
+use polyformer_kernel::{
     Result,
     backend::{Backend, Giant, Limbs, Op, Pair, Shape, Source, Term, Workspace},
     ring::{Basis, Ring, sample::Seed},

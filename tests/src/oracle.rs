@@ -2,7 +2,7 @@
 //! that residues stand for. Nothing here calls the kernel's arithmetic; it shares only the order of rows and words.
 //! Slow, quadratic in n, and obviously right.
 
-use kernel::backend::Op;
+use polyformer_kernel::backend::Op;
 
 pub mod integers;
 pub mod machine;

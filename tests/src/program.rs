@@ -1,7 +1,7 @@
 //! A program: registers and a few backend operations on them, as a value. The scalar backend runs it, a backend
 //! under test runs it, the oracle says what it means, and the three are compared word for word.
 
-use kernel::{
+use polyformer_kernel::{
     Result,
     backend::{Backend, Giant, Limbs, Op, Pair, Shape, Source},
     ring::{Basis, sample::Seed},

@@ -1,6 +1,6 @@
 //! A small transformer of arbitrary weights, for tests.
 
-use kernel::{
+use polyformer_kernel::{
     circuits::poly::Polynomial,
     nn::{
         Attention, Layer, Matrix, Model, Norm, Pooling, Rotary,

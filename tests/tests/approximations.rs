@@ -1,6 +1,6 @@
 //! The fuzzers' properties on bytes of a fixed generator: what the fuzz targets hunt for, in every test run.
 
-use laws::approximations::{point, row};
+use polyformer_tests::approximations::{point, row};
 
 /// `count` inputs of `size` bytes.
 fn inputs(count: usize, size: usize) -> impl Iterator<Item = Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Bootstrapping, end to end at a small ring: precision on every kind of input, both orders, sparse vectors, many in
 //! a row, and what happens when a key is missing or a value is out of range.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe, Stage, Steps},
@@ -14,7 +14,7 @@ use kernel::{
     ring::Basis,
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     bootstrapping::{Scalar, inputs, lockstep, refreshed, with},
     client::{Client, scattered},
 };

@@ -2,7 +2,7 @@
 //! Circuits deeper than the chain get their bootstraps from the planner; here a bootstrap holds the secret key, so that
 //! everything above bootstrapping is tested without it.
 
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     circuits::catalogue::{Circuit, Entry, attention, every},
     deep::{Deep, Placement, TOP, place::cheapest},
@@ -10,7 +10,7 @@ use kernel::{
     plain::PlainVec,
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     fake_bootstrap::decrypted,
     probe::{Probe, Seen, largest},

@@ -1,6 +1,6 @@
 //! Each homomorphic operation computes what it says, and its noise is what `ckks::noise` predicts.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     arith::{Arithmetic, ComplexArithmetic, Transform},
     ckks::{Ciphertext, Ckks, Plaintext, noise},
@@ -8,12 +8,12 @@ use kernel::{
     params::{Params, Spec, presets},
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     client::{Client, scattered},
 };
 
-type Be = scalar::Scalar<'static, 'static>;
+type Be = polyformer_scalar::Scalar<'static, 'static>;
 
 /// Runs `f` on a client and an evaluator with relinearisation, conjugation and these rotations.
 fn with_keys(
@@ -218,7 +218,7 @@ fn what_is_missing_or_does_not_fit_is_named() {
         assert!(matches!(ev.mul_const(&high, f64::NAN), Err(Error::TooLarge { .. })));
         assert_eq!(ev.refresh(low, 3).err(), Some(Error::NoBootstrap));
         let (keys, be) = ev.keys_mut();
-        let truncated = client.key(be, kernel::ckks::keys::Switch::Galois(p.galois(3)), 2);
+        let truncated = client.key(be, polyformer_kernel::ckks::keys::Switch::Galois(p.galois(3)), 2);
         keys.galois.insert(p.galois(3), truncated);
         assert_eq!(ev.rotate(&high, 3).err(), Some(Error::KeyLevel { key: 2, operand: top }));
         let down = ev.level_down(high, 2).unwrap();

@@ -1,7 +1,7 @@
 //! The CPU backend obeys the laws, on every instruction set that this machine has, alone and with company.
 
-use cpu::{Cpu, Isa};
-use laws::{bootstrapping::words, chain::Chain};
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_tests::{bootstrapping::words, chain::Chain};
 
 fn cpu(chain: &Chain, mut law: impl FnMut(&mut Cpu<'_>)) {
     for isa in Isa::available() {
@@ -11,7 +11,7 @@ fn cpu(chain: &Chain, mut law: impl FnMut(&mut Cpu<'_>)) {
     }
 }
 
-laws::conformance!(cpu);
+polyformer_tests::conformance!(cpu);
 
 #[test]
 fn bootstrapping_gives_the_words_of_the_scalar_backend() {

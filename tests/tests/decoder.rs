@@ -1,6 +1,6 @@
 //! What makes a decoder: no token learns of a later one, scores know distances only, and neither costs a level.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     circuits::poly::Polynomial,
     nn::{
@@ -12,7 +12,7 @@ use kernel::{
     plain::PlainVec,
     trace::Trace,
 };
-use laws::transformer::{decoder, dense, model, noise};
+use polyformer_tests::transformer::{decoder, dense, model, noise};
 
 const WIDTH: usize = 16;
 const TOKENS: usize = 6;

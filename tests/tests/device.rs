@@ -1,7 +1,7 @@
 //! The client of a small device makes the words that a backend makes, reads the words that a backend reads, and
 //! refuses what does not fit.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     backend::{Backend, Shape},
     ckks::{
@@ -20,7 +20,7 @@ use kernel::{
         twiddles::{Computed, Twiddles},
     },
 };
-use laws::{chain::Chain, client::scattered};
+use polyformer_tests::{chain::Chain, client::scattered};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},

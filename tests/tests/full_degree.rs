@@ -1,12 +1,12 @@
 //! At n = 2^16 the oracle is too slow for every word, so it is asked for some: the scalar backend, to which all
 //! others are compared word for word, is right at the degree that is used.
 
-use kernel::{
+use polyformer_kernel::{
     backend::{Op, digit},
     params::Params,
     ring::Basis,
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     conformance::{Build, on_scalar},
     oracle::{

@@ -1,6 +1,6 @@
 //! Answers of an independent program, `vectors/make.py`: Python integers and numpy, written from the formulas.
 
-use kernel::{
+use polyformer_kernel::{
     backend::Shape,
     ckks::encode,
     complex::Complex,
@@ -8,7 +8,7 @@ use kernel::{
     params::presets,
     ring::{Basis, limb},
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     conformance::on_scalar,
     program::{Program, Reg, Step},
@@ -91,7 +91,7 @@ fn the_transform_gives_the_known_values() {
         let (n, q) = (chain.params.n(), number(&case, "q") as u32);
         let m = chain.params.moduli().iter().position(|m| m.q() == q).unwrap();
         let (ring, modulus) = (chain.ring(), chain.modulus(m));
-        assert_eq!(kernel::ring::rom::root(n, modulus) as u64, number(&case, "psi"));
+        assert_eq!(polyformer_kernel::ring::rom::root(n, modulus) as u64, number(&case, "psi"));
         let mut a = residues(n, q, number(&case, "seed"));
         limb::ntt(modulus, ring.twiddles(m), &mut a);
         compare(&case, &[a.iter().map(|x| modulus.from_mont(*x) as i64).collect()]);

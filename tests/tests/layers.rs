@@ -34,9 +34,9 @@ const KERNEL: [(&str, &[&str]); 20] = [
 /// Each package that is held small, and all that it may depend on.
 const PACKAGES: [(&str, &[&str]); 4] = [
     ("kernel", &["heapless", "libm", "half", "bytemuck", "rand_core", "rand_chacha", "zeroize", "subtle", "defmt"]),
-    ("backends/scalar", &["kernel"]),
-    ("backends/cpu", &["kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes, huge pages
-    ("backends/wgpu", &["kernel", "wgpu", "bytemuck", "pollster"]), // pollster waits for a device to open
+    ("backends/scalar", &["polyformer-kernel"]),
+    ("backends/cpu", &["polyformer-kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes, huge pages
+    ("backends/wgpu", &["polyformer-kernel", "wgpu", "bytemuck", "pollster"]), // pollster waits for a device to open
 ];
 
 /// The longest that a file may be.

@@ -1,6 +1,6 @@
 //! The suite finds every fault that it is meant to find.
 
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     conformance::{Law, bases, batches, element_wise, moduli, transforms},
     mutant::{Fault, Method, Mutant},

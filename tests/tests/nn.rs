@@ -1,6 +1,6 @@
 //! The transformer on slots is the transformer on rows, encoder and decoder, and its depth is what it says.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe},
@@ -15,7 +15,7 @@ use kernel::{
     plain::PlainVec,
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     client::Client,
     transformer::{decoder, dense, model, noise},

@@ -2,7 +2,7 @@
 //! whole circuits within 1.5. Each prediction without the source that matters most is out of that factor: a source that
 //! is forgotten is noticed.
 
-use kernel::{
+use polyformer_kernel::{
     arith::{Arithmetic, ComplexArithmetic, Transform},
     circuits::{
         catalogue::{Entry, every},
@@ -17,14 +17,14 @@ use kernel::{
     plain::PlainVec,
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     client::{Client, Errors, scattered},
     fake_bootstrap::decrypted,
     spread::{predicted_slots, ratio, within},
 };
 
-type Be = scalar::Scalar<'static, 'static>;
+type Be = polyformer_scalar::Scalar<'static, 'static>;
 
 /// An operation, or a few, on two vectors at the same level.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! The noise meaning predicts the errors of bootstrapping, stage by stage, and of a transformer with three bootstraps.
 
-use kernel::{
+use polyformer_kernel::{
     arith::{Arithmetic, Raise},
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{
@@ -17,7 +17,7 @@ use kernel::{
     plain::PlainVec,
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     bootstrapping::{inputs, lockstep, predicted, with},
     chain::Chain,
     client::{Client, Errors, scattered},

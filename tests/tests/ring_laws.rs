@@ -1,12 +1,12 @@
 //! Ring laws, with words and polynomials drawn by proptest.
 
-use kernel::{
+use polyformer_kernel::{
     backend::Op,
     modular::Modulus,
     params::presets,
     ring::{limb, rom},
 };
-use laws::oracle;
+use polyformer_tests::oracle;
 use proptest::prelude::*;
 
 /// Any prime of the preset chains: 20 to 30 bits.

@@ -1,7 +1,7 @@
 //! From a device's ring to a server's and back, by laws at small rings; keys under the device's secret obey the bound of
 //! its ring; and a device's question to a transformer that it could never run encrypted.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     arith::Arithmetic,
     backend::{Backend, Shape},
@@ -24,7 +24,7 @@ use kernel::{
     ring::{rom, sample, twiddles::Computed},
     trace::Trace,
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     client::{Client, Errors, scattered},
     transformer,
@@ -131,7 +131,7 @@ fn backends_switch_rings_word_for_word_alike() {
     for (log_n, log_m) in [(12, 9), (10, 3)] {
         let chain = Chain::b16(log_n);
         let small = Chain::new(&presets::C12, log_m).params;
-        let fast = there_and_back(cpu::Cpu::new(chain.ring()), &chain.params, &small);
+        let fast = there_and_back(polyformer_cpu::Cpu::new(chain.ring()), &chain.params, &small);
         let (params, be) = Chain::b16(log_n).into_scalar(40);
         assert!(fast == there_and_back(be, params, &small), "2^{log_m} and 2^{log_n}");
     }
@@ -142,7 +142,7 @@ fn a_key_under_the_small_secret_may_not_live_over_one_prime_more() {
     let (params, small) = (Params::new(&presets::B16).unwrap(), Params::new(&presets::C12).unwrap());
     let allowed = lower_basis(&params, &small).unwrap();
     assert!(params.log_product(allowed) <= 106.0 && allowed.specials == 1);
-    for wider in [allowed.with(2), kernel::ring::Basis { end: allowed.end + 1, ..allowed }, lift_basis(&params)] {
+    for wider in [allowed.with(2), polyformer_kernel::ring::Basis { end: allowed.end + 1, ..allowed }, lift_basis(&params)] {
         let error = check_small(&params, &small, wider).unwrap_err();
         assert!(matches!(error, Error::Insecure { log_qp, bound: 106.0 } if log_qp > 118.0), "{error}");
     }
@@ -159,8 +159,8 @@ fn full_size_keys_are_what_was_checked() {
     let (params, small) = (&chain.params, Params::new(&presets::C12).unwrap());
     let words = 5 * params.n();
     let mut memory: Vec<Vec<u32>> = (0..12).map(|_| vec![0; words]).collect();
-    let pool: Vec<scalar::Block<'_>> = memory.iter_mut().map(|m| scalar::Block::new(m)).collect();
-    let be = &mut scalar::Scalar::new(chain.ring(), &pool);
+    let pool: Vec<polyformer_scalar::Block<'_>> = memory.iter_mut().map(|m| polyformer_scalar::Block::new(m)).collect();
+    let be = &mut polyformer_scalar::Scalar::new(chain.ring(), &pool);
     let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([8; 32]));
     let basis = lower_basis(params, &small).unwrap();
     let sk = SecretKey::expand(be, &SecretSeed::take(&mut [1; 32]), basis, scratch).unwrap();

@@ -1,20 +1,20 @@
 //! The scalar backend obeys the laws. At n = 2^16, where the suite compares with the scalar backend itself,
 //! `full_degree.rs` asks the oracle instead.
 
-use kernel::{
+use polyformer_kernel::{
     Error,
     backend::{Backend, Shape},
 };
-use laws::chain::Chain;
-use scalar::{Block, Scalar};
+use polyformer_tests::chain::Chain;
+use polyformer_scalar::{Block, Scalar};
 
 fn scalar(chain: &Chain, mut law: impl FnMut(&mut Scalar<'_, '_>)) {
     chain.on_scalar(100, |be| law(be));
 }
 
-laws::conformance!(n8, 3, scalar);
-laws::conformance!(n64, 6, scalar);
-laws::conformance!(n1024, 10, scalar);
+polyformer_tests::conformance!(n8, 3, scalar);
+polyformer_tests::conformance!(n64, 6, scalar);
+polyformer_tests::conformance!(n1024, 10, scalar);
 
 #[test]
 fn a_buffer_takes_the_smallest_free_block_and_gives_it_back() {

@@ -1,7 +1,7 @@
 //! The modules of the training package and the circuits agree: what PyTorch computed from fixed numbers, a file of the
 //! package, is what the circuits make of the same numbers.
 
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     circuits::{
         approx::{Approximation, Function, Weight},

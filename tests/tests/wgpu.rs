@@ -2,8 +2,8 @@
 //! test, unless POLYFORMER_REQUIRE_GPU says that there must be one.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
-use gpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
-use laws::chain::Chain;
+use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
+use polyformer_tests::chain::Chain;
 use std::sync::OnceLock;
 
 #[path = "wgpu/bootstrap.rs"]
@@ -48,4 +48,4 @@ fn wgpu(chain: &Chain, mut law: impl FnMut(&mut Wgpu<'_>)) {
     }
 }
 
-laws::conformance!(wgpu);
+polyformer_tests::conformance!(wgpu);

@@ -2,8 +2,8 @@
 //! The least of all samples, which a busy machine disturbs little, and the least of the medians of five runs.
 #![allow(clippy::unwrap_used)]
 
-use cpu::{Cpu, Isa};
-use kernel::{
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_kernel::{
     backend::{Backend, Limbs, Op, Shape},
     modular::Modulus,
     ring::{Basis, Ring, rom},
@@ -53,7 +53,7 @@ impl Bench {
     }
 }
 
-fn limbs(be: &mut Cpu<'_>, basis: Basis, cols: usize) -> Limbs<cpu::Words> {
+fn limbs(be: &mut Cpu<'_>, basis: Basis, cols: usize) -> Limbs<polyformer_cpu::Words> {
     let shape = Shape { count: 1, basis, cols: cols as u32 };
     let mut limbs = be.alloc(shape).unwrap();
     be.upload_uniform(&mut limbs, &[1; 32], basis.len() as u64).unwrap();

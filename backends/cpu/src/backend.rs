@@ -12,7 +12,7 @@ use crate::{
     rows::{self, Permute, Plan, Residues, Tensor, Zip},
     tables::{End, SHORTEST, Table},
 };
-use kernel::{
+use polyformer_kernel::{
     Error, Result,
     backend::{self, Backend, Limbs, MAX_DIGITS, Op, Pair, Shape, Term, Workspace},
     modular::Modulus,

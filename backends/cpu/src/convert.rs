@@ -5,7 +5,7 @@ use crate::{
     lanes::{Form, LANES, Lanes},
     tables::Table,
 };
-use kernel::{
+use polyformer_kernel::{
     modular::Modulus,
     ring::{convert::MAX_SOURCES, limb::quotient_inverse},
 };
@@ -77,7 +77,7 @@ fn block<L: Lanes, const T: usize>(
     }
 }
 
-/// out = round(sum_i digits[i] / f_i), see [`kernel::ring::limb::quotient`].
+/// out = round(sum_i digits[i] / f_i), see [`polyformer_kernel::ring::limb::quotient`].
 #[inline(always)]
 pub fn quotient<L: Lanes>(l: L, digits: &[&[u32]], sources: &[Modulus], out: &mut [u32]) {
     let mut inverses = [(0, 0); MAX_SOURCES];

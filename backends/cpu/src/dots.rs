@@ -10,7 +10,7 @@ use crate::{
     rows::{get, put, spread},
 };
 use core::ops::Range;
-use kernel::{backend::Limbs, modular::Modulus, ring::Basis};
+use polyformer_kernel::{backend::Limbs, modular::Modulus, ring::Basis};
 
 /// Products of canonical words that fit a 64-bit sum.
 const TERMS: usize = 16;
@@ -235,7 +235,7 @@ impl<L: Lanes> Kernel<L> for OfRows<'_, '_, L> {
 }
 
 impl Cpu<'_> {
-    /// [`kernel::backend::Backend::dots`].
+    /// [`polyformer_kernel::backend::Backend::dots`].
     pub(crate) fn shared_dots(
         &self,
         over: Basis,

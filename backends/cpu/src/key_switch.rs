@@ -13,7 +13,7 @@ use crate::{
     stages::Stages,
     tables::Table,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::{Limbs, MAX_DIGITS, Pair, digit},
     ring::{Basis, convert::Conversion},
 };
@@ -133,7 +133,7 @@ fn multiply<L: Lanes>(l: L, cut: Cut, mut product: Product<'_>, ext: &[u32], x: 
 }
 
 impl Cpu<'_> {
-    /// [`kernel::backend::Backend::key_switch`].
+    /// [`polyformer_kernel::backend::Backend::key_switch`].
     pub(crate) fn fused_key_switch(
         &self,
         q: Basis,

@@ -7,7 +7,7 @@
 //! `store_pair` are its two ends.
 
 use crate::isa::Kernel;
-use kernel::modular::Modulus;
+use polyformer_kernel::modular::Modulus;
 
 /// Words a vector.
 pub const LANES: usize = 8;
@@ -144,7 +144,7 @@ pub trait Lanes: Copy + Send + Sync {
     fn constant(q: Modulus, c: u32) -> u32;
     /// Settled, for any 64-bit sum of products by [`Lanes::constant`]s.
     fn reduce_constant(self, q: &Self::Q, acc: Self::A) -> Self::V;
-    /// acc + floor(2^29 y/f), given [`kernel::ring::limb::quotient_inverse`] of f.
+    /// acc + floor(2^29 y/f), given [`polyformer_kernel::ring::limb::quotient_inverse`] of f.
     fn quotient_add(self, acc: Self::A, y: Self::V, inverse: (u32, u64)) -> Self::A;
     /// The sum rounded to units of 2^29.
     fn quotient_round(self, acc: Self::A) -> Self::V;

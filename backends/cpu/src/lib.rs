@@ -31,7 +31,7 @@ mod tables;
 pub use isa::Isa;
 pub use memory::Words;
 
-use kernel::ring::Ring;
+use polyformer_kernel::ring::Ring;
 use memory::Pool;
 use parallel::Threads;
 use tables::Table;

@@ -1,7 +1,7 @@
 //! Memory: page-aligned buffers that return to a free list when they are dropped, so that a program that works in
 //! steady state never meets a fresh page. Contents of a recycled buffer are whatever its last owner left.
 
-use kernel::{Error, Result};
+use polyformer_kernel::{Error, Result};
 use memmap2::MmapMut;
 use std::{
     alloc::{Layout, handle_alloc_error},

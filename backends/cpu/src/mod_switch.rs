@@ -12,7 +12,7 @@ use crate::{
     stages::Stages,
     tables::Table,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::Limbs,
     modular::Modulus,
     ring::{Basis, convert::Conversion},
@@ -91,7 +91,7 @@ fn finish<L: Lanes>(l: L, cut: Cut, quotient: Quotient<'_>, row: &[u32], x: &mut
 }
 
 impl Cpu<'_> {
-    /// [`kernel::backend::Backend::mod_switch`].
+    /// [`polyformer_kernel::backend::Backend::mod_switch`].
     pub(crate) fn fused_mod_switch(&self, from: Basis, to: Basis, out: &mut Limbs<Words>, a: &Limbs<Words>) {
         let (ring, n, count) = (&self.ring, out.shape.cols as usize, out.shape.count as usize);
         let (drop, restore) = (from.minus(to), to.minus(from));

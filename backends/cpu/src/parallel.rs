@@ -1,7 +1,7 @@
 //! Rows of buffers, and threads over them.
 
 use crate::memory::Words;
-use kernel::{backend::Limbs, ring::Basis};
+use polyformer_kernel::{backend::Limbs, ring::Basis};
 use rayon::prelude::*;
 
 /// Which row of which item.

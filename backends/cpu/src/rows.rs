@@ -6,7 +6,7 @@ use crate::{
     isa::Kernel,
     lanes::{LANES, Lanes},
 };
-use kernel::{backend::Op, modular::Modulus};
+use polyformer_kernel::{backend::Op, modular::Modulus};
 
 /// x[at..at + 8], or all of a shorter x and zeros.
 #[inline(always)]
@@ -168,7 +168,7 @@ impl Plan {
 
     /// X -> X^galois on n words.
     pub fn new(galois: u32, n: usize) -> Self {
-        use kernel::ring::limb::brv;
+        use polyformer_kernel::ring::limb::brv;
         let bits = n.trailing_zeros();
         let mut orders = [[0; Self::BLOCK]; Self::BLOCK];
         for (carry, order) in orders.iter_mut().enumerate() {

@@ -5,9 +5,9 @@ use crate::{
     isa::{Isa, Kernel},
     lanes::{LANES, Lanes, Twiddle},
 };
-use kernel::{modular::Modulus, ring::Ring};
+use polyformer_kernel::{modular::Modulus, ring::Ring};
 
-/// The shortest transform that lanes do; [`kernel::ring::limb`] does shorter ones.
+/// The shortest transform that lanes do; [`polyformer_kernel::ring::limb`] does shorter ones.
 pub const SHORTEST: usize = 2 * LANES;
 
 /// The factors of one direction of one modulus; entry i belongs to node i of the transform's binary tree, as in
@@ -68,7 +68,7 @@ pub struct End {
 }
 
 impl End {
-    /// 1/(n 2^32), as [`kernel::ring::limb::intt`] ends, times `c`, plain.
+    /// 1/(n 2^32), as [`polyformer_kernel::ring::limb::intt`] ends, times `c`, plain.
     pub fn new<L: Lanes>(_: L, table: &Table, n: usize, c: u32) -> Self {
         let q = table.q;
         let all = q.mul(q.inv(n as u32), c); // (n^-1 c) / 2^32

@@ -2,13 +2,13 @@
 //! number of threads, the length, the moduli and what the buffers held before.
 #![allow(clippy::unwrap_used)]
 
-use cpu::{Cpu, Isa};
-use kernel::{
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_kernel::{
     backend::{Backend, Limbs, Op, Shape},
     modular::Modulus,
     ring::{Basis, Ring, rom},
 };
-use scalar::{Block, Scalar};
+use polyformer_scalar::{Block, Scalar};
 use std::cell::RefCell;
 
 const SPECIALS: [u32; 12] = [

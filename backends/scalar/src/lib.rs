@@ -1,11 +1,11 @@
 //! The portable backend: one thread, the caller's memory, no allocator, safe Rust. Every operation is a loop over
-//! rows around the function of the same name in [`kernel::ring::limb`], so this backend is the specification at
+//! rows around the function of the same name in [`polyformer_kernel::ring::limb`], so this backend is the specification at
 //! work, and the one for microcontrollers.
 #![no_std]
 #![forbid(unsafe_code)]
 
 use core::cell::{RefCell, RefMut};
-use kernel::{
+use polyformer_kernel::{
     Error, Result,
     backend::{Backend, Limbs, Op, Shape},
     modular::Modulus,

@@ -4,8 +4,8 @@
 //! recording thread where Linux tells it, which a busy machine disturbs little.
 #![allow(clippy::unwrap_used)]
 
-use gpu::{Adapter, Arithmetic, Gpu, Options, Wgpu, Words};
-use kernel::{
+use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu, Words};
+use polyformer_kernel::{
     backend::{Backend, Giant, Limbs, Op, Shape},
     modular::Modulus,
     ring::{Basis, Ring, rom},

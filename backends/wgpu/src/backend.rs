@@ -7,7 +7,7 @@ use crate::{
     shader::Kernel,
     transform::End,
 };
-use kernel::{
+use polyformer_kernel::{
     Error, Result,
     backend::{self, Backend, Giant, Limbs, MAX_DIGITS, Op, Pair, Shape, Source, Term, Workspace},
     ring::{Basis, Ring, convert::MAX_SOURCES, sample::Seed},

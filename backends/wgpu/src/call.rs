@@ -1,7 +1,7 @@
 //! The arguments of one dispatch, as the shaders' `Call` has them.
 
 use crate::Words;
-use kernel::{
+use polyformer_kernel::{
     backend::{Limbs, Shape},
     ring::Basis,
 };

@@ -4,7 +4,7 @@ use crate::{
     recorder::Recorder,
     table::{Key, key3},
 };
-use kernel::{
+use polyformer_kernel::{
     modular::Modulus,
     ring::{Basis, Ring, convert::Conversion, limb::quotient_inverse},
 };

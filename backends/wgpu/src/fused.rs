@@ -8,7 +8,7 @@ use crate::{
     products::{Product, Products},
     transform::End,
 };
-use kernel::{
+use polyformer_kernel::{
     Result,
     backend::{Limbs, MAX_DIGITS, Pair, Shape, Source, Workspace, digit},
     ring::Basis,

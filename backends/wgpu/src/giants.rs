@@ -9,7 +9,7 @@ use crate::{
     products::{Product, Products},
     transform::End,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::{BATCH_WORDS, Giant, Pair, Workspace},
     ring::Basis,
 };
@@ -22,7 +22,7 @@ struct Step<'a, 'k> {
 }
 
 impl Wgpu<'_> {
-    /// [`kernel::backend::Backend::giant_steps`].
+    /// [`polyformer_kernel::backend::Backend::giant_steps`].
     pub(crate) fn fused_giant_steps(
         &mut self,
         (q, alpha): (Basis, u16),

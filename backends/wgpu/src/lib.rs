@@ -1,6 +1,6 @@
 //! The GPU backend: every operation is a recorded dispatch of a compute shader, and a ciphertext never comes back
 //! before it is downloaded. The shaders are in `shaders/`, one kernel a file; what they mean, word for word, is the
-//! function of the same name in [`kernel::ring::limb`].
+//! function of the same name in [`polyformer_kernel::ring::limb`].
 //!
 //! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device
 //! memory, [`table`] constants of calls, [`call`] the arguments of a dispatch, [`element`] those that are
@@ -31,7 +31,7 @@ pub use gpu::{Gpu, Options};
 pub use memory::Words;
 pub use shader::Arithmetic;
 
-use kernel::ring::Ring;
+use polyformer_kernel::ring::Ring;
 use recorder::Recorder;
 
 /// The backend on a GPU.
@@ -43,7 +43,7 @@ pub struct Wgpu<'r> {
 
 impl<'r> Wgpu<'r> {
     /// A backend on `gpu`, which others may use at the same time. Uploads the constants of `ring`.
-    pub fn new(ring: Ring<'r>, gpu: &Gpu) -> kernel::Result<Self> {
+    pub fn new(ring: Ring<'r>, gpu: &Gpu) -> polyformer_kernel::Result<Self> {
         Ok(Self { ring, recorder: Recorder::new(gpu, &ring)?, downloads: 0 })
     }
 
@@ -83,7 +83,7 @@ impl<'r> Wgpu<'r> {
 
     /// Sets aside device memory for `words` words of buffers in all, so that a run that was planned to need them does
     /// not fail half-way. An error says how many there are.
-    pub fn reserve(&mut self, words: usize) -> kernel::Result<()> {
+    pub fn reserve(&mut self, words: usize) -> polyformer_kernel::Result<()> {
         self.recorder.memory().reserve(words)
     }
 }

@@ -3,7 +3,7 @@
 //! recorded, what was recorded on the old range is done before.
 
 use crate::{Gpu, gpu::OPERANDS};
-use kernel::{Error, Result, backend::Shape};
+use polyformer_kernel::{Error, Result, backend::Shape};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

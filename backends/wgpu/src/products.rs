@@ -7,7 +7,7 @@ use crate::{
     gpu::OPERANDS,
     shader::Kernel,
 };
-use kernel::{backend::Pair, ring::Basis};
+use polyformer_kernel::{backend::Pair, ring::Basis};
 
 /// What a term begins with in the table: the sum over digits. An addend begins with 1 + its half.
 const DIGITS: u32 = 0;

@@ -10,7 +10,7 @@ use crate::{
     shader::Kernel,
     table::{self, Key, Table},
 };
-use kernel::{
+use polyformer_kernel::{
     Error, Result,
     modular::Modulus,
     ring::{Basis, MAX_MODULI, Ring, rom},

@@ -1,6 +1,6 @@
 //! The kernels: their WGSL text, put together from the files in `shaders/`, and the constants that specialise them.
 
-use kernel::ring::convert::MAX_SOURCES;
+use polyformer_kernel::ring::convert::MAX_SOURCES;
 
 /// How 64-bit products are made. Both give the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

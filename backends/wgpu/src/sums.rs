@@ -5,7 +5,7 @@ use crate::{
     call::{Call, Operand},
     shader::Kernel,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::{Limbs, Term},
     ring::Basis,
 };

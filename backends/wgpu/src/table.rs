@@ -1,7 +1,7 @@
 //! Constants of calls on the device: blocks of words, each stored once, found again by a key. A full table is
 //! emptied; the queue runs in order, so that work already submitted still reads the old words.
 
-use kernel::ring::Basis;
+use polyformer_kernel::ring::Basis;
 use std::collections::HashMap;
 
 /// Words of the table.

@@ -5,7 +5,7 @@ use crate::{
     call::{Call, Operand},
     shader::Kernel,
 };
-use kernel::{backend::Limbs, ring::Basis};
+use polyformer_kernel::{backend::Limbs, ring::Basis};
 
 /// log2 of the words that a workgroup holds.
 const LOG_TILE: u32 = 12;

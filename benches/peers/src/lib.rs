@@ -1,6 +1,6 @@
 //! What the comparisons share: one pinned processor, rounds that take turns, processor time, medians, table rows.
 
-use kernel::{
+use polyformer_kernel::{
     params::{Params, presets},
     ring::rom,
 };

@@ -1,6 +1,6 @@
 //! Constants of the programs: linked in flash, computed here from the kernel and the demo model's files.
 
-use kernel::{
+use polyformer_kernel::{
     complex::Complex,
     embedding::fill_roots,
     params::{Params, Spec, presets},
@@ -44,7 +44,7 @@ fn tables(text: &mut String, name: &str, spec: &Spec<'_>) {
     let (slots, words) = (roots.len(), twiddles.len());
     write!(
         text,
-        "use kernel::complex::Complex as Complex{name};\n\
+        "use polyformer_kernel::complex::Complex as Complex{name};\n\
          /// Roots of the embedding at degree 2^{name}.\n\
          pub static ROOTS_{name}: [Complex{name}; {slots}] = [{}];\n\
          /// Twiddles of both primes at degree 2^{name}.\n\

@@ -1,7 +1,7 @@
 //! What the programs hold of the demo model: all of it, and its first golden text as numbers.
 
 use half::f16;
-use kernel::{circuits::poly::Polynomial, nn::Matrix};
+use polyformer_kernel::{circuits::poly::Polynomial, nn::Matrix};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::{fmt::Write, fs, path::Path};
@@ -98,7 +98,7 @@ fn quadratic(p: &Value) -> [f64; 3] {
 
 /// One function a layer, which assembles it from flash.
 fn layers(line: &mut impl FnMut(String), config: &Value, tensors: &SafeTensors<'_>, out: &Path) {
-    line("use kernel::{circuits::poly::Polynomial, nn::{Attention, Layer, Norm}};".into());
+    line("use polyformer_kernel::{circuits::poly::Polynomial, nn::{Attention, Layer, Norm}};".into());
     let epsilon = config["norm_epsilon"].as_f64().expect("an epsilon");
     let norm = |p: &Value| format!("Norm {{ epsilon: {epsilon:e}, root: {} }}", polynomial(p));
     let polynomials = config["polynomials"].as_array().expect("layers");
@@ -108,7 +108,7 @@ fn layers(line: &mut impl FnMut(String), config: &Value, tensors: &SafeTensors<'
         let first =
             if p["norm_attention"].is_null() { "None".into() } else { format!("Some({})", norm(&p["norm_attention"])) };
         line(format!(
-            "/// Layer {i}.\n#[inline(never)]\npub fn layer_{i}() -> kernel::Result<Layer<'static>> {{ Layer {{ norm_attention: {first}, \
+            "/// Layer {i}.\n#[inline(never)]\npub fn layer_{i}() -> polyformer_kernel::Result<Layer<'static>> {{ Layer {{ norm_attention: {first}, \
              attention: Attention {{ causal: false, rotary: None, epsilon: {:e}, reciprocal: {}, qkv: [{}, {}, {}], output: {} }}, \
              norm_feed_forward: {}, up: {}, activation: {:?}, down: {} }}.folded() }}",
             config["attention"]["epsilon"].as_f64().expect("an epsilon"),

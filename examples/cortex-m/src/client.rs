@@ -6,7 +6,7 @@ use crate::{
     constants::{CLASSES, QUESTION},
     figures::{figure, memory},
 };
-use kernel::{
+use polyformer_kernel::{
     Error,
     ckks::{
         device::{Device, Noisy, Plan},

@@ -5,7 +5,7 @@ use crate::constants::{
     layer_1,
 };
 use half::f16;
-use kernel::{
+use polyformer_kernel::{
     Error, Result,
     nn::{
         Layer, Matrix, Model, Numbers, Stored,

@@ -2,7 +2,7 @@
 
 use super::{Bed, finish, median};
 use crate::{Result, files::public_basis, random};
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,
     ckks::{

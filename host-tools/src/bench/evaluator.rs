@@ -2,7 +2,7 @@
 
 use super::{Bed, Part, finish, median};
 use crate::{Result, keygen::demand_of_bootstrapping, random};
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     backend::{Backend, Shape, digit},
     bootstrap::{Bootstrapper, Order, Recipe, Stage},

@@ -2,7 +2,7 @@
 
 use super::Op;
 use crate::{Result, keygen::Want, memory};
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
     params::Params,
@@ -58,7 +58,7 @@ mod tests {
         host::{Choice, Device, Host, gpu},
         spec::SpecBuf,
     };
-    use kernel::{Error::DeviceMemory, bootstrap::Steps};
+    use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps};
     use std::time::Duration;
 
     #[test]

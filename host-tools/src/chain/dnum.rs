@@ -9,7 +9,7 @@ use super::{
     window::Window,
 };
 use crate::spec::SpecBuf;
-use kernel::{
+use polyformer_kernel::{
     Error,
     backend::MAX_DIGITS,
     params::Params,

@@ -78,14 +78,14 @@ pub enum Refusal {
         levels_fit: Option<u8>,
     },
     /// The kernel does not accept the chain.
-    Kernel(kernel::Error),
+    Kernel(polyformer_kernel::Error),
 }
 
 /// Result of building a chain.
 pub type Result<T> = std::result::Result<T, Refusal>;
 
-impl From<kernel::Error> for Refusal {
-    fn from(error: kernel::Error) -> Self {
+impl From<polyformer_kernel::Error> for Refusal {
+    fn from(error: polyformer_kernel::Error) -> Self {
         Refusal::Kernel(error)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Chain, Cut, primes};
 use crate::spec::SpecBuf;
-use kernel::{backend::digit, ckks::noise, params::Params, ring::Basis};
+use polyformer_kernel::{backend::digit, ckks::noise, params::Params, ring::Basis};
 use serde::Serialize;
 use std::fmt;
 

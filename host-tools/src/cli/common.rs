@@ -8,7 +8,7 @@ use crate::{
     model::Pretrained,
     spec::SpecBuf,
 };
-use kernel::{bootstrap::Steps, params::presets};
+use polyformer_kernel::{bootstrap::Steps, params::presets};
 use std::{
     io::Write,
     path::{Path, PathBuf},

@@ -14,7 +14,7 @@ use crate::{
     session::{Client, Plan, Watched},
     speed::Speed,
 };
-use kernel::{
+use polyformer_kernel::{
     nn::{
         dense::{Dense, Rows},
         forward,

@@ -11,7 +11,7 @@ use crate::{
     secret::Secret,
     session::Client,
 };
-use kernel::nn::packed::Layout;
+use polyformer_kernel::nn::packed::Layout;
 use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
@@ -107,7 +107,7 @@ fn write(args: &Args, host: &Host, on: Device, under: &Under<'_>, values: &[f64]
     let encrypted = cipher::encrypt(host, on, under, values, level, &|| bar.inc(1));
     bar.finish_and_clear();
     let encrypted = encrypted.map_err(|e| match e {
-        Error::Kernel(e @ (kernel::Error::TooLarge { .. } | kernel::Error::NotFinite { .. })) => {
+        Error::Kernel(e @ (polyformer_kernel::Error::TooLarge { .. } | polyformer_kernel::Error::NotFinite { .. })) => {
             Error::File { path: named(&args.values).into(), fault: Fault::Values(e) }
         }
         e => e,

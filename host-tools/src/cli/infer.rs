@@ -13,7 +13,7 @@ use crate::{
     host::Host,
     session::{asked, header, told},
 };
-use kernel::params::Params;
+use polyformer_kernel::params::Params;
 use std::{
     io::Write,
     path::{Path, PathBuf},

@@ -6,7 +6,7 @@ use crate::{
     error::In,
     files::{Body, Mapped, VERSION, View},
 };
-use kernel::params::Params;
+use polyformer_kernel::params::Params;
 use serde::Serialize;
 use std::{
     io::Write,

@@ -10,7 +10,7 @@ use crate::{
     secret::Secret,
     session::Plan,
 };
-use kernel::{
+use polyformer_kernel::{
     bootstrap::{Order, Steps},
     ckks::{keys::SecretSeed, ring_switch::lower_basis},
     params::Params,

@@ -7,7 +7,7 @@ use crate::{
     spec::SpecBuf,
     speed::Speed,
 };
-use kernel::circuits::catalogue::every;
+use polyformer_kernel::circuits::catalogue::every;
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\

@@ -15,7 +15,7 @@ use crate::{
     session::{Between, Executed, Plan, Server, load_keys},
     spec::SpecBuf,
 };
-use kernel::{backend::Backend, bootstrap::Steps, nn::Model, params::Params};
+use polyformer_kernel::{backend::Backend, bootstrap::Steps, nn::Model, params::Params};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -178,7 +178,7 @@ mod tests {
         session::Plan,
         spec::SpecBuf,
     };
-    use kernel::{Error::DeviceMemory, bootstrap::Steps};
+    use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps};
 
     #[test]
     fn a_gpu_with_little_memory_gets_fewer_keys_and_one_with_less_an_error() {

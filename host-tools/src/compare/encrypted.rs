@@ -9,7 +9,7 @@ use crate::{
     keygen::Want,
     memory, plan, random,
 };
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},

@@ -10,7 +10,7 @@ use crate::{
     secret::Secret,
     session::{Client, Plan, Server},
 };
-use kernel::{
+use polyformer_kernel::{
     backend::Backend,
     bootstrap::Steps,
     ckks::keys::Keys,
@@ -168,7 +168,7 @@ impl Agreement {
 mod tests {
     use super::{Labelled, batches};
     use crate::{model::Pretrained, spec::SpecBuf};
-    use kernel::bootstrap::Steps;
+    use polyformer_kernel::bootstrap::Steps;
 
     #[test]
     fn ciphertexts_are_filled_and_no_question_is_lost() {

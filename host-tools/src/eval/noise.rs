@@ -1,9 +1,9 @@
 //! What errors the logits of questions will have when they are encrypted, without a key: the server's circuit on numbers with
-//! the errors of ciphertexts ([`kernel::noisy`]), beside the same circuit in the clear.
+//! the errors of ciphertexts ([`polyformer_kernel::noisy`]), beside the same circuit in the clear.
 
 use super::{Labelled, spread::Spread};
 use crate::{Result, model::Pretrained, session::ORDER};
-use kernel::{
+use polyformer_kernel::{
     bootstrap::Recipe,
     complex::Complex,
     nn::{

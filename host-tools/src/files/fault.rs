@@ -59,7 +59,7 @@ pub enum Fault {
     },
     /// The parameter set in the file is not a valid one.
     #[error("parameter set: {0}")]
-    Params(#[from] kernel::Error),
+    Params(#[from] polyformer_kernel::Error),
     /// Made for another parameter set.
     #[error("parameter set {actual} where {expected} is needed")]
     OtherParams {
@@ -110,7 +110,7 @@ pub enum Fault {
     },
     /// Numbers that cannot be encoded.
     #[error("{0}")]
-    Values(kernel::Error),
+    Values(polyformer_kernel::Error),
     /// A model that the engines cannot run.
     #[error("{0}")]
     Model(String),

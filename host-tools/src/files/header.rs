@@ -5,7 +5,7 @@ use super::{
     fault::{Fault, Result},
 };
 use crate::spec::SpecBuf;
-use kernel::{
+use polyformer_kernel::{
     ckks::{
         keys::{key_basis, key_digits},
         raise::{dense_basis, sparse_basis},

@@ -8,7 +8,7 @@ use super::{
     fault::{Fault, Result},
     header::{Expected, Fields, Header, Of},
 };
-use kernel::params::Params;
+use polyformer_kernel::params::Params;
 use rayon::prelude::*;
 use safetensors::tensor::{Metadata, TensorInfo};
 

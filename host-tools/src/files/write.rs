@@ -5,7 +5,7 @@ use super::{
     fault::{Fault, Result},
     header::Header,
 };
-use kernel::params::Params;
+use polyformer_kernel::params::Params;
 use std::{
     fs::{File, OpenOptions},
     io::Write,

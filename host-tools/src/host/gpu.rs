@@ -91,7 +91,7 @@ pub fn auto() -> std::result::Result<(Pick, String), String> {
 mod with {
     use super::{Listed, Pick, refused};
     use crate::Result;
-    use gpu::{Arithmetic, Gpu, Options, adapters};
+    use polyformer_wgpu::{Arithmetic, Gpu, Options, adapters};
     use std::sync::OnceLock;
 
     /// A device once it was opened.

@@ -8,7 +8,7 @@ use crate::{
     host::{Device, Host, Job},
     secret::Secret,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::Backend,
     ckks::{
         keys::SecretKey,

@@ -1,7 +1,7 @@
 //! config.json: what it says, and what follows from it.
 
 use crate::files::{Fault, Result};
-use kernel::circuits::poly;
+use polyformer_kernel::circuits::poly;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use super::{config::Shape, text::Embedding, weights::Weights};
 use crate::files::Result;
-use kernel::nn::Matrix;
+use polyformer_kernel::nn::Matrix;
 
 /// The twin's embeddings, layers and classifier.
 pub struct Exact {

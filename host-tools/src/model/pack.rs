@@ -16,7 +16,7 @@ use crate::{
     spec::SpecBuf,
     speed::Speed,
 };
-use kernel::{
+use polyformer_kernel::{
     nn::{
         Model,
         dense::{Dense, Rows},
@@ -134,7 +134,7 @@ fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -
     }
     if out.is_empty() {
         let (given, slots) = (4 * model.width, params.slots());
-        return Err(kernel::Error::Slots { given, slots }.into());
+        return Err(polyformer_kernel::Error::Slots { given, slots }.into());
     }
     Ok(out)
 }

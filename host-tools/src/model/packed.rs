@@ -14,7 +14,7 @@ use crate::{
     spec::SpecBuf,
 };
 use half::f16;
-use kernel::{
+use polyformer_kernel::{
     circuits::poly::Polynomial,
     nn::{Attention, Layer, Matrix, Model, Norm, Stored},
 };

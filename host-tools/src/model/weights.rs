@@ -2,7 +2,7 @@
 
 use crate::files::{Fault, Result};
 use half::f16;
-use kernel::nn::Matrix;
+use polyformer_kernel::nn::Matrix;
 use safetensors::{Dtype, SafeTensors};
 
 /// The tensors of one form.

@@ -8,7 +8,7 @@ use crate::{
     files::{Body, DeviceOf, Fault, Header, Kind, Sealed, View},
     wire,
 };
-use kernel::{
+use polyformer_kernel::{
     backend::Backend,
     ckks::{
         Ciphertext, Ckks,

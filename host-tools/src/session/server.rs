@@ -9,7 +9,7 @@ use crate::{
     keygen::Want,
     wire,
 };
-use kernel::{
+use polyformer_kernel::{
     arith::Arithmetic,
     backend::{Backend, Shape},
     bootstrap::{Bootstrapper, Recipe, Steps},
@@ -115,7 +115,7 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok(())
     }
 
-    /// Logits of the questions in a ciphertext, where [`kernel::nn::packed::Layout::unpack`] finds them, and in copies of
+    /// Logits of the questions in a ciphertext, where [`polyformer_kernel::nn::packed::Layout::unpack`] finds them, and in copies of
     /// these slots; a mask has left nothing in any other. `step` is called after each part of the model with its name and seconds.
     pub fn infer(
         &mut self,
@@ -186,7 +186,7 @@ impl<'a, B: Backend> Server<'a, B> {
         let mut clocked = Clocked::new(&mut self.ckks);
         let packed = Packed::new(&mut clocked, plan.layout.clone());
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
-        let y = out.pop().ok_or(kernel::Error::Length { expected: 1, actual: 0 })?;
+        let y = out.pop().ok_or(polyformer_kernel::Error::Length { expected: 1, actual: 0 })?;
         let encoding = clocked.encoding();
         let executed = Executed { cost: self.ckks.executed(), level: y.level, encoding };
         Ok((y, executed))

@@ -1,6 +1,6 @@
 //! An engine that says what it is doing and how long that took.
 
-use kernel::{
+use polyformer_kernel::{
     Result,
     nn::{Attention, Engine, Matrix, Next, Norm, Pooling},
 };

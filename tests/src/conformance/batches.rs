@@ -9,7 +9,7 @@ use crate::{
     chain::Chain,
     program::{Program, Reg, Step, Turn},
 };
-use kernel::ckks::keys::key_digits;
+use polyformer_kernel::ckks::keys::key_digits;
 
 /// Three operands that lie in different shapes, some of two items.
 pub fn batches_switch_as_one_by_one(chain: &Chain) -> impl Iterator<Item = Program> {

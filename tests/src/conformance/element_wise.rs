@@ -5,7 +5,7 @@ use crate::{
     chain::Chain,
     program::{Program, Step},
 };
-use kernel::backend::Op;
+use polyformer_kernel::backend::Op;
 
 const OPS: [Op; 3] = [Op::Add, Op::Sub, Op::Mul];
 

@@ -5,7 +5,7 @@ use crate::{
     chain::Chain,
     program::{Program, Step},
 };
-use kernel::{
+use polyformer_kernel::{
     backend::digit,
     ckks::keys::key_digits,
     ring::{Basis, convert::MAX_SOURCES},

@@ -6,7 +6,7 @@ use crate::{
     chain::Chain,
     program::{Program, Reg, Step},
 };
-use kernel::{
+use polyformer_kernel::{
     backend::{Op, digit},
     ring::{Basis, convert::MAX_SOURCES},
 };

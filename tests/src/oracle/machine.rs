@@ -6,7 +6,7 @@ use super::{
     interpolate, operation, spread,
 };
 use crate::program::{Program, Reg, Step, Turn};
-use kernel::{
+use polyformer_kernel::{
     backend::{Op, Shape},
     ring::{Basis, MAX_MODULI, Ring, sample},
 };

@@ -2,8 +2,8 @@
 //! memory that was planned.
 
 use super::gpus;
-use gpu::Wgpu;
-use laws::{
+use polyformer_wgpu::Wgpu;
+use polyformer_tests::{
     bootstrapping::{PERIOD, bootstrapped, words},
     chain::Chain,
 };

@@ -2,12 +2,12 @@
 //! error with both numbers, memory is used again, and a lost device shows at submit and download.
 
 use super::{adapter, arithmetics};
-use gpu::{Error, Gpu, Options, Wgpu};
-use kernel::{
+use polyformer_wgpu::{Error, Gpu, Options, Wgpu};
+use polyformer_kernel::{
     Error as Fault,
     backend::{Backend, Shape},
 };
-use laws::{
+use polyformer_tests::{
     chain::Chain,
     conformance::{Law, element_wise, moduli, random, transforms},
     program::Program,
@@ -90,8 +90,8 @@ fn a_lost_device_shows_at_submit_and_at_download() {
 fn an_adapter_that_is_not_there_is_named() {
     let Some(adapter) = adapter() else { return };
     let asked = "a GPU of the year 3000";
-    assert!(matches!(gpu::Adapter::find(Some(asked)), Err(Error::NotFound { asked: a, among: 1.. }) if a == asked));
-    assert_eq!(gpu::Adapter::find(Some(&adapter.name().to_uppercase())).unwrap().name(), adapter.name());
+    assert!(matches!(polyformer_wgpu::Adapter::find(Some(asked)), Err(Error::NotFound { asked: a, among: 1.. }) if a == asked));
+    assert_eq!(polyformer_wgpu::Adapter::find(Some(&adapter.name().to_uppercase())).unwrap().name(), adapter.name());
     assert_eq!(adapter.check(), Ok(()));
     assert!(arithmetics(&adapter).contains(&adapter.arithmetic()));
 }

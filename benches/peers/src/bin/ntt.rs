@@ -3,8 +3,8 @@
 //! Ours takes integers to Montgomery form on the way in and out of it on the way back; theirs has its `normalize`
 //! after the inverse. Both end in [0, q).
 
-use cpu::{Cpu, Isa};
-use kernel::{
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_kernel::{
     backend::{Backend, Limbs, Shape},
     ring::Basis,
 };

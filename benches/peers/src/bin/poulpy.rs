@@ -3,8 +3,8 @@
 //! Poulpy's modulus is a power of two: its product drops the bits of one scale, which is its rescale, and its
 //! plaintexts are integers of their own width, which an encoder of ours takes to every prime of the level.
 
-use cpu::{Cpu, Isa};
-use kernel::{
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_kernel::{
     arith::Arithmetic,
     ckks::{
         Ciphertext, Ckks, encode, encrypt,

@@ -2,14 +2,14 @@
 //! in 24 GiB. Poulpy is driven as its own benchmarks drive it, by the presets that it ships: `ci` has one EvalMod for all
 //! coefficients, `s2c` one for those of real slots.
 
-use cpu::{Cpu, Isa};
-use kernel::{
+use polyformer_cpu::{Cpu, Isa};
+use polyformer_kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe},
     ckks::Ckks,
     trace::Trace,
 };
-use laws::client::{Client, scattered};
+use polyformer_tests::client::{Client, scattered};
 use peers::{Result, b16, least, median, pin, seconds};
 use poulpy_ckks::{
     presets::bootstrapping::{n16_d35_k685_p19_s2c_ffr_ci, n16_d35_k733_p20_s2c},

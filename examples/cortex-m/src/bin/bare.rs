@@ -4,7 +4,7 @@
 
 use core::hint::black_box;
 use device::{board, constants};
-use kernel::{
+use polyformer_kernel::{
     Result,
     ckks::{
         device::{Device, Plan},

@@ -3,7 +3,7 @@
 #![no_main]
 
 use device::client;
-use kernel::{
+use polyformer_kernel::{
     ckks::device::Plan, complex::Complex, embedding::ComputedRoots, params::presets::C12, ring::twiddles::Computed,
 };
 

@@ -8,7 +8,7 @@ use device::{
     figures::{figure, memory},
     plain::{self, Buffers},
 };
-use kernel::{Error, Result, nn::Layer};
+use polyformer_kernel::{Error, Result, nn::Layer};
 
 type Layers = heapless::Vec<Layer<'static>, { constants::LAYERS }>;
 

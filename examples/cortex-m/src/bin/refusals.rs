@@ -4,7 +4,7 @@
 
 use core::cell::RefCell;
 use device::board;
-use kernel::{
+use polyformer_kernel::{
     Error,
     backend::{Backend, Shape},
     ckks::{
@@ -69,7 +69,7 @@ fn main() -> ! {
     board::exit(all(SLOTS, WORDS).unwrap_or(false))
 }
 
-fn all(slots: &mut [Complex], words: &mut [u32]) -> kernel::Result<bool> {
+fn all(slots: &mut [Complex], words: &mut [u32]) -> polyformer_kernel::Result<bool> {
     let length = |expected, actual| Error::Length { expected, actual };
     let params = Params::new(&C12)?;
     let plan = Plan { roots: ComputedRoots, twiddles: Computed };
@@ -112,7 +112,7 @@ fn all(slots: &mut [Complex], words: &mut [u32]) -> kernel::Result<bool> {
     well &= refused("half a message", device.close(opening), length(2, 0));
 
     let blocks = [RefCell::new(&mut words[..64])];
-    let mut memory = scalar::Scalar::new(Ring::new(4096, 0, &[], &[])?, &blocks);
+    let mut memory = polyformer_scalar::Scalar::new(Ring::new(4096, 0, &[], &[])?, &blocks);
     let shape = Shape { count: 1, basis: params.line(), cols: 4096 };
     well &= refused("a pool that is exhausted", memory.alloc(shape), Error::OutOfMemory { words: 8192 });
     Ok(well)
