@@ -2,12 +2,7 @@
 //! within the error that it promises.
 #![no_main]
 
-use polyformer_kernel::{
-    Error,
-    ckks::encode::{MAX_BITS, decode, encode},
-    complex::Complex,
-    embedding::fill_roots,
-};
+use polyformer_kernel::{Error, ckks::encode::{MAX_BITS, decode, encode}, math::{complex::Complex, embedding::fill_roots}};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

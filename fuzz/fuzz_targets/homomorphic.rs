@@ -2,13 +2,7 @@
 //! `ckks::noise` predicts for the path that led there.
 #![no_main]
 
-use polyformer_kernel::{
-    arith::{Arithmetic, ComplexArithmetic},
-    ckks::{Ciphertext, Ckks, noise},
-    complex::Complex,
-    params::{Params, presets},
-    trace::Trace,
-};
+use polyformer_kernel::{arith::{Arithmetic, ComplexArithmetic}, ckks::{Ciphertext, Ckks, noise}, math::complex::Complex, params::{Params, presets}, eval::trace::Trace};
 use polyformer_tests::{chain::Chain, client::Client};
 use libfuzzer_sys::fuzz_target;
 use polyformer_scalar::Scalar;

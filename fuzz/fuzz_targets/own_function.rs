@@ -1,10 +1,7 @@
 //! An approximation of one's own, as docs/fuzzing.md explains it: x / (1 + x²) by a polynomial of degree 31.
 #![no_main]
 
-use polyformer_kernel::{
-    circuits::{approx::interpolate, poly::evaluate},
-    plain::Plain,
-};
+use polyformer_kernel::{circuits::{approx::interpolate, poly::evaluate}, eval::clear::Plain};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|x: f64| {

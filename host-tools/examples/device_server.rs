@@ -7,26 +7,26 @@
 //! work in a ring without security. For want of a wire this program makes the keys, too, with the secret of the test
 //! device; what a server has is what `respond` takes.
 
+use polyformer::{
+    model::Pretrained,
+    session::{ORDER, Plan},
+};
 use polyformer_cpu::Cpu;
 use polyformer_kernel::{
     Result,
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
     ckks::{
         Ckks,
         keys::{SecretKey, SecretSeed},
         ring_switch::{LiftKey, LowerKey, receive},
     },
-    nn::{forward, packed::Packed},
+    eval::trace::Trace,
+    nn::{forward, slot_engine::Packed},
     params::{Params, presets},
     ring::sample::Seed,
-    trace::Trace,
 };
 use polyformer_tests::{chain::Chain, client::Client};
-use polyformer::{
-    model::Pretrained,
-    session::{ORDER, Plan},
-};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{error::Error, time::Instant};
 
@@ -55,9 +55,9 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let mut trace = Trace::new(params.slots(), None);
     let entry = Bootstrapper::new(&mut trace, params, &Recipe::new(period, Order::ModRaiseFirst, range))?;
     let later = Bootstrapper::new(&mut trace, params, &Recipe::new(period, ORDER, range))?;
-    trace.bootstrap_with(later);
+    let mut trace = Bootstrapped::with(trace, later)?;
     let x = trace.input(0);
-    let x = entry.refresh(&mut trace, x)?;
+    let x = entry.refresh(&mut *trace, x)?;
     let x = trace.refresh(x, params.top())?;
     forward(&mut Packed::new(&mut trace, plan.layout.clone()), &m.model, vec![x])?;
     let mut client = Client::new(&mut be, params, 3);
@@ -65,8 +65,8 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let keys = client.keys(&mut be, trace.demand());
     println!("{} rotation keys and the others: {:.1} s", keys.galois.len(), start.elapsed().as_secs_f64());
 
-    let (mut ev, start) = (Ckks::new(be, params, keys, 1)?, Instant::now());
-    ev.bootstrap_with(&Recipe::new(period, ORDER, range))?;
+    let (mut ev, start) = (Bootstrapped::new(Ckks::new(be, params, keys, 1)?), Instant::now());
+    ev.prepare(params, &Recipe::new(period, ORDER, range))?;
     let [c0, c1] = respond(&mut ev, &plan, &m, (&rings, &small), &words, &seed.try_into()?)?;
     println!("inferred in {:.1} s", start.elapsed().as_secs_f64());
     let pairs = c0.iter().zip(&c1).flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()].concat());
@@ -91,7 +91,7 @@ fn rings<'r>(be: &mut Cpu<'r>, params: &Params, small: &Params, large: &SecretSe
 
 /// What the server does: no secret comes here.
 fn respond<'r>(
-    ev: &mut Ckks<'_, Cpu<'r>>,
+    ev: &mut Bootstrapped<Ckks<'_, Cpu<'r>>>,
     plan: &Plan,
     m: &Pretrained,
     ((lift, lower), small): (&Rings<'r>, &Params),
@@ -99,10 +99,11 @@ fn respond<'r>(
     seed: &Seed,
 ) -> Result<[Vec<u32>; 2]> {
     let params = ev.params();
-    let entry = Bootstrapper::new(ev, params, &Recipe::new(plan.layout.period(), Order::ModRaiseFirst, m.model.range))?;
+    let entry =
+        Bootstrapper::new(&mut **ev, params, &Recipe::new(plan.layout.period(), Order::ModRaiseFirst, m.model.range))?;
     let question = receive(&mut ev.be, params, small, words, seed)?;
     let x = ev.lift(lift, &question)?;
-    let x = entry.refresh(ev, x)?;
+    let x = entry.refresh(&mut **ev, x)?;
     let x = ev.refresh(x, params.top())?;
     let mut out = forward(&mut Packed::new(ev, plan.layout.clone()), &m.model, vec![x])?;
     let y = out.pop().ok_or(polyformer_kernel::Error::Length { expected: 1, actual: 0 })?;

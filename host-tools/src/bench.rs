@@ -11,7 +11,7 @@ use crate::{
 };
 use polyformer_kernel::{
     backend::{Backend, Shape},
-    bootstrap::Steps,
+    bootstrap::{Bootstrapped, Steps},
     ckks::{
         Ckks,
         keys::{Keys, SecretKey, SecretSeed},
@@ -183,7 +183,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
 
     fn run<B: Backend>(mut self, be: B) -> Result<()> {
         let params = self.host.params();
-        let mut ckks = Ckks::new(be, params, Keys::default(), 1)?;
+        let mut ckks = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1)?);
         let seed = SecretSeed::take(&mut crate::random::bytes()?);
         let mut scratch = vec![0; params.n()];
         let full = params.line().with(params.specials());
@@ -218,7 +218,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
 
 /// What the operations are measured on.
 struct Bed<'p, B: Backend> {
-    ckks: Ckks<'p, B>,
+    ckks: Bootstrapped<Ckks<'p, B>>,
     sk: SecretKey<B>,
     params: &'p Params,
     level: u8,
@@ -252,7 +252,10 @@ impl<B: Backend> Bed<'_, B> {
     }
 
     /// Over the rows of the level one after the other, as an evaluator would; the time of one.
-    fn transform(&mut self, f: impl Fn(&mut B, Basis, &mut polyformer_kernel::backend::Limbs<B::Buf>)) -> Result<(f64, usize)> {
+    fn transform(
+        &mut self,
+        f: impl Fn(&mut B, Basis, &mut polyformer_kernel::backend::Limbs<B::Buf>),
+    ) -> Result<(f64, usize)> {
         let (basis, n) = (self.params.q(self.level), self.params.n());
         let be = &mut self.ckks.be;
         let mut x = be.alloc(Shape { count: 1, basis, cols: n as u32 })?;

@@ -10,15 +10,13 @@ use crate::{
     wire::expand,
 };
 use polyformer_kernel::{
-    backend::{Backend, Shape},
+    backend::{Backend, Shape, poly::Poly},
     ckks::{
         Ciphertext, encode, encrypt,
         keys::{PublicKey, SecretKey},
     },
-    complex::Complex,
-    embedding::fill_roots,
+    math::{complex::Complex, embedding::fill_roots},
     params::Params,
-    poly::Poly,
     ring::sample,
 };
 use zeroize::Zeroize;

@@ -15,10 +15,8 @@ use polyformer_kernel::{
         attention::softmax,
         catalogue::{Circuit, Entry, Form, attention},
     },
-    deep::TOP,
+    eval::{clear::PlainVec, planner::TOP, trace::Trace},
     params::Params,
-    plain::PlainVec,
-    trace::Trace,
 };
 use serde::Serialize;
 

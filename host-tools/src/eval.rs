@@ -11,7 +11,7 @@ use crate::{
     model::{Pretrained, Text, top},
 };
 use polyformer_kernel::nn::{
-    dense::{Dense, Rows},
+    clear_engine::{Dense, Rows},
     forward,
 };
 use rayon::prelude::*;

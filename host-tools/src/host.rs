@@ -5,10 +5,10 @@ use polyformer_cpu::{Cpu, Isa};
 use polyformer_kernel::{
     backend::Backend,
     params::Params,
-    ring::{Ring, rom},
+    ring::{Ring, tables},
 };
-use rayon::prelude::*;
 use polyformer_scalar::{Block, Scalar};
+use rayon::prelude::*;
 #[cfg(feature = "wgpu")]
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{cell::RefCell, fmt};
@@ -114,9 +114,9 @@ impl Host {
     /// Makes the twiddles, in parallel over the moduli.
     pub fn new(params: Params) -> Self {
         let n = params.n();
-        let mut twiddles = vec![0; rom::words(n, params.moduli().len())];
-        let tables = twiddles.par_chunks_exact_mut(rom::words(n, 1)).zip(params.moduli());
-        tables.for_each(|(table, q)| rom::fill_one(n, *q, table));
+        let mut twiddles = vec![0; tables::words(n, params.moduli().len())];
+        let tables = twiddles.par_chunks_exact_mut(tables::words(n, 1)).zip(params.moduli());
+        tables.for_each(|(table, q)| tables::fill_one(n, *q, table));
         Self {
             params,
             twiddles,

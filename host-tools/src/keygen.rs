@@ -11,15 +11,16 @@ use crate::{
     secret::Secret,
 };
 use polyformer_kernel::{
+    arith::cost::Demand,
     backend::Backend,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
     ckks::{
         keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
         raise::{RaiseKeys, dense_basis},
     },
+    eval::trace::Trace,
     params::Params,
     ring::Basis,
-    trace::{Demand, Trace},
 };
 use std::{
     path::{Path, PathBuf},
@@ -112,7 +113,7 @@ pub fn demand_of_bootstrapping(params: &Params, order: Order, steps: Steps) -> R
     let mut trace = Trace::new(params.slots(), None);
     let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe)?;
-    Ok(Trace::demand_of(params.slots(), &bootstrapper)?)
+    Ok(bootstrapper.demand(params.slots())?)
 }
 
 /// A drawn key on its way to its file.

@@ -19,7 +19,7 @@ pub fn temporaries(params: &Params) -> usize {
     (params.digits() + 2) * polynomial(params)
 }
 
-/// Words of these keys, of temporaries, and of what was traced ([`polyformer_kernel::trace::Trace::words`]).
+/// Words of these keys, of temporaries, and of what was traced ([`polyformer_kernel::eval::trace::Trace::words`]).
 pub fn words(params: &Params, wants: &[Want], traced: usize) -> usize {
     let keys: usize = wants.iter().map(|want| want.words(params)).sum();
     keys + temporaries(params) + traced

@@ -154,7 +154,7 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
 mod tests {
     use super::Pretrained;
     use polyformer_kernel::nn::{
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
     };
 

@@ -4,16 +4,17 @@
 use crate::{Error, Result, keygen::Want, memory, speed::Speed};
 use polyformer_kernel::{
     Result as KernelResult,
-    bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    arith::cost::Demand,
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
     circuits::catalogue::Entry,
-    deep::{
-        Deep, Node, Placement, TOP,
-        place::{cheapest, greedy},
+    eval::{
+        clear::PlainVec,
+        lockstep::{Pair, Step},
+        placement::{Node, Placement, cheapest, greedy},
+        planner::{Deep, TOP},
+        trace::{Leveled, Trace},
     },
-    pair::{Pair, Step},
     params::Params,
-    plain::PlainVec,
-    trace::{Demand, Leveled, Trace},
 };
 use serde::Serialize;
 use std::{cell::RefCell, rc::Rc};
@@ -75,10 +76,10 @@ pub struct Ledger {
     pub steps: Vec<Row>,
 }
 
-type Lockstep<W> = Pair<Trace, PlainVec<f64>, W>;
+type Lockstep<W> = Pair<Bootstrapped<Trace>, PlainVec<f64>, W>;
 type Values = (Leveled, Vec<f64>);
 
-fn nothing(_: &mut Trace, _: &mut PlainVec<f64>, _: Step, _: &Leveled, _: &Vec<f64>) -> KernelResult<()> {
+fn nothing(_: &mut Bootstrapped<Trace>, _: &mut PlainVec<f64>, _: Step, _: &Leveled, _: &Vec<f64>) -> KernelResult<()> {
     Ok(())
 }
 
@@ -123,10 +124,10 @@ pub fn plan(
     let (nodes, depth) = graph(entry, slots)?;
     let (placement, late, top) = placed(&nodes, depth, params)?;
     let new = || Trace::new(slots, None).measured(params);
-    let (mut trace, mut before) = (new(), new()); // bootstrapping's matrices are encoded once
+    let (mut trace, mut before) = (Bootstrapped::new(new()), new()); // bootstrapping's matrices are encoded once
     if placement.bootstraps() > 0 {
         let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
-        trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
+        trace = Bootstrapped::with(trace.into_inner(), Bootstrapper::new(&mut before, params, &recipe)?)?;
     }
     let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
     let pair = Pair::new(trace, PlainVec::<f64>::with_slots(slots), nothing);

@@ -15,18 +15,21 @@ pub use watch::Watched;
 
 use crate::{Result, keygen::Want, memory};
 use polyformer_kernel::{
-    arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    arith::{
+        Arithmetic,
+        cost::{Cost, Demand, Tally, Work},
+    },
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
     ckks::{
         keys::{key_basis, key_digits},
         raise::dense_basis,
     },
+    eval::trace::Trace,
     nn::{
         Model, forward,
-        packed::{Layout, Packed},
+        slot_engine::{Layout, Packed},
     },
     params::Params,
-    trace::{Cost, Demand, Tally, Trace, Work},
 };
 
 /// How a model's values are bootstrapped: they are real.
@@ -67,15 +70,15 @@ impl Plan {
     pub fn of(params: &Params, small: Option<&Params>, model: &Model, lengths: &[usize], steps: Steps) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, small.unwrap_or(params).slots())?;
         let new = || Trace::new(params.slots(), None).measured(params);
-        let (mut trace, mut before) = (new(), new());
+        let mut before = new();
         let recipe = |order| Recipe::new(layout.period(), order, model.range).with(steps);
-        trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe(ORDER))?);
+        let mut trace = Bootstrapped::with(new(), Bootstrapper::new(&mut before, params, &recipe(ORDER))?)?;
         let x = match small {
             None => trace.input(params.top()),
             Some(_) => {
                 let entry = Bootstrapper::new(&mut before, params, &recipe(ENTRY))?;
                 let x = trace.input(0);
-                let x = entry.refresh(&mut trace, x)?;
+                let x = entry.refresh(&mut *trace, x)?;
                 trace.refresh(x, params.top())?
             }
         };

@@ -11,17 +11,18 @@ use crate::{
     wire::expand,
 };
 use polyformer_kernel::{
-    arith::{Arithmetic, Raise, Transform},
-    backend::{Backend, Pair},
+    arith::{
+        Arithmetic, Raise, Transform,
+        cost::{Tally, Work},
+    },
+    backend::{Backend, Pair, poly::Poly},
     ckks::{
         Ciphertext, Ckks,
         keys::{EvaluationKey, Keys, key_basis, key_digits},
         raise::{RaiseKeys, dense_basis, sparse_basis},
     },
     params::Params,
-    poly::Poly,
     ring::Basis,
-    trace::{Tally, Work},
 };
 use serde::{Deserialize, Serialize};
 use std::{io::Write, path::Path, time::Instant};

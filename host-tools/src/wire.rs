@@ -6,13 +6,12 @@ use crate::{
     files::{Body, Header, Sealed, View},
 };
 use polyformer_kernel::{
-    backend::{Backend, Limbs, Pair, Shape},
+    backend::{Backend, Limbs, Pair, Shape, poly::Poly},
     ckks::{
         Ciphertext,
         keys::{EvaluationKey, Keys, key_basis},
         raise::{RaiseKeys, dense_basis, sparse_basis},
     },
-    poly::Poly,
     ring::{Basis, sample::Seed},
 };
 use std::path::Path;

@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use polyformer_kernel::{
-    arith::Arithmetic,
-    backend::Backend,
-    ckks::{Ckks, keys::Keys},
-};
 use polyformer::{
     files::{self, Body, Header, Mapped, View},
     host::{Choice, Device, Host, Job},
     secret::Secret,
     wire,
+};
+use polyformer_kernel::{
+    arith::Arithmetic,
+    backend::Backend,
+    ckks::{Ckks, keys::Keys},
 };
 use std::{
     io::Write,

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on has failed
 
+use polyformer::{
+    eval::logits,
+    model::{Pretrained, top},
+};
 use polyformer_kernel::{
     backend::Backend,
     ckks::{
@@ -10,24 +14,19 @@ use polyformer_kernel::{
         encrypt,
         keys::{SecretKey, SecretSeed},
     },
-    complex::Complex,
-    embedding::fill_roots,
+    math::{complex::Complex, embedding::fill_roots},
     nn::{
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
     },
     params::{Params, Spec, presets},
-    ring::{Ring, entropy, rom, sample},
+    ring::{Ring, entropy, sample, tables},
 };
-use polyformer::{
-    eval::logits,
-    model::{Pretrained, top},
-};
+use polyformer_scalar::{Block, Scalar};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},
 };
-use polyformer_scalar::{Block, Scalar};
 use std::{fs, path::PathBuf};
 
 /// The question that is built into the programs: the first golden text of the demo model.
@@ -54,8 +53,8 @@ struct Twin {
 impl Twin {
     fn new(spec: &Spec<'_>) -> Self {
         let params = Params::new(spec).unwrap();
-        let mut twiddles = vec![0; rom::words(params.n(), params.moduli().len())];
-        rom::fill(params.n(), params.moduli(), &mut twiddles);
+        let mut twiddles = vec![0; tables::words(params.n(), params.moduli().len())];
+        tables::fill(params.n(), params.moduli(), &mut twiddles);
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);
         Self { params, twiddles, roots }

@@ -2,15 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use polyformer_kernel::{
-    backend::Backend,
-    bootstrap::Steps,
-    ckks::{
-        keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
-        raise::RaiseKeys,
-    },
-    params::{Params, Security, Spec, presets},
-};
 use polyformer::{
     Result, cipher,
     eval::{
@@ -26,6 +17,15 @@ use polyformer::{
     secret::Secret,
     session::{Between, Client, Plan, Server, asked, told},
     spec::SpecBuf,
+};
+use polyformer_kernel::{
+    backend::Backend,
+    bootstrap::Steps,
+    ckks::{
+        keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
+        raise::RaiseKeys,
+    },
+    params::{Params, Security, Spec, presets},
 };
 
 /// The chain of B16 at a degree that keeps no secret.

@@ -1,9 +1,13 @@
 //! Arithmetic on vectors of slots: the language that circuits are written in.
 
 use crate::{
-    complex::Complex,
     error::{Error, Result},
+    math::complex::Complex,
 };
+
+#[cfg(feature = "alloc")]
+pub mod cost;
+pub mod wrapper;
 
 /// A circuit is a function over `A: Arithmetic`. It is written once, and runs on plain floats, on intervals, on a
 /// cost tracer, and on ciphertexts over any backend.
@@ -121,6 +125,14 @@ pub trait Raise: ComplexArithmetic {
     /// From level 0 to `level`, the highest: the coefficients of the scaled message gain small multiples of the base
     /// modulus. In the clear they gain none.
     fn mod_raise(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
+    /// Called before each bootstrap with the keys that it needs. Evaluators that count bootstraps or hold keys override it.
+    ///
+    /// # Errors
+    /// The first key of `demand` that is missing.
+    #[cfg(feature = "alloc")]
+    fn begin_bootstrap(&mut self, _demand: &cost::Demand) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A linear map by baby steps and giant steps: the sum over g, b of `rot_g(plain[g][b] * rot_b(x))`. `plain` holds `giants.len()` rows of

@@ -6,6 +6,7 @@ use crate::{
 };
 use heapless::Vec;
 
+pub mod poly;
 mod provided;
 
 pub use crate::ring::Op;

@@ -5,18 +5,20 @@
 //! SlotsToCoeffs brings them back. [`Order`] says where the last one stands.
 
 use crate::{
-    arith::{Arithmetic, Raise},
+    arith::{Arithmetic, Raise, cost::Demand},
     error::{Error, Result},
+    eval::trace::Trace,
     params::Params,
 };
 use alloc::vec::Vec;
 
+pub mod bootstrapped;
 pub mod design;
 pub mod dft;
 pub mod encoded;
 pub mod sine;
-mod twofold;
 
+pub use bootstrapped::Bootstrapped;
 pub use design::{Design, Order, Recipe};
 pub use encoded::Steps;
 
@@ -78,6 +80,15 @@ impl<P> Bootstrapper<P> {
             shift,
             project,
         })
+    }
+
+    /// The keys that one bootstrap of vectors of `slots` slots needs, by a dry run.
+    pub fn demand(&self, slots: usize) -> Result<Demand> {
+        let mut trace = Trace::new(slots, None);
+        let outline = self.map(|level| trace.diagonal(level));
+        let x = trace.input(outline.input());
+        outline.refresh(&mut trace, x)?;
+        Ok(trace.demand().clone())
     }
 
     /// The same steps with each encoded diagonal replaced, its level being known.

@@ -2,15 +2,16 @@
 //!
 //! A ciphertext (c0, c1) decrypts to c0 + c1 s = scale(level) m + e modulo Q_level. Its scale is a function of its
 //! level ([`crate::params`]), so nothing here stores one. Read [`encode`], [`keys`], [`encrypt`], then the
-//! evaluator `eval`; [`noise`] predicts the error of each operation.
+//! evaluator; [`noise`] predicts the error of each operation.
 
 #[cfg(feature = "alloc")]
-mod arith;
-pub mod device;
+mod arithmetic;
+
+pub mod embedded;
 pub mod encode;
 pub mod encrypt;
 #[cfg(feature = "alloc")]
-mod eval;
+mod evaluator;
 #[cfg(feature = "alloc")]
 mod hoist;
 pub mod keys;
@@ -23,14 +24,14 @@ pub mod ring_switch;
 mod transform;
 
 #[cfg(feature = "alloc")]
-pub(crate) use eval::alignment;
+pub(crate) use evaluator::alignment;
 #[cfg(feature = "alloc")]
-pub use eval::{Ckks, Plaintext, Wide};
+pub use evaluator::{Ckks, Plaintext, Wide};
 #[cfg(feature = "alloc")]
 pub use hoist::Hoisted;
 
-use crate::{
-    backend::Backend,
+use crate::backend::{
+    Backend,
     poly::{Eval, Poly},
 };
 

@@ -1,9 +1,18 @@
 //! RNS-CKKS on 32-bit words, generic over [`backend::Backend`]s, for microcontrollers, CPUs and GPUs.
 //!
-//! Read upwards: [`modular`] words, [`ring`] limbs, [`backend`] the hardware contract, [`poly`] typed polynomials,
-//! [`params`] checked parameters, [`ckks`] the encryption scheme. [`arith`] is the language of circuits, of which
-//! ciphertexts are one meaning; [`plain`] floats, [`interval`] enclosures, the cost [`trace`] and numbers with the [`noisy`]
-//! errors of ciphertexts are others. A [`pair`] of them runs in lockstep, and what counts or looks is put [`around`] one.
+//! The modules are layers. Each layer imports from the layers above it in this list:
+//!
+//! 1. [`error`]: what can go wrong, with the two numbers that disagree.
+//! 2. [`math`]: words modulo q, complex numbers, the canonical embedding.
+//! 3. [`arith`]: the trait that circuits are written against, and the units of their cost.
+//! 4. [`ring`]: limbs, the specification of every operation on words.
+//! 5. [`backend`]: the contract of the hardware, and polynomials with their domain in the type.
+//! 6. [`params`]: checked parameters.
+//! 7. [`ckks`]: the encryption scheme.
+//! 8. [`eval`]: other evaluators of circuits: floats, intervals, cost, noise, lockstep, placement of bootstraps.
+//! 9. [`circuits`]: polynomials, linear maps, attention, norms.
+//! 10. [`bootstrap`]: bootstrapping as a circuit.
+//! 11. [`nn`]: transformers in the clear and on slots.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,29 +22,16 @@ extern crate alloc;
 extern crate std;
 
 pub mod arith;
-pub mod around;
 pub mod backend;
 #[cfg(feature = "alloc")]
 pub mod bootstrap;
 pub mod circuits;
 pub mod ckks;
-pub mod complex;
-#[cfg(feature = "alloc")]
-pub mod deep;
-pub mod embedding;
 pub mod error;
-pub mod interval;
-pub mod modular;
+pub mod eval;
+pub mod math;
 pub mod nn;
-#[cfg(feature = "alloc")]
-pub mod noisy;
-#[cfg(feature = "alloc")]
-pub mod pair;
 pub mod params;
-pub mod plain;
-pub mod poly;
 pub mod ring;
-#[cfg(feature = "alloc")]
-pub mod trace;
 
 pub use error::{Error, Result};

@@ -1,5 +1,5 @@
-//! The transformer, written once: an encoder or a decoder of polynomials over an [`Engine`]. [`dense`] runs it on rows of
-//! numbers, [`packed`] on slots, which may be encrypted.
+//! The transformer, written once: an encoder or a decoder of polynomials over an [`Engine`]. [`clear_engine`] runs it on rows of
+//! numbers, [`slot_engine`] on slots, which may be encrypted.
 //!
 //! x starts as normalised embeddings. Each layer adds attention and a feed-forward part to it; a norm multiplies by a
 //! polynomial inverse root of the mean square, and what centring and gain would do is folded into the weights. The
@@ -12,11 +12,11 @@ use crate::{
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-pub mod dense;
+pub mod clear_engine;
 mod matrix;
-#[cfg(feature = "alloc")]
-pub mod packed;
 mod rotary;
+#[cfg(feature = "alloc")]
+pub mod slot_engine;
 
 pub use matrix::{Matrix, Numbers, Stored};
 pub use rotary::Rotary;

@@ -6,7 +6,7 @@
 
 use crate::{
     error::{Error, Result},
-    modular::Modulus,
+    math::modular::Modulus,
     ring::{Basis, MAX_MODULI, Ring, convert::MAX_SOURCES},
 };
 use heapless::Vec;
@@ -147,7 +147,7 @@ impl Params {
         Ok(())
     }
 
-    /// The ring over these moduli; `twiddles` as [`crate::ring::rom::fill`] makes them for [`Params::moduli`].
+    /// The ring over these moduli; `twiddles` as [`crate::ring::tables::fill`] makes them for [`Params::moduli`].
     pub fn ring<'r>(&'r self, twiddles: &'r [u32]) -> Result<Ring<'r>> {
         Ring::new(self.n(), self.specials, &self.moduli, twiddles)
     }

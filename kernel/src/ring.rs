@@ -4,13 +4,13 @@
 //! the first few specials followed by one span of q primes ([`Basis`]), so a row of a buffer is found by
 //! arithmetic, never through an index map. [`limb`] says what every operation means, one limb at a time.
 
-use crate::modular::Modulus;
+use crate::math::modular::Modulus;
 
 pub mod convert;
 pub mod entropy;
 pub mod limb;
-pub mod rom;
 pub mod sample;
+pub mod tables;
 pub mod twiddles;
 
 /// The modulus line is at most this long.
@@ -116,9 +116,9 @@ pub struct Ring<'r> {
 }
 
 impl<'r> Ring<'r> {
-    /// `twiddles` as [`rom::fill`] makes them; the first `specials` of `moduli` are P.
+    /// `twiddles` as [`tables::fill`] makes them; the first `specials` of `moduli` are P.
     pub fn new(n: usize, specials: u16, moduli: &'r [Modulus], twiddles: &'r [u32]) -> crate::Result<Self> {
-        let expected = rom::words(n, moduli.len());
+        let expected = tables::words(n, moduli.len());
         if twiddles.len() != expected {
             return Err(crate::Error::Length { expected, actual: twiddles.len() });
         }
@@ -150,13 +150,13 @@ impl<'r> Ring<'r> {
         Basis::span(self.specials as usize, self.moduli.len())
     }
 
-    /// Forward twiddles of line index `m`: entry i is psi^brv(i), Montgomery form. The first `c` entries serve
+    /// Forward twiddles of line index `m`: entry i is psi^bit_reverse(i), Montgomery form. The first `c` entries serve
     /// a transform of length `c`.
     pub fn twiddles(&self, m: usize) -> &'r [u32] {
         &self.twiddles[2 * m * self.n..][..self.n]
     }
 
-    /// Inverse twiddles of line index `m`: entry i is psi^-brv(i), Montgomery form.
+    /// Inverse twiddles of line index `m`: entry i is psi^-bit_reverse(i), Montgomery form.
     pub fn inv_twiddles(&self, m: usize) -> &'r [u32] {
         &self.twiddles[(2 * m + 1) * self.n..][..self.n]
     }

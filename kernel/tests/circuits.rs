@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use polyformer_kernel::{
-    arith::Arithmetic,
+    arith::{Arithmetic, cost::Cost},
     circuits::catalogue::{Entry, every},
-    interval::{Bounds, IntervalVec},
-    plain::PlainVec,
-    trace::{Cost, Trace},
+    eval::{
+        clear::PlainVec,
+        interval::{Bounds, IntervalVec},
+        trace::Trace,
+    },
 };
 
 const SLOTS: usize = 512;

@@ -10,7 +10,7 @@ use polyformer_kernel::{
         norm::{Norm, layer_norm},
         reduce::Rows,
     },
-    plain::Plain,
+    eval::clear::Plain,
 };
 
 #[global_allocator]

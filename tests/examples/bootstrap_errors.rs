@@ -8,12 +8,11 @@
 use polyformer_cpu::Cpu;
 use polyformer_kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe, Stage, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Stage, Steps},
     ckks::Ckks,
-    complex::Complex,
-    noisy::Noisy,
+    eval::{noise::Noisy, trace::Trace},
+    math::complex::Complex,
     params::presets,
-    trace::Trace,
 };
 use polyformer_tests::{
     bootstrapping::lockstep,
@@ -59,8 +58,8 @@ fn main() {
     let params = &chain.params;
     let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
     if predicted {
-        let mut ev = Noisy::new(params, [0; 32]);
-        ev.bootstrap_with(&recipe).unwrap();
+        let mut ev = Bootstrapped::new(Noisy::new(params, [0; 32]));
+        ev.prepare(params, &recipe).unwrap();
         let run = |run: usize, x: &[Complex]| {
             ev.reseed([run as u8 + 1; 32]);
             let c = ev.encrypt(x, 3).unwrap();
@@ -71,14 +70,14 @@ fn main() {
     }
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    trace.bootstrap_with(bootstrapper);
+    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(3);
     trace.refresh(x, 5).unwrap();
     let mut be = Cpu::new(chain.ring());
     let mut client = Client::new(&mut be, params, 1);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(&recipe).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    ev.prepare(params, &recipe).unwrap();
     if stages {
         let x = scattered(params.slots(), 1).iter().map(|z| z.re.into()).collect::<Vec<_>>();
         let c = client.encrypt(&mut ev.be, &x, 3);

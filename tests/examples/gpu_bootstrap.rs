@@ -9,12 +9,12 @@
 //!         --example gpu_bootstrap 16 halves noop
 
 use polyformer_cpu::Cpu;
-use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
 use polyformer_kernel::{
     backend::{Backend, Shape},
     ring::Basis,
 };
 use polyformer_tests::{bootstrapping::bootstrapped, chain::Chain};
+use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
 use std::{
     cell::{Cell, RefCell},
     fs,

@@ -13,7 +13,7 @@ use polyformer_kernel::{
         reciprocal::{Division, Iteration, reciprocal},
         reduce::Rows,
     },
-    plain::{Plain, PlainVec},
+    eval::clear::{Plain, PlainVec},
 };
 use std::{
     collections::BTreeMap,

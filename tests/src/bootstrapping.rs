@@ -8,12 +8,14 @@ use crate::{
 use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,
-    bootstrap::{Bootstrapper, Design, Order, Recipe, Stage, dft::Diagonals},
+    bootstrap::{Bootstrapped, Bootstrapper, Design, Order, Recipe, Stage, dft::Diagonals},
     ckks::{Ciphertext, Ckks},
-    complex::Complex,
-    noisy::{Noisy, Vector},
+    eval::{
+        noise::{Noisy, Vector},
+        trace::Trace,
+    },
+    math::complex::Complex,
     params::{Params, Spec},
-    trace::Trace,
 };
 
 /// The backend of [`with`].
@@ -24,22 +26,22 @@ pub type Scalar = polyformer_scalar::Scalar<'static, 'static>;
 pub fn with(
     (spec, log_n): (&Spec<'_>, u8),
     recipe: Recipe,
-    f: impl FnOnce(&Params, &mut Client<'_, Scalar>, &mut Ckks<'_, Scalar>),
+    f: impl FnOnce(&Params, &mut Client<'_, Scalar>, &mut Bootstrapped<Ckks<'_, Scalar>>),
 ) -> Trace {
     let (params, mut be) = Chain::new(spec, log_n).into_scalar(400);
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    trace.bootstrap_with(bootstrapper);
+    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(3);
     let x = trace.refresh(x, 5).unwrap();
     let x = trace.product(&x, &x).unwrap();
     drop(x);
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(&recipe).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    ev.prepare(params, &recipe).unwrap();
     f(params, &mut client, &mut ev);
-    trace
+    trace.into_inner()
 }
 
 /// Inputs whose structure bootstrapping could stumble over.
@@ -59,7 +61,7 @@ pub fn inputs(slots: usize, period: usize) -> [(&'static str, Vec<Complex>); 6] 
 /// x encrypted at level 3 and refreshed, and its errors.
 pub fn refreshed(
     client: &mut Client<'_, Scalar>,
-    ev: &mut Ckks<'_, Scalar>,
+    ev: &mut Bootstrapped<Ckks<'_, Scalar>>,
     x: &[Complex],
 ) -> (Ciphertext<Scalar>, Errors) {
     let c = client.encrypt(&mut ev.be, x, 3);
@@ -111,7 +113,7 @@ impl<'v> Stages<'v> {
 pub fn lockstep<B: Backend>(
     params: &Params,
     client: &Client<'_, B>,
-    ev: &mut Ckks<'_, B>,
+    ev: &mut Bootstrapped<Ckks<'_, B>>,
     (x, values): (Ciphertext<B>, &[Complex]),
 ) -> Vec<(Stage, Errors)> {
     let clear = Stages::new(params, values);
@@ -126,16 +128,15 @@ pub fn lockstep<B: Backend>(
 }
 
 /// The same on numbers with the errors that ciphertexts would have.
-pub fn predicted(ev: &mut Noisy<'_>, level: u8, values: &[Complex]) -> Vec<(Stage, Errors)> {
+pub fn predicted(ev: &mut Bootstrapped<Noisy<'_>>, level: u8, values: &[Complex]) -> Vec<(Stage, Errors)> {
     let clear = Stages::new(ev.params(), values);
     let x = ev.encrypt(values, level).unwrap();
     let mut errors = Vec::new();
-    let bootstrapper = ev.bootstrapper().expect("bootstrap_with was called");
     let seen = &mut |ev: &mut Noisy<'_>, stage, made: &Vector| {
         errors.extend(clear.errors(stage, ev.decrypt(made)).map(|e| (stage, e)));
         Ok(())
     };
-    bootstrapper.refresh_seen(ev, x, seen).unwrap();
+    ev.bootstrap(x, seen).unwrap();
     errors
 }
 
@@ -144,7 +145,7 @@ pub const PERIOD: usize = 32;
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Bootstrapped {
+pub struct BootstrapRun {
     /// Both halves of a bootstrapped and squared ciphertext.
     pub words: Vec<Vec<u32>>,
     /// What it decrypts to, against the square.
@@ -161,12 +162,12 @@ pub fn bootstrapped<B: Backend>(
     (period, runs): (usize, usize),
     mut before: impl FnMut(&mut B),
     mut after: impl FnMut(&mut B),
-) -> Bootstrapped {
+) -> BootstrapRun {
     let order = Order::SlotsToCoeffsFirst;
     let mut trace = Trace::new(params.slots(), None).measured(params);
     let recipe = Recipe::new(period, order, 1.0);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    trace.bootstrap_with(bootstrapper);
+    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(3);
     let held = trace.held();
     let x = trace.refresh(x, 5).unwrap();
@@ -174,12 +175,12 @@ pub fn bootstrapped<B: Backend>(
     let planned = trace.words() - held;
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(&recipe).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    ev.prepare(params, &recipe).unwrap();
     let values = scattered(period, 1);
     let values: Vec<_> = (0..params.slots()).map(|i| values[i % period]).collect();
     let x = client.encrypt(&mut ev.be, &values, 3);
-    let mut run = |ev: &mut Ckks<'_, B>, x| {
+    let mut run = |ev: &mut Bootstrapped<Ckks<'_, B>>, x| {
         before(&mut ev.be);
         let x = ev.refresh(x, 5).unwrap();
         let y = ev.product(&x, &x).unwrap();
@@ -198,7 +199,7 @@ pub fn bootstrapped<B: Backend>(
         ev.be.download(c.limbs(), &mut words).unwrap();
         words
     });
-    Bootstrapped { words: halves.collect(), errors, planned }
+    BootstrapRun { words: halves.collect(), errors, planned }
 }
 
 /// The words at a small ring.

@@ -1,9 +1,9 @@
 //! Rings to test on: the preset chains, at any degree.
 
 use polyformer_kernel::{
-    modular::Modulus,
+    math::modular::Modulus,
     params::{Params, Security, Spec, presets},
-    ring::{Basis, Ring, rom},
+    ring::{Basis, Ring, tables},
 };
 use polyformer_scalar::{Block, Scalar};
 
@@ -21,8 +21,8 @@ impl Chain {
     pub fn new(spec: &Spec<'_>, log_n: u8) -> Self {
         let security = if log_n < spec.log_n { Security::Toy } else { spec.security };
         let params = Params::new(&Spec { log_n, security, ..*spec }).unwrap();
-        let mut twiddles = vec![0; rom::words(params.n(), params.moduli().len())];
-        rom::fill(params.n(), params.moduli(), &mut twiddles);
+        let mut twiddles = vec![0; tables::words(params.n(), params.moduli().len())];
+        tables::fill(params.n(), params.moduli(), &mut twiddles);
         Self { params, twiddles }
     }
 

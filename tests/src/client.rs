@@ -1,6 +1,7 @@
 //! A client for tests: a secret, the keys that a trace demands, encryption and decryption, and measured errors.
 
 use polyformer_kernel::{
+    arith::cost::Demand,
     backend::Backend,
     ckks::{
         Ciphertext,
@@ -9,10 +10,8 @@ use polyformer_kernel::{
         keys::{EvaluationKey, Keys, PublicKey, SecretKey, SecretSeed, Switch},
         raise::RaiseKeys,
     },
-    complex::Complex,
-    embedding::fill_roots,
+    math::{complex::Complex, embedding::fill_roots},
     params::Params,
-    trace::Demand,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 

@@ -3,16 +3,14 @@
 
 use crate::client::Client;
 use polyformer_kernel::{
-    arith::Arithmetic,
-    around::Around,
+    arith::{Arithmetic, wrapper::Around},
     backend::Backend,
     circuits::catalogue::Entry,
     ckks::{Ciphertext, Ckks},
-    complex::Complex,
-    deep::{Deep, Placement},
     error::{Error, Result},
+    eval::{placement::Placement, planner::Deep, trace::Trace},
+    math::complex::Complex,
     params::Params,
-    trace::Trace,
 };
 
 /// [`Ckks`] for real slots, with a bootstrap to the top level.

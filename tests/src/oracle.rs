@@ -66,7 +66,7 @@ fn sum(q: u32, a: &[u32], powers: &[u32], start: usize, step: usize) -> u32 {
     (a.iter().enumerate().map(term).sum::<u128>() % q as u128) as u32
 }
 
-/// Coeff to Eval: word i is R a(psi^(2 brv(i) + 1)), psi a primitive 2n-th root of unity for n the length of `a`.
+/// Coeff to Eval: word i is R a(psi^(2 bit_reverse(i) + 1)), psi a primitive 2n-th root of unity for n the length of `a`.
 pub fn evaluate(q: u32, psi: u32, a: &[u32]) -> Vec<u32> {
     evaluate_at(q, psi, a, 0..a.len())
 }
@@ -78,7 +78,7 @@ pub fn evaluate_at(q: u32, psi: u32, a: &[u32], positions: impl Iterator<Item = 
     positions.map(|i| mul(q, sum(q, a, &powers, 0, 2 * reversed(i, n) + 1), radix(q))).collect()
 }
 
-/// Eval to Coeff, by the inversion formula: a_k = 1/(nR) sum_j value_j psi^(-k (2j + 1)), value_j = word_brv(j).
+/// Eval to Coeff, by the inversion formula: a_k = 1/(nR) sum_j value_j psi^(-k (2j + 1)), value_j = word_bit_reverse(j).
 pub fn interpolate(q: u32, psi: u32, words: &[u32]) -> Vec<u32> {
     let n = words.len();
     let powers = powers(q, inverse(q, psi), n);

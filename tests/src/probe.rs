@@ -1,6 +1,6 @@
 //! A meaning that looks at the numbers: another one, with the largest modulus that each operation made.
 
-use polyformer_kernel::{arith::Arithmetic, around::Around};
+use polyformer_kernel::arith::{Arithmetic, wrapper::Around};
 
 /// One operation that made or changed a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]

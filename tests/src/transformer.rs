@@ -4,7 +4,7 @@ use polyformer_kernel::{
     circuits::poly::Polynomial,
     nn::{
         Attention, Layer, Matrix, Model, Norm, Pooling, Rotary,
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
     },
 };

@@ -4,15 +4,15 @@
 use polyformer_kernel::{
     Error,
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe, Stage, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Stage, Steps},
     ckks::{
         Ckks,
         raise::{check_sparse, dense_basis, sparse_basis},
     },
-    complex::Complex,
+    eval::trace::Trace,
+    math::complex::Complex,
     params::{Params, presets},
     ring::Basis,
-    trace::Trace,
 };
 use polyformer_tests::{
     bootstrapping::{Scalar, inputs, lockstep, refreshed, with},
@@ -25,7 +25,7 @@ const ORDERS: [Order; 3] = [Order::SlotsToCoeffsFirst, Order::SlotsToCoeffsFirst
 fn with_bootstrapping(
     order: Order,
     (period, range): (usize, f64),
-    f: impl FnOnce(&Params, &mut Client<'_, Scalar>, &mut Ckks<'_, Scalar>),
+    f: impl FnOnce(&Params, &mut Client<'_, Scalar>, &mut Bootstrapped<Ckks<'_, Scalar>>),
 ) -> Trace {
     with((&presets::B16, LOG_N), Recipe::new(period, order, range), f)
 }
@@ -87,7 +87,7 @@ fn at_full_size_min_ks_needs_a_third_of_the_keys() {
     let keys = |order, steps| {
         let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
         let bootstrapper = Bootstrapper::new(&mut Trace::new(params.slots(), None), &params, &recipe).unwrap();
-        Trace::demand_of(params.slots(), &bootstrapper).unwrap().rotations.len()
+        bootstrapper.demand(params.slots()).unwrap().rotations.len()
     };
     for order in ORDERS {
         let [all, few] = [Steps::Hoisted, Steps::MinKs].map(|steps| keys(order, steps));

@@ -5,10 +5,13 @@
 use polyformer_kernel::{
     arith::Arithmetic,
     circuits::catalogue::{Circuit, Entry, attention, every},
-    deep::{Deep, Placement, TOP, place::cheapest},
+    eval::{
+        clear::PlainVec,
+        placement::{Placement, cheapest},
+        planner::{Deep, TOP},
+        trace::Trace,
+    },
     params::presets,
-    plain::PlainVec,
-    trace::Trace,
 };
 use polyformer_tests::{
     chain::Chain,

@@ -4,9 +4,9 @@ use polyformer_kernel::{
     Error,
     arith::{Arithmetic, ComplexArithmetic, Transform},
     ckks::{Ciphertext, Ckks, Plaintext, noise},
-    complex::Complex,
+    eval::trace::Trace,
+    math::complex::Complex,
     params::{Params, Spec, presets},
-    trace::Trace,
 };
 use polyformer_tests::{
     chain::Chain,

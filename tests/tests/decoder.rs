@@ -3,14 +3,13 @@
 use polyformer_kernel::{
     Error,
     circuits::poly::Polynomial,
+    eval::{clear::PlainVec, trace::Trace},
     nn::{
         Attention, Engine, Model, Pooling, Rotary, Stored,
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
-        packed::{Layout, Packed},
+        slot_engine::{Layout, Packed},
     },
-    plain::PlainVec,
-    trace::Trace,
 };
 use polyformer_tests::transformer::{decoder, dense, model, noise};
 

@@ -3,20 +3,21 @@
 
 use polyformer_kernel::{
     Error,
-    backend::{Backend, Shape},
+    backend::{Backend, Shape, poly::Poly},
     ckks::{
         Ciphertext,
-        device::{Device, Plan},
+        embedded::{Device, Plan},
         encode::{MAX_BITS, decode, encode},
         encrypt,
         keys::{SecretKey, SecretSeed},
     },
-    complex::Complex,
-    embedding::{ComputedRoots, Roots, fill_roots},
+    math::{
+        complex::Complex,
+        embedding::{ComputedRoots, Roots, fill_roots},
+    },
     params::{Params, Spec, presets},
-    poly::Poly,
     ring::{
-        entropy, rom,
+        entropy, tables,
         twiddles::{Computed, Twiddles},
     },
 };
@@ -36,10 +37,10 @@ impl Tables {
     fn new(params: &Params) -> Self {
         let mut tables = Self {
             roots: vec![Complex::default(); params.slots()],
-            twiddles: vec![0; rom::words(params.n(), params.moduli().len())],
+            twiddles: vec![0; tables::words(params.n(), params.moduli().len())],
         };
         fill_roots(&mut tables.roots);
-        rom::fill(params.n(), params.moduli(), &mut tables.twiddles);
+        tables::fill(params.n(), params.moduli(), &mut tables.twiddles);
         tables
     }
 }

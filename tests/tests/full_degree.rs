@@ -1,6 +1,7 @@
 //! At n = 2^16 the oracle is too slow for every word, so it is asked for some: the scalar backend, to which all
 //! others are compared word for word, is right at the degree that is used.
 
+use num_bigint::BigInt;
 use polyformer_kernel::{
     backend::{Op, digit},
     params::Params,
@@ -15,7 +16,6 @@ use polyformer_tests::{
     },
     program::{Program, Step},
 };
-use num_bigint::BigInt;
 
 const LOG_N: u8 = 16;
 const N: usize = 1 << LOG_N;

@@ -3,8 +3,7 @@
 use polyformer_kernel::{
     backend::Shape,
     ckks::encode,
-    complex::Complex,
-    embedding::fill_roots,
+    math::{complex::Complex, embedding::fill_roots},
     params::presets,
     ring::{Basis, limb},
 };
@@ -91,7 +90,7 @@ fn the_transform_gives_the_known_values() {
         let (n, q) = (chain.params.n(), number(&case, "q") as u32);
         let m = chain.params.moduli().iter().position(|m| m.q() == q).unwrap();
         let (ring, modulus) = (chain.ring(), chain.modulus(m));
-        assert_eq!(polyformer_kernel::ring::rom::root(n, modulus) as u64, number(&case, "psi"));
+        assert_eq!(polyformer_kernel::ring::tables::root(n, modulus) as u64, number(&case, "psi"));
         let mut a = residues(n, q, number(&case, "seed"));
         limb::ntt(modulus, ring.twiddles(m), &mut a);
         compare(&case, &[a.iter().map(|x| modulus.from_mont(*x) as i64).collect()]);

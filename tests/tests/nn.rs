@@ -3,17 +3,16 @@
 use polyformer_kernel::{
     Error,
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
     ckks::Ckks,
-    complex::Complex,
+    eval::{clear::PlainVec, trace::Trace},
+    math::complex::Complex,
     nn::{
         Model,
-        dense::{Block, Dense, Memory, Rows},
+        clear_engine::{Block, Dense, Memory, Rows},
         forward,
-        packed::{Layout, Packed},
+        slot_engine::{Layout, Packed},
     },
-    plain::PlainVec,
-    trace::Trace,
 };
 use polyformer_tests::{
     chain::Chain,
@@ -95,7 +94,7 @@ fn encrypted(model: &Model<'_>, bootstraps: u32) {
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper =
         Bootstrapper::new(&mut trace, params, &Recipe::new(layout.period(), order, model.range)).unwrap();
-    trace.bootstrap_with(bootstrapper);
+    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(params.top());
     let planned = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x]).unwrap();
     assert_eq!(trace.cost().bootstrap, bootstraps);
@@ -107,8 +106,8 @@ fn encrypted(model: &Model<'_>, bootstraps: u32) {
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &slots, params.top());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(&Recipe::new(layout.period(), order, model.range)).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    ev.prepare(params, &Recipe::new(layout.period(), order, model.range)).unwrap();
     let answer = forward(&mut Packed::new(&mut ev, layout.clone()), model, vec![question]).unwrap();
     assert_eq!(answer[0].level, trace.level(&planned[0]));
     assert_eq!(trace.cost().differs(&ev.executed()), None);

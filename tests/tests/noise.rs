@@ -9,13 +9,16 @@ use polyformer_kernel::{
         poly::{Polynomial, evaluate_unit},
     },
     ckks::{Ckks, noise},
-    complex::Complex,
-    deep::{Deep, Placement, TOP, place::cheapest},
     error::Result,
-    noisy::{Noisy, Source, Vector},
+    eval::{
+        clear::PlainVec,
+        noise::{Noisy, Source, Vector},
+        placement::{Placement, cheapest},
+        planner::{Deep, TOP},
+        trace::Trace,
+    },
+    math::complex::Complex,
     params::{Params, Spec, presets},
-    plain::PlainVec,
-    trace::Trace,
 };
 use polyformer_tests::{
     chain::Chain,

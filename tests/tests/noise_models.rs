@@ -2,20 +2,22 @@
 
 use polyformer_kernel::{
     arith::{Arithmetic, Raise},
-    bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
     ckks::{
         Ckks,
         noise::{to_dense, to_sparse},
     },
-    complex::Complex,
+    eval::{
+        clear::PlainVec,
+        noise::{Noisy, Source},
+        trace::Trace,
+    },
+    math::complex::Complex,
     nn::{
         forward,
-        packed::{Layout, Packed},
+        slot_engine::{Layout, Packed},
     },
-    noisy::{Noisy, Source},
     params::{Params, presets},
-    plain::PlainVec,
-    trace::Trace,
 };
 use polyformer_tests::{
     bootstrapping::{inputs, lockstep, predicted, with},
@@ -27,10 +29,10 @@ use polyformer_tests::{
 
 const LOG_N: u8 = 10;
 
-fn noisy<'p>(params: &'p Params, recipe: &Recipe, seed: u8, without: &[Source]) -> Noisy<'p> {
+fn noisy<'p>(params: &'p Params, recipe: &Recipe, seed: u8, without: &[Source]) -> Bootstrapped<Noisy<'p>> {
     let ev = Noisy::new(params, [seed; 32]);
-    let mut ev = without.iter().fold(ev, |ev, source| ev.without(*source));
-    ev.bootstrap_with(recipe).unwrap();
+    let mut ev = Bootstrapped::new(without.iter().fold(ev, |ev, source| ev.without(*source)));
+    ev.prepare(params, recipe).unwrap();
     ev
 }
 
@@ -97,7 +99,7 @@ fn bootstrapping_of_every_kind_is_predicted() {
         let recipe = Recipe::new(period, order, 1.0).with(steps);
         with((&spec, LOG_N), recipe, |p, client, ev| {
             let x: Vec<Complex> = scattered(period, 1).into_iter().cycle().take(p.slots()).collect();
-            let run = |ev: &mut Noisy<'_>| {
+            let run = |ev: &mut Bootstrapped<Noisy<'_>>| {
                 let c = ev.encrypt(&x, 3).unwrap();
                 let c = ev.refresh(c, 5).unwrap();
                 ev.decrypt(&c).to_vec()
@@ -131,7 +133,7 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
     let recipe = Recipe::new(layout.period(), Order::SlotsToCoeffsFirst, model.range);
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    trace.bootstrap_with(bootstrapper);
+    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(params.top());
     forward(&mut Packed::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
 
@@ -149,8 +151,8 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &complex, params.top());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    ev.bootstrap_with(&recipe).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    ev.prepare(params, &recipe).unwrap();
     let answer = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![question]).unwrap().remove(0);
     let measured = far(&client.decrypt(&mut ev.be, &answer));
     let deviations = |without: &[Source]| {

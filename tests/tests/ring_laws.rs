@@ -2,9 +2,9 @@
 
 use polyformer_kernel::{
     backend::Op,
-    modular::Modulus,
+    math::modular::Modulus,
     params::presets,
-    ring::{limb, rom},
+    ring::{limb, tables},
 };
 use polyformer_tests::oracle;
 use proptest::prelude::*;
@@ -30,8 +30,8 @@ fn limbs(count: usize) -> impl Strategy<Value = (Modulus, Vec<Vec<u32>>)> {
 }
 
 fn twiddles(q: Modulus, n: usize) -> Vec<u32> {
-    let mut words = vec![0; rom::words(n, 1)];
-    rom::fill(n, &[q], &mut words);
+    let mut words = vec![0; tables::words(n, 1)];
+    tables::fill(n, &[q], &mut words);
     words
 }
 
@@ -166,7 +166,7 @@ fn every_prime_of_every_preset_has_a_root_of_each_order() {
     for q in presets::B16.specials.iter().chain(presets::B16.line) {
         let m = Modulus::new(*q);
         for n in [8, 1024, 65536] {
-            let psi = rom::root(n, m);
+            let psi = tables::root(n, m);
             assert_eq!(psi, oracle::root(n, *q));
             assert_eq!(oracle::pow(*q, psi, n as u64), q - 1);
         }

@@ -4,25 +4,23 @@
 use polyformer_kernel::{
     Error,
     arith::Arithmetic,
-    backend::{Backend, Shape},
-    bootstrap::{Bootstrapper, Order, Recipe},
+    backend::{Backend, Shape, poly::Poly},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
     ckks::{
         Ckks,
-        device::{Device, Plan},
+        embedded::{Device, Plan},
         keys::{Keys, SecretKey, SecretSeed},
         noise,
         ring_switch::{LiftKey, LowerKey, check_small, lift_basis, lower_basis, receive},
     },
-    complex::Complex,
-    embedding::ComputedRoots,
+    eval::trace::Trace,
+    math::{complex::Complex, embedding::ComputedRoots},
     nn::{
         forward,
-        packed::{Layout, Packed},
+        slot_engine::{Layout, Packed},
     },
     params::{Params, Security, Spec, presets},
-    poly::Poly,
-    ring::{rom, sample, twiddles::Computed},
-    trace::Trace,
+    ring::{sample, tables, twiddles::Computed},
 };
 use polyformer_tests::{
     chain::Chain,
@@ -89,7 +87,7 @@ fn a_lifted_vector_repeats_and_a_lowered_one_is_the_mean_of_its_copies() {
         let (lift, lower) = keys(&mut be, params, &small, &client.secret());
         let x = complex(small.slots());
         let c0 = ask(&small, &x);
-        let mut ev = Ckks::new(be, params, Keys::default(), 1).unwrap();
+        let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1).unwrap());
         let question = receive(&mut ev.be, params, &small, &c0, &PUBLIC).unwrap();
         let lifted = ev.lift(&lift, &question).unwrap();
         let e = client.errors(&mut ev.be, &lifted, |i| x[i % x.len()]);
@@ -114,7 +112,7 @@ fn a_lifted_vector_repeats_and_a_lowered_one_is_the_mean_of_its_copies() {
 /// The words of a lifted question and of the answer that it is.
 fn there_and_back<B: Backend>(mut be: B, params: &Params, small: &Params) -> Vec<Vec<u32>> {
     let (lift, lower) = keys(&mut be, params, small, &SecretSeed::take(&mut [5; 32]));
-    let mut ev = Ckks::new(be, params, Keys::default(), 1).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1).unwrap());
     let question = receive(&mut ev.be, params, small, &ask(small, &complex(small.slots())), &PUBLIC).unwrap();
     let lifted = ev.lift(&lift, &question).unwrap();
     let mut words = ev.lower(&lower, small, &lifted).unwrap().to_vec();
@@ -142,7 +140,9 @@ fn a_key_under_the_small_secret_may_not_live_over_one_prime_more() {
     let (params, small) = (Params::new(&presets::B16).unwrap(), Params::new(&presets::C12).unwrap());
     let allowed = lower_basis(&params, &small).unwrap();
     assert!(params.log_product(allowed) <= 106.0 && allowed.specials == 1);
-    for wider in [allowed.with(2), polyformer_kernel::ring::Basis { end: allowed.end + 1, ..allowed }, lift_basis(&params)] {
+    for wider in
+        [allowed.with(2), polyformer_kernel::ring::Basis { end: allowed.end + 1, ..allowed }, lift_basis(&params)]
+    {
         let error = check_small(&params, &small, wider).unwrap_err();
         assert!(matches!(error, Error::Insecure { log_qp, bound: 106.0 } if log_qp > 118.0), "{error}");
     }
@@ -201,7 +201,7 @@ fn rings_that_do_not_fit_and_words_that_are_none_are_errors() {
     let high = client.encrypt(&mut be, &complex(128), 1);
     let (specials, level) = (params.specials(), 1);
     assert!(specials > 0 && high.level == level);
-    let mut ev = Ckks::new(be, params, Keys::default(), 1).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1).unwrap());
     assert_eq!(ev.lower(&lower, &small, &high), Err(Error::LevelMismatch { left: 0, right: 1 }));
 }
 
@@ -213,8 +213,8 @@ fn the_words_of_the_small_ring_are_those_of_the_powers_of_x() {
     let (n, m) = (chain.params.n(), small.params.n());
     let base = chain.params.base();
     for (index, q) in base.iter().zip(small.params.moduli()) {
-        let psi = chain.modulus(index).pow_vartime(rom::root(n, *q), (n / m) as u64);
-        assert_eq!(psi, rom::root(m, *q));
+        let psi = chain.modulus(index).pow_vartime(tables::root(n, *q), (n / m) as u64);
+        assert_eq!(psi, tables::root(m, *q));
     }
     let coeffs: Vec<i64> = (0..m as i64).map(|i| i * i - 300).collect();
     let transformed = small.on_scalar(2, |be| {
@@ -245,9 +245,9 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let mut trace = Trace::new(params.slots(), None);
     let first = Bootstrapper::new(&mut trace, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
     let later = Bootstrapper::new(&mut trace, params, &Recipe::new(period, order, model.range)).unwrap();
-    trace.bootstrap_with(later);
+    let mut trace = Bootstrapped::with(trace, later).unwrap();
     let x = trace.input(0);
-    let x = first.refresh(&mut trace, x).unwrap();
+    let x = first.refresh(&mut *trace, x).unwrap();
     let x = trace.refresh(x, params.top()).unwrap();
     forward(&mut Packed::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
     assert_eq!(trace.cost().bootstrap, 4);
@@ -263,12 +263,12 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let mut client = Client::new(&mut be, params, 5);
     let (lift, lower) = keys(&mut be, params, &small, &client.secret());
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
-    let first = Bootstrapper::new(&mut ev, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
-    ev.bootstrap_with(&Recipe::new(period, order, model.range)).unwrap();
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    let first = Bootstrapper::new(&mut *ev, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
+    ev.prepare(params, &Recipe::new(period, order, model.range)).unwrap();
     let question = receive(&mut ev.be, params, &small, &question, &PUBLIC).unwrap();
     let x = ev.lift(&lift, &question).unwrap();
-    let x = first.refresh(&mut ev, x).unwrap();
+    let x = first.refresh(&mut *ev, x).unwrap();
     let x = ev.refresh(x, params.top()).unwrap();
     let mut answer = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![x]).unwrap();
     let answer = ev.level_down(answer.remove(0), 0).unwrap();

@@ -1,6 +1,6 @@
 //! Samplers: the distributions that the security tables assume, and words that depend on the seed alone.
 
-use polyformer_kernel::{modular::Modulus, ring::sample};
+use polyformer_kernel::{math::modular::Modulus, ring::sample};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},

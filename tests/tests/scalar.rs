@@ -5,8 +5,8 @@ use polyformer_kernel::{
     Error,
     backend::{Backend, Shape},
 };
-use polyformer_tests::chain::Chain;
 use polyformer_scalar::{Block, Scalar};
+use polyformer_tests::chain::Chain;
 
 fn scalar(chain: &Chain, mut law: impl FnMut(&mut Scalar<'_, '_>)) {
     chain.on_scalar(100, |be| law(be));

@@ -16,12 +16,12 @@ use polyformer_kernel::{
         reciprocal::{Division, Iteration, reciprocal},
         reduce::{Rows, masked},
     },
+    eval::clear::PlainVec,
     nn::{
         Attention, Engine, Matrix, Rotary,
-        dense::{self, Dense},
-        packed::{Layout, Packed},
+        clear_engine::{self, Dense},
+        slot_engine::{Layout, Packed},
     },
-    plain::PlainVec,
 };
 use serde_json::Value;
 
@@ -123,7 +123,7 @@ fn a_decoders_attention_is_that_of_the_training_package_in_rows_and_in_slots() {
         assert_eq!(got.len(), tokens * width);
         assert!(off.fold(0.0, f64::max) < 1e-12, "{what}");
     };
-    let of_rows = qkv.each_ref().map(|x| dense::Rows::new(width, x.clone()).unwrap());
+    let of_rows = qkv.each_ref().map(|x| clear_engine::Rows::new(width, x.clone()).unwrap());
     exact(Dense::<f64>::new(heads).attention(of_rows, &how).unwrap().values(), "rows");
 
     // a head of slots is as wide as there are tokens, or wider: heads go apart, and zeros between the pairs of features

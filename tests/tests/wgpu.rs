@@ -2,8 +2,8 @@
 //! test, unless POLYFORMER_REQUIRE_GPU says that there must be one.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
-use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
 use polyformer_tests::chain::Chain;
+use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
 use std::sync::OnceLock;
 
 #[path = "wgpu/bootstrap.rs"]

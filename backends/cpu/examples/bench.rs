@@ -5,8 +5,8 @@
 use polyformer_cpu::{Cpu, Isa};
 use polyformer_kernel::{
     backend::{Backend, Limbs, Op, Shape},
-    modular::Modulus,
-    ring::{Basis, Ring, rom},
+    math::modular::Modulus,
+    ring::{Basis, Ring, tables},
 };
 use std::time::Instant;
 
@@ -66,8 +66,8 @@ fn main() {
     let threads = args.next().and_then(|t| t.parse().ok()).unwrap_or(1);
     let bench = Bench { filter: args.next().unwrap_or_default() };
     let moduli = primes(SPECIALS + LIMBS);
-    let mut twiddles = vec![0; rom::words(N, moduli.len())];
-    rom::fill(N, &moduli, &mut twiddles);
+    let mut twiddles = vec![0; tables::words(N, moduli.len())];
+    tables::fill(N, &moduli, &mut twiddles);
     let ring = Ring::new(N, SPECIALS as u16, &moduli, &twiddles).unwrap();
     let start = Instant::now();
     let be = &mut Cpu::with(ring, isa, threads);

@@ -6,7 +6,7 @@ use crate::{
     lanes::{Form, LANES, Lanes, Twiddle},
 };
 use core::arch::x86_64::*;
-use polyformer_kernel::modular::Modulus;
+use polyformer_kernel::math::modular::Modulus;
 
 /// Proof that the processor has AVX2.
 #[derive(Clone, Copy, Debug)]

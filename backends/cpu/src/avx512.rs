@@ -14,7 +14,7 @@ use crate::{
 };
 use constants::Constants;
 use core::arch::x86_64::*;
-use polyformer_kernel::modular::Modulus;
+use polyformer_kernel::math::modular::Modulus;
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL and IFMA.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use crate::{
 use polyformer_kernel::{
     Error, Result,
     backend::{self, Backend, Limbs, MAX_DIGITS, Op, Pair, Shape, Term, Workspace},
-    modular::Modulus,
+    math::modular::Modulus,
     ring::{
         Basis, MAX_MODULI, Ring,
         convert::Conversion,

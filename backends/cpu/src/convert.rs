@@ -6,7 +6,7 @@ use crate::{
     tables::Table,
 };
 use polyformer_kernel::{
-    modular::Modulus,
+    math::modular::Modulus,
     ring::{convert::MAX_SOURCES, limb::quotient_inverse},
 };
 

@@ -10,7 +10,7 @@ use crate::{
     rows::{get, put, spread},
 };
 use core::ops::Range;
-use polyformer_kernel::{backend::Limbs, modular::Modulus, ring::Basis};
+use polyformer_kernel::{backend::Limbs, math::modular::Modulus, ring::Basis};
 
 /// Products of canonical words that fit a 64-bit sum.
 const TERMS: usize = 16;

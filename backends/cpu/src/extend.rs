@@ -16,7 +16,7 @@ use crate::{
     stages::Stages,
     tables::{End, Table},
 };
-use polyformer_kernel::{backend::Limbs, modular::Modulus, ring::Basis};
+use polyformer_kernel::{backend::Limbs, math::modular::Modulus, ring::Basis};
 
 /// Targets of a fused operation that share the reading of the sources.
 pub const GROUP: usize = 4;

@@ -7,7 +7,7 @@
 //! `store_pair` are its two ends.
 
 use crate::isa::Kernel;
-use polyformer_kernel::modular::Modulus;
+use polyformer_kernel::math::modular::Modulus;
 
 /// Words a vector.
 pub const LANES: usize = 8;

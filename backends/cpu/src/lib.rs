@@ -31,9 +31,9 @@ mod tables;
 pub use isa::Isa;
 pub use memory::Words;
 
-use polyformer_kernel::ring::Ring;
 use memory::Pool;
 use parallel::Threads;
+use polyformer_kernel::ring::Ring;
 use tables::Table;
 
 /// The backend of a machine with vectors and threads.

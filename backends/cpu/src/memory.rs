@@ -1,8 +1,8 @@
 //! Memory: page-aligned buffers that return to a free list when they are dropped, so that a program that works in
 //! steady state never meets a fresh page. Contents of a recycled buffer are whatever its last owner left.
 
-use polyformer_kernel::{Error, Result};
 use memmap2::MmapMut;
+use polyformer_kernel::{Error, Result};
 use std::{
     alloc::{Layout, handle_alloc_error},
     collections::BTreeMap,

@@ -14,7 +14,7 @@ use crate::{
 };
 use polyformer_kernel::{
     backend::Limbs,
-    modular::Modulus,
+    math::modular::Modulus,
     ring::{Basis, convert::Conversion},
 };
 

@@ -5,7 +5,7 @@ use crate::{
     isa::Kernel,
     lanes::{Form, LANES, Lanes, Twiddle},
 };
-use polyformer_kernel::modular::Modulus;
+use polyformer_kernel::math::modular::Modulus;
 
 /// Needs no proof.
 #[derive(Clone, Copy, Debug)]

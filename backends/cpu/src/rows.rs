@@ -6,7 +6,7 @@ use crate::{
     isa::Kernel,
     lanes::{LANES, Lanes},
 };
-use polyformer_kernel::{backend::Op, modular::Modulus};
+use polyformer_kernel::{backend::Op, math::modular::Modulus};
 
 /// x[at..at + 8], or all of a shorter x and zeros.
 #[inline(always)]
@@ -168,19 +168,19 @@ impl Plan {
 
     /// X -> X^galois on n words.
     pub fn new(galois: u32, n: usize) -> Self {
-        use polyformer_kernel::ring::limb::brv;
+        use polyformer_kernel::math::bit_reverse;
         let bits = n.trailing_zeros();
         let mut orders = [[0; Self::BLOCK]; Self::BLOCK];
         for (carry, order) in orders.iter_mut().enumerate() {
             for (i, from) in order.iter_mut().enumerate() {
-                *from = brv((brv(i, 4) * galois as usize + carry) % Self::BLOCK, 4) as u32;
+                *from = bit_reverse((bit_reverse(i, 4) * galois as usize + carry) % Self::BLOCK, 4) as u32;
             }
         }
         let blocks = (0..n / Self::BLOCK).map(|block| {
             // exponent of the block's first word, halved; its top four bits are brv of the place in the block
-            let e = ((2 * brv(block * Self::BLOCK, bits) + 1) * galois as usize) % (2 * n) / 2;
+            let e = ((2 * bit_reverse(block * Self::BLOCK, bits) + 1) * galois as usize) % (2 * n) / 2;
             let (carry, rest) = (e / (n / Self::BLOCK), e % (n / Self::BLOCK));
-            (brv(rest, bits) as u32, carry as u8)
+            (bit_reverse(rest, bits) as u32, carry as u8)
         });
         Self { blocks: blocks.collect(), orders }
     }

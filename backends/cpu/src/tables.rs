@@ -5,7 +5,7 @@ use crate::{
     isa::{Isa, Kernel},
     lanes::{LANES, Lanes, Twiddle},
 };
-use polyformer_kernel::{modular::Modulus, ring::Ring};
+use polyformer_kernel::{math::modular::Modulus, ring::Ring};
 
 /// The shortest transform that lanes do; [`polyformer_kernel::ring::limb`] does shorter ones.
 pub const SHORTEST: usize = 2 * LANES;

@@ -5,8 +5,8 @@
 use polyformer_cpu::{Cpu, Isa};
 use polyformer_kernel::{
     backend::{Backend, Limbs, Op, Shape},
-    modular::Modulus,
-    ring::{Basis, Ring, rom},
+    math::modular::Modulus,
+    ring::{Basis, Ring, tables},
 };
 use polyformer_scalar::{Block, Scalar};
 use std::cell::RefCell;
@@ -33,8 +33,8 @@ impl Constants {
     fn new(n: usize, specials: usize, line: usize) -> Self {
         let primes = SPECIALS[..specials].iter().chain(&LINE[..line]);
         let moduli: Vec<_> = primes.map(|q| Modulus::new(*q)).collect();
-        let mut twiddles = vec![0; rom::words(n, moduli.len())];
-        rom::fill(n, &moduli, &mut twiddles);
+        let mut twiddles = vec![0; tables::words(n, moduli.len())];
+        tables::fill(n, &moduli, &mut twiddles);
         Self { n, specials, moduli, twiddles }
     }
 

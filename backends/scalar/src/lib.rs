@@ -8,7 +8,7 @@ use core::cell::{RefCell, RefMut};
 use polyformer_kernel::{
     Error, Result,
     backend::{Backend, Limbs, Op, Shape},
-    modular::Modulus,
+    math::modular::Modulus,
     ring::{
         Basis, MAX_MODULI, Ring,
         convert::Conversion,

@@ -4,12 +4,12 @@
 //! recording thread where Linux tells it, which a busy machine disturbs little.
 #![allow(clippy::unwrap_used)]
 
-use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu, Words};
 use polyformer_kernel::{
     backend::{Backend, Giant, Limbs, Op, Shape},
-    modular::Modulus,
-    ring::{Basis, Ring, rom},
+    math::modular::Modulus,
+    ring::{Basis, Ring, tables},
 };
+use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu, Words};
 use std::time::Instant;
 
 const SPECIALS: usize = 12;
@@ -122,8 +122,8 @@ fn main() {
     let gpu = Gpu::open(&adapter, Options { arithmetic, ..Options::default() }).unwrap();
     let n = 1 << log_n;
     let moduli = primes(SPECIALS + LIMBS);
-    let mut twiddles = vec![0; rom::words(n, moduli.len())];
-    rom::fill(n, &moduli, &mut twiddles);
+    let mut twiddles = vec![0; tables::words(n, moduli.len())];
+    tables::fill(n, &moduli, &mut twiddles);
     let ring = Ring::new(n, SPECIALS as u16, &moduli, &twiddles).unwrap();
     let be = &mut Wgpu::new(ring, &gpu).unwrap();
     println!("{}, {}, N = 2^{log_n}, {LIMBS} limbs\n", gpu.name(), gpu.arithmetic().name());

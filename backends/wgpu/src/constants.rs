@@ -5,7 +5,7 @@ use crate::{
     table::{Key, key3},
 };
 use polyformer_kernel::{
-    modular::Modulus,
+    math::modular::Modulus,
     ring::{Basis, Ring, convert::Conversion, limb::quotient_inverse},
 };
 

@@ -12,8 +12,8 @@ use crate::{
 };
 use polyformer_kernel::{
     Error, Result,
-    modular::Modulus,
-    ring::{Basis, MAX_MODULI, Ring, rom},
+    math::modular::Modulus,
+    ring::{Basis, MAX_MODULI, Ring, tables},
 };
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ impl Recorder {
     /// Uploads the constants of `ring`.
     pub fn new(gpu: &Gpu, ring: &Ring<'_>) -> Result<Self> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let words = TWIDDLES + rom::words(ring.n(), ring.moduli().len());
+        let words = TWIDDLES + tables::words(ring.n(), ring.moduli().len());
         let buffer = |words| gpu.buffer(words, usage).ok_or(Error::DeviceMemory { words, room: gpu.binding_words() });
         if words > gpu.binding_words() {
             return Err(Error::DeviceMemory { words, room: gpu.binding_words() });

@@ -1,9 +1,6 @@
 //! What the comparisons share: one pinned processor, rounds that take turns, processor time, medians, table rows.
 
-use polyformer_kernel::{
-    params::{Params, presets},
-    ring::rom,
-};
+use polyformer_kernel::{params::{Params, presets}, ring::tables};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     time::{ClockId, clock_gettime},
@@ -27,8 +24,8 @@ pub fn pin() -> Result<usize> {
 /// Our parameters and their twiddle factors.
 pub fn b16() -> Result<(Params, Vec<u32>)> {
     let params = Params::new(&presets::B16)?;
-    let mut twiddles = vec![0; rom::words(params.n(), params.moduli().len())];
-    rom::fill(params.n(), params.moduli(), &mut twiddles);
+    let mut twiddles = vec![0; tables::words(params.n(), params.moduli().len())];
+    tables::fill(params.n(), params.moduli(), &mut twiddles);
     Ok((params, twiddles))
 }
 

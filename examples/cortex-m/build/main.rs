@@ -1,11 +1,6 @@
 //! Constants of the programs: linked in flash, computed here from the kernel and the demo model's files.
 
-use polyformer_kernel::{
-    complex::Complex,
-    embedding::fill_roots,
-    params::{Params, Spec, presets},
-    ring::rom,
-};
+use polyformer_kernel::{math::{complex::Complex, embedding::fill_roots}, params::{Params, Spec, presets}, ring::tables};
 use std::{env, fmt::Write, fs, path::PathBuf};
 
 mod model;
@@ -35,8 +30,8 @@ fn tables(text: &mut String, name: &str, spec: &Spec<'_>) {
     let params = Params::new(spec).expect("a preset");
     let mut roots = vec![Complex::default(); params.slots()];
     fill_roots(&mut roots);
-    let mut twiddles = vec![0; rom::words(params.n(), params.moduli().len())];
-    rom::fill(params.n(), params.moduli(), &mut twiddles);
+    let mut twiddles = vec![0; tables::words(params.n(), params.moduli().len())];
+    tables::fill(params.n(), params.moduli(), &mut twiddles);
     let entries: String = roots
         .iter()
         .map(|z| format!("Complex{{re:f64::from_bits({}),im:f64::from_bits({})}},", z.re.to_bits(), z.im.to_bits()))
@@ -44,7 +39,7 @@ fn tables(text: &mut String, name: &str, spec: &Spec<'_>) {
     let (slots, words) = (roots.len(), twiddles.len());
     write!(
         text,
-        "use polyformer_kernel::complex::Complex as Complex{name};\n\
+        "use polyformer_kernel::math::complex::Complex as Complex{name};\n\
          /// Roots of the embedding at degree 2^{name}.\n\
          pub static ROOTS_{name}: [Complex{name}; {slots}] = [{}];\n\
          /// Twiddles of both primes at degree 2^{name}.\n\

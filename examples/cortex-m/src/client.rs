@@ -6,21 +6,7 @@ use crate::{
     constants::{CLASSES, QUESTION},
     figures::{figure, memory},
 };
-use polyformer_kernel::{
-    Error,
-    ckks::{
-        device::{Device, Noisy, Plan},
-        keys::SecretSeed,
-    },
-    complex::Complex,
-    embedding::Roots,
-    params::{Params, Spec},
-    ring::{
-        entropy,
-        sample::{Seed, Uniform},
-        twiddles::Twiddles,
-    },
-};
+use polyformer_kernel::{Error, ckks::{embedded::{Device, Noisy, Plan}, keys::SecretSeed}, math::{complex::Complex, embedding::Roots}, params::{Params, Spec}, ring::{entropy, sample::{Seed, Uniform}, twiddles::Twiddles}};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 use semihosting::{

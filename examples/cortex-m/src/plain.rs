@@ -5,14 +5,7 @@ use crate::constants::{
     layer_1,
 };
 use half::f16;
-use polyformer_kernel::{
-    Error, Result,
-    nn::{
-        Layer, Matrix, Model, Numbers, Stored,
-        dense::{Block, Dense, Memory, Rows},
-        forward,
-    },
-};
+use polyformer_kernel::{Error, Result, nn::{Layer, Matrix, Model, Numbers, Stored, clear_engine::{Block, Dense, Memory, Rows}, forward}};
 
 /// The longest sentence that the model reads, and that the buffers hold.
 pub const TOKENS: usize = 64;

@@ -9,8 +9,7 @@ use polyformer_kernel::{
         Ciphertext, encode, encrypt,
         keys::{EvaluationKey, PublicKey, Switch, key_basis, key_digits},
     },
-    complex::Complex,
-    embedding::fill_roots,
+    math::{complex::Complex, embedding::fill_roots},
 };
 use std::time::Instant;
 

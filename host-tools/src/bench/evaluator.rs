@@ -3,16 +3,16 @@
 use super::{Bed, Part, finish, median};
 use crate::{Result, keygen::demand_of_bootstrapping, random};
 use polyformer_kernel::{
-    arith::Arithmetic,
+    arith::{Arithmetic, cost::Work},
     backend::{Backend, Shape, digit},
-    bootstrap::{Bootstrapper, Order, Recipe, Stage},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Stage},
     ckks::{
         Ciphertext, Ckks,
         keys::{Keys, Switch},
         raise::RaiseKeys,
     },
+    eval::trace::Trace,
     params::Params,
-    trace::{Trace, Work},
 };
 use std::{collections::BTreeMap, time::Instant};
 
@@ -148,7 +148,7 @@ impl<B: Backend> Bed<'_, B> {
         let keys = self.ckks.keys_mut().0;
         (keys.relin, keys.raise) = (Some(relin), Some(raise));
         let recipe = Recipe::new(self.params.slots(), Order::SlotsToCoeffsFirst, 1.0).with(self.steps);
-        self.ckks.bootstrap_with(&recipe)?;
+        self.ckks.prepare(self.params, &recipe)?;
         let x = self.ciphertext()?;
         let seconds = median(self.budget, || {
             let x = self.ckks.copy(&x)?;
@@ -200,7 +200,7 @@ fn key_bytes_at(params: &Params, level: u8) -> usize {
 const WATCHED: usize = 3;
 
 /// Seconds of each stage of one bootstrapping.
-fn watched<B: Backend>(ckks: &mut Ckks<'_, B>, x: Ciphertext<B>) -> Result<BTreeMap<Stage, f64>> {
+fn watched<B: Backend>(ckks: &mut Bootstrapped<Ckks<'_, B>>, x: Ciphertext<B>) -> Result<BTreeMap<Stage, f64>> {
     finish(&mut ckks.be)?;
     let (mut seconds, mut last, mut done) = (BTreeMap::new(), Instant::now(), Ok(()));
     ckks.bootstrap(x, &mut |ckks, stage, _| {

@@ -5,8 +5,8 @@ use crate::{Result, keygen::Want, memory};
 use polyformer_kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    eval::trace::Trace,
     params::Params,
-    trace::Trace,
 };
 
 /// Words of the operation's keys, of temporaries, and of all that is alive.

@@ -1,6 +1,6 @@
 //! The primes to choose from, and the two choices: the nearest to a size, the pair nearest to a product.
 
-use polyformer_kernel::modular::Modulus;
+use polyformer_kernel::math::modular::Modulus;
 use std::sync::OnceLock;
 
 /// Every prime is 1 modulo this, so that one list serves every ring up to n = 2^16.

@@ -15,12 +15,12 @@ use crate::{
     speed::Speed,
 };
 use polyformer_kernel::{
+    eval::clear::PlainVec,
     nn::{
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
-        packed::Packed,
+        slot_engine::Packed,
     },
-    plain::PlainVec,
 };
 use std::{io::Write, path::PathBuf};
 

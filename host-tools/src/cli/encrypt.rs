@@ -11,7 +11,7 @@ use crate::{
     secret::Secret,
     session::Client,
 };
-use polyformer_kernel::nn::packed::Layout;
+use polyformer_kernel::nn::slot_engine::Layout;
 use std::{
     io::{Read, Write},
     path::{Path, PathBuf},

@@ -11,10 +11,10 @@ use crate::{
     session::Plan,
 };
 use polyformer_kernel::{
+    arith::cost::Demand,
     bootstrap::{Order, Steps},
     ckks::{keys::SecretSeed, ring_switch::lower_basis},
     params::Params,
-    trace::Demand,
 };
 use std::{
     collections::BTreeMap,

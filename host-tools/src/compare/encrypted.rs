@@ -10,9 +10,9 @@ use crate::{
     memory, plan, random,
 };
 use polyformer_kernel::{
-    arith::Arithmetic,
+    arith::{Arithmetic, cost::Demand},
     backend::Backend,
-    bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
     ckks::{
         Ckks,
         encode::{MAX_BITS, decode, encode},
@@ -20,11 +20,9 @@ use polyformer_kernel::{
         keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
         raise::RaiseKeys,
     },
-    complex::Complex,
-    deep::{Deep, Placement},
-    embedding::fill_roots,
+    eval::{placement::Placement, planner::Deep, trace::Trace},
+    math::{complex::Complex, embedding::fill_roots},
     params::Params,
-    trace::{Demand, Trace},
 };
 use std::time::Instant;
 
@@ -57,11 +55,11 @@ impl Plan {
         let (placement, _, _) = plan::placed(&nodes, depth, params)?;
         let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
         let new = || Trace::new(slots, None).measured(params);
-        let (mut trace, mut before) = (new(), new());
+        let (mut trace, mut before) = (Bootstrapped::new(new()), new());
         if placement.bootstraps() > 0 {
-            trace.bootstrap_with(Bootstrapper::new(&mut before, params, &recipe)?);
+            trace = Bootstrapped::with(trace.into_inner(), Bootstrapper::new(&mut before, params, &recipe)?)?;
         }
-        let mut deep = Deep::new(trace, placement.clone(), |tr: &mut Trace, x| tr.refresh(x, top));
+        let mut deep = Deep::new(trace, placement.clone(), |tr: &mut Bootstrapped<Trace>, x| tr.refresh(x, top));
         let x = deep.inner.input(top);
         let mut xs = vec![deep.input(x)?];
         entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
@@ -111,11 +109,11 @@ impl Job for Encrypted<'_> {
         encode(&roots, &mut values, params.scale(top), MAX_BITS, &mut coeffs)?;
         let x = encrypt(&mut be, params, &sk, top, &mut coeffs, &random::bytes()?, &mut rng)?;
 
-        let mut ckks = Ckks::new(be, params, keys, 1)?;
+        let mut ckks = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
         if placement.bootstraps() > 0 {
-            ckks.bootstrap_with(&recipe)?;
+            ckks.prepare(params, &recipe)?;
         }
-        let mut deep = Deep::new(ckks, placement, |ev: &mut Ckks<'_, B>, x| ev.refresh(x, top));
+        let mut deep = Deep::new(ckks, placement, |ev: &mut Bootstrapped<Ckks<'_, B>>, x| ev.refresh(x, top));
         finish(&mut deep.inner.be)?;
         let start = Instant::now();
         let mut xs = vec![deep.input(x)?];

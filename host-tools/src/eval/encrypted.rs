@@ -11,15 +11,15 @@ use crate::{
     session::{Client, Plan, Server},
 };
 use polyformer_kernel::{
+    arith::cost::Demand,
     backend::Backend,
     bootstrap::Steps,
     ckks::keys::Keys,
     nn::{
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
     },
     params::Params,
-    trace::Demand,
 };
 use std::path::Path;
 

@@ -1,17 +1,17 @@
 //! What errors the logits of questions will have when they are encrypted, without a key: the server's circuit on numbers with
-//! the errors of ciphertexts ([`polyformer_kernel::noisy`]), beside the same circuit in the clear.
+//! the errors of ciphertexts ([`polyformer_kernel::eval::noise`]), beside the same circuit in the clear.
 
 use super::{Labelled, spread::Spread};
 use crate::{Result, model::Pretrained, session::ORDER};
 use polyformer_kernel::{
-    bootstrap::Recipe,
-    complex::Complex,
+    bootstrap::{Bootstrapped, Recipe},
+    eval::noise::Noisy,
+    math::complex::Complex,
     nn::{
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
-        packed::{Layout, Packed},
+        slot_engine::{Layout, Packed},
     },
-    noisy::Noisy,
     params::Params,
 };
 use rayon::prelude::*;
@@ -28,13 +28,13 @@ pub fn predict(
     let numbered: Vec<(u64, &Vec<usize>)> = (1..).zip(groups).collect();
     let share = groups.len().div_ceil(rayon::current_num_threads()).max(1);
     let some = |groups: &[(u64, &Vec<usize>)]| {
-        let (mut sum, mut ev, mut period) = (Spread::default(), Noisy::new(params, [0; 32]), 0);
+        let (mut sum, mut ev, mut period) = (Spread::default(), Bootstrapped::new(Noisy::new(params, [0; 32])), 0);
         for (number, group) in groups {
             let lengths: Vec<usize> = group.iter().map(|i| questions[*i].ids.len()).collect();
             let layout = Layout::new(&lengths, model.model.width, model.model.heads, params.slots())?;
             if layout.period() != period {
                 period = layout.period(); // its matrices serve every group that is as long
-                ev.bootstrap_with(&Recipe::new(period, ORDER, model.model.range))?;
+                ev.prepare(params, &Recipe::new(period, ORDER, model.model.range))?;
             }
             let mut seed = [0; 32];
             seed[..8].copy_from_slice(&number.to_le_bytes());
@@ -49,13 +49,19 @@ pub fn predict(
 }
 
 /// The errors of one ciphertext's questions.
-pub fn asked(ev: &mut Noisy<'_>, model: &Pretrained, layout: &Layout, questions: &[&[u32]]) -> Result<Spread> {
+pub fn asked(
+    ev: &mut Bootstrapped<Noisy<'_>>,
+    model: &Pretrained,
+    layout: &Layout,
+    questions: &[&[u32]],
+) -> Result<Spread> {
     let mut slots = vec![0.0; layout.period()];
     for (q, ids) in questions.iter().enumerate() {
         layout.pack(q, &model.text.embed(ids), &mut slots)?;
     }
     let slots: Vec<Complex> = slots.into_iter().map(Complex::from).collect();
-    let x = ev.encrypt(&slots, ev.params().top())?;
+    let top = ev.params().top();
+    let x = ev.encrypt(&slots, top)?;
     let answer = forward(&mut Packed::new(ev, layout.clone()), &model.model, vec![x])?;
     let answer: Vec<f64> = answer.iter().flat_map(|y| ev.decrypt(y)).map(|z| z.re).collect();
     let mut sum = Spread::default();

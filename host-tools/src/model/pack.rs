@@ -19,7 +19,7 @@ use crate::{
 use polyformer_kernel::{
     nn::{
         Model,
-        dense::{Dense, Rows},
+        clear_engine::{Dense, Rows},
         forward,
     },
     params::Params,

@@ -11,7 +11,7 @@ use crate::{
     private::Private,
     secret::Secret,
 };
-use polyformer_kernel::nn::packed::Layout;
+use polyformer_kernel::nn::slot_engine::Layout;
 use std::path::Path;
 
 /// Who asks.

@@ -1,6 +1,9 @@
 //! An arithmetic that knows how long its encoding of public vectors takes: weights are encoded while the model runs.
 
-use polyformer_kernel::{Result, arith::Arithmetic, around::Around};
+use polyformer_kernel::{
+    Result,
+    arith::{Arithmetic, wrapper::Around},
+};
 use std::time::Instant;
 
 /// Wraps an arithmetic.

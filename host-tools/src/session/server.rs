@@ -10,14 +10,12 @@ use crate::{
     wire,
 };
 use polyformer_kernel::{
-    arith::Arithmetic,
-    backend::{Backend, Shape},
-    bootstrap::{Bootstrapper, Recipe, Steps},
+    arith::{Arithmetic, cost::Cost},
+    backend::{Backend, Shape, poly::Poly},
+    bootstrap::{Bootstrapped, Bootstrapper, Recipe, Steps},
     ckks::{Ciphertext, Ckks, keys::Keys},
-    nn::{Model, forward, packed::Packed},
+    nn::{Model, forward, slot_engine::Packed},
     params::Params,
-    poly::Poly,
-    trace::Cost,
 };
 use std::{path::Path, time::Instant};
 
@@ -74,7 +72,7 @@ impl Executed {
 
 /// Who answers.
 pub struct Server<'a, B: Backend> {
-    ckks: Ckks<'a, B>,
+    ckks: Bootstrapped<Ckks<'a, B>>,
     model: &'a Model<'a>,
     keys_of: Header,
     prepared: Option<(usize, Steps)>, // how bootstrapping is: the period of its vectors, its rotations
@@ -83,7 +81,7 @@ pub struct Server<'a, B: Backend> {
 impl<'a, B: Backend> Server<'a, B> {
     /// A server with a client's keys. `of` is the header of their files.
     pub fn new(be: B, params: &'a Params, keys: Keys<B>, model: &'a Model<'a>, of: &Header) -> Result<Self> {
-        let ckks = Ckks::new(be, params, keys, 1)?;
+        let ckks = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
         Ok(Self { ckks, model, keys_of: of.clone(), prepared: None })
     }
 
@@ -109,13 +107,13 @@ impl<'a, B: Backend> Server<'a, B> {
         self.ckks.keys_mut().0.meet(params, &plan.demand)?;
         let how = (plan.layout.period(), plan.steps);
         if self.prepared != Some(how) {
-            self.ckks.bootstrap_with(&Recipe::new(how.0, ORDER, self.model.range).with(how.1))?;
+            self.ckks.prepare(params, &Recipe::new(how.0, ORDER, self.model.range).with(how.1))?;
             self.prepared = Some(how);
         }
         Ok(())
     }
 
-    /// Logits of the questions in a ciphertext, where [`polyformer_kernel::nn::packed::Layout::unpack`] finds them, and in copies of
+    /// Logits of the questions in a ciphertext, where [`polyformer_kernel::nn::slot_engine::Layout::unpack`] finds them, and in copies of
     /// these slots; a mask has left nothing in any other. `step` is called after each part of the model with its name and seconds.
     pub fn infer(
         &mut self,
@@ -162,10 +160,10 @@ impl<'a, B: Backend> Server<'a, B> {
         self.prepare(plan)?;
         let (params, start) = (self.ckks.params(), Instant::now());
         let recipe = Recipe::new(plan.layout.period(), ENTRY, self.model.range).with(plan.steps);
-        let entry = Bootstrapper::new(&mut self.ckks, params, &recipe)?;
+        let entry = Bootstrapper::new(&mut *self.ckks, params, &recipe)?;
         self.ckks.executed(); // starts at nothing
         let x = between.lift(&mut self.ckks, question)?;
-        let x = entry.refresh(&mut self.ckks, x)?;
+        let x = entry.refresh(&mut *self.ckks, x)?;
         drop(entry);
         let x = self.ckks.refresh(x, params.top())?;
         step("lift", start.elapsed().as_secs_f64());

@@ -6,9 +6,8 @@ use super::{
     sine::Sine,
 };
 use crate::{
-    complex::Complex,
-    embedding::fill_roots,
     error::{Error, Result},
+    math::{complex::Complex, embedding::fill_roots},
     params::{Bootstrap, Params},
 };
 use alloc::{vec, vec::Vec};

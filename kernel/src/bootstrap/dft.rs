@@ -6,7 +6,7 @@
 //! is left out on both sides: SlotsToCoeffs reads what CoeffsToSlots writes, and what lies between works on each
 //! slot by itself. [eprint 2018/1043; 2020/1203, section 4]
 
-use crate::complex::Complex;
+use crate::math::complex::Complex;
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 
 /// Which way.
@@ -94,7 +94,7 @@ impl Diagonals {
 }
 
 /// The transform on `slots` slots as `maps` linear maps, in the order in which they are applied, the product of all
-/// of them multiplied by `factor` (spread evenly). `roots` as [`crate::embedding::fill_roots`] makes them.
+/// of them multiplied by `factor` (spread evenly). `roots` as [`crate::math::embedding::fill_roots`] makes them.
 pub fn factor(roots: &[Complex], slots: usize, maps: usize, direction: Direction, factor: f64) -> Vec<Diagonals> {
     let stages = slots.ilog2() as usize;
     let each = libm::pow(factor, 1.0 / maps as f64);
@@ -134,7 +134,7 @@ pub(super) fn rotated_period(x: &[Complex], k: i32) -> Vec<Complex> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedding::{embed_inverse, fill_roots};
+    use crate::math::embedding::{embed_inverse, fill_roots};
 
     #[test]
     fn the_factors_invert_each_other_and_compute_the_embedding() {
@@ -150,7 +150,7 @@ mod tests {
             let mut want = x.clone();
             embed_inverse(&roots[..], &mut want);
             for (i, y) in y.iter().enumerate() {
-                let want = want[crate::ring::limb::brv(i, 6)].scale(3.0 / s as f64);
+                let want = want[crate::math::bit_reverse(i, 6)].scale(3.0 / s as f64);
                 assert!((y.re - want.re).abs() + (y.im - want.im).abs() < 1e-9, "{maps} maps, slot {i}");
             }
             let back = to_coeffs.iter().fold(y, |x, m| m.apply(&x));

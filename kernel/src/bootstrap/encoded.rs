@@ -3,8 +3,8 @@
 use super::dft::{Diagonals, rotated_period};
 use crate::{
     arith::{Arithmetic, ComplexArithmetic, Transform},
-    complex::Complex,
     error::{Error, Result},
+    math::complex::Complex,
 };
 use alloc::vec::Vec;
 
@@ -180,9 +180,8 @@ mod tests {
     use super::{Product, Steps};
     use crate::{
         bootstrap::dft::{Direction, factor},
-        complex::Complex,
-        embedding::fill_roots,
-        trace::Trace,
+        eval::trace::Trace,
+        math::{complex::Complex, embedding::fill_roots},
     };
     use alloc::{vec, vec::Vec};
 

@@ -4,7 +4,7 @@
 //! for a 2^R-th of the angle, is cut off; R doublings y <- y^2 - b^2/2 give the rest, each from amplitude b to
 //! b^2/2. The first b is chosen for the last, so that the result has any factor for free. [eprint 2020/1203, section 4]
 
-use super::twofold::Twofold;
+use crate::math::double_double::DoubleDouble;
 use crate::{
     arith::Arithmetic,
     circuits::poly::{Polynomial, evaluate_doubled},
@@ -36,7 +36,7 @@ impl Sine {
         let last = amplitude;
         let middle = libm::sqrt(2.0 * last / exit);
         let first = libm::sqrt(2.0 * middle);
-        let angle = Twofold::PI.mul(Twofold::new(2.0 * reach / (1 << DOUBLINGS) as f64));
+        let angle = DoubleDouble::PI.mul(DoubleDouble::new(2.0 * reach / (1 << DOUBLINGS) as f64));
         let cosine = Polynomial::new(&cosine(angle, degree, first)?, (-1.0, 1.0))?;
         Ok(Self { reach, cosine, amplitudes: [first, middle, last], exit })
     }
@@ -68,13 +68,13 @@ impl Sine {
 /// The Chebyshev coefficients of amplitude cos(z w) up to `degree`: J_0(z), and 2 (-1)^k J_2k(z) at degree 2k. Bessel's
 /// functions by Miller's recurrence J_{n-1} = (2n/z) J_n - J_{n+1}, downwards from where they vanish; J_0 + 2 Σ J_2k = 1
 /// gives their scale.
-fn cosine(z: Twofold, degree: usize, amplitude: f64) -> Result<heapless::Vec<f64, { MAX_DEGREE + 1 }>> {
+fn cosine(z: DoubleDouble, degree: usize, amplitude: f64) -> Result<heapless::Vec<f64, { MAX_DEGREE + 1 }>> {
     let mut coeffs: heapless::Vec<f64, { MAX_DEGREE + 1 }> = heapless::Vec::new();
     coeffs.resize(degree + 1, 0.0).map_err(|_| Error::TooMany { asked: degree, limit: MAX_DEGREE })?;
     let start = 2 * (degree + z.hi as usize + 20);
-    let mut series: [Twofold; MAX_DEGREE / 2 + 1] = [Twofold::new(0.0); MAX_DEGREE / 2 + 1];
-    let (mut above, mut here) = (Twofold::new(0.0), Twofold::new(1e-280)); // J_{n+1} and J_n, times some factor
-    let mut scale = Twofold::new(0.0);
+    let mut series: [DoubleDouble; MAX_DEGREE / 2 + 1] = [DoubleDouble::new(0.0); MAX_DEGREE / 2 + 1];
+    let (mut above, mut here) = (DoubleDouble::new(0.0), DoubleDouble::new(1e-280)); // J_{n+1} and J_n, times some factor
+    let mut scale = DoubleDouble::new(0.0);
     for n in (0..=start).rev() {
         if n % 2 == 0 {
             scale = scale.add(if n == 0 { here } else { here.add(here) });
@@ -82,10 +82,10 @@ fn cosine(z: Twofold, degree: usize, amplitude: f64) -> Result<heapless::Vec<f64
                 series[n / 2] = here;
             }
         }
-        let below = Twofold::new(2.0 * n as f64).div(z).mul(here).add(above.neg());
+        let below = DoubleDouble::new(2.0 * n as f64).div(z).mul(here).add(above.neg());
         (above, here) = (here, below);
     }
-    let first = Twofold::new(amplitude).div(scale);
+    let first = DoubleDouble::new(amplitude).div(scale);
     for (k, j) in series.iter().take(degree / 2 + 1).enumerate() {
         let c = j.mul(first).hi;
         coeffs[2 * k] = if k == 0 {
@@ -101,22 +101,22 @@ fn cosine(z: Twofold, degree: usize, amplitude: f64) -> Result<heapless::Vec<f64
 
 #[cfg(test)]
 mod tests {
-    use super::{Sine, Twofold};
-    use crate::plain::{Number, Plain};
+    use super::{DoubleDouble, Sine};
+    use crate::eval::clear::{Number, Plain};
 
     /// The arithmetic of a circuit at twice the precision of f64: what remains is the polynomial's own error.
-    impl Number for Twofold {
+    impl Number for DoubleDouble {
         fn of(c: f64) -> Self {
             Self::new(c)
         }
         fn add(self, y: Self) -> Self {
-            Twofold::add(self, y)
+            DoubleDouble::add(self, y)
         }
         fn sub(self, y: Self) -> Self {
-            Twofold::add(self, y.neg())
+            DoubleDouble::add(self, y.neg())
         }
         fn mul(self, y: Self) -> Self {
-            Twofold::mul(self, y)
+            DoubleDouble::mul(self, y)
         }
         fn is_finite(self) -> bool {
             self.hi.is_finite()
@@ -124,12 +124,12 @@ mod tests {
     }
 
     /// sin(2 pi x) for |x| <= 1/2, by its Taylor series.
-    fn sine(x: Twofold) -> Twofold {
-        let angle = Twofold::PI.mul(x.add(x));
+    fn sine(x: DoubleDouble) -> DoubleDouble {
+        let angle = DoubleDouble::PI.mul(x.add(x));
         let square = angle.mul(angle).neg();
         let (mut term, mut sum) = (angle, angle);
         for i in 1..20 {
-            term = term.mul(square).div(Twofold::new((2 * i * (2 * i + 1)) as f64));
+            term = term.mul(square).div(DoubleDouble::new((2 * i * (2 * i + 1)) as f64));
             sum = sum.add(term);
         }
         sum
@@ -151,15 +151,15 @@ mod tests {
     }
 
     /// p(t) by Clenshaw's recurrence, and two doublings.
-    fn exactly(of: &Sine, t: Twofold) -> Twofold {
-        let (mut a, mut b) = (Twofold::new(0.0), Twofold::new(0.0));
+    fn exactly(of: &Sine, t: DoubleDouble) -> DoubleDouble {
+        let (mut a, mut b) = (DoubleDouble::new(0.0), DoubleDouble::new(0.0));
         let (first, rest) = of.cosine.coeffs().split_first().unwrap();
         for c in rest.iter().rev() {
-            (a, b) = (t.add(t).mul(a).add(b.neg()).add(Twofold::new(*c)), a);
+            (a, b) = (t.add(t).mul(a).add(b.neg()).add(DoubleDouble::new(*c)), a);
         }
-        let mut y = t.mul(a).add(b.neg()).add(Twofold::new(*first));
+        let mut y = t.mul(a).add(b.neg()).add(DoubleDouble::new(*first));
         for amplitude in &of.amplitudes[1..] {
-            y = y.mul(y).add(Twofold::new(-amplitude));
+            y = y.mul(y).add(DoubleDouble::new(-amplitude));
         }
         y
     }
@@ -173,13 +173,13 @@ mod tests {
             for i in -5000..=5000 {
                 // the slot is exact, and x = slot (K + 1/4) / 2
                 let slot = i as f64 / 5000.0 * 32.0 / 16.25;
-                let x = Twofold::new(slot).mul(Twofold::new(16.25 / 2.0));
-                let turn = x.add(Twofold::new(-libm::round(x.hi)));
-                let want = sine(turn).mul(Twofold::new(per_turn));
-                let off = |y: Twofold| Twofold::add(y, want.neg()).hi.abs();
-                let t = x.add(Twofold::new(-0.25)).div(Twofold::new(16.25));
+                let x = DoubleDouble::new(slot).mul(DoubleDouble::new(16.25 / 2.0));
+                let turn = x.add(DoubleDouble::new(-libm::round(x.hi)));
+                let want = sine(turn).mul(DoubleDouble::new(per_turn));
+                let off = |y: DoubleDouble| DoubleDouble::add(y, want.neg()).hi.abs();
+                let t = x.add(DoubleDouble::new(-0.25)).div(DoubleDouble::new(16.25));
                 polynomial = polynomial.max(off(exactly(&of, t)));
-                let y = of.evaluate(&mut Plain::<Twofold, 1>::new(), [Twofold::new(slot)]).unwrap();
+                let y = of.evaluate(&mut Plain::<DoubleDouble, 1>::new(), [DoubleDouble::new(slot)]).unwrap();
                 circuit = circuit.max(off(y[0]));
             }
             assert!(polynomial < 2f64.powi(-50), "degree {degree}: 2^{}", polynomial.log2());

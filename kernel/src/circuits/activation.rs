@@ -26,8 +26,10 @@ mod tests {
     use super::{activate, quadratic};
     use crate::{
         circuits::approx::{Approximation, Function, Weight},
-        interval::{Bounds, Interval},
-        plain::Plain,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+        },
     };
 
     const N: usize = 256;

@@ -104,9 +104,9 @@ pub fn exp_unit<A: Arithmetic>(ev: &mut A, how: &Exp, t: &A::Slots) -> Result<A:
 #[cfg(test)]
 mod tests {
     use super::{Exp, by_limit, exp};
-    use crate::{
+    use crate::eval::{
+        clear::Plain,
         interval::{Bounds, Interval},
-        plain::Plain,
     };
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn depth_and_products_are_those_of_the_trace() {
-        use crate::{arith::Arithmetic, trace::Trace};
+        use crate::{arith::Arithmetic, eval::trace::Trace};
         for (range, wanted) in [(1.0, 1e-6), (8.0, 1e-3), (32.0, 1e-4), (128.0, 1e-3)] {
             let how = Exp::choose(range, wanted).unwrap();
             let mut tr = Trace::new(1, None);

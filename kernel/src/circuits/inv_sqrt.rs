@@ -234,8 +234,10 @@ mod tests {
     use crate::{
         Error,
         circuits::reciprocal::Iteration,
-        interval::{Bounds, Interval},
-        plain::Plain,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+        },
     };
 
     const N: usize = 256;
@@ -312,7 +314,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn depth_and_products_are_those_of_the_trace() {
-        use crate::{arith::Arithmetic, trace::Trace};
+        use crate::{arith::Arithmetic, eval::trace::Trace};
         for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
             for start in [None, Some(1), Some(7), Some(31)] {
                 for steps in start.map_or(1, |_| 0)..8 {

@@ -152,9 +152,11 @@ mod tests {
     use super::{Steps, add_bias, apply, batched, encode, hoist};
     use crate::{
         arith::Arithmetic,
-        interval::{Bounds, Interval},
-        plain::Plain,
-        trace::Trace,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+            trace::Trace,
+        },
     };
     use std::vec::Vec;
 

@@ -230,9 +230,11 @@ mod tests {
     use crate::{
         Error,
         arith::Arithmetic,
-        interval::{Bounds, Interval},
-        plain::{Plain, PlainVec},
-        trace::Trace,
+        eval::{
+            clear::{Plain, PlainVec},
+            interval::{Bounds, Interval},
+            trace::Trace,
+        },
     };
 
     const N: usize = 96;

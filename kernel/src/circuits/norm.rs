@@ -167,8 +167,10 @@ mod tests {
     use super::{Norm, affine, centre, fold_batch_norm, folded_layer_norm, layer_norm, rms_norm};
     use crate::{
         circuits::reduce::Rows,
-        interval::{Bounds, Interval},
-        plain::Plain,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+        },
     };
 
     const F: usize = 16;
@@ -231,13 +233,13 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn the_depths_are_those_of_the_trace() {
-        use crate::{arith::Arithmetic, trace::Trace};
+        use crate::{arith::Arithmetic, eval::trace::Trace};
         let how = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
         for stride in [1, N / F] {
             let rows = Rows::new(F, stride).unwrap();
             let mut tr = Trace::new(N, None);
             let mut depth =
-                |circuit: fn(&mut Trace, &Norm, &mut [crate::trace::Leveled], &Rows) -> crate::Result<()>| {
+                |circuit: fn(&mut Trace, &Norm, &mut [crate::eval::trace::Leveled], &Rows) -> crate::Result<()>| {
                     let mut xs = [tr.input(30), tr.input(30)];
                     circuit(&mut tr, &how, &mut xs, &rows).unwrap();
                     30 - tr.level(&xs[1])

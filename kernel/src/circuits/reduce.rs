@@ -84,7 +84,7 @@ pub fn masked<A: Arithmetic>(ev: &mut A, x: &A::Slots, pattern: &[f64]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::{Rows, masked, row_sums};
-    use crate::{Error, plain::Plain};
+    use crate::{Error, eval::clear::Plain};
 
     #[test]
     fn sums_arrive_in_every_slot_of_their_row() {
@@ -117,7 +117,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn rows_that_wrap_take_no_level() {
-        use crate::{arith::Arithmetic, trace::Trace};
+        use crate::{arith::Arithmetic, eval::trace::Trace};
         for (width, stride, factor, depth, rotations) in
             [(8, 2, 1.0, 0, 3), (8, 2, 0.5, 1, 3), (8, 1, 1.0, 1, 6), (8, 1, 0.5, 1, 6), (1, 1, 1.0, 0, 0)]
         {

@@ -113,9 +113,11 @@ mod tests {
     use crate::{
         Error,
         arith::Arithmetic,
-        interval::{Bounds, Interval},
-        plain::Plain,
-        trace::Trace,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+            trace::Trace,
+        },
     };
 
     const N: usize = 1024;

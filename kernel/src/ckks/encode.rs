@@ -1,14 +1,16 @@
 //! Encoding: vectors of complex slots to integer polynomials and back, by the canonical embedding.
 //!
 //! Slot j of m(X) is z_j = m(zeta^(5^j)), zeta = exp(i pi/n). With w_k = m_k + i m_{k+n/2} this is the embedding of
-//! half the length in [`crate::embedding`].
+//! half the length in [`crate::math::embedding`].
 //!
 //! A vector of period s is encoded at length s: its polynomial is one in X^(n/2s), 2s coefficients.
 
 use crate::{
-    complex::Complex,
-    embedding::{Roots, embed, embed_inverse},
     error::{Error, Result},
+    math::{
+        complex::Complex,
+        embedding::{Roots, embed, embed_inverse},
+    },
 };
 
 /// The largest log2 of a coefficient that [`encode`] accepts.
@@ -104,7 +106,7 @@ pub fn decode_in_place(roots: impl Roots, coeffs: &mut [Complex], scale: f64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedding::fill_roots;
+    use crate::math::embedding::fill_roots;
     use std::{vec, vec::Vec};
 
     fn roots(s: usize) -> Vec<Complex> {

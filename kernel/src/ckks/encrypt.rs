@@ -6,11 +6,13 @@ use super::{
     keys::{PublicKey, SecretKey},
 };
 use crate::{
-    backend::{Backend, Op, Shape},
+    backend::{
+        Backend, Op, Shape,
+        poly::{Coeff, Eval, Poly},
+    },
     error::{Error, Result},
-    modular::Modulus,
+    math::modular::Modulus,
     params::Params,
-    poly::{Coeff, Eval, Poly},
     ring::{
         Basis,
         sample::{self, Seed},
@@ -171,7 +173,7 @@ pub(super) fn centered(x: u64, q: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::{Garner, centered, garner_three};
-    use crate::modular::Modulus;
+    use crate::math::modular::Modulus;
 
     #[test]
     fn residues_of_the_base_join_to_the_signed_integer() {

@@ -4,11 +4,13 @@
 //! permutation brings the result back under s. The digits of c1 are therefore the same for every g, and hoisting is
 //! one mod_up for many keys.
 
-use super::{Ciphertext, eval::Ckks};
+use super::{Ciphertext, Ckks};
 use crate::{
-    backend::{Backend, Op, Pair, Source},
+    backend::{
+        Backend, Op, Source,
+        poly::{Eval, Poly},
+    },
     error::{Error, Result},
-    poly::{Eval, Poly},
 };
 use alloc::vec::Vec;
 
@@ -24,10 +26,6 @@ impl<B: Backend> Hoisted<B> {
         let found = self.rotated.iter().find(|(step, _)| *step == k);
         found.map(|(_, pair)| pair).ok_or(Error::NotHoisted { step: k })
     }
-}
-
-pub(super) fn typed<B: Backend>([c0, c1]: Pair<B::Buf>) -> [Poly<Eval, B>; 2] {
-    [Poly::assume(c0), Poly::assume(c1)]
 }
 
 impl<B: Backend> Ckks<'_, B> {
@@ -47,7 +45,7 @@ impl<B: Backend> Ckks<'_, B> {
         let Self { be, ws, params, keys, .. } = self;
         let keys = galois.iter().map(|g| keys.galois(*g, level)).collect::<Result<Vec<_>>>()?;
         be.key_switch(params.q(level), params.alpha(), d.limbs(), &keys, &mut accs, ws);
-        Ok(accs.into_iter().map(typed).collect())
+        Ok(accs.into_iter().map(|c| c.map(Poly::assume)).collect())
     }
 
     /// The rotations of a ciphertext by Galois elements other than 1, times P, over P and Q.
@@ -66,7 +64,7 @@ impl<B: Backend> Ckks<'_, B> {
         let [c0, c1] = x.c.each_ref().map(Poly::limbs);
         let source = Source { q: params.q(x.level), alpha: params.alpha(), d: c1, add: [Some(c0), None] };
         be.key_switch_add(&source, &keys, galois, &mut outs, ws)?;
-        Ok(outs.into_iter().map(typed).collect())
+        Ok(outs.into_iter().map(|c| c.map(Poly::assume)).collect())
     }
 
     /// (c0, c1) relinearised: the gadget product of the quadratic part with its key, and P times the rest, which is over
@@ -84,7 +82,7 @@ impl<B: Backend> Ckks<'_, B> {
         let source = Source { q: params.q(level), alpha: params.alpha(), d: c2.limbs(), add };
         be.key_switch_add(&source, &[keys.relin(level)?], &[1], &mut acc, ws)?;
         let [acc] = acc;
-        Ok(typed(acc))
+        Ok(acc.map(Poly::assume))
     }
 
     /// X -> X^galois on a ciphertext: a rotation by k for galois = 5^k, conjugation for 2n - 1. No level.

@@ -6,10 +6,12 @@
 //! seed, so that only the b_j are stored or sent.
 
 use crate::{
-    backend::{Backend, Limbs, Op, Pair, Shape, digit},
+    backend::{
+        Backend, Limbs, Op, Pair, Shape, digit,
+        poly::{Coeff, Eval, Poly},
+    },
     error::Result,
     params::Params,
-    poly::{Coeff, Eval, Poly},
     ring::{
         Basis,
         sample::{self, Seed},
@@ -293,7 +295,7 @@ impl<B: Backend> Default for Keys<B> {
 #[cfg(feature = "alloc")]
 impl<B: Backend> Keys<B> {
     /// An error that names the first key of `demand` that is missing or was made for lower levels.
-    pub fn meet(&self, params: &Params, demand: &crate::trace::Demand) -> Result<()> {
+    pub fn meet(&self, params: &Params, demand: &crate::arith::cost::Demand) -> Result<()> {
         if let Some(level) = demand.relin {
             self.relin(level)?;
         }

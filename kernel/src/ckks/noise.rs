@@ -8,7 +8,7 @@
 //! What is rounded in c1 is multiplied by the secret, which is the same from operation to operation: over all slots the
 //! deviation is what is said here, in slot i it is |s_i| / sqrt(2n/3) of it, s_i the secret there, which is itself
 //! nearly Gaussian. So the largest of 2^15 slots is about 6 deviations away where a Gaussian's would be 3 (2t K_1(2t)
-//! = 2^-15 at t = 6, K_1 Bessel's). Through a whole circuit [`crate::noisy`] follows this slot by slot.
+//! = 2^-15 at t = 6, K_1 Bessel's). Through a whole circuit [`crate::eval::noise`] follows this slot by slot.
 
 #[cfg(feature = "alloc")]
 use super::raise::SPARSE_WEIGHT;

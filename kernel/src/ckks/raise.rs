@@ -5,14 +5,16 @@
 //! and switched back: |I| < 16 ([`crate::bootstrap::design::REACH`]) but for one chance in 2^138. [eprint 2022/024]
 
 use crate::{
-    backend::{Backend, Limbs, Op, Pair, Shape},
+    backend::{
+        Backend, Limbs, Op, Pair, Shape,
+        poly::{Eval, Poly},
+    },
     ckks::{
         Ciphertext, Ckks,
         keys::{SecretKey, SecretSeed, gadget_pair},
     },
     error::{Error, Result},
     params::{Params, Security},
-    poly::{Eval, Poly},
     ring::{Basis, sample::Seed},
 };
 

@@ -13,10 +13,12 @@ use super::{
     keys::{SecretKey, gadget_pair},
 };
 use crate::{
-    backend::{Backend, Op, Pair, Shape},
+    backend::{
+        Backend, Op, Pair, Shape,
+        poly::{Eval, Poly},
+    },
     error::{Error, Result},
     params::Params,
-    poly::{Eval, Poly},
     ring::{
         Basis,
         sample::{self, Seed},

@@ -2,16 +2,14 @@
 //! is divided by P once. A map is first its inner sums alone; giant steps are taken when it is rescaled, all at once and
 //! once for all maps that were accumulated.
 
-use super::{
-    Plaintext, Wide,
-    eval::Ckks,
-    hoist::{Hoisted, typed},
-};
+use super::{Ckks, Hoisted, Plaintext, Wide};
 use crate::{
     arith::Transform,
-    backend::{Backend, Giant},
+    backend::{
+        Backend, Giant,
+        poly::{Eval, Poly},
+    },
     error::{Error, Result},
-    poly::{Eval, Poly},
 };
 use alloc::vec::Vec;
 
@@ -60,7 +58,7 @@ impl<B: Backend> Ckks<'_, B> {
             self.be.dots(pq, sums, &rotated, &diagonals);
         }
         let [first, second] = halves;
-        Ok(first.into_iter().zip(second).map(|(c0, c1)| typed([c0, c1])).collect())
+        Ok(first.into_iter().zip(second).map(|(c0, c1)| [c0, c1].map(Poly::assume)).collect())
     }
 
     /// sum += the rotation of each pair, over P and Q and times P, by its step, which is none of nothing: c1 is divided by
@@ -88,6 +86,6 @@ impl<B: Backend> Ckks<'_, B> {
         };
         let mut giants = giants.into_iter().map(giant).collect::<Result<Vec<_>>>()?;
         be.giant_steps((params.q(level), params.alpha()), &mut giants, &mut sum, fresh, ws)?;
-        Ok(Some(typed(sum)))
+        Ok(Some(sum.map(Poly::assume)))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    plain::Number,
+    eval::clear::Number,
 };
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;

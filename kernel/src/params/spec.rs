@@ -3,7 +3,7 @@
 use super::Security;
 use crate::{
     error::{Error, Result},
-    modular::Modulus,
+    math::modular::Modulus,
     ring::MAX_MODULI,
 };
 use heapless::Vec;

@@ -2,7 +2,7 @@
 //! nothing beside the n columns that they serve, and no table to store, keep or look up.
 
 use super::{Basis, MAX_MODULI, Ring};
-use crate::modular::Modulus;
+use crate::math::modular::Modulus;
 use heapless::Vec;
 
 /// The most source primes of a conversion: sixteen products of words below 2^30 fit in 64 bits.

@@ -2,19 +2,14 @@
 //! Written to be read, never optimised. Fast code elsewhere is compared with it word for word.
 //!
 //! Words are canonical, in [0, q). Coeff limbs hold plain residues in natural order. Eval limbs hold Montgomery
-//! residues, entry i being the value at psi^(2 brv(i) + 1). A second operand shorter than the first stands for a
+//! residues, entry i being the value at psi^(2 bit_reverse(i) + 1). A second operand shorter than the first stands for a
 //! limb that is constant on contiguous blocks ("block-constant": a polynomial in X^(n/c)).
 
 use super::convert::Conversion;
 use crate::{
-    modular::Modulus,
+    math::{bit_reverse, modular::Modulus},
     ring::{MAX_MODULI, Op},
 };
-
-/// i with its lowest `bits` bits reversed.
-pub fn brv(i: usize, bits: u32) -> usize {
-    if bits == 0 { i } else { i.reverse_bits() >> (usize::BITS - bits) }
-}
 
 /// Each word of a block-constant limb as often as its block is long.
 fn spread(b: &[u32], n: usize) -> impl Iterator<Item = u32> {
@@ -113,11 +108,11 @@ pub fn permute(galois: u32, out: &mut [u32], a: &[u32]) {
     }
 }
 
-/// Where word i of the permuted limb comes from: the i with exponent (2 brv(i) + 1) g mod 2n.
+/// Where word i of the permuted limb comes from: the i with exponent (2 bit_reverse(i) + 1) g mod 2n.
 pub fn permuted_index(i: usize, galois: u32, n: usize) -> usize {
     let bits = n.trailing_zeros();
-    let e = ((2 * brv(i, bits) + 1) * galois as usize) % (2 * n);
-    brv((e - 1) / 2, bits)
+    let e = ((2 * bit_reverse(i, bits) + 1) * galois as usize) % (2 * n);
+    bit_reverse((e - 1) / 2, bits)
 }
 
 /// round(sum y_i / f_i) for y_i in [0, f_i), in integers so that every backend rounds alike: 29 fractional bits,

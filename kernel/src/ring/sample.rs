@@ -1,7 +1,7 @@
 //! Random polynomials: uniform words from a public seed, ternary secrets and centred binomial errors from the
 //! caller's generator.
 
-use crate::modular::Modulus;
+use crate::math::modular::Modulus;
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},

@@ -1,17 +1,17 @@
 //! Transforms of one limb with or without a table of twiddle factors: the memory plan of a small device. Without one,
 //! the factors are computed on the way, at one more product for every two words.
 //!
-//! Entry i of the table is psi^brv(i) ([`super::rom`]). From i to i + 1 the t trailing ones of i become zeros and the
-//! zero after them a one; in brv, of L bits, that adds 3 2^(L-1-t) - 2^L. So the quotient of neighbours depends on t
+//! Entry i of the table is psi^bit_reverse(i) ([`super::tables`]). From i to i + 1 the t trailing ones of i become zeros and the
+//! zero after them a one; in bit_reverse, of L bits, that adds 3 2^(L-1-t) - 2^L. So the quotient of neighbours depends on t
 //! alone, and psi^n = -1: it is -(psi^(2^(L-1-t)))^3.
 
-use super::rom;
+use super::tables;
 use crate::{
     error::{Error, Result},
-    modular::Modulus,
+    math::modular::Modulus,
 };
 
-/// Where the twiddle factors of one ring degree come from: a table as [`rom::fill`] writes it, or [`Computed`].
+/// Where the twiddle factors of one ring degree come from: a table as [`tables::fill`] writes it, or [`Computed`].
 pub trait Twiddles: Copy {
     /// An error if this is a table, and not one for `moduli` primes at degree n.
     fn check(self, n: usize, moduli: usize) -> Result<()>;
@@ -23,7 +23,7 @@ pub trait Twiddles: Copy {
 
 impl Twiddles for &[u32] {
     fn check(self, n: usize, moduli: usize) -> Result<()> {
-        let (expected, actual) = (rom::words(n, moduli), self.len());
+        let (expected, actual) = (tables::words(n, moduli), self.len());
         if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
     }
 
@@ -53,12 +53,12 @@ impl Twiddles for Computed {
     }
 
     fn ntt(self, q: Modulus, _: usize, a: &mut [u32]) {
-        let walk = Walk::new(q, a.len(), rom::root(a.len(), q));
+        let walk = Walk::new(q, a.len(), tables::root(a.len(), q));
         ntt(q, a, |start| walk.from(q, start));
     }
 
     fn intt(self, q: Modulus, _: usize, a: &mut [u32]) {
-        let walk = Walk::new(q, a.len(), q.inv(rom::root(a.len(), q)));
+        let walk = Walk::new(q, a.len(), q.inv(tables::root(a.len(), q)));
         intt(q, a, |start| walk.from(q, start));
     }
 }
@@ -130,8 +130,9 @@ fn intt<I: Iterator<Item = u32>>(q: Modulus, a: &mut [u32], from: impl Fn(usize)
 
 #[cfg(test)]
 mod tests {
-    use super::{Computed, Twiddles, rom};
-    use crate::{Error, modular::Modulus, ring::limb};
+    use super::{Computed, Twiddles};
+    use crate::ring::tables;
+    use crate::{Error, math::modular::Modulus, ring::limb};
     use std::{vec, vec::Vec};
 
     #[test]
@@ -139,8 +140,8 @@ mod tests {
         let moduli = [1054212097, 1053818881, 786433].map(Modulus::new);
         for log_n in 1..=13 {
             let n = 1 << log_n;
-            let mut table = vec![0; rom::words(n, moduli.len())];
-            rom::fill(n, &moduli, &mut table);
+            let mut table = vec![0; tables::words(n, moduli.len())];
+            tables::fill(n, &moduli, &mut table);
             for (i, q) in moduli.into_iter().enumerate() {
                 let mut want: Vec<u32> = (0..n as u32).map(|k| q.reduce(k.wrapping_mul(2654435761) ^ 7)).collect();
                 let (mut stored, mut computed) = (want.clone(), want.clone());

@@ -6,11 +6,11 @@ use super::{
     interpolate, operation, spread,
 };
 use crate::program::{Program, Reg, Step, Turn};
+use num_bigint::BigInt;
 use polyformer_kernel::{
     backend::{Op, Shape},
     ring::{Basis, MAX_MODULI, Ring, sample},
 };
-use num_bigint::BigInt;
 
 /// A register as rows: `rows[item][row]`.
 struct Rows {

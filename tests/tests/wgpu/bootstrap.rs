@@ -2,11 +2,11 @@
 //! memory that was planned.
 
 use super::gpus;
-use polyformer_wgpu::Wgpu;
 use polyformer_tests::{
     bootstrapping::{PERIOD, bootstrapped, words},
     chain::Chain,
 };
+use polyformer_wgpu::Wgpu;
 
 const LOG_N: u8 = 10;
 

@@ -2,7 +2,6 @@
 //! error with both numbers, memory is used again, and a lost device shows at submit and download.
 
 use super::{adapter, arithmetics};
-use polyformer_wgpu::{Error, Gpu, Options, Wgpu};
 use polyformer_kernel::{
     Error as Fault,
     backend::{Backend, Shape},
@@ -12,6 +11,7 @@ use polyformer_tests::{
     conformance::{Law, element_wise, moduli, random, transforms},
     program::Program,
 };
+use polyformer_wgpu::{Error, Gpu, Options, Wgpu};
 
 fn open(options: Options) -> Option<Gpu> {
     adapter().map(|adapter| Gpu::open(&adapter, options).unwrap())
@@ -90,7 +90,9 @@ fn a_lost_device_shows_at_submit_and_at_download() {
 fn an_adapter_that_is_not_there_is_named() {
     let Some(adapter) = adapter() else { return };
     let asked = "a GPU of the year 3000";
-    assert!(matches!(polyformer_wgpu::Adapter::find(Some(asked)), Err(Error::NotFound { asked: a, among: 1.. }) if a == asked));
+    assert!(
+        matches!(polyformer_wgpu::Adapter::find(Some(asked)), Err(Error::NotFound { asked: a, among: 1.. }) if a == asked)
+    );
     assert_eq!(polyformer_wgpu::Adapter::find(Some(&adapter.name().to_uppercase())).unwrap().name(), adapter.name());
     assert_eq!(adapter.check(), Ok(()));
     assert!(arithmetics(&adapter).contains(&adapter.arithmetic()));

@@ -2,7 +2,7 @@
 
 use super::Avx512;
 use core::arch::x86_64::__m512i;
-use polyformer_kernel::modular::Modulus;
+use polyformer_kernel::math::modular::Modulus;
 
 const RADIX: u64 = 1 << 52;
 

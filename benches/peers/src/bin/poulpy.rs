@@ -4,16 +4,7 @@
 //! plaintexts are integers of their own width, which an encoder of ours takes to every prime of the level.
 
 use polyformer_cpu::{Cpu, Isa};
-use polyformer_kernel::{
-    arith::Arithmetic,
-    ckks::{
-        Ciphertext, Ckks, encode, encrypt,
-        keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
-    },
-    complex::Complex,
-    embedding::fill_roots,
-    params::Params,
-};
+use polyformer_kernel::{arith::Arithmetic, ckks::{Ciphertext, Ckks, encode, encrypt, keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch}}, math::{complex::Complex, embedding::fill_roots}, params::Params};
 use peers::{Duel, Result, b16, head, pin, seconds};
 use poulpy_ckks::prelude::*;
 use poulpy_core::{

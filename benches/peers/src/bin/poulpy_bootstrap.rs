@@ -3,12 +3,7 @@
 //! coefficients, `s2c` one for those of real slots.
 
 use polyformer_cpu::{Cpu, Isa};
-use polyformer_kernel::{
-    arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe},
-    ckks::Ckks,
-    trace::Trace,
-};
+use polyformer_kernel::{arith::Arithmetic, bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe}, ckks::Ckks, eval::trace::Trace};
 use polyformer_tests::client::{Client, scattered};
 use peers::{Result, b16, least, median, pin, seconds};
 use poulpy_ckks::{
@@ -56,14 +51,14 @@ fn main() -> Result<()> {
     let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0);
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, &params, &recipe)?;
-    trace.bootstrap_with(bootstrapper);
+    let mut trace = Bootstrapped::with(trace, bootstrapper)?;
     let x = trace.input(3);
     trace.refresh(x, 5)?;
     let mut be = Cpu::with(params.ring(&twiddles)?, Isa::detect(), 1);
     let mut client = Client::new(&mut be, &params, 1);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Ckks::new(be, &params, keys, 1)?;
-    ev.bootstrap_with(&recipe)?;
+    let mut ev = Bootstrapped::new(Ckks::new(be, &params, keys, 1)?);
+    ev.prepare(params, &recipe)?;
     let setup = start.elapsed().as_secs_f64();
     let values: Vec<_> = scattered(params.slots(), 1).iter().map(|z| z.re.into()).collect();
     let x = client.encrypt(&mut ev.be, &values, 3);

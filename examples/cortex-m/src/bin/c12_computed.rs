@@ -3,9 +3,7 @@
 #![no_main]
 
 use device::client;
-use polyformer_kernel::{
-    ckks::device::Plan, complex::Complex, embedding::ComputedRoots, params::presets::C12, ring::twiddles::Computed,
-};
+use polyformer_kernel::{ckks::embedded::Plan, math::{complex::Complex, embedding::ComputedRoots}, params::presets::C12, ring::twiddles::Computed};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -4,18 +4,7 @@
 
 use core::cell::RefCell;
 use device::board;
-use polyformer_kernel::{
-    Error,
-    backend::{Backend, Shape},
-    ckks::{
-        device::{Device, Plan},
-        keys::SecretSeed,
-    },
-    complex::Complex,
-    embedding::ComputedRoots,
-    params::{Params, Spec, presets::C12},
-    ring::{Ring, entropy, twiddles::Computed},
-};
+use polyformer_kernel::{Error, backend::{Backend, Shape}, ckks::{embedded::{Device, Plan}, keys::SecretSeed}, math::{complex::Complex, embedding::ComputedRoots}, params::{Params, Spec, presets::C12}, ring::{Ring, entropy, twiddles::Computed}};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 /// A source of randomness that was never started.

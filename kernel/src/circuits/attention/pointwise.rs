@@ -104,8 +104,10 @@ mod tests {
             approx::{Approximation, Function, Weight},
             exp::Exp,
         },
-        interval::{Bounds, Interval},
-        plain::Plain,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+        },
     };
 
     const N: usize = 64;

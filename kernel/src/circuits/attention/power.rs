@@ -182,8 +182,10 @@ mod tests {
     use super::{PowerSoftmax, folded, power_softmax, published, stable};
     use crate::{
         circuits::reduce::Rows,
-        interval::{Bounds, Interval},
-        plain::Plain,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+        },
     };
 
     const L: usize = 64;
@@ -278,7 +280,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn every_even_power_takes_as_many_levels_as_it_says() {
-        use crate::{arith::Arithmetic, trace::Trace};
+        use crate::{arith::Arithmetic, eval::trace::Trace};
         for p in (2..=16).step_by(2) {
             let how = PowerSoftmax::lipschitz(p, 1e-3, 4.0, 1e-3).unwrap();
             let mut tr = Trace::new(4 * L, None);
@@ -291,8 +293,8 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn the_published_range_takes_17_levels_at_most_and_the_length_agnostic_form_12() {
-        use crate::{arith::Arithmetic, trace::Trace};
-        type Circuit = fn(&mut Trace, &PowerSoftmax, &mut [crate::trace::Leveled], &Rows) -> crate::Result<()>;
+        use crate::{arith::Arithmetic, eval::trace::Trace};
+        type Circuit = fn(&mut Trace, &PowerSoftmax, &mut [crate::eval::trace::Leveled], &Rows) -> crate::Result<()>;
         let depth = |how: &PowerSoftmax, circuit: Circuit| {
             let mut tr = Trace::new(4 * L, None);
             let mut xs = [tr.input(40)];

@@ -194,8 +194,10 @@ mod tests {
     use super::{Cgf, NormaliseAndSquare, cgf, define, nexus, normalise_and_square};
     use crate::{
         circuits::{reciprocal::Division, reduce::Rows},
-        interval::{Bounds, Interval},
-        plain::Plain,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+        },
     };
 
     const L: usize = 64;
@@ -246,7 +248,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn the_depths_are_those_of_the_trace() {
-        use crate::{arith::Arithmetic, trace::Trace};
+        use crate::{arith::Arithmetic, eval::trace::Trace};
         for rows in [Rows::new(L, 1).unwrap(), Rows::new(L, 4).unwrap()] {
             let mut tr = Trace::new(4 * L, None);
             let how = Cgf::new(L, (-2.0, 2.0), 1e-5).unwrap();

@@ -257,8 +257,10 @@ mod tests {
         Error,
         arith::Arithmetic,
         circuits::poly::{Polynomial, ceil_log2},
-        interval::{Bounds, Interval},
-        plain::Plain,
+        eval::{
+            clear::Plain,
+            interval::{Bounds, Interval},
+        },
     };
     use std::vec::Vec;
 
@@ -301,7 +303,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn the_depth_is_the_least_and_the_products_are_few() {
-        use crate::trace::Trace;
+        use crate::eval::trace::Trace;
         let cost = |p: &Polynomial| {
             let mut tr = Trace::new(16, None);
             let x = tr.input(10);
@@ -332,7 +334,7 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn too_few_levels_are_an_error_before_anything_is_multiplied() {
-        use crate::trace::Trace;
+        use crate::eval::trace::Trace;
         let mut tr = Trace::new(16, None);
         let x = tr.input(3);
         let got = evaluate_unit(&mut tr, &harmonic(8, true, true), &x).err();

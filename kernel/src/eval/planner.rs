@@ -1,36 +1,20 @@
 //! Circuits deeper than the chain. A circuit sees as many levels as it likes; underneath, values are bootstrapped where
-//! a [`place::Placement`] says. Circuits stay free of bootstraps, and where they are is decided over the whole graph.
+//! a [`Placement`] says. Circuits stay free of bootstraps, and where they are is decided over the whole graph.
 //!
 //! A placement is a list of cuts in depth and a set of values. Operands of products at depth u are lowered to one
 //! level, which follows from u and the last cut at or before it; so everything that a sum of products adds sits at
 //! one level. A value in the set is bootstrapped when it is made. [`Deep`] also records the graph, which
-//! [`place`] reads: run once over a tracer to record, place, and run again over anything.
+//! [`super::placement`] reads: run once over a tracer to record, place, and run again over anything.
 
+use super::placement::{Node, Placement};
 use crate::{
     arith::{Arithmetic, Transform},
     error::{Error, Result},
 };
 use alloc::{boxed::Box, vec, vec::Vec};
 
-pub mod place;
-
-pub use place::Placement;
-
 /// The level that a circuit sees before anything is multiplied.
 pub const TOP: u8 = 250;
-
-/// How a value came about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// Products before it on its longest path.
-    pub depth: u8,
-    /// Whether it was rescaled: its operands were lowered to the level of depth `depth` - 1.
-    pub product: bool,
-    /// The values that it was made of.
-    pub operands: Vec<usize>,
-    /// What made it.
-    pub name: &'static str,
-}
 
 /// A value, its place in the graph, and the depth at which the circuit sees it.
 #[derive(Debug)]

@@ -2,8 +2,10 @@
 //! alive at once, and exactly which rotation keys it needs, before a key exists.
 
 use crate::{
-    arith::{Arithmetic, Transform},
-    bootstrap::Bootstrapper,
+    arith::{
+        Arithmetic, Transform,
+        cost::{Cost, Demand, Tally, Work},
+    },
     error::{Error, Result},
     params::Params,
 };
@@ -12,12 +14,10 @@ use alloc::{
     rc::Rc,
 };
 
-mod cost;
 mod leveled;
 mod meter;
 mod raise;
 
-pub use cost::{Cost, Demand, Tally, Work};
 pub use leveled::{HoistedLevel, Leveled, PlainLevel, WideLevel};
 use meter::{Alive, Meter};
 
@@ -29,7 +29,6 @@ pub struct Trace {
     cost: Cost,
     demand: Demand,
     work: Tally,
-    bootstrapper: Option<Rc<Bootstrapper<PlainLevel>>>,
     meter: Rc<Meter>,
     lowest: u8,
 }
@@ -38,7 +37,7 @@ impl Trace {
     /// A tracer of vectors of `slots` slots. `refreshed` is the level after a bootstrap, if there is one.
     pub fn new(slots: usize, refreshed: Option<u8>) -> Self {
         let (cost, demand, meter) = (Cost::default(), Demand::default(), Rc::new(Meter::default()));
-        Self { slots, refreshed, cost, demand, work: Tally::new(), bootstrapper: None, meter, lowest: u8::MAX }
+        Self { slots, refreshed, cost, demand, work: Tally::new(), meter, lowest: u8::MAX }
     }
 
     /// Counts words, too, as on ciphertexts of `params`. Before the first input.
@@ -58,11 +57,6 @@ impl Trace {
         self.meter.words()
     }
 
-    /// From now on a refresh runs this bootstrapper, and its cost and keys count.
-    pub fn bootstrap_with(&mut self, bootstrapper: Bootstrapper<PlainLevel>) {
-        self.bootstrapper = Some(Rc::new(bootstrapper));
-    }
-
     /// A fresh input at `level`.
     pub fn input(&mut self, level: u8) -> Leveled {
         self.at(level)
@@ -78,14 +72,9 @@ impl Trace {
         self.demand.rotations.keys().copied().collect()
     }
 
-    /// The keys that `bootstrapper` needs.
-    pub fn demand_of<P>(slots: usize, bootstrapper: &Bootstrapper<P>) -> Result<Demand> {
-        let mut trace = Trace::new(slots, None);
-        let outline =
-            bootstrapper.map(|level| PlainLevel { level, diagonal: true, _alive: Alive::words(&trace.meter, 0) });
-        let x = trace.input(outline.input());
-        outline.refresh(&mut trace, x)?;
-        Ok(trace.demand)
+    /// A public vector for [`Arithmetic::transform`] at `level`, whose memory and encoding are not counted.
+    pub fn diagonal(&self, level: u8) -> PlainLevel {
+        PlainLevel { level, diagonal: true, _alive: Alive::words(&self.meter, 0) }
     }
 
     /// Every key so far.
@@ -340,11 +329,6 @@ impl Arithmetic for Trace {
     fn refresh(&mut self, x: Leveled, depth: u8) -> Result<Leveled> {
         if x.level >= depth {
             return Ok(x);
-        }
-        if let Some(bootstrapper) = self.bootstrapper.clone() {
-            self.cost.bootstrap += 1;
-            let x = bootstrapper.refresh(self, x)?;
-            return if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) };
         }
         let top = self.refreshed.ok_or(Error::NoBootstrap)?;
         if top < depth {

@@ -6,10 +6,10 @@
 
 use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide, alignment};
 use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
+    arith::{Arithmetic, ComplexArithmetic, Raise, Transform, cost::Demand},
     backend::{Backend, Op},
-    complex::Complex,
     error::{Error, Result},
+    math::complex::Complex,
 };
 use alloc::vec::Vec;
 
@@ -236,8 +236,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         if x.level >= depth {
             return Ok(x);
         }
-        let x = self.bootstrap(x, &mut |_, _, _| Ok(()))?;
-        if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) }
+        Err(Error::NoBootstrap)
     }
 }
 
@@ -261,5 +260,12 @@ impl<B: Backend> ComplexArithmetic for Ckks<'_, B> {
 impl<B: Backend> Raise for Ckks<'_, B> {
     fn mod_raise(&mut self, x: Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
         self.raise(&x, level)
+    }
+
+    fn begin_bootstrap(&mut self, demand: &Demand) -> Result<()> {
+        self.keys.meet(self.params, demand)?;
+        self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
+        self.executed.bootstrap += 1;
+        Ok(())
     }
 }

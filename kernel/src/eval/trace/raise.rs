@@ -2,9 +2,9 @@
 
 use super::{Leveled, PlainLevel, Trace, Work, same};
 use crate::{
-    arith::{ComplexArithmetic, Raise},
-    complex::Complex,
+    arith::{ComplexArithmetic, Raise, cost::Demand},
     error::Result,
+    math::complex::Complex,
 };
 
 impl ComplexArithmetic for Trace {
@@ -24,6 +24,10 @@ impl ComplexArithmetic for Trace {
 }
 
 impl Raise for Trace {
+    fn begin_bootstrap(&mut self, _: &Demand) -> Result<()> {
+        self.cost.bootstrap += 1;
+        Ok(())
+    }
     fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         same(0, x.level)?;
         self.did(level, &[(Work::Raise, 1)]);

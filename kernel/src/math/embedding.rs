@@ -4,7 +4,7 @@
 
 mod unit;
 
-use crate::complex::Complex;
+use crate::math::complex::Complex;
 pub use unit::unit;
 
 /// Writes the roots for transforms of up to `out.len()` slots, a power of two: the stage that joins halves of
@@ -68,7 +68,7 @@ impl Roots for ComputedRoots {
 
 /// In place, w_k to z_j = sum_k w_k zeta^(5^j k); a power-of-two length up to that of `roots`.
 pub fn embed(roots: impl Roots, w: &mut [Complex]) {
-    bit_reverse(w);
+    permute(w);
     let mut half = 1;
     while half < w.len() {
         roots.stage(half, w, |x, y, root| {
@@ -89,13 +89,13 @@ pub fn embed_inverse(roots: impl Roots, z: &mut [Complex]) {
         });
         half /= 2;
     }
-    bit_reverse(z);
+    permute(z);
 }
 
-fn bit_reverse(z: &mut [Complex]) {
+fn permute(z: &mut [Complex]) {
     let bits = z.len().trailing_zeros();
     for i in 0..z.len() {
-        let j = crate::ring::limb::brv(i, bits);
+        let j = super::bit_reverse(i, bits);
         if i < j
             && let Ok([x, y]) = z.get_disjoint_mut([i, j])
         {

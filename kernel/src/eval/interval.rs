@@ -3,7 +3,7 @@
 //! rounding can do to it; run it on wide inputs to bound it over a range (the bound holds, and may be loose: an
 //! enclosure forgets that two operands came from one).
 
-use crate::plain::{Clear, Number};
+use crate::eval::clear::{Clear, Number};
 
 /// A float that can step to its neighbours.
 pub trait Endpoint: Number + PartialOrd {
@@ -122,7 +122,7 @@ impl<F: Endpoint> Number for Bounds<F> {
 #[cfg(test)]
 mod tests {
     use super::{Bounds, Interval};
-    use crate::{arith::Arithmetic, plain::Number};
+    use crate::{arith::Arithmetic, eval::clear::Number};
 
     #[test]
     fn a_constant_that_is_no_float_is_enclosed() {

@@ -1,5 +1,5 @@
 //! The clear meanings of a circuit: a vector of numbers, where a number is a float ([`Plain`], [`PlainVec`]) or a
-//! certified enclosure ([`crate::interval`]). All of them share this file's vector code; only the numbers differ.
+//! certified enclosure ([`crate::eval::interval`]). All of them share this file's vector code; only the numbers differ.
 //! Nothing is encrypted, levels are never used up, and `[F; N]` needs no allocator: on a small device this is
 //! inference itself.
 

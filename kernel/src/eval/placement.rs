@@ -5,9 +5,21 @@
 //! over depths, an edge p → c costing the values that cross c, and then moved while that saves a bootstrap, each
 //! time counted exactly. [`greedy`] cuts as late as possible, for comparison.
 
-use super::Node;
 use crate::error::{Error, Result};
 use alloc::{collections::BTreeSet, vec, vec::Vec};
+
+/// How a value came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Products before it on its longest path.
+    pub depth: u8,
+    /// Whether it was rescaled: its operands were lowered to the level of depth `depth` - 1.
+    pub product: bool,
+    /// The values that it was made of.
+    pub operands: Vec<usize>,
+    /// What made it.
+    pub name: &'static str,
+}
 
 /// Which values are bootstrapped, and the levels in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,9 +211,11 @@ mod tests {
         Error,
         arith::Arithmetic,
         circuits::{catalogue::every, power},
-        deep::{Deep, TOP},
-        plain::PlainVec,
-        trace::{Leveled, Trace},
+        eval::{
+            clear::PlainVec,
+            planner::{Deep, TOP},
+            trace::{Leveled, Trace},
+        },
     };
     use std::vec::Vec;
 

@@ -155,7 +155,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::{Pair, Step};
-    use crate::{Error, arith::Arithmetic, circuits::power, plain::Plain};
+    use crate::{Error, arith::Arithmetic, circuits::power, eval::clear::Plain};
 
     #[test]
     fn the_first_operation_that_diverges_is_named() {

@@ -12,18 +12,16 @@
 //! Values that leave the range of a level are not noticed. [docs/decisions/noise-by-injection.md]
 
 use crate::{
-    bootstrap::{Bootstrapper, Recipe},
     ckks::{
         encode::{MAX_BITS, decode_in_place, encode_in_place, integer},
         noise,
     },
-    complex::Complex,
-    embedding::fill_roots,
     error::{Error, Result},
+    math::{complex::Complex, embedding::fill_roots},
     params::Params,
     ring::sample::Seed,
 };
-use alloc::{rc::Rc, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 mod arith;
 mod draw;
@@ -83,7 +81,6 @@ pub struct Noisy<'p> {
     params: &'p Params,
     draws: Draws,
     roots: Vec<Complex>,
-    bootstrapper: Option<Rc<Bootstrapper<Public>>>,
     without: u8, // a bit for each source that is left out
 }
 
@@ -98,7 +95,7 @@ impl<'p> Noisy<'p> {
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);
         let draws = Draws::new(params, seed, &roots);
-        Self { params, draws, roots, bootstrapper: None, without: 0 }
+        Self { params, draws, roots, without: 0 }
     }
 
     /// The parameters.
@@ -114,18 +111,6 @@ impl<'p> Noisy<'p> {
 
     fn has(&self, source: Source) -> bool {
         self.without >> source as u8 & 1 == 0
-    }
-
-    /// From now on a refresh bootstraps in this way.
-    pub fn bootstrap_with(&mut self, recipe: &Recipe) -> Result<()> {
-        let bootstrapper = Bootstrapper::new(self, self.params, recipe)?;
-        self.bootstrapper = Some(Rc::new(bootstrapper));
-        Ok(())
-    }
-
-    /// The matrices of [`Noisy::bootstrap_with`].
-    pub fn bootstrapper(&self) -> Option<Rc<Bootstrapper<Public>>> {
-        self.bootstrapper.clone()
     }
 
     /// A new secret and new errors; public vectors stay what they are.

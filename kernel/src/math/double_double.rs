@@ -3,17 +3,17 @@
 
 /// hi + lo
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Twofold {
-    pub(super) hi: f64,
-    pub(super) lo: f64,
+pub(crate) struct DoubleDouble {
+    pub(crate) hi: f64,
+    pub(crate) lo: f64,
 }
 
-impl Twofold {
+impl DoubleDouble {
     /// π, to 2^-108.
-    pub(super) const PI: Self = Self { hi: core::f64::consts::PI, lo: 1.224_646_799_147_353_2e-16 };
+    pub(crate) const PI: Self = Self { hi: core::f64::consts::PI, lo: 1.224_646_799_147_353_2e-16 };
 
     /// A float.
-    pub(super) fn new(x: f64) -> Self {
+    pub(crate) fn new(x: f64) -> Self {
         Self { hi: x, lo: 0.0 }
     }
 
@@ -25,7 +25,7 @@ impl Twofold {
     }
 
     /// x + y
-    pub(super) fn add(self, y: Self) -> Self {
+    pub(crate) fn add(self, y: Self) -> Self {
         let high = Self::sum(self.hi, y.hi);
         let low = Self::sum(self.lo, y.lo);
         let sum = Self::sum(high.hi, high.lo + low.hi);
@@ -33,19 +33,19 @@ impl Twofold {
     }
 
     /// -x
-    pub(super) fn neg(self) -> Self {
+    pub(crate) fn neg(self) -> Self {
         Self { hi: -self.hi, lo: -self.lo }
     }
 
     /// x y
-    pub(super) fn mul(self, y: Self) -> Self {
+    pub(crate) fn mul(self, y: Self) -> Self {
         let hi = self.hi * y.hi;
         let lo = libm::fma(self.hi, y.hi, -hi) + (self.hi * y.lo + self.lo * y.hi);
         Self::sum(hi, lo)
     }
 
     /// x / y
-    pub(super) fn div(self, y: Self) -> Self {
+    pub(crate) fn div(self, y: Self) -> Self {
         let first = Self::new(self.hi / y.hi);
         let rest = self.add(first.mul(y).neg());
         first.add(Self::new(rest.hi / y.hi))

@@ -4,7 +4,7 @@ use super::{Attention, Engine, Matrix, Next, Norm, Pooling, Rotary};
 use crate::{
     circuits::poly::Polynomial,
     error::{Error, Result},
-    plain::Number,
+    eval::clear::Number,
 };
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};

@@ -1,7 +1,7 @@
 //! Points of the unit circle by integers alone: the same bits wherever it runs, at a tenth of what libm takes where doubles
 //! are software. Numbers here are multiples of 2^-63.
 
-use crate::complex::Complex;
+use crate::math::complex::Complex;
 
 /// pi 2^62
 const PI: u64 = 0xc90f_daa2_2168_c235;
@@ -62,7 +62,7 @@ fn float(x: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{high, unit};
-    use crate::complex::Complex;
+    use crate::math::complex::Complex;
     use core::f64::consts::TAU;
 
     #[test]

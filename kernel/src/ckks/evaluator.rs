@@ -1,18 +1,18 @@
 //! The homomorphic evaluator: its backend, keys and temporaries, and what its operations are made of.
 
-use super::{Ciphertext, encode, hoist::typed, keys::Keys};
+use super::{Ciphertext, encode, keys::Keys};
 use crate::{
-    backend::{Backend, Limbs, Op, Shape, Workspace},
-    bootstrap::{Bootstrapper, Recipe, Seen},
-    complex::Complex,
-    embedding::fill_roots,
+    arith::cost::Cost,
+    backend::{
+        Backend, Limbs, Op, Shape, Workspace,
+        poly::{Coeff, Eval, Poly},
+    },
     error::{Error, Result},
+    math::{complex::Complex, embedding::fill_roots},
     params::Params,
-    poly::{Coeff, Eval, Poly},
     ring::{Basis, Constants},
-    trace::{Cost, Demand, Trace},
 };
-use alloc::{rc::Rc, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 /// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended. A
 /// linear map leaves its inner sums in `giants`: those of several maps are added before a giant step is taken.
@@ -45,7 +45,6 @@ pub struct Ckks<'p, B: Backend> {
     pub(super) params: &'p Params,
     pub(super) keys: Keys<B>,
     pub(super) ws: Workspace<B::Buf>,
-    pub(super) bootstrapper: Option<Rc<(Bootstrapper<Plaintext<B>>, Demand)>>,
     pub(super) executed: Cost,
     batch: u16,
     roots: Vec<Complex>,
@@ -61,27 +60,7 @@ impl<'p, B: Backend> Ckks<'p, B> {
         fill_roots(&mut roots);
         let (slots, coeffs) = (roots.clone(), vec![0; params.n()]);
         let executed = Cost::default();
-        Ok(Self { be, params, keys, ws, bootstrapper: None, executed, batch, roots, slots, coeffs })
-    }
-
-    /// From now on a refresh bootstraps in this way, with the keys that [`Trace::demand_of`] says: it looks for all of
-    /// them before it starts.
-    pub fn bootstrap_with(&mut self, recipe: &Recipe) -> Result<()> {
-        let params = self.params;
-        self.bootstrapper = None; // its matrices make room
-        let bootstrapper = Bootstrapper::new(self, params, recipe)?;
-        let demand = Trace::demand_of(params.slots(), &bootstrapper)?;
-        self.bootstrapper = Some(Rc::new((bootstrapper, demand)));
-        Ok(())
-    }
-
-    /// The same values at the top, as [`Ckks::bootstrap_with`] says; `seen` is called after each stage, with what it made.
-    pub fn bootstrap(&mut self, x: Ciphertext<B>, seen: Seen<'_, Self>) -> Result<Ciphertext<B>> {
-        let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
-        self.keys.meet(self.params, &bootstrapper.1)?;
-        self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
-        self.executed.bootstrap += 1;
-        bootstrapper.0.refresh_seen(self, x, seen)
+        Ok(Self { be, params, keys, ws, executed, batch, roots, slots, coeffs })
     }
 
     /// The parameters.
@@ -178,7 +157,7 @@ impl<'p, B: Backend> Ckks<'p, B> {
     ) -> Result<[Poly<Eval, B>; 2]> {
         let mut out = self.pair(to)?.map(Poly::into_limbs);
         self.be.mod_switches(from, to, &mut out, &c.each_ref().map(Poly::limbs), &mut self.ws);
-        Ok(typed(out))
+        Ok(out.map(Poly::assume))
     }
 
     /// One constant a row, as a second operand.

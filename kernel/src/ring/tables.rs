@@ -1,14 +1,14 @@
 //! Twiddle factors, written into the caller's memory: flash, a vector, or a static.
 
-use super::limb::brv;
-use crate::modular::Modulus;
+use crate::math::bit_reverse;
+use crate::math::modular::Modulus;
 
 /// Words that [`fill`] writes for `moduli` primes at ring degree n.
 pub const fn words(n: usize, moduli: usize) -> usize {
     2 * n * moduli
 }
 
-/// For each modulus n forward twiddles psi^brv(i), then n inverse twiddles psi^-brv(i), in Montgomery form.
+/// For each modulus n forward twiddles psi^bit_reverse(i), then n inverse twiddles psi^-bit_reverse(i), in Montgomery form.
 /// `out` is [`words`] long.
 pub fn fill(n: usize, moduli: &[Modulus], out: &mut [u32]) {
     for (q, out) in moduli.iter().zip(out.chunks_exact_mut(2 * n)) {
@@ -23,7 +23,7 @@ pub fn fill_one(n: usize, q: Modulus, out: &mut [u32]) {
     for (table, base) in [(forward, psi), (inverse, q.inv(psi))] {
         let (base, mut power) = (q.to_mont(base), q.one());
         for i in 0..n {
-            table[brv(i, n.trailing_zeros())] = power;
+            table[bit_reverse(i, n.trailing_zeros())] = power;
             power = q.mul(power, base);
         }
     }

@@ -3,8 +3,7 @@
 use super::Source;
 use crate::{
     ckks::{noise, raise::SPARSE_WEIGHT},
-    complex::Complex,
-    embedding::embed,
+    math::{complex::Complex, embedding::embed},
     params::Params,
     ring::sample::{Seed, trit},
 };

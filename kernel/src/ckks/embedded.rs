@@ -10,10 +10,8 @@ use super::{
     keys::SecretSeed,
 };
 use crate::{
-    complex::Complex,
-    embedding::Roots,
     error::{Error, Result},
-    modular::Modulus,
+    math::{complex::Complex, embedding::Roots, modular::Modulus},
     params::Params,
     ring::{
         sample::{self, Seed, Uniform},

@@ -4,8 +4,8 @@ use super::{Noisy, Product, Public, Source, Turned, Vector};
 use crate::{
     arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
     ckks::{alignment, noise},
-    complex::Complex,
     error::{Error, Result},
+    math::complex::Complex,
 };
 use alloc::{vec, vec::Vec};
 
@@ -248,9 +248,7 @@ impl Arithmetic for Noisy<'_> {
         if x.level >= depth {
             return Ok(x);
         }
-        let bootstrapper = self.bootstrapper.clone().ok_or(Error::NoBootstrap)?;
-        let x = bootstrapper.refresh(self, x)?;
-        if x.level >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have: x.level }) }
+        Err(Error::NoBootstrap)
     }
 }
 

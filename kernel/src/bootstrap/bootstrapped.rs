@@ -1,0 +1,106 @@
+//! An evaluator whose refresh bootstraps: ciphertexts, the tracer and the noise simulator get it from here alike.
+
+use super::{Bootstrapper, Recipe, Seen};
+use crate::{
+    arith::{Raise, cost::Demand, wrapper::Around},
+    error::{Error, Result},
+    params::Params,
+};
+use core::ops::{Deref, DerefMut};
+
+/// `A` with a [`Bootstrapper`] that its refresh runs. Before there is one, a refresh is that of `A`.
+///
+/// The evaluator inside is reached by dereferencing.
+#[derive(Debug)]
+pub struct Bootstrapped<A: Raise> {
+    inner: A,
+    prepared: Option<(Bootstrapper<A::Plain>, Demand)>,
+}
+
+impl<A: Raise> Bootstrapped<A> {
+    /// `inner` without a bootstrapper.
+    pub fn new(inner: A) -> Self {
+        Self { inner, prepared: None }
+    }
+
+    /// `inner` with matrices that another evaluator of the same kind has encoded. A dry run counts them there.
+    ///
+    /// # Errors
+    /// [`Error::NotHoisted`] and others of a bootstrapper that does not fit the slots of `inner`.
+    pub fn with(inner: A, bootstrapper: Bootstrapper<A::Plain>) -> Result<Self> {
+        let demand = bootstrapper.demand(inner.slots())?;
+        Ok(Self { inner, prepared: Some((bootstrapper, demand)) })
+    }
+
+    /// Replaces the bootstrapper by one of `recipe`. The old matrices are freed before the new ones are encoded.
+    ///
+    /// # Errors
+    /// Those of [`Bootstrapper::new`]; the evaluator then has no bootstrapper.
+    pub fn prepare(&mut self, params: &Params, recipe: &Recipe) -> Result<()> {
+        self.prepared = None;
+        let bootstrapper = Bootstrapper::new(&mut self.inner, params, recipe)?;
+        let demand = bootstrapper.demand(params.slots())?;
+        self.prepared = Some((bootstrapper, demand));
+        Ok(())
+    }
+
+    /// Bootstraps x: the same values at the level that [`super::Order`] says. `seen` is called after each stage.
+    ///
+    /// # Errors
+    /// [`Error::NoBootstrap`] without a bootstrapper; the first key that is missing, before any work is done.
+    pub fn bootstrap(&mut self, x: A::Slots, seen: Seen<'_, A>) -> Result<A::Slots> {
+        let (bootstrapper, demand) = self.prepared.as_ref().ok_or(Error::NoBootstrap)?;
+        self.inner.begin_bootstrap(demand)?;
+        bootstrapper.refresh_seen(&mut self.inner, x, seen)
+    }
+
+    /// The bootstrapper, if there is one.
+    pub fn bootstrapper(&self) -> Option<&Bootstrapper<A::Plain>> {
+        self.prepared.as_ref().map(|(bootstrapper, _)| bootstrapper)
+    }
+
+    /// The evaluator and the bootstrapper, for programs that run its stages one by one.
+    pub fn parts(&mut self) -> (&mut A, Option<&Bootstrapper<A::Plain>>) {
+        (&mut self.inner, self.prepared.as_ref().map(|(bootstrapper, _)| bootstrapper))
+    }
+
+    /// The evaluator; the bootstrapper is dropped.
+    pub fn into_inner(self) -> A {
+        self.inner
+    }
+}
+
+impl<A: Raise> Deref for Bootstrapped<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.inner
+    }
+}
+
+impl<A: Raise> DerefMut for Bootstrapped<A> {
+    fn deref_mut(&mut self) -> &mut A {
+        &mut self.inner
+    }
+}
+
+impl<A: Raise> Around for Bootstrapped<A> {
+    type Inner = A;
+
+    fn inner(&self) -> &A {
+        &self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut A {
+        &mut self.inner
+    }
+
+    fn refreshed(&mut self, x: A::Slots, depth: u8) -> Result<A::Slots> {
+        if self.prepared.is_none() || self.inner.level(&x) >= depth {
+            return self.inner.refresh(x, depth);
+        }
+        let x = self.bootstrap(x, &mut |_, _, _| Ok(()))?;
+        let have = self.inner.level(&x);
+        if have >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have }) }
+    }
+}
