@@ -2,10 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use polyformer::{
-    files::{Fault, Kind, View},
-    numbers,
-};
+use polyformer::files::{Fault, Kind, View, numbers};
 
 /// Checks a file; the digest that it has and the one that it should have, if only that is wrong so far.
 fn parse(bytes: &[u8]) -> Option<(String, String)> {

@@ -9,7 +9,7 @@
 
 use polyformer::{
     model::Pretrained,
-    session::{ORDER, Plan},
+    plan::model::{ORDER, Plan},
 };
 use polyformer_cpu::Cpu;
 use polyformer_kernel::{

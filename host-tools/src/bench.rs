@@ -3,11 +3,10 @@
 mod client;
 mod evaluator;
 mod memory;
-pub mod peak;
 
 use crate::{
     Error, Result,
-    host::{Device, Host, Job},
+    machine::{Device, Host, Job, peak},
 };
 use polyformer_kernel::{
     backend::{Backend, Shape},
@@ -184,7 +183,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
     fn run<B: Backend>(mut self, be: B) -> Result<()> {
         let params = self.host.params();
         let mut ckks = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1)?);
-        let seed = SecretSeed::take(&mut crate::random::bytes()?);
+        let seed = SecretSeed::take(&mut crate::keys::random::bytes()?);
         let mut scratch = vec![0; params.n()];
         let full = params.line().with(params.specials());
         let sk = SecretKey::expand(&mut ckks.be, &seed, full, &mut scratch)?;

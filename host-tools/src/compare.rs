@@ -6,8 +6,8 @@
 
 use crate::{
     Error, Result,
-    host::{Device, Host},
-    plan,
+    machine::{Device, Host},
+    plan::circuit,
 };
 use polyformer_kernel::{
     arith::Arithmetic,
@@ -177,14 +177,14 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
 impl Case {
     /// Whether it is not too deep for these parameters.
     pub fn fits(&self, params: &Params) -> Result<bool> {
-        Ok(params.bootstrap().is_some() || plan::graph(&self.entry, params.slots())?.1 <= params.top())
+        Ok(params.bootstrap().is_some() || circuit::graph(&self.entry, params.slots())?.1 <= params.top())
     }
 
     /// The variant in f64, and its cost on these parameters.
     pub fn line(&self, params: &Params) -> Result<Line> {
         let slots = params.slots();
-        let (nodes, depth) = plan::graph(&self.entry, slots)?;
-        let (placement, _, _) = plan::placed(&nodes, depth, params)?;
+        let (nodes, depth) = circuit::graph(&self.entry, slots)?;
+        let (placement, _, _) = circuit::placed(&nodes, depth, params)?;
         let mut trace = Trace::new(slots, None);
         let mut xs = vec![trace.input(TOP)];
         self.entry.circuit.run(&mut trace, &mut xs, &self.entry.rows)?;

@@ -1,7 +1,7 @@
 //! Errors of the tools: each is one line, `SUBJECT: what, with the two values that disagree`, the subject being a
 //! file or an option.
 
-use crate::{chain::Refusal, files::Fault};
+use crate::{files::Fault, primes::Refusal};
 use std::path::{Path, PathBuf};
 
 /// What can go wrong.

@@ -4,6 +4,7 @@
 mod fault;
 mod header;
 mod map;
+pub mod numbers;
 mod packed;
 mod view;
 mod write;

@@ -4,9 +4,9 @@
 
 use polyformer::{
     files::{self, Body, Header, Mapped, View},
-    host::{Choice, Device, Host, Job},
-    secret::Secret,
-    wire,
+    keys::secret::Secret,
+    load,
+    machine::{Choice, Device, Host, Job},
 };
 use polyformer_kernel::{
     arith::Arithmetic,
@@ -323,16 +323,16 @@ impl Job for Server {
         let mut keys = Keys::default();
         for entry in std::fs::read_dir(self.eval).unwrap() {
             let mapped = Mapped::open(&entry.unwrap().path()).unwrap();
-            wire::load_key(&mut be, &View::parse(mapped.bytes()).unwrap(), &self.of, &mut keys)?;
+            load::load_key(&mut be, &View::parse(mapped.bytes()).unwrap(), &self.of, &mut keys)?;
         }
         let mapped = Mapped::open(&self.x).unwrap();
         let view = View::parse(mapped.bytes()).unwrap();
         let Body::Ciphertext(sealed) = view.header.body else { unreachable!() };
         let mut ckks = Ckks::new(be, &self.params, keys, sealed.count)?;
-        let x = wire::load_ciphertext(&mut ckks.be, &view, sealed)?;
+        let x = load::load_ciphertext(&mut ckks.be, &view, sealed)?;
         let square = ckks.product(&x, &x)?;
         let y = ckks.rotate(&square, 1)?;
-        let (header, tensors) = wire::save_ciphertext(&mut ckks.be, &y, 2, &view.header)?;
+        let (header, tensors) = load::save_ciphertext(&mut ckks.be, &y, 2, &view.header)?;
         let tensors = tensors.each_ref().map(|t| bytemuck::cast_slice(&t[..]));
         files::write(&self.y, &header, &self.params, &tensors).unwrap();
         Ok(())

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on has failed
 
 use polyformer::{
-    eval::logits,
+    accuracy::logits,
     model::{Pretrained, top},
 };
 use polyformer_kernel::{

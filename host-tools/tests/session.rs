@@ -3,19 +3,18 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 use polyformer::{
-    Result, cipher,
-    eval::{
+    Result,
+    accuracy::{
         Labelled,
         encrypted::{Agreement, batches, wants},
         noise,
     },
     files::{Body, Header, KeyId},
-    host::{Device, Host, Job},
-    keygen::{Want, device::draw},
+    keys::{Want, embedded::draw, random, secret::Secret},
+    machine::{Device, Host, Job},
     model::Pretrained,
-    random,
-    secret::Secret,
-    session::{Between, Client, Plan, Server, asked, told},
+    plan::model::Plan,
+    session::{Between, Client, Server, asked, cipher, told},
     spec::SpecBuf,
 };
 use polyformer_kernel::{
@@ -191,7 +190,7 @@ fn a_small_device_is_answered_in_its_own_ring() {
     let answer = host.run(on, job).unwrap();
     assert_eq!(told(&answer).len(), 2 * words.len());
     let logits = client.decrypt(&plan, &answer, 1).unwrap();
-    let want = polyformer::eval::logits(&model, &ids).unwrap();
+    let want = polyformer::accuracy::logits(&model, &ids).unwrap();
     for (got, want) in logits[0].expose().iter().zip(&want) {
         assert!((got - want).abs() < 2f64.powi(-8), "{got} and {want}");
     }

@@ -1,7 +1,7 @@
 //! The client's operations: encoding, encryption, decryption, key generation.
 
 use super::{Bed, finish, median};
-use crate::{Result, files::public_basis, random};
+use crate::{Result, files::public_basis, keys::random};
 use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,

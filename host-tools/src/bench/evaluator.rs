@@ -1,7 +1,10 @@
 //! The server's operations: sums, products, rescales, key switches, rotations.
 
 use super::{Bed, Part, finish, median};
-use crate::{Result, keygen::demand_of_bootstrapping, random};
+use crate::{
+    Result,
+    keys::{demand_of_bootstrapping, random},
+};
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Work},
     backend::{Backend, Shape, digit},

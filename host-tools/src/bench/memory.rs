@@ -1,7 +1,7 @@
 //! What measuring an operation takes in the memory of its device.
 
 use super::Op;
-use crate::{Result, keygen::Want, memory};
+use crate::{Result, keys::Want, plan::memory};
 use polyformer_kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapper, Order, Recipe, Steps},
@@ -55,7 +55,7 @@ mod tests {
     use crate::{
         Error, Result,
         bench::{Plan, run, select},
-        host::{Choice, Device, Host, gpu},
+        machine::{Choice, Device, Host, gpu},
         spec::SpecBuf,
     };
     use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps};

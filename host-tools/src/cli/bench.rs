@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     bench::{Op, Plan, Record, level_near, run as measure, select},
     error::In,
-    host::Host,
+    machine::Host,
     spec::SpecBuf,
 };
 use std::{io::Write, path::Path, time::Duration};

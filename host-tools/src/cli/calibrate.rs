@@ -1,7 +1,7 @@
 //! `polyformer calibrate`: measures what predictions of seconds are made from.
 
 use super::common::{Compute, Source, print, progress};
-use crate::{Error, Result, host::Host, spec::SpecBuf, speed::Speed};
+use crate::{Error, Result, machine::Host, plan::speed::Speed, spec::SpecBuf};
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\

@@ -4,7 +4,7 @@ use crate::{
     Error, Result,
     error::In,
     files::{Fault, Kind, Mapped, View},
-    host::{Choice, Device, gpu},
+    machine::{Choice, Device, gpu},
     model::Pretrained,
     spec::SpecBuf,
 };

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     compare::{Distribution, Scores, cases, picture},
     error::In,
-    host::Host,
+    machine::Host,
     spec::SpecBuf,
 };
 use std::{

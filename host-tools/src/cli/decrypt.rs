@@ -2,13 +2,16 @@
 
 use super::common::{Compute, pretrained_for, print, print_json, progress};
 use crate::{
-    Result, cipher,
+    Result,
     error::In,
     files::{self, Access, Kind, Mapped, View},
-    host::Host,
+    keys::secret::Secret,
+    machine::Host,
     model::{probabilities, top},
-    private::{Budget, Private, Published},
-    secret::Secret,
+    session::{
+        cipher,
+        private::{Budget, Private, Published},
+    },
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf};
 

@@ -6,13 +6,11 @@ use super::{
 };
 use crate::{
     Result,
-    bench::peak,
-    cipher::Encrypted,
-    host::Host,
-    keygen::Layout,
+    keys::Layout,
+    machine::{Host, peak},
     model::{Pretrained, probabilities, top},
-    session::{Client, Plan, Watched},
-    speed::Speed,
+    plan::{model::Plan, speed::Speed},
+    session::{Client, Watched, cipher::Encrypted},
 };
 use polyformer_kernel::{
     eval::clear::PlainVec,

@@ -3,7 +3,7 @@
 use super::common::{print, print_json};
 use crate::{
     Result,
-    host::{Device, gpu},
+    machine::{Device, gpu},
 };
 use std::io::Write;
 

@@ -3,13 +3,14 @@
 use super::common::{Compute, pretrained_for, print, print_json, progress, tokens};
 use crate::{
     Error, Result,
-    cipher::{self, Under},
     error::In,
-    files::{self, Fault, Kind, Mapped, View},
-    host::{Device, Host},
-    numbers,
-    secret::Secret,
-    session::Client,
+    files::{self, Fault, Kind, Mapped, View, numbers},
+    keys::secret::Secret,
+    machine::{Device, Host},
+    session::{
+        Client,
+        cipher::{self, Under},
+    },
 };
 use polyformer_kernel::nn::slot_engine::Layout;
 use std::{

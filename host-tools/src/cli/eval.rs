@@ -6,17 +6,16 @@ use super::{
 };
 use crate::{
     Result,
-    bench::peak,
-    eval::{
+    accuracy::{
         self,
         encrypted::{Agreement, Encrypted, batches, groups, wants, words},
         noise,
         spread::Spread,
     },
-    host::{Device, Host},
-    keygen::Layout,
-    memory::fitting,
+    keys::Layout,
+    machine::{Device, Host, peak},
     model::Pretrained,
+    plan::memory::fitting,
 };
 use std::{io::Write, path::PathBuf};
 
@@ -67,9 +66,9 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let device = args.compute.device()?;
     let model = pretrained(args.model.as_deref())?;
-    let questions = eval::read(&args.file, &model.text, args.limit)?;
+    let questions = accuracy::read(&args.file, &model.text, args.limit)?;
     let bar = progress(questions.len(), "questions");
-    let accuracy = eval::accuracy(&model, &questions, || bar.inc(1))?;
+    let accuracy = accuracy::accuracy(&model, &questions, || bar.inc(1))?;
     bar.finish_and_clear();
     let chosen = &questions[..args.encrypted.min(questions.len())];
     let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, device, &model, chosen)? };
@@ -128,7 +127,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 }
 
 /// The encrypted run.
-fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[eval::Labelled]) -> Result<Agreement> {
+fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[accuracy::Labelled]) -> Result<Agreement> {
     let spec = spec_of(model)?;
     let host = Host::new(spec.params()?);
     let params = host.params();
@@ -146,7 +145,7 @@ fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[eval::Lab
 }
 
 /// The errors that ciphertexts would have.
-fn predicted(model: &Pretrained, questions: &[eval::Labelled]) -> Result<Spread> {
+fn predicted(model: &Pretrained, questions: &[accuracy::Labelled]) -> Result<Spread> {
     if questions.is_empty() {
         return Ok(Spread::default());
     }

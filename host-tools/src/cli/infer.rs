@@ -6,12 +6,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    bench::peak,
-    cipher::Encrypted,
     error::In,
     files::{self, Access, Header, Kind, Mapped, View},
-    host::Host,
-    session::{asked, header, told},
+    machine::{Host, peak},
+    session::{asked, cipher::Encrypted, header, told},
 };
 use polyformer_kernel::params::Params;
 use std::{

@@ -5,10 +5,9 @@ use crate::{
     Error, Result,
     error::In,
     files::{self, Header, Mapped, View},
-    host::Host,
-    keygen::{Layout, Want, demand_of_bootstrapping, device as between, generate},
-    secret::Secret,
-    session::Plan,
+    keys::{Layout, Want, demand_of_bootstrapping, embedded as between, generate, secret::Secret},
+    machine::Host,
+    plan::model::Plan,
 };
 use polyformer_kernel::{
     arith::cost::Demand,

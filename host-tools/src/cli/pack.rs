@@ -5,8 +5,8 @@ use crate::{
     Error, Result,
     files::Weights,
     model::{Checkpoint, Report, pack},
+    plan::speed::Speed,
     spec::SpecBuf,
-    speed::Speed,
 };
 use std::{fmt, io::Write, path::PathBuf};
 

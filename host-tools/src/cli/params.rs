@@ -3,9 +3,9 @@
 use super::common::{Source, print, print_json};
 use crate::{
     Error, Result,
-    chain::{Ask, Refusal, Report, Window},
     error::In,
     files::{self, Body, Header},
+    primes::{Ask, Refusal, Report, Window},
     spec::{self, SpecBuf},
 };
 use std::{io::Write, path::PathBuf};

@@ -3,9 +3,11 @@
 use super::common::{Rotations, Source, print, print_json};
 use crate::{
     Error, Result,
-    plan::{Ledger, plan},
+    plan::{
+        circuit::{Ledger, plan},
+        speed::Speed,
+    },
     spec::SpecBuf,
-    speed::Speed,
 };
 use polyformer_kernel::circuits::catalogue::every;
 use std::{io::Write, path::PathBuf};

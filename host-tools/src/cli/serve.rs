@@ -4,15 +4,13 @@
 use super::common::{name_of, progress};
 use crate::{
     Error, Result,
-    cipher::Encrypted,
     error::In,
     files::{Header, View},
-    host::{Device, Host, Job},
-    keygen::{Layout, Want, generate},
-    memory::fitting,
+    keys::{Layout, Want, generate, secret::Secret},
+    machine::{Device, Host, Job},
     model::Pretrained,
-    secret::Secret,
-    session::{Between, Executed, Plan, Server, load_keys},
+    plan::{memory::fitting, model::Plan},
+    session::{Between, Executed, Server, cipher::Encrypted, load_keys},
     spec::SpecBuf,
 };
 use polyformer_kernel::{backend::Backend, bootstrap::Steps, nn::Model, params::Params};
@@ -173,9 +171,9 @@ mod tests {
     use super::planned;
     use crate::{
         Error,
-        host::{Choice, Device, Host, gpu},
+        machine::{Choice, Device, Host, gpu},
         model::Pretrained,
-        session::Plan,
+        plan::model::Plan,
         spec::SpecBuf,
     };
     use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps};

@@ -5,9 +5,9 @@ use super::Case;
 use crate::{
     Result,
     bench::finish,
-    host::{Device, Host, Job},
-    keygen::Want,
-    memory, plan, random,
+    keys::{Want, random},
+    machine::{Device, Host, Job},
+    plan::{circuit, memory},
 };
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Demand},
@@ -51,8 +51,8 @@ impl Plan {
     fn new(params: &Params, case: &Case, steps: Steps) -> Result<Self> {
         let entry = &case.entry;
         let (slots, top) = (params.slots(), params.top());
-        let (nodes, depth) = plan::graph(entry, slots)?;
-        let (placement, _, _) = plan::placed(&nodes, depth, params)?;
+        let (nodes, depth) = circuit::graph(entry, slots)?;
+        let (placement, _, _) = circuit::placed(&nodes, depth, params)?;
         let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
         let new = || Trace::new(slots, None).measured(params);
         let (mut trace, mut before) = (Bootstrapped::new(new()), new());

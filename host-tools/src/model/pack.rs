@@ -12,9 +12,8 @@ use crate::{
     Result,
     error::In,
     files::{self, Fault, Weights},
-    session::Plan,
+    plan::{model::Plan, speed::Speed},
     spec::SpecBuf,
-    speed::Speed,
 };
 use polyformer_kernel::{
     nn::{
@@ -218,7 +217,7 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
 #[cfg(test)]
 mod tests {
     use super::{Checkpoint, Pretrained, Weights, pack};
-    use crate::{eval::logits, spec::SpecBuf};
+    use crate::{accuracy::logits, spec::SpecBuf};
 
     #[test]
     fn a_packed_model_answers_as_its_checkpoint_does() {

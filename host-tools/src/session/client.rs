@@ -1,15 +1,17 @@
 //! The client: words to ciphertext, ciphertext to logits. The only side that has the secret.
 
-use super::Plan;
+use crate::plan::model::Plan;
 use crate::{
     Result,
-    cipher::{self, Encrypted, Under},
     error::In,
     files::{Body, Fault, Kind},
-    host::{Device, Host},
+    keys::secret::Secret,
+    machine::{Device, Host},
     model::Text,
-    private::Private,
-    secret::Secret,
+    session::{
+        cipher::{self, Encrypted, Under},
+        private::Private,
+    },
 };
 use polyformer_kernel::nn::slot_engine::Layout;
 use std::path::Path;

@@ -1,13 +1,14 @@
 //! The server: evaluation keys, a model, ciphertexts. Nothing here can decrypt.
 
-use super::{Between, Clocked, ENTRY, ORDER, Plan, Watched};
+use super::{Between, Clocked, Watched};
+use crate::plan::model::{ENTRY, ORDER, Plan};
 use crate::{
     Result,
-    cipher::Encrypted,
     error::In,
     files::{Body, Fault, Header, Kind, Mapped, View},
-    keygen::Want,
-    wire,
+    keys::Want,
+    load,
+    session::cipher::Encrypted,
 };
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Cost},
@@ -45,7 +46,7 @@ fn load_more<B: Backend>(
         let mapped = Mapped::open(&path).in_file(&path)?;
         let view = View::parse(mapped.bytes()).in_file(&path)?;
         view.expect_same(of).in_file(&path)?;
-        wire::load_key(be, &view, of, keys)?;
+        load::load_key(be, &view, of, keys)?;
         step();
     }
     Ok(())
@@ -136,14 +137,14 @@ impl<'a, B: Backend> Server<'a, B> {
         let be = &mut self.ckks.be;
         let c0 = Poly::from_words(be, shape, question.tensors.first().map_or(&[], |t| &t[..]))?;
         let c1 = match sealed.seed {
-            Some(seed) => Poly::assume(wire::expand(be, 1, shape.basis, &seed, 0)?),
+            Some(seed) => Poly::assume(load::expand(be, 1, shape.basis, &seed, 0)?),
             None => Poly::from_words(be, shape, question.tensors.get(1).map_or(&[], |t| &t[..]))?,
         };
         let x = Ciphertext { c: [c0, c1], level: sealed.level };
         let (y, executed) = self.logits(plan, x, step)?;
         let start = Instant::now();
         let y = self.ckks.level_down(y, 0)?; // what decryption needs, and no more to send
-        let (header, tensors) = wire::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
+        let (header, tensors) = load::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
         step("answer", start.elapsed().as_secs_f64()); // on a device that records, the time of everything
         Ok((Encrypted { header, tensors: tensors.into() }, executed))
     }

@@ -3,10 +3,10 @@
 
 use crate::{
     Error, Result,
-    cipher::Encrypted,
     error::In,
     files::{Body, DeviceOf, Fault, Header, Kind, Sealed, View},
-    wire,
+    load,
+    session::cipher::Encrypted,
 };
 use polyformer_kernel::{
     backend::Backend,
@@ -37,8 +37,8 @@ impl<B: Backend> Between<B> {
         let (of, device) = (device_of(view)?, header(view)?);
         let (small, params) = (of.spec.params()?, &view.params);
         let [to, back] = of.seeds;
-        let lift = LiftKey { pair: wire::pair(be, view.words(0), lift_basis(params), &to, 0)? };
-        let digits = wire::pairs(be, view.words(1), lower_basis(params, &small)?, &back)?;
+        let lift = LiftKey { pair: load::pair(be, view.words(0), lift_basis(params), &to, 0)? };
+        let digits = load::pairs(be, view.words(1), lower_basis(params, &small)?, &back)?;
         Ok(Self { device, small, lift, lower: LowerKey { digits } })
     }
 

@@ -4,11 +4,11 @@ use super::{Labelled, spread::Spread};
 use crate::{
     Result,
     files::Header,
-    host::{Device, Host, Job},
-    keygen::Want,
+    keys::{Want, secret::Secret},
+    machine::{Device, Host, Job},
     model::{Pretrained, top},
-    secret::Secret,
-    session::{Client, Plan, Server},
+    plan::model::Plan,
+    session::{Client, Server},
 };
 use polyformer_kernel::{
     arith::cost::Demand,

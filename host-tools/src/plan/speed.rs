@@ -5,10 +5,10 @@ use crate::{
     Error, Result,
     error::In,
     files::{Access, atomically},
-    host::{Device, Host, Job},
-    random,
+    keys::random,
+    load::expand,
+    machine::{Device, Host, Job},
     spec::SpecBuf,
-    wire::expand,
 };
 use polyformer_kernel::{
     arith::{

@@ -3,8 +3,8 @@
 
 use crate::{
     Error, Result,
-    host::{Device, Host},
-    keygen::Want,
+    keys::Want,
+    machine::{Device, Host},
 };
 use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps, params::Params};
 use std::io::Write;

@@ -5,8 +5,8 @@ use crate::{
     Result,
     error::In,
     files::{self, Body, DeviceOf, KeyId},
-    host::{Device, Host, Job},
-    secret::Secret,
+    keys::secret::Secret,
+    machine::{Device, Host, Job},
 };
 use polyformer_kernel::{
     backend::Backend,

@@ -2,7 +2,7 @@
 //! sees enough of them may learn the key (IND-CPA^D, eprint 2020/1533). So decryption gives a [`Private`] value, and a
 //! [`Published`] one is made from it by adding noise, and counted in a [`Budget`]. [eprint 2022/816]
 
-use crate::{Error, Result, error::In, files, random};
+use crate::{Error, Result, error::In, files, keys::random};
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::{fmt, io::Write, path::Path};
@@ -12,16 +12,16 @@ use zeroize::Zeroize;
 ///
 /// ```compile_fail
 /// fn serialise<T: serde::Serialize>(_: &T) {}
-/// serialise(&polyformer::private::Private::new(vec![1.0]));
+/// serialise(&polyformer::session::private::Private::new(vec![1.0]));
 /// ```
 /// ```compile_fail
-/// println!("{}", polyformer::private::Private::new(vec![1.0]));
+/// println!("{}", polyformer::session::private::Private::new(vec![1.0]));
 /// ```
 /// ```compile_fail
-/// println!("{:?}", polyformer::private::Private::new(vec![1.0]));
+/// println!("{:?}", polyformer::session::private::Private::new(vec![1.0]));
 /// ```
 /// ```
-/// println!("{:?}", polyformer::private::Private::new(vec![1.0]).expose());
+/// println!("{:?}", polyformer::session::private::Private::new(vec![1.0]).expose());
 /// ```
 pub struct Private(Vec<f64>);
 

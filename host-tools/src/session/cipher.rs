@@ -3,11 +3,10 @@
 use crate::{
     Error, Result,
     files::{Body, Header, Sealed, View, public_basis},
-    host::{Device, Host, Job},
-    private::Private,
-    random,
-    secret::Secret,
-    wire::expand,
+    keys::{random, secret::Secret},
+    load::expand,
+    machine::{Device, Host, Job},
+    session::private::Private,
 };
 use polyformer_kernel::{
     backend::{Backend, Shape, poly::Poly},

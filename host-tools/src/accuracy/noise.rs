@@ -2,7 +2,7 @@
 //! the errors of ciphertexts ([`polyformer_kernel::eval::noise`]), beside the same circuit in the clear.
 
 use super::{Labelled, spread::Spread};
-use crate::{Result, model::Pretrained, session::ORDER};
+use crate::{Result, model::Pretrained, plan::model::ORDER};
 use polyformer_kernel::{
     bootstrap::{Bootstrapped, Recipe},
     eval::noise::Noisy,

@@ -3,7 +3,7 @@
 use crate::{
     error::{In, Result},
     files::{self, Body, Fault, Header, KeyId, Kind, Mapped, View},
-    random,
+    keys::random,
     spec::SpecBuf,
 };
 use polyformer_kernel::{ckks::keys::SecretSeed, params::Params};

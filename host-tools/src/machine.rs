@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{cell::RefCell, fmt};
 
 pub mod gpu;
+pub mod peak;
 
 /// A backend, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -1,14 +1,16 @@
 //! Key generation: keys are drawn one by one, by a few workers, and written by one writer while the next are drawn.
 //! Memory holds a handful of keys however many are made.
 
-pub mod device;
+pub mod embedded;
+pub mod random;
+pub mod secret;
+
+use secret::Secret;
 
 use crate::{
     error::{In, Result},
     files::{self, Body, Header, Mapped, View, public_basis},
-    host::{Device, Host, Job},
-    random,
-    secret::Secret,
+    machine::{Device, Host, Job},
 };
 use polyformer_kernel::{
     arith::cost::Demand,

@@ -1,0 +1,202 @@
+//! A dry run without keys: what a circuit costs on a parameter set, where it bootstraps, what it needs in keys and
+//! memory, and how large its values get. Levels and costs come from the tracer, values from f64, both in one run.
+
+use crate::{
+    Error, Result,
+    keys::Want,
+    plan::{memory, speed::Speed},
+};
+use polyformer_kernel::{
+    Result as KernelResult,
+    arith::cost::Demand,
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
+    circuits::catalogue::Entry,
+    eval::{
+        clear::PlainVec,
+        lockstep::{Pair, Step},
+        placement::{Node, Placement, cheapest, greedy},
+        planner::{Deep, TOP},
+        trace::{Leveled, Trace},
+    },
+    params::Params,
+};
+use serde::Serialize;
+use std::{cell::RefCell, rc::Rc};
+
+/// One step of a circuit: an operation that makes or changes a vector.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The operation.
+    pub op: &'static str,
+    /// The level that it works at.
+    pub level_before: u8,
+    /// The level of its result, after the bootstrap if there is one.
+    pub level_after: u8,
+    /// The least value in a slot.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+    /// Whether its result is bootstrapped.
+    pub bootstrap: bool,
+}
+
+/// An evaluation key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Key {
+    /// What it is for.
+    pub key: String,
+    /// The highest level where it is used, for which it is made; of the keys of ModRaise there is one pair.
+    pub level: Option<u8>,
+    /// Bytes in memory. A file has half of them: the other half is a seed.
+    pub bytes: u64,
+}
+
+/// What a circuit takes. The fields of its JSON are stable.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ledger {
+    /// The circuit.
+    pub circuit: String,
+    /// Levels from its inputs to its outputs.
+    pub depth: u8,
+    /// Products of two ciphertexts, those of bootstraps included.
+    pub mults: u32,
+    /// Relinearisations, rotations and conjugations, those of bootstraps included.
+    pub key_switches: u32,
+    /// Bootstraps, placed over the whole graph.
+    pub bootstraps: usize,
+    /// Bootstraps, if each stretch went on until the levels ran out.
+    pub bootstraps_greedy: usize,
+    /// Every rotation that needs a key.
+    pub rotations: Vec<i32>,
+    /// Evaluation keys, the largest first.
+    pub keys: Vec<Key>,
+    /// Their bytes in memory.
+    pub key_bytes: u64,
+    /// All that is in memory at most: keys, bootstrapping's matrices, vectors, and the temporaries of key switching.
+    pub peak_bytes: u64,
+    /// Predicted from measured operations; `null` without them.
+    pub seconds: Option<f64>,
+    /// Step by step.
+    pub steps: Vec<Row>,
+}
+
+type Lockstep<W> = Pair<Bootstrapped<Trace>, PlainVec<f64>, W>;
+type Values = (Leveled, Vec<f64>);
+
+fn nothing(_: &mut Bootstrapped<Trace>, _: &mut PlainVec<f64>, _: Step, _: &Leveled, _: &Vec<f64>) -> KernelResult<()> {
+    Ok(())
+}
+
+/// The graph of a circuit, and its depth.
+pub fn graph(entry: &Entry, slots: usize) -> Result<(Vec<Node>, u8)> {
+    let mut deep = Deep::new(Trace::new(slots, None), Placement::none(TOP), |_, x| Ok(x));
+    let mut xs = Vec::new();
+    for _ in 0..entry.circuit.inputs() {
+        let x = deep.inner.input(TOP);
+        xs.push(deep.input(x)?);
+    }
+    entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
+    let depth = deep.nodes().iter().map(|n| n.depth).max().unwrap_or(0);
+    Ok((deep.into_parts().1, depth))
+}
+
+/// Where a graph of this depth is bootstrapped on these parameters, the number of bootstraps if done greedily, and the
+/// level of its inputs.
+pub fn placed(nodes: &[Node], depth: u8, params: &Params) -> Result<(Placement, usize, u8)> {
+    let top = params.top();
+    if depth <= top {
+        return Ok((Placement::none(top), 0, top));
+    }
+    let floor = params.bootstrap().map(|b| b.slots_to_coeffs).ok_or_else(|| {
+        let what = format!("depth {depth} needs bootstrapping: the parameters have {top} levels and no bootstrap");
+        Error::usage("circuit", what)
+    })?;
+    let reach = top - floor;
+    let late = greedy(nodes, reach, reach)?.bootstraps();
+    Ok((cheapest(nodes, reach, reach)?.raised(floor), late, top))
+}
+
+/// Runs `entry` on `inputs` (one vector each, as [`Entry::sample`] makes them) over the parameters.
+pub fn plan(
+    entry: &Entry,
+    params: &Params,
+    inputs: &[Vec<f64>],
+    speed: Option<&Speed>,
+    steps: Steps,
+) -> Result<(Ledger, Vec<Vec<f64>>)> {
+    let slots = params.slots();
+    let (nodes, depth) = graph(entry, slots)?;
+    let (placement, late, top) = placed(&nodes, depth, params)?;
+    let new = || Trace::new(slots, None).measured(params);
+    let (mut trace, mut before) = (Bootstrapped::new(new()), new()); // bootstrapping's matrices are encoded once
+    if placement.bootstraps() > 0 {
+        let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
+        trace = Bootstrapped::with(trace.into_inner(), Bootstrapper::new(&mut before, params, &recipe)?)?;
+    }
+    let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
+    let pair = Pair::new(trace, PlainVec::<f64>::with_slots(slots), nothing);
+    let refresh = |pair: &mut Lockstep<_>, (x, v): Values| {
+        let x = polyformer_kernel::arith::Arithmetic::refresh(&mut pair.left, x, top)?;
+        Ok((x, v))
+    };
+    let mut deep = Deep::new(pair, placement.clone(), refresh);
+    let (seen, place) = (rows.clone(), placement.clone());
+    deep.watch(Box::new(move |pair, node: &Node, (x, v): &Values| {
+        let level_after = polyformer_kernel::arith::Arithmetic::level(&pair.left, x);
+        let index = seen.borrow().len();
+        let bootstrap = place.refreshes(index);
+        let before = if node.product { place.level(node.depth - 1).ok() } else { None };
+        let level_before = before.unwrap_or(if bootstrap { place.level(node.depth).unwrap_or(0) } else { level_after });
+        let least = v.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = v.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        seen.borrow_mut().push(Row { op: node.name, level_before, level_after, least, most, bootstrap });
+    }));
+    let mut xs = Vec::new();
+    for input in inputs {
+        let x = deep.inner.left.input(top);
+        xs.push(deep.input((x, input.clone()))?);
+    }
+    entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
+    let mut results = Vec::new();
+    for x in xs {
+        results.push(deep.output(x)?.1);
+    }
+    let trace = &deep.inner.left;
+    let (cost, demand, seconds) = (trace.cost(), trace.demand().clone(), speed.map(|s| s.seconds(trace.work())));
+    let traced = before.words() + trace.words();
+    drop(deep);
+    let wants = Want::all(params, &demand, placement.bootstraps() > 0);
+    let keys = keys(params, &demand, placement.bootstraps() > 0);
+    let key_bytes: u64 = keys.iter().map(|k| k.bytes).sum();
+    let steps = rows.take();
+    let ledger = Ledger {
+        circuit: entry.name.into(),
+        depth,
+        mults: cost.mul,
+        key_switches: cost.key_switch,
+        bootstraps: placement.bootstraps(),
+        bootstraps_greedy: late,
+        rotations: demand.rotations.keys().copied().collect(),
+        keys,
+        key_bytes,
+        peak_bytes: 4 * memory::words(params, &wants, traced) as u64,
+        seconds,
+        steps,
+    };
+    Ok((ledger, results))
+}
+
+/// The keys of a demand and their sizes, the largest first.
+pub fn keys(params: &Params, demand: &Demand, bootstraps: bool) -> Vec<Key> {
+    let galois = |k: i32| params.galois(k);
+    let rotations = demand.rotations.iter().map(|(k, l)| (format!("rotation {k}"), Want::Galois(galois(*k), *l), *l));
+    let conjugate = demand.conjugate.map(|l| ("conjugation".into(), Want::Galois(params.galois_conjugate(), l), l));
+    let relin = demand.relin.map(|l| ("relinearisation".into(), Want::Relin(l), l));
+    let leveled = relin.into_iter().chain(conjugate).chain(rotations).map(|(key, want, l)| (key, want, Some(l)));
+    let raise = bootstraps.then(|| ("to and from the sparse secret".into(), Want::Raise, None));
+    let size = |want: Want| 4 * want.words(params) as u64;
+    let keys = leveled.chain(raise).map(|(key, want, level)| Key { key, level, bytes: size(want) });
+    let mut keys: Vec<Key> = keys.collect();
+    keys.sort_by_key(|k| std::cmp::Reverse(k.bytes));
+    keys
+}
