@@ -2,12 +2,12 @@
 //! expects.
 #![no_main]
 
+use libfuzzer_sys::fuzz_target;
 use polyformer_cpu::{Cpu, Isa};
 use polyformer_tests::{
     chain::Chain,
     conformance::{Law, chains, random},
 };
-use libfuzzer_sys::fuzz_target;
 use std::{cell::RefCell, sync::LazyLock};
 
 /// Degrees 8, 32 and 128, the suite's chains at each.

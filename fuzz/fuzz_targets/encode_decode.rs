@@ -2,8 +2,12 @@
 //! within the error that it promises.
 #![no_main]
 
-use polyformer_kernel::{Error, ckks::encode::{MAX_BITS, decode, encode}, math::{complex::Complex, embedding::fill_roots}};
 use libfuzzer_sys::fuzz_target;
+use polyformer_kernel::{
+    Error,
+    ckks::encode::{MAX_BITS, decode, encode},
+    math::{complex::Complex, embedding::fill_roots},
+};
 
 fuzz_target!(|data: &[u8]| {
     let [log_slots, scale_bits, limit, rest @ ..] = data else { return };

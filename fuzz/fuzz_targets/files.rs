@@ -2,12 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use polyformer::files::{Fault, Kind, View, numbers};
+use polyformer::files::{FileError, Kind, View, numbers};
 
 /// Checks a file; the digest that it has and the one that it should have, if only that is wrong so far.
 fn parse(bytes: &[u8]) -> Option<(String, String)> {
     match View::parse(bytes) {
-        Err(Fault::Digest { expected, actual }) => return Some((expected, actual)),
+        Err(FileError::Digest { expected, actual }) => return Some((expected, actual)),
         Err(fault) => assert!(!fault.to_string().contains('\n'), "an error is one line: {fault}"),
         Ok(view) => {
             view.expect_kind(view.header.kind()).unwrap();

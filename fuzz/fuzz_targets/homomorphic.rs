@@ -2,10 +2,16 @@
 //! `ckks::noise` predicts for the path that led there.
 #![no_main]
 
-use polyformer_kernel::{arith::{Arithmetic, ComplexArithmetic}, ckks::{Ciphertext, Ckks, noise}, math::complex::Complex, params::{Params, presets}, eval::trace::Trace};
-use polyformer_tests::{chain::Chain, client::Client};
 use libfuzzer_sys::fuzz_target;
+use polyformer_kernel::{
+    arith::{Arithmetic, ComplexArithmetic},
+    ckks::{Ciphertext, Ckks, noise},
+    eval::trace::Trace,
+    math::complex::Complex,
+    params::{Params, presets},
+};
 use polyformer_scalar::Scalar;
+use polyformer_tests::{chain::Chain, client::Client};
 use std::cell::RefCell;
 
 type Be = Scalar<'static, 'static>;
@@ -32,7 +38,7 @@ impl Machine {
     fn new() -> Self {
         let (params, mut be) = Chain::new(&presets::L14, LOG_N).into_scalar(200);
         let mut trace = Trace::new(params.slots(), None);
-        let x = trace.input(params.top());
+        let x = trace.input(params.max_message_level());
         trace.product(&x, &x).unwrap();
         trace.conjugate(&x).unwrap();
         ROTATIONS.iter().for_each(|k| drop(trace.rotate(&x, *k).unwrap()));
@@ -63,7 +69,7 @@ impl Machine {
     fn down(&mut self, x: Value, level: u8) -> Value {
         let steps = (x.ct.level - level) as f64;
         let added = steps * (self.rescaled(level + 1) + x.size * 2f64.powi(-36));
-        Value { ct: self.ev.level_down(x.ct, level).unwrap(), noise: x.noise + added, ..x }
+        Value { ct: self.ev.drop_to_level(x.ct, level).unwrap(), noise: x.noise + added, ..x }
     }
 
     /// Copies of two operands at the same level.
@@ -182,7 +188,7 @@ fuzz_target!(|data: &[u8]| {
         for _ in 0..3 {
             let pattern: [f64; 4] = [(); 4].map(|()| (choose(255) as f64 - 127.0) / 127.0);
             let clear = (0..slots).map(|i| Complex { re: pattern[i % 3], im: pattern[3 - i % 4] }).collect();
-            let level = params.top() - choose(3);
+            let level = params.max_message_level() - choose(3);
             pool.push(machine.encrypt(&mut client, clear, level));
         }
         for _ in 0..1 + choose(12) {

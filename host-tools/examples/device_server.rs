@@ -9,7 +9,7 @@
 
 use polyformer::{
     model::Pretrained,
-    plan::model::{ORDER, Plan},
+    plan::model::{ModelPlan, ORDER},
 };
 use polyformer_cpu::Cpu;
 use polyformer_kernel::{
@@ -22,7 +22,7 @@ use polyformer_kernel::{
         ring_switch::{LiftKey, LowerKey, receive},
     },
     eval::trace::Trace,
-    nn::{forward, slot_engine::Packed},
+    nn::{forward, slot_engine::SlotEngine},
     params::{Params, presets},
     ring::sample::Seed,
 };
@@ -50,7 +50,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
 
     let chain = Chain::b16(log_n);
     let (params, mut be, start) = (&chain.params, Cpu::new(chain.ring()), Instant::now());
-    let plan = Plan::new(params, &m.model, &[TOKENS])?;
+    let plan = ModelPlan::new(params, &m.model, &[TOKENS])?;
     let (period, range) = (plan.layout.period(), m.model.range);
     let mut trace = Trace::new(params.slots(), None);
     let entry = Bootstrapper::new(&mut trace, params, &Recipe::new(period, Order::ModRaiseFirst, range))?;
@@ -58,8 +58,8 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let mut trace = Bootstrapped::with(trace, later)?;
     let x = trace.input(0);
     let x = entry.refresh(&mut *trace, x)?;
-    let x = trace.refresh(x, params.top())?;
-    forward(&mut Packed::new(&mut trace, plan.layout.clone()), &m.model, vec![x])?;
+    let x = trace.refresh(x, params.max_message_level())?;
+    forward(&mut SlotEngine::new(&mut trace, plan.layout.clone()), &m.model, vec![x])?;
     let mut client = Client::new(&mut be, params, 3);
     let rings = rings(&mut be, params, &small, &client.secret())?;
     let keys = client.keys(&mut be, trace.demand());
@@ -92,7 +92,7 @@ fn rings<'r>(be: &mut Cpu<'r>, params: &Params, small: &Params, large: &SecretSe
 /// What the server does: no secret comes here.
 fn respond<'r>(
     ev: &mut Bootstrapped<Ckks<'_, Cpu<'r>>>,
-    plan: &Plan,
+    plan: &ModelPlan,
     m: &Pretrained,
     ((lift, lower), small): (&Rings<'r>, &Params),
     words: &[u32],
@@ -104,9 +104,9 @@ fn respond<'r>(
     let question = receive(&mut ev.be, params, small, words, seed)?;
     let x = ev.lift(lift, &question)?;
     let x = entry.refresh(&mut **ev, x)?;
-    let x = ev.refresh(x, params.top())?;
-    let mut out = forward(&mut Packed::new(ev, plan.layout.clone()), &m.model, vec![x])?;
+    let x = ev.refresh(x, params.max_message_level())?;
+    let mut out = forward(&mut SlotEngine::new(ev, plan.layout.clone()), &m.model, vec![x])?;
     let y = out.pop().ok_or(polyformer_kernel::Error::Length { expected: 1, actual: 0 })?;
-    let y = ev.level_down(y, 0)?;
+    let y = ev.drop_to_level(y, 0)?;
     ev.lower(lower, small, &y)
 }

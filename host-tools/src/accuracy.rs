@@ -6,12 +6,12 @@ pub mod spread;
 
 use crate::{
     Error, Result,
-    error::In,
-    files::Fault,
+    error::WithPath,
+    files::FileError,
     model::{Pretrained, Text, top},
 };
 use polyformer_kernel::nn::{
-    clear_engine::{Dense, Rows},
+    clear_engine::{ClearEngine, Rows},
     forward,
 };
 use rayon::prelude::*;
@@ -29,28 +29,28 @@ pub struct Labelled {
 pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
     let io = |e: csv::Error| {
         let line = e.position().map_or(1, |p| p.line() as usize);
-        Fault::Numbers { line, what: e.to_string() }
+        FileError::Numbers { line, what: e.to_string() }
     };
-    let bytes = std::fs::read(path).in_file(path)?;
+    let bytes = std::fs::read(path).with_path(path)?;
     let mut reader = csv::Reader::from_reader(&bytes[..]);
-    let headers = reader.headers().map_err(io).in_file(path)?.clone();
+    let headers = reader.headers().map_err(io).with_path(path)?.clone();
     let column = |name: &str| {
         let place = headers.iter().position(|h| h.trim_start_matches('\u{feff}') == name);
         let there = || headers.iter().map(|h| format!("{h:?}")).collect::<Vec<_>>().join(", ");
-        let bad = || Fault::Numbers { line: 1, what: format!("no column {name:?}, the columns are [{}]", there()) };
-        place.ok_or_else(bad).in_file(path)
+        let bad = || FileError::Numbers { line: 1, what: format!("no column {name:?}, the columns are [{}]", there()) };
+        place.ok_or_else(bad).with_path(path)
     };
     let (question, category) = (column("text")?, column("category")?);
     let mut out = Vec::new();
     for record in reader.records().take(limit) {
-        let record = record.map_err(io).in_file(path)?;
-        let bad = |what: String| Fault::Numbers { line: record.position().map_or(1, |p| p.line() as usize), what };
+        let record = record.map_err(io).with_path(path)?;
+        let bad = |what: String| FileError::Numbers { line: record.position().map_or(1, |p| p.line() as usize), what };
         let name = record.get(category).unwrap_or_default();
         let class = (0..text.classes()).find(|c| text.label(*c) == name);
-        let class = class.ok_or_else(|| bad(format!("{name:?} is no label of the model"))).in_file(path)?;
+        let class = class.ok_or_else(|| bad(format!("{name:?} is no label of the model"))).with_path(path)?;
         let ids = text.truncated(record.get(question).unwrap_or_default())?;
         if ids.is_empty() {
-            return Err(bad("a text without words".into())).in_file(path);
+            return Err(bad("a text without words".into())).with_path(path);
         }
         out.push(Labelled { ids, class });
     }
@@ -73,7 +73,7 @@ pub struct Accuracy {
 pub fn logits(model: &Pretrained, ids: &[u32]) -> Result<Vec<f64>> {
     let values = model.text.embed(ids).into_iter().map(|x| x as f32).collect();
     let x = Rows::new(model.model.width, values)?;
-    let out = forward(&mut Dense::<f32>::new(model.model.heads), &model.model, x)?;
+    let out = forward(&mut ClearEngine::<f32>::new(model.model.heads), &model.model, x)?;
     Ok(out.values().iter().map(|x| *x as f64).collect())
 }
 

@@ -6,11 +6,11 @@ mod memory;
 
 use crate::{
     Error, Result,
-    machine::{Device, Host, Job, peak},
+    machine::{ComputeTarget, Host, Job, peak},
 };
 use polyformer_kernel::{
     backend::{Backend, Shape},
-    bootstrap::{Bootstrapped, Steps},
+    bootstrap::{Bootstrapped, RotationStrategy},
     ckks::{
         Ckks,
         keys::{Keys, SecretKey, SecretSeed},
@@ -70,7 +70,7 @@ impl Op {
             Op::MulPlain | Op::Rescale => level > 0,
             Op::KeySwitch | Op::Rotate | Op::RotateHoisted8 | Op::KeygenGalois => params.specials() > 0,
             Op::Bootstrap => params.bootstrap().is_some(),
-            Op::EncryptPk => level <= params.top(),
+            Op::EncryptPk => level <= params.max_message_level(),
             _ => true,
         }
     }
@@ -120,7 +120,7 @@ pub struct Part {
 }
 
 /// What to measure.
-pub struct Plan<'a> {
+pub struct BenchSpec<'a> {
     /// Operations, in order.
     pub ops: &'a [Op],
     /// The level.
@@ -128,11 +128,16 @@ pub struct Plan<'a> {
     /// Time to spend on each.
     pub budget: Duration,
     /// How bootstrapping rotates.
-    pub steps: Steps,
+    pub steps: RotationStrategy,
 }
 
 /// Measures, and calls `report` after each operation.
-pub fn run(host: &Host, on: Device, plan: &Plan<'_>, report: impl FnMut(Measured) -> Result<()>) -> Result<()> {
+pub fn run(
+    host: &Host,
+    on: ComputeTarget,
+    plan: &BenchSpec<'_>,
+    report: impl FnMut(Measured) -> Result<()>,
+) -> Result<()> {
     let params = host.params();
     let words = plan.ops.iter().try_fold(0, |most, op| {
         let words = memory::words(*op, params, level_of(*op, params, plan.level), plan.steps)?;
@@ -168,7 +173,7 @@ pub struct Measured {
 
 struct Bench<'a, R> {
     host: &'a Host,
-    plan: &'a Plan<'a>,
+    plan: &'a BenchSpec<'a>,
     words: usize,
     report: R,
 }
@@ -185,9 +190,9 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
         let mut ckks = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1)?);
         let seed = SecretSeed::take(&mut crate::keys::random::bytes()?);
         let mut scratch = vec![0; params.n()];
-        let full = params.line().with(params.specials());
+        let full = params.modulus_chain().with(params.specials());
         let sk = SecretKey::expand(&mut ckks.be, &seed, full, &mut scratch)?;
-        let mut bench = Bed {
+        let mut bench = Harness {
             ckks,
             sk,
             params,
@@ -216,18 +221,18 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
 }
 
 /// What the operations are measured on.
-struct Bed<'p, B: Backend> {
+struct Harness<'p, B: Backend> {
     ckks: Bootstrapped<Ckks<'p, B>>,
     sk: SecretKey<B>,
     params: &'p Params,
     level: u8,
     budget: Duration,
-    steps: Steps,
+    steps: RotationStrategy,
     scratch: Vec<i64>,
     stages: Vec<Part>,
 }
 
-impl<B: Backend> Bed<'_, B> {
+impl<B: Backend> Harness<'_, B> {
     /// Seconds and bytes of one operation.
     fn measure(&mut self, op: Op) -> Result<(f64, usize)> {
         match op {
@@ -287,7 +292,7 @@ impl<B: Backend> Bed<'_, B> {
 
 /// Waits until everything recorded so far is done: a download of one word comes after it.
 pub fn finish<B: Backend>(be: &mut B) -> Result<()> {
-    let last = be.ring().line().end as usize;
+    let last = be.ring().modulus_chain().end as usize;
     let word = be.alloc(Shape { count: 1, basis: Basis::span(last - 1, last), cols: 1 })?;
     Ok(be.download(&word, &mut [0])?)
 }
@@ -306,7 +311,7 @@ fn median(budget: Duration, mut run: impl FnMut() -> Result<Duration>) -> Result
 /// The level whose log2(Q) is nearest to `log_q`.
 pub fn level_near(params: &Params, log_q: f64) -> u8 {
     let distance = |level: &u8| (params.log_product(params.q(*level)) - log_q).abs();
-    (0..=params.highest()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
+    (0..=params.max_level()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
 }
 
 /// The operations asked for, or all that are possible but bootstrapping, which has gigabytes of keys to make first.

@@ -17,7 +17,7 @@ mod params;
 mod plan;
 mod serve;
 
-use crate::{Error, Result, error::In};
+use crate::{Error, Result, error::WithPath};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::{
     io::{BufWriter, Write},
@@ -75,7 +75,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // without a handler, Ctrl-C leaves a half-written temporary file behind, and nothing else
     let _ = ctrlc::set_handler(|| {
-        crate::files::abandon();
+        crate::files::cleanup_temp_files();
         std::process::exit(130);
     });
     let cli = match Cli::try_parse() {
@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
         }
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let result = run(cli.command, &mut out).and_then(|()| out.flush().in_file(Path::new("standard output")));
+    let result = run(cli.command, &mut out).and_then(|()| out.flush().with_path(Path::new("standard output")));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -119,7 +119,7 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "polyformer", &mut script);
-            out.write_all(&script).in_file(Path::new("standard output"))
+            out.write_all(&script).with_path(Path::new("standard output"))
         }
     }
 }
@@ -132,7 +132,7 @@ fn fail(what: &str) -> ExitCode {
 
 /// Whoever read our output has had enough.
 fn is_broken_pipe(error: &Error) -> bool {
-    let Error::File { path, fault: crate::files::Fault::Io(io) } = error else { return false };
+    let Error::File { path, fault: crate::files::FileError::Io(io) } = error else { return false };
     io.kind() == std::io::ErrorKind::BrokenPipe && path == Path::new("standard output")
 }
 

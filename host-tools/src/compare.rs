@@ -6,7 +6,7 @@
 
 use crate::{
     Error, Result,
-    machine::{Device, Host},
+    machine::{ComputeTarget, Host},
     plan::circuit,
 };
 use polyformer_kernel::{
@@ -15,7 +15,7 @@ use polyformer_kernel::{
         attention::softmax,
         catalogue::{Circuit, Entry, Form, attention},
     },
-    eval::{clear::PlainVec, planner::TOP, trace::Trace},
+    eval::{clear::ClearVec, planner::TOP, trace::Trace},
     params::Params,
 };
 use serde::Serialize;
@@ -24,7 +24,7 @@ mod encrypted;
 
 /// One variant. The fields of its JSON are stable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Line {
+pub struct Row {
     /// Its name.
     pub variant: &'static str,
     /// Levels from scores to weights.
@@ -177,21 +177,21 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
 impl Case {
     /// Whether it is not too deep for these parameters.
     pub fn fits(&self, params: &Params) -> Result<bool> {
-        Ok(params.bootstrap().is_some() || circuit::graph(&self.entry, params.slots())?.1 <= params.top())
+        Ok(params.bootstrap().is_some() || circuit::graph(&self.entry, params.slots())?.1 <= params.max_message_level())
     }
 
     /// The variant in f64, and its cost on these parameters.
-    pub fn line(&self, params: &Params) -> Result<Line> {
+    pub fn line(&self, params: &Params) -> Result<Row> {
         let slots = params.slots();
         let (nodes, depth) = circuit::graph(&self.entry, slots)?;
-        let (placement, _, _) = circuit::placed(&nodes, depth, params)?;
+        let (placement, _, _) = circuit::place_bootstraps(&nodes, depth, params)?;
         let mut trace = Trace::new(slots, None);
         let mut xs = vec![trace.input(TOP)];
         self.entry.circuit.run(&mut trace, &mut xs, &self.entry.rows)?;
-        let mut ev = PlainVec::<f64>::with_slots(slots);
+        let mut ev = ClearVec::<f64>::with_slots(slots);
         let mut values = vec![ev.copy(&self.input)?];
         self.entry.circuit.run(&mut ev, &mut values, &self.entry.rows)?;
-        Ok(Line {
+        Ok(Row {
             variant: self.entry.name,
             depth,
             mults: trace.cost().mul,
@@ -205,9 +205,9 @@ impl Case {
     }
 
     /// `line` with the seconds and errors of a run on ciphertexts.
-    pub fn run(&self, line: Line, host: &Host, on: Device) -> Result<Line> {
+    pub fn run(&self, line: Row, host: &Host, on: ComputeTarget) -> Result<Row> {
         let (seconds, values) = encrypted::run(host, on, self)?;
-        Ok(Line {
+        Ok(Row {
             seconds: Some(seconds),
             error_vs_softmax: worst(&values, &self.exact),
             error_vs_definition: worst(&values, &self.defined),
@@ -217,7 +217,7 @@ impl Case {
 }
 
 /// A picture of depth against error, as SVG.
-pub fn picture(lines: &[Line]) -> String {
+pub fn picture(lines: &[Row]) -> String {
     let deepest = lines.iter().map(|l| l.depth).max().unwrap_or(1).max(1) as f64;
     let x = |depth: u8| 60.0 + 620.0 * depth as f64 / deepest;
     let y = |error: f64| 40.0 + 340.0 * (-error.max(1e-16).log10() / 16.0).clamp(0.0, 1.0);

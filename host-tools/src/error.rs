@@ -1,7 +1,7 @@
 //! Errors of the tools: each is one line, `SUBJECT: what, with the two values that disagree`, the subject being a
 //! file or an option.
 
-use crate::{files::Fault, primes::Refusal};
+use crate::{files::FileError, primes::BuildError};
 use std::path::{Path, PathBuf};
 
 /// What can go wrong.
@@ -14,7 +14,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        fault: Fault,
+        fault: FileError,
     },
     /// An option or argument has a value that cannot be used.
     #[error("{subject}: {what}")]
@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// No such chain.
     #[error(transparent)]
-    Chain(#[from] Refusal),
+    Chain(#[from] BuildError),
     /// The kernel refused.
     #[error(transparent)]
     Kernel(#[from] polyformer_kernel::Error),
@@ -43,13 +43,13 @@ impl Error {
 }
 
 /// Names the file that a fault is in.
-pub trait In<T> {
+pub trait WithPath<T> {
     /// The fault becomes an error about `path`.
-    fn in_file(self, path: &Path) -> Result<T>;
+    fn with_path(self, path: &Path) -> Result<T>;
 }
 
-impl<T, F: Into<Fault>> In<T> for std::result::Result<T, F> {
-    fn in_file(self, path: &Path) -> Result<T> {
+impl<T, F: Into<FileError>> WithPath<T> for std::result::Result<T, F> {
+    fn with_path(self, path: &Path) -> Result<T> {
         self.map_err(|fault| Error::File { path: path.into(), fault: fault.into() })
     }
 }

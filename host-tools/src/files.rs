@@ -9,12 +9,14 @@ mod packed;
 mod view;
 mod write;
 
-pub use fault::{Fault, Result};
-pub use header::{Body, DeviceOf, Expected, Header, KeyId, Of, Sealed, VERSION, hex, public_basis};
+pub use fault::{FileError, Result};
+pub use header::{
+    Body, CiphertextMeta, ElementType, EmbeddedMeta, Expected, Header, KeyId, VERSION, hex, public_basis,
+};
 pub use map::Mapped;
 pub use packed::{Map, Sizes, Weights};
 pub use view::{MAX_HEADER, View};
-pub use write::{Access, abandon, atomically, write};
+pub use write::{Access, atomically, cleanup_temp_files, write};
 
 use header::Fields;
 use std::{fmt, str::FromStr};

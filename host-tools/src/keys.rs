@@ -8,14 +8,14 @@ pub mod secret;
 use secret::Secret;
 
 use crate::{
-    error::{In, Result},
+    error::{Result, WithPath},
     files::{self, Body, Header, Mapped, View, public_basis},
-    machine::{Device, Host, Job},
+    machine::{ComputeTarget, Host, Job},
 };
 use polyformer_kernel::{
     arith::cost::Demand,
     backend::Backend,
-    bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
         keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
         raise::{RaiseKeys, dense_basis},
@@ -34,7 +34,7 @@ use std::{
 
 /// A key to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum KeySpec {
     /// The public key.
     Public,
     /// The relinearisation key, for levels up to this.
@@ -45,32 +45,34 @@ pub enum Want {
     Raise,
 }
 
-impl Want {
+impl KeySpec {
     /// The keys that `demand` names, and those of ModRaise if it bootstraps.
     pub fn all(params: &Params, demand: &Demand, bootstraps: bool) -> Vec<Self> {
         let rotations = demand.rotations.iter().map(|(k, level)| (params.galois(*k), *level));
         let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
-        let galois = rotations.chain(conjugate).map(|(g, level)| Want::Galois(g, level));
-        demand.relin.map(Want::Relin).into_iter().chain(bootstraps.then_some(Want::Raise)).chain(galois).collect()
+        let galois = rotations.chain(conjugate).map(|(g, level)| KeySpec::Galois(g, level));
+        demand.relin.map(KeySpec::Relin).into_iter().chain(bootstraps.then_some(KeySpec::Raise)).chain(galois).collect()
     }
 
     /// Words in the memory of the server, both halves.
     pub fn words(self, params: &Params) -> usize {
         let over = |basis: Basis| 2 * basis.len() * params.n();
         match self {
-            Want::Public => over(public_basis(params)),
-            Want::Relin(level) | Want::Galois(_, level) => key_digits(params, level) * over(key_basis(params, level)),
-            Want::Raise => over(dense_basis(params)) + over(params.base().with(params.base().len() as u16)),
+            KeySpec::Public => over(public_basis(params)),
+            KeySpec::Relin(level) | KeySpec::Galois(_, level) => {
+                key_digits(params, level) * over(key_basis(params, level))
+            }
+            KeySpec::Raise => over(dense_basis(params)) + over(params.base().with(params.base().len() as u16)),
         }
     }
 
     /// Its file name.
     pub fn file_name(self) -> String {
         match self {
-            Want::Public => "public.safetensors".into(),
-            Want::Relin(_) => "relin.safetensors".into(),
-            Want::Galois(g, _) => format!("galois-{g}.safetensors"),
-            Want::Raise => "raise.safetensors".into(),
+            KeySpec::Public => "public.safetensors".into(),
+            KeySpec::Relin(_) => "relin.safetensors".into(),
+            KeySpec::Galois(g, _) => format!("galois-{g}.safetensors"),
+            KeySpec::Raise => "raise.safetensors".into(),
         }
     }
 
@@ -89,9 +91,9 @@ impl Want {
     fn is_named_by(self, header: &Header, of: &Header) -> bool {
         let same = (&header.spec, header.key) == (&of.spec, of.key);
         same && match (self, &header.body) {
-            (Want::Public, Body::PublicKey { .. }) | (Want::Raise, Body::RaiseKey { .. }) => true,
-            (Want::Relin(need), Body::RelinKey { level, .. }) => *level >= need,
-            (Want::Galois(g, need), Body::GaloisKey { galois, level, .. }) => *galois == g && *level >= need,
+            (KeySpec::Public, Body::PublicKey { .. }) | (KeySpec::Raise, Body::RaiseKey { .. }) => true,
+            (KeySpec::Relin(need), Body::RelinKey { level, .. }) => *level >= need,
+            (KeySpec::Galois(g, need), Body::GaloisKey { galois, level, .. }) => *galois == g && *level >= need,
             _ => false,
         }
     }
@@ -99,10 +101,10 @@ impl Want {
     fn body(self) -> Result<Body> {
         let seed = random::bytes()?;
         Ok(match self {
-            Want::Public => Body::PublicKey { seed },
-            Want::Relin(level) => Body::RelinKey { level, seed },
-            Want::Galois(galois, level) => Body::GaloisKey { galois, level, seed },
-            Want::Raise => Body::RaiseKey { seed },
+            KeySpec::Public => Body::PublicKey { seed },
+            KeySpec::Relin(level) => Body::RelinKey { level, seed },
+            KeySpec::Galois(galois, level) => Body::GaloisKey { galois, level, seed },
+            KeySpec::Raise => Body::RaiseKey { seed },
         })
     }
 }
@@ -111,7 +113,7 @@ impl Want {
 const MOST_WORKERS: usize = 4;
 
 /// The keys that bootstrapping full slots needs, beside those of ModRaise.
-pub fn demand_of_bootstrapping(params: &Params, order: Order, steps: Steps) -> Result<Demand> {
+pub fn demand_of_bootstrapping(params: &Params, order: Order, steps: RotationStrategy) -> Result<Demand> {
     let mut trace = Trace::new(params.slots(), None);
     let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe)?;
@@ -129,7 +131,7 @@ struct Drawn {
 struct Shared<'a> {
     host: &'a Host,
     secret: &'a Secret,
-    wants: &'a [Want],
+    wants: &'a [KeySpec],
     folder: &'a Path,
     next: AtomicUsize,
 }
@@ -137,9 +139,9 @@ struct Shared<'a> {
 /// Makes `wants` and writes them into `folder`; `done` is called after each file.
 pub fn generate(
     host: &Host,
-    on: Device,
+    on: ComputeTarget,
     secret: &Secret,
-    wants: &[Want],
+    wants: &[KeySpec],
     folder: &Path,
     done: impl Fn() + Sync,
 ) -> Result<()> {
@@ -162,7 +164,7 @@ pub fn generate(
         let written = receive.into_iter().try_for_each(|drawn| {
             let Drawn { path, header, words } = drawn;
             let tensors = split(&words, &header, host.params());
-            files::write(&path, &header, host.params(), &tensors).in_file(&path)?;
+            files::write(&path, &header, host.params(), &tensors).with_path(&path)?;
             let _ = give_back.send(words); // nobody is left to take it when all is drawn
             done();
             Ok(())
@@ -190,7 +192,7 @@ impl Job for Worker<'_> {
         let Shared { host, secret, wants, folder, next } = self.shared;
         let params = host.params();
         let mut scratch = vec![0; params.n()];
-        let full = params.line().with(params.specials());
+        let full = params.modulus_chain().with(params.specials());
         let sk = SecretKey::expand(&mut be, &secret.seed, full, &mut scratch)?;
         while let Some(want) = wants.get(next.fetch_add(1, Ordering::Relaxed)) {
             let spare = self.spare.lock().map(|spare| spare.recv());
@@ -258,14 +260,14 @@ fn draw<B: Backend>(
 
 /// Where keygen puts things: the secret key beside a folder that can be sent to a server.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub struct KeyFolder {
     /// The secret key.
     pub secret: PathBuf,
     /// The evaluation keys and the public key.
     pub eval: PathBuf,
 }
 
-impl Layout {
+impl KeyFolder {
     /// Below `folder`.
     pub fn new(folder: &Path) -> Self {
         Self { secret: folder.join("secret.safetensors"), eval: folder.join("eval") }

@@ -2,8 +2,8 @@
 
 use crate::{
     Result,
-    error::In,
-    files::{Body, Header, Sealed, View},
+    error::WithPath,
+    files::{Body, CiphertextMeta, Header, View},
 };
 use polyformer_kernel::{
     backend::{Backend, Limbs, Pair, Shape, poly::Poly},
@@ -27,7 +27,7 @@ pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, str
 /// Loads a relinearisation, Galois or ModRaise key into `keys`; a view of another kind changes nothing. `of` is the
 /// header of any file of the same client: a key of another one, or one left of an older secret, is an error.
 pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut Keys<B>) -> Result<()> {
-    view.expect_same(of).in_file(Path::new("evaluation key"))?;
+    view.expect_same(of).with_path(Path::new("evaluation key"))?;
     match view.header.body {
         Body::RelinKey { level, seed } => keys.relin = Some(digits(be, view, level, &seed)?),
         Body::GaloisKey { galois, level, seed } => {
@@ -62,7 +62,7 @@ pub fn pair<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed, st
 }
 
 /// Loads the ciphertexts of a file as one batch.
-pub fn load_ciphertext<B: Backend>(be: &mut B, view: &View<'_>, sealed: Sealed) -> Result<Ciphertext<B>> {
+pub fn load_ciphertext<B: Backend>(be: &mut B, view: &View<'_>, sealed: CiphertextMeta) -> Result<Ciphertext<B>> {
     let basis = view.params.q(sealed.level);
     let shape = Shape { count: sealed.count, basis, cols: view.params.n() as u32 };
     let c0 = Poly::from_words(be, shape, view.words(0))?;
@@ -85,6 +85,6 @@ pub fn save_ciphertext<B: Backend>(
     for (tensor, c) in tensors.iter_mut().zip(&ct.c) {
         be.download(c.limbs(), tensor)?;
     }
-    let sealed = Sealed { level: ct.level, count: shape.count, values, seed: None };
+    let sealed = CiphertextMeta { level: ct.level, count: shape.count, values, seed: None };
     Ok((Header { body: Body::Ciphertext(sealed), ..from.clone() }, tensors))
 }

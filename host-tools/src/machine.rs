@@ -18,7 +18,7 @@ pub mod peak;
 
 /// A backend, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Choice {
+pub enum BackendKind {
     /// Vectors and threads, with the widest instructions that the processor has.
     Cpu,
     /// The portable backend, one thread: the specification at work.
@@ -31,58 +31,58 @@ pub enum Choice {
 
 /// A backend and its threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device {
+pub struct ComputeTarget {
     /// The backend.
-    pub backend: Choice,
+    pub backend: BackendKind,
     /// Threads that one instance may use.
     pub threads: usize,
     /// The GPU, for that backend.
-    pub gpu: gpu::Pick,
+    pub gpu: gpu::AdapterChoice,
 }
 
-impl Device {
+impl ComputeTarget {
     /// These threads of the processor.
     pub fn cpu(threads: usize) -> Self {
-        Self { backend: Choice::Cpu, threads, gpu: gpu::Pick::default() }
+        Self { backend: BackendKind::Cpu, threads, gpu: gpu::AdapterChoice::default() }
     }
 
     /// The instructions that it uses on this machine.
     pub fn isa(self) -> &'static str {
         match self.backend {
-            Choice::Wgpu if self.gpu.halves => "16-bit halves",
-            Choice::Wgpu => "64-bit integers",
-            Choice::Scalar => "portable",
-            Choice::Cpu | Choice::Auto => Isa::detect().name(),
+            BackendKind::Wgpu if self.gpu.halves => "16-bit halves",
+            BackendKind::Wgpu => "64-bit integers",
+            BackendKind::Scalar => "portable",
+            BackendKind::Cpu | BackendKind::Auto => Isa::detect().name(),
         }
     }
 
     /// Where the client works beside this device: what it makes goes into files, never to a GPU.
     pub fn client(self) -> Self {
-        if self.backend == Choice::Wgpu { Self::cpu(self.threads) } else { self }
+        if self.backend == BackendKind::Wgpu { Self::cpu(self.threads) } else { self }
     }
 
     /// How many threads one instance does use.
     pub fn uses(self) -> usize {
         match self.backend {
-            Choice::Cpu => self.threads,
-            Choice::Scalar | Choice::Wgpu | Choice::Auto => 1,
+            BackendKind::Cpu => self.threads,
+            BackendKind::Scalar | BackendKind::Wgpu | BackendKind::Auto => 1,
         }
     }
 
     /// Several instances that share the threads: how many, and what each is.
-    pub fn split(self, most: usize) -> (usize, Device) {
-        let parts = if self.backend == Choice::Wgpu { 1 } else { self.threads.clamp(1, most) };
-        (parts, Device { threads: self.threads.div_ceil(parts), ..self })
+    pub fn split(self, most: usize) -> (usize, ComputeTarget) {
+        let parts = if self.backend == BackendKind::Wgpu { 1 } else { self.threads.clamp(1, most) };
+        (parts, ComputeTarget { threads: self.threads.div_ceil(parts), ..self })
     }
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for BackendKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Choice::Cpu => "cpu",
-            Choice::Scalar => "scalar",
-            Choice::Wgpu => "wgpu",
-            Choice::Auto => "auto",
+            BackendKind::Cpu => "cpu",
+            BackendKind::Scalar => "scalar",
+            BackendKind::Wgpu => "wgpu",
+            BackendKind::Auto => "auto",
         })
     }
 }
@@ -137,7 +137,7 @@ impl Host {
     }
 
     /// An error if the GPU has no room for as many words: before anything is made that only it would need.
-    pub fn check(&self, on: Device, words: usize) -> Result<()> {
+    pub fn check(&self, on: ComputeTarget, words: usize) -> Result<()> {
         struct Room(usize);
         impl Job for Room {
             type Output = ();
@@ -148,15 +148,15 @@ impl Host {
                 Ok(())
             }
         }
-        if on.backend == Choice::Wgpu { self.run(on, Room(words)) } else { Ok(()) }
+        if on.backend == BackendKind::Wgpu { self.run(on, Room(words)) } else { Ok(()) }
     }
 
     /// Runs a job on a fresh backend.
-    pub fn run<J: Job>(&self, on: Device, job: J) -> Result<J::Output> {
+    pub fn run<J: Job>(&self, on: ComputeTarget, job: J) -> Result<J::Output> {
         match on.backend {
-            Choice::Cpu | Choice::Auto => job.run(Cpu::with(self.ring()?, Isa::detect(), on.threads)),
+            BackendKind::Cpu | BackendKind::Auto => job.run(Cpu::with(self.ring()?, Isa::detect(), on.threads)),
             #[cfg(feature = "wgpu")]
-            Choice::Wgpu => {
+            BackendKind::Wgpu => {
                 let gpu = self.gpu.get(on.gpu)?;
                 let mut be = polyformer_wgpu::Wgpu::new(self.ring()?, gpu)?;
                 be.reserve(job.words())?;
@@ -169,8 +169,8 @@ impl Host {
                 })
             }
             #[cfg(not(feature = "wgpu"))]
-            Choice::Wgpu => gpu::list().and_then(|_| Err(crate::Error::usage("--backend wgpu", "no adapter"))),
-            Choice::Scalar => {
+            BackendKind::Wgpu => gpu::list().and_then(|_| Err(crate::Error::usage("--backend wgpu", "no adapter"))),
+            BackendKind::Scalar => {
                 let words = self.params.moduli().len() * self.params.n();
                 let mut memory: Vec<Vec<u32>> = (0..BLOCKS).map(|_| vec![0; words]).collect();
                 let pool: Vec<Block<'_>> = memory.iter_mut().map(|block| RefCell::new(&mut block[..])).collect();

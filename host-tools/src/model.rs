@@ -10,13 +10,13 @@ mod weights;
 
 pub use config::Config;
 pub use exact::Exact;
-pub use pack::{Choice, Line, Report, pack};
-pub use packed::Share;
+pub use pack::{LayoutCost, MeasuredPolynomial, Report, pack};
+pub use packed::QuestionsPerCiphertext;
 pub use text::{Text, probabilities, top};
 
 use crate::{
-    error::{In, Result},
-    files::{self, Fault, Mapped, View},
+    error::{Result, WithPath},
+    files::{self, FileError, Mapped, View},
     spec::SpecBuf,
 };
 use polyformer_kernel::nn;
@@ -39,7 +39,7 @@ pub struct Pretrained {
     /// The parameter set that it was packed for; any that bootstraps, if it is not packed.
     pub spec: Option<SpecBuf>,
     /// How many questions share a ciphertext, by their length; as many as fit where nothing is said.
-    pub layouts: Vec<Share>,
+    pub layouts: Vec<QuestionsPerCiphertext>,
 }
 
 /// The model in the program: 77 intents of a bank's customers, see its card.
@@ -61,16 +61,16 @@ impl Pretrained {
         if path.is_dir() {
             return Checkpoint::read(path)?.assemble();
         }
-        let mapped = Mapped::open(path).in_file(path)?;
-        View::parse(mapped.bytes()).and_then(|view| packed::read(&view)).in_file(path)
+        let mapped = Mapped::open(path).with_path(path)?;
+        View::parse(mapped.bytes()).and_then(|view| packed::read(&view)).with_path(path)
     }
 
     /// Rows that a question of this many tokens takes, and how many such questions share a ciphertext of `slots`.
-    pub fn share(&self, tokens: usize, slots: usize) -> Share {
+    pub fn share(&self, tokens: usize, slots: usize) -> QuestionsPerCiphertext {
         let rows = tokens.next_power_of_two().max(4);
         let fit = (slots / (rows * self.model.width)).max(1);
         let chosen = self.layouts.iter().find(|l| l.rows == rows).map_or(fit, |l| l.questions);
-        Share { rows, questions: chosen.clamp(1, fit) }
+        QuestionsPerCiphertext { rows, questions: chosen.clamp(1, fit) }
     }
 }
 
@@ -88,7 +88,7 @@ impl Checkpoint {
     pub fn embedded() -> Result<Self> {
         use banking77::{CONFIG, EXACT, POLY, TOKENIZER};
         let place = PathBuf::from("embedded model banking77");
-        let config = Config::parse(CONFIG).in_file(&place)?;
+        let config = Config::parse(CONFIG).with_path(&place)?;
         Ok(Self { place, config, poly: POLY.into(), exact: Some(EXACT.into()), tokenizer: TOKENIZER.into() })
     }
 
@@ -96,16 +96,16 @@ impl Checkpoint {
     pub fn read(folder: &Path) -> Result<Self> {
         let read = |name: &str| {
             let path = folder.join(name);
-            std::fs::read(&path).in_file(&path).map(Cow::from)
+            std::fs::read(&path).with_path(&path).map(Cow::from)
         };
-        let config = Config::parse(&read("config.json")?).in_file(&folder.join("config.json"))?;
+        let config = Config::parse(&read("config.json")?).with_path(&folder.join("config.json"))?;
         let poly = read(&config.files.poly)?;
         let exact = config.files.exact.as_deref().filter(|name| folder.join(name).exists()).map(read).transpose()?;
         Ok(Self { place: folder.into(), poly, exact, tokenizer: read("tokenizer.json")?, config })
     }
 
     fn assemble(&self) -> Result<Pretrained> {
-        self.parts().in_file(&self.place)
+        self.parts().with_path(&self.place)
     }
 
     fn parts(&self) -> files::Result<Pretrained> {
@@ -123,7 +123,7 @@ impl Checkpoint {
 fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model<'static>> {
     let (width, hidden) = (config.shape.width, config.shape.feed_forward);
     let norm = |p: &config::Polynomial| -> files::Result<nn::Norm> {
-        Ok(nn::Norm { epsilon: config.norm_epsilon, root: p.kernel()? })
+        Ok(nn::Norm { epsilon: config.norm_epsilon, root: p.to_polynomial()? })
     };
     let mut layers = Vec::new();
     for (i, p) in config.polynomials.iter().enumerate() {
@@ -135,7 +135,7 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
                 causal: false,
                 rotary: None,
                 epsilon: config.attention.epsilon,
-                reciprocal: p.reciprocal.kernel()?,
+                reciprocal: p.reciprocal.to_polynomial()?,
                 qkv: [square("query")?, square("key")?, square("value")?],
                 output: square("output")?,
             },
@@ -147,14 +147,14 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
     }
     let classifier = weights.map("classifier", config.shape.classes, width)?;
     let (heads, range) = (config.shape.heads, config.range()?);
-    nn::Model::new(width, heads, layers, classifier, range).map_err(|e| Fault::Model(e.to_string()))
+    nn::Model::new(width, heads, layers, classifier, range).map_err(|e| FileError::Model(e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::Pretrained;
     use polyformer_kernel::nn::{
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
     };
 
@@ -174,7 +174,7 @@ mod tests {
             let ids: Vec<u32> = numbers(&case["ids"]).iter().map(|x: &f64| *x as u32).collect();
             assert_eq!(m.text.tokens(text).unwrap(), ids);
             let rows = Rows::new(m.model.width, m.text.embed(&ids)).unwrap();
-            let got = forward(&mut Dense::<f64>::new(m.model.heads), &m.model, rows).unwrap();
+            let got = forward(&mut ClearEngine::<f64>::new(m.model.heads), &m.model, rows).unwrap();
             let worst = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(worst(got.values(), &poly) < FOLDING, "{text}: {}", worst(got.values(), &poly));
             let twin = m.exact.as_ref().unwrap().logits(&ids);

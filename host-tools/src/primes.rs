@@ -8,17 +8,17 @@ mod refusal;
 mod report;
 mod window;
 
-pub use dnum::Cut;
-pub use refusal::{Refusal, Result};
+pub use dnum::Decomposition;
+pub use refusal::{BuildError, Result};
 pub use report::Report;
-pub use window::Window;
+pub use window::ScalePattern;
 
 use crate::spec::SpecBuf;
 use polyformer_kernel::params::{MAX_LEVELS, Params, Security};
 
 /// What a user asks a parameter set for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ask {
+pub struct Request {
     /// log2 of the ring degree.
     pub log_n: u8,
     /// Message levels above level 0; 0 makes a client's chain, on which nothing is evaluated.
@@ -43,10 +43,10 @@ pub struct Chain {
     /// The same, checked.
     pub params: Params,
     /// The numbers of digits that fit the bound, fewest first; the cheapest was taken. Empty for a client.
-    pub cuts: Vec<Cut>,
+    pub cuts: Vec<Decomposition>,
 }
 
-impl Ask {
+impl Request {
     /// Builds the chain, or says why not and what would do.
     pub fn build(&self) -> Result<Chain> {
         let window = self.check()?;
@@ -55,22 +55,23 @@ impl Ask {
     }
 
     /// What can be said without choosing a prime.
-    fn check(&self) -> Result<Window> {
+    fn check(&self) -> Result<ScalePattern> {
         if !(10..=16).contains(&self.log_n) {
-            return Err(Refusal::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });
+            return Err(BuildError::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });
         }
-        let window = Window::of(self.scale_bits).ok_or(Refusal::Window { scale_bits: self.scale_bits })?;
+        let window =
+            ScalePattern::of(self.scale_bits).ok_or(BuildError::ScalePattern { scale_bits: self.scale_bits })?;
         let reserved = line::BOOTSTRAP.coeffs_to_slots + line::BOOTSTRAP.eval_mod;
         let limit = MAX_LEVELS - 1 - if self.bootstrap { reserved as usize } else { 0 };
         if self.levels as usize > limit {
-            return Err(Refusal::Levels { asked: self.levels as usize, limit });
+            return Err(BuildError::Levels { asked: self.levels as usize, limit });
         }
         if self.bootstrap && self.levels < line::BOOTSTRAP.slots_to_coeffs {
-            return Err(Refusal::FewLevels { asked: self.levels, limit: line::BOOTSTRAP.slots_to_coeffs });
+            return Err(BuildError::FewLevels { asked: self.levels, limit: line::BOOTSTRAP.slots_to_coeffs });
         }
-        if self.bootstrap && window == Window::Pairs {
-            let limit = Window::Half.range().1;
-            return Err(Refusal::BootstrapScale { scale_bits: self.scale_bits, limit });
+        if self.bootstrap && window == ScalePattern::Pairs {
+            let limit = ScalePattern::Half.range().1;
+            return Err(BuildError::BootstrapScale { scale_bits: self.scale_bits, limit });
         }
         Ok(window)
     }
@@ -78,20 +79,20 @@ impl Ask {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ask, Refusal};
+    use super::{BuildError, Request};
     use crate::spec::SpecBuf;
     use polyformer_kernel::params::{Security, presets};
 
-    fn ask(log_n: u8, levels: u8, scale_bits: f64) -> Ask {
-        Ask { log_n, levels, scale_bits, bootstrap: false, iterations: 1, dnum: None, security: Security::Bits128 }
+    fn ask(log_n: u8, levels: u8, scale_bits: f64) -> Request {
+        Request { log_n, levels, scale_bits, bootstrap: false, iterations: 1, dnum: None, security: Security::Bits128 }
     }
 
     #[test]
     fn the_builder_makes_every_preset() {
-        let b16 = Ask { bootstrap: true, ..ask(16, 16, 39.5) };
+        let b16 = Request { bootstrap: true, ..ask(16, 16, 39.5) };
         for (name, ask, dnum) in [
             ("B16", b16, Some(4)),
-            ("H16", Ask { bootstrap: true, iterations: 2, ..ask(16, 13, 44.4) }, Some(4)),
+            ("H16", Request { bootstrap: true, iterations: 2, ..ask(16, 13, 44.4) }, Some(4)),
             ("L13", ask(13, 2, 39.5), Some(6)),
             ("L14", ask(14, 7, 39.5), Some(4)),
             ("L15", ask(15, 16, 39.5), Some(5)),
@@ -99,7 +100,7 @@ mod tests {
             ("C13", ask(13, 0, 39.5), None),
         ] {
             let preset = SpecBuf::from(presets::find(name).unwrap());
-            assert_eq!(Ask { dnum, ..ask }.build().unwrap().spec, preset, "{name}");
+            assert_eq!(Request { dnum, ..ask }.build().unwrap().spec, preset, "{name}");
             assert_eq!(ask.build().unwrap().spec, preset, "{name} is also the default");
         }
     }
@@ -110,7 +111,7 @@ mod tests {
             for log_n in 13..=16 {
                 let levels = [1, 3, 7, 11][log_n as usize - 13];
                 let chain = ask(log_n, levels, scale_bits).build().unwrap_or_else(|e| panic!("{scale_bits}: {e}"));
-                for level in 0..=chain.params.top() {
+                for level in 0..=chain.params.max_message_level() {
                     let drift = chain.params.scale(level).log2() - scale_bits;
                     assert!(drift.abs() <= 0.5, "2^{scale_bits}, level {level}: {drift}");
                 }
@@ -120,37 +121,37 @@ mod tests {
 
     #[test]
     fn bootstrapping_also_builds_on_single_primes() {
-        let chain = Ask { bootstrap: true, ..ask(16, 20, 29.5) }.build().unwrap();
-        assert_eq!(chain.params.refreshed(), Some(17));
+        let chain = Request { bootstrap: true, ..ask(16, 20, 29.5) }.build().unwrap();
+        assert_eq!(chain.params.level_after_bootstrap(), Some(17));
     }
 
     #[test]
     fn over_the_bound_is_refused_with_both_numbers_and_a_way_out() {
-        let refusal = Ask { bootstrap: true, dnum: Some(4), ..ask(16, 20, 39.5) }.build().unwrap_err();
-        let Refusal::Insecure { log_qp, bound, dnum_fits, levels_fit, .. } = refusal else { panic!("{refusal}") };
+        let refusal = Request { bootstrap: true, dnum: Some(4), ..ask(16, 20, 39.5) }.build().unwrap_err();
+        let BuildError::Insecure { log_qp, bound, dnum_fits, levels_fit, .. } = refusal else { panic!("{refusal}") };
         assert!(log_qp > 1747.0 && bound == 1747.0);
-        let again = Ask { bootstrap: true, dnum: dnum_fits, ..ask(16, 20, 39.5) };
+        let again = Request { bootstrap: true, dnum: dnum_fits, ..ask(16, 20, 39.5) };
         assert!(dnum_fits.is_some() && again.build().is_ok());
-        let again = Ask { bootstrap: true, dnum: Some(4), ..ask(16, levels_fit.unwrap(), 39.5) };
+        let again = Request { bootstrap: true, dnum: Some(4), ..ask(16, levels_fit.unwrap(), 39.5) };
         assert!(again.build().is_ok());
-        let more = Ask { levels: levels_fit.unwrap() + 1, ..again };
-        assert!(matches!(more.build(), Err(Refusal::Insecure { .. })));
+        let more = Request { levels: levels_fit.unwrap() + 1, ..again };
+        assert!(matches!(more.build(), Err(BuildError::Insecure { .. })));
     }
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        assert!(matches!(ask(17, 1, 39.5).build(), Err(Refusal::Degree { n: 131072 })));
-        assert!(matches!(ask(16, 1, 47.0).build(), Err(Refusal::Window { .. })));
-        assert!(matches!(ask(16, 1, f64::NAN).build(), Err(Refusal::Window { .. })));
-        assert!(matches!(ask(16, 200, 39.5).build(), Err(Refusal::Levels { asked: 200, limit: 47 })));
-        assert!(matches!(ask(16, 47, 39.5).build(), Err(Refusal::Limbs { .. } | Refusal::Insecure { .. })));
+        assert!(matches!(ask(17, 1, 39.5).build(), Err(BuildError::Degree { n: 131072 })));
+        assert!(matches!(ask(16, 1, 47.0).build(), Err(BuildError::ScalePattern { .. })));
+        assert!(matches!(ask(16, 1, f64::NAN).build(), Err(BuildError::ScalePattern { .. })));
+        assert!(matches!(ask(16, 200, 39.5).build(), Err(BuildError::Levels { asked: 200, limit: 47 })));
+        assert!(matches!(ask(16, 47, 39.5).build(), Err(BuildError::Limbs { .. } | BuildError::Insecure { .. })));
         assert!(ask(12, 0, 52.5).build().is_ok());
-        let dnum = |dnum| Ask { dnum: Some(dnum), ..ask(15, 16, 39.5) }.build();
-        assert!(matches!(dnum(0), Err(Refusal::Dnum { least: 2, most: 24, .. })));
-        assert!(matches!(dnum(25), Err(Refusal::Dnum { .. })));
-        let bootstrap = |levels, scale| Ask { bootstrap: true, ..ask(16, levels, scale) }.build();
-        assert!(matches!(bootstrap(2, 39.5), Err(Refusal::FewLevels { asked: 2, limit: 3 })));
-        assert!(matches!(bootstrap(9, 52.0), Err(Refusal::BootstrapScale { .. })));
-        assert!(matches!(bootstrap(36, 39.5), Err(Refusal::Levels { asked: 36, limit: 35 })));
+        let dnum = |dnum| Request { dnum: Some(dnum), ..ask(15, 16, 39.5) }.build();
+        assert!(matches!(dnum(0), Err(BuildError::Dnum { least: 2, most: 24, .. })));
+        assert!(matches!(dnum(25), Err(BuildError::Dnum { .. })));
+        let bootstrap = |levels, scale| Request { bootstrap: true, ..ask(16, levels, scale) }.build();
+        assert!(matches!(bootstrap(2, 39.5), Err(BuildError::FewLevels { asked: 2, limit: 3 })));
+        assert!(matches!(bootstrap(9, 52.0), Err(BuildError::BootstrapScale { .. })));
+        assert!(matches!(bootstrap(36, 39.5), Err(BuildError::Levels { asked: 36, limit: 35 })));
     }
 }

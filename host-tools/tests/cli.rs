@@ -6,7 +6,7 @@ use polyformer::{
     files::{self, Body, Header, Mapped, View},
     keys::secret::Secret,
     load,
-    machine::{Choice, Device, Host, Job},
+    machine::{BackendKind, ComputeTarget, Host, Job},
 };
 use polyformer_kernel::{
     arith::Arithmetic,
@@ -350,7 +350,7 @@ fn a_server_computes_with_keys_and_ciphertexts_from_files() {
         let Secret { header, params, .. } = Secret::read(Path::new(secret)).unwrap();
         let (eval, x, y) = (place.at("keys/eval").into(), (&x).into(), (&y).into());
         let server = Server { eval, x, y, of: header, params: params.clone() };
-        Host::new(params).run(Device { backend: Choice::Scalar, ..Device::cpu(1) }, server)
+        Host::new(params).run(ComputeTarget { backend: BackendKind::Scalar, ..ComputeTarget::cpu(1) }, server)
     };
     server(&secret).unwrap();
     near(&numbers(&good(&["decrypt", &y, "--key", &secret], "")), &[0.25, 4.0], 1e-4);

@@ -16,7 +16,7 @@ use polyformer_kernel::{
     },
     math::{complex::Complex, embedding::fill_roots},
     nn::{
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
     },
     params::{Params, Spec, presets},
@@ -67,7 +67,7 @@ impl Twin {
         let ring = Ring::new(n, 0, self.params.moduli(), &self.twiddles).unwrap();
         let mut be = Scalar::new(ring, &pool);
         let seed = SecretSeed::take(&mut [9; 32]);
-        let sk = SecretKey::expand(&mut be, &seed, self.params.line(), &mut vec![0; n]).unwrap();
+        let sk = SecretKey::expand(&mut be, &seed, self.params.modulus_chain(), &mut vec![0; n]).unwrap();
         f(&mut be, &sk)
     }
 
@@ -119,7 +119,7 @@ fn the_device_decrypted_the_label() {
     let (class, logit) = line.split_once(", logit ").unwrap();
     assert_eq!(model.text.label(class.parse().unwrap()), LABEL);
     let rows = Rows::new(model.model.width, numbers(&model)).unwrap();
-    let logits = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, rows).unwrap();
+    let logits = forward(&mut ClearEngine::<f64>::new(model.model.heads), &model.model, rows).unwrap();
     let best = top(logits.values())[0];
     assert_eq!(model.text.label(best), LABEL);
     assert!((logit.parse::<f64>().unwrap() - logits.values()[best]).abs() < 1e-4, "{logit}");

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
 use polyformer::{
-    files::{self, Body, DeviceOf, Fault, Header, KeyId, Kind, Mapped, Of, Sealed, Sizes, View, Weights},
+    files::{
+        self, Body, CiphertextMeta, ElementType, EmbeddedMeta, FileError, Header, KeyId, Kind, Mapped, Sizes, View,
+        Weights,
+    },
     spec::SpecBuf,
 };
 use std::path::Path;
@@ -15,7 +18,7 @@ fn header(preset: &str, body: Body) -> Header {
 
 fn every_kind() -> Vec<Header> {
     let seed = [3; 32];
-    let sealed = Sealed { level: 0, count: 2, values: 5, seed: Some(seed) };
+    let sealed = CiphertextMeta { level: 0, count: 2, values: 5, seed: Some(seed) };
     vec![
         header("B16", Body::Params),
         header("C12", Body::SecretKey),
@@ -23,7 +26,7 @@ fn every_kind() -> Vec<Header> {
         header("L13", Body::RelinKey { level: 2, seed }),
         header("L13", Body::GaloisKey { galois: 5, level: 1, seed }),
         header("C12", Body::Ciphertext(sealed)),
-        header("C12", Body::Ciphertext(Sealed { seed: None, ..sealed })),
+        header("C12", Body::Ciphertext(CiphertextMeta { seed: None, ..sealed })),
         header("C12", Body::Model { sizes: sizes(Weights::F16), about: "{}".into() }),
         header("C12", Body::Model { sizes: sizes(Weights::Int8), about: "{}".into() }),
     ]
@@ -42,7 +45,7 @@ fn file(header: &Header, word: u32) -> Vec<u8> {
         .tensors(&params)
         .iter()
         .map(|t| match t.of {
-            Of::Residues(_) => word.to_le_bytes().repeat(t.shape.iter().product()),
+            ElementType::Residues(_) => word.to_le_bytes().repeat(t.shape.iter().product()),
             _ => vec![9; t.shape.iter().product::<usize>() * t.of.dtype().bitsize() / 8],
         })
         .collect();
@@ -52,7 +55,7 @@ fn file(header: &Header, word: u32) -> Vec<u8> {
 }
 
 /// Views need aligned bytes, which a map gives and a vector may not.
-fn parse(bytes: &[u8]) -> Result<(), Fault> {
+fn parse(bytes: &[u8]) -> Result<(), FileError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     std::fs::write(&path, bytes).unwrap();
@@ -70,7 +73,7 @@ fn with(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn every_kind_is_read_back_as_it_was_written() {
     let raise = header("B16", Body::RaiseKey { seed: [3; 32] }); // large: the smallest set that bootstraps
-    let of = DeviceOf { spec: SpecBuf::preset("C12").unwrap(), key: KeyId([9; 16]), seeds: [[3; 32], [4; 32]] };
+    let of = EmbeddedMeta { spec: SpecBuf::preset("C12").unwrap(), key: KeyId([9; 16]), seeds: [[3; 32], [4; 32]] };
     let device = header("B16", Body::DeviceKey(Box::new(of)));
     for header in every_kind().into_iter().chain([raise, device]) {
         let folder = tempfile::tempdir().unwrap();
@@ -98,9 +101,9 @@ fn a_file_cut_anywhere_is_an_error() {
         let lengths = [0, 1, 7, 8, 9, head / 2, head - 1, head, head + 1, head + 4, bytes.len() - 4, bytes.len() - 1];
         for length in lengths.into_iter().filter(|l| *l < bytes.len()) {
             let fault = parse(&bytes[..length]).unwrap_err();
-            assert!(matches!(fault, Fault::Size { actual, .. } if actual == length as u64), "{length}: {fault}");
+            assert!(matches!(fault, FileError::Size { actual, .. } if actual == length as u64), "{length}: {fault}");
         }
-        assert!(matches!(parse(&[&bytes[..], &[0]].concat()), Err(Fault::Size { .. })));
+        assert!(matches!(parse(&[&bytes[..], &[0]].concat()), Err(FileError::Size { .. })));
     }
 }
 
@@ -126,12 +129,12 @@ fn a_header_may_claim_anything() {
     let bytes = file(&every_kind()[5], 5);
     for claim in [u64::MAX, 1 << 63, 1 << 40, files::MAX_HEADER + 1] {
         let bad = [&claim.to_le_bytes(), &bytes[8..]].concat();
-        assert!(matches!(parse(&bad), Err(Fault::HeaderSize { claimed, .. }) if claimed == claim));
+        assert!(matches!(parse(&bad), Err(FileError::HeaderSize { claimed, .. }) if claimed == claim));
     }
     let huge = r#"{"c0":{"dtype":"U32","shape":[4294967296,4294967296],"data_offsets":[0,18446744073709551615]}}"#;
     let bad = [&(huge.len() as u64).to_le_bytes(), huge.as_bytes()].concat();
     assert!(parse(&bad).is_err());
-    assert!(matches!(parse(&[&2u64.to_le_bytes()[..], b"{}"].concat()), Err(Fault::Foreign)));
+    assert!(matches!(parse(&[&2u64.to_le_bytes()[..], b"{}"].concat()), Err(FileError::Foreign)));
 }
 
 #[test]
@@ -146,7 +149,7 @@ fn a_word_that_is_no_residue_is_found_and_named() {
     let fault = parse(&file(&every_kind()[5], q)).unwrap_err();
     let line = "tensor \"c0\" row 0 word 0 is 1054212097, not below its modulus 1054212097";
     assert_eq!(fault.to_string(), line);
-    assert!(matches!(parse(&file(&every_kind()[5], q - 1)), Err(Fault::Word { row: 1 | 3, q: 1053818881, .. })));
+    assert!(matches!(parse(&file(&every_kind()[5], q - 1)), Err(FileError::Word { row: 1 | 3, q: 1053818881, .. })));
     assert!(parse(&file(&every_kind()[5], 1053818880)).is_ok());
 }
 

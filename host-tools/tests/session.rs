@@ -10,16 +10,16 @@ use polyformer::{
         noise,
     },
     files::{Body, Header, KeyId},
-    keys::{Want, embedded::draw, random, secret::Secret},
-    machine::{Device, Host, Job},
+    keys::{KeySpec, embedded::draw, random, secret::Secret},
+    machine::{ComputeTarget, Host, Job},
     model::Pretrained,
-    plan::model::Plan,
-    session::{Between, Client, Server, asked, cipher, told},
+    plan::model::ModelPlan,
+    session::{Client, RingBridge, Server, asked, cipher, told},
     spec::SpecBuf,
 };
 use polyformer_kernel::{
     backend::Backend,
-    bootstrap::Steps,
+    bootstrap::RotationStrategy,
     ckks::{
         keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
         raise::RaiseKeys,
@@ -33,9 +33,9 @@ fn toy(log_n: u8) -> (Spec<'static>, Params) {
     (spec, Params::new(&spec).unwrap())
 }
 
-fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, wants: &[Want]) -> Keys<B> {
+fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, wants: &[KeySpec]) -> Keys<B> {
     let (mut rng, mut scratch, seed) = (random::generator().unwrap(), vec![0; params.n()], random::bytes().unwrap());
-    let full = params.line().with(params.specials());
+    let full = params.modulus_chain().with(params.specials());
     let sk = SecretKey::expand(be, &secret.seed, full, &mut scratch).unwrap();
     let mut keys = Keys::default();
     for want in wants {
@@ -43,14 +43,14 @@ fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, wants: &[Want]
             EvaluationKey::generate(be, params, &sk, switch, &seed, &mut rng, &mut scratch).unwrap()
         };
         match *want {
-            Want::Relin(level) => keys.relin = Some(make(be, (Switch::Relinearize, level))),
-            Want::Galois(g, level) => {
+            KeySpec::Relin(level) => keys.relin = Some(make(be, (Switch::Relinearize, level))),
+            KeySpec::Galois(g, level) => {
                 keys.galois.insert(g, make(be, (Switch::Galois(g), level)));
             }
-            Want::Raise => {
+            KeySpec::Raise => {
                 keys.raise = Some(RaiseKeys::generate(be, params, &sk, &seed, &mut rng, &mut scratch).unwrap());
             }
-            Want::Public => {}
+            KeySpec::Public => {}
         }
     }
     keys
@@ -58,7 +58,7 @@ fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, wants: &[Want]
 
 struct Run<'a> {
     host: &'a Host,
-    on: Device,
+    on: ComputeTarget,
     secret: &'a Secret,
     model: &'a Pretrained,
     questions: &'a [Labelled],
@@ -69,7 +69,7 @@ impl Job for Run<'_> {
 
     fn run<B: Backend>(self, mut be: B) -> Result<()> {
         let Self { host, on, secret, model, questions } = self;
-        let batches = batches(host.params(), model, questions, Steps::Hoisted)?;
+        let batches = batches(host.params(), model, questions, RotationStrategy::Hoisted)?;
         assert_eq!(batches.len(), 1);
         let wants = wants(host.params(), &batches);
         let keys = keys(&mut be, host.params(), secret, &wants);
@@ -124,7 +124,7 @@ fn questions_that_share_a_ciphertext_are_answered_as_planned_and_other_slots_hol
     let texts = ["my card was stolen", "exchange rate", "forgot passcode"];
     let questions = texts.map(|t| Labelled { ids: model.text.tokens(t).unwrap(), class: 0 });
     assert!(questions.iter().all(|q| q.ids.len() <= 4));
-    let (host, on) = (Host::new(params), Device::cpu(2));
+    let (host, on) = (Host::new(params), ComputeTarget::cpu(2));
     host.run(on, Run { host: &host, on, secret: &secret, model: &model, questions: &questions }).unwrap();
 }
 
@@ -133,7 +133,7 @@ struct Asked<'a> {
     host: &'a Host,
     secret: &'a Secret,
     device: &'a Secret,
-    plan: &'a Plan,
+    plan: &'a ModelPlan,
     model: &'a Pretrained,
     question: &'a cipher::Encrypted,
 }
@@ -144,10 +144,10 @@ impl Job for Asked<'_> {
     fn run<B: Backend>(self, mut be: B) -> Result<cipher::Encrypted> {
         let Self { host, secret, device, plan, model, question } = self;
         let params = host.params();
-        let keys = keys(&mut be, params, secret, &Want::all(params, &plan.demand, true));
+        let keys = keys(&mut be, params, secret, &KeySpec::all(params, &plan.demand, true));
         let rings = draw(&mut be, host, secret, device, &[[1; 32], [2; 32]])?;
         let header = Header { body: Body::Params, ..device.header.clone() };
-        let between = Between::new(header, device.params.clone(), rings);
+        let between = RingBridge::new(header, device.params.clone(), rings);
         let mut server = Server::new(be, params, keys, &model.model, &secret.header)?;
         let header = Header { key: Some(KeyId([3; 16])), ..question.header.clone() };
         let other = cipher::Encrypted { header, tensors: question.tensors.clone() };
@@ -169,9 +169,11 @@ fn a_small_device_is_answered_in_its_own_ring() {
         params: Params::new(spec).unwrap(),
     };
     let (secret, device) = (secret(&spec, 1), secret(&small, 2));
-    let (host, small, on) = (Host::new(params), Host::new(device.params.clone()), Device::cpu(2));
+    let (host, small, on) = (Host::new(params), Host::new(device.params.clone()), ComputeTarget::cpu(2));
     let ids = model.text.tokens("my card was stolen").unwrap();
-    let plan = Plan::of(host.params(), Some(small.params()), &model.model, &[ids.len()], Steps::Hoisted).unwrap();
+    let plan =
+        ModelPlan::of(host.params(), Some(small.params()), &model.model, &[ids.len()], RotationStrategy::Hoisted)
+            .unwrap();
     let client = Client::new(&small, on, &device, &model.text);
     let question = client.encrypt(&client.slots(&plan.layout, std::slice::from_ref(&ids)).unwrap()).unwrap();
 

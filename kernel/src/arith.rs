@@ -24,7 +24,7 @@ pub trait Arithmetic {
     /// An un-rescaled product.
     type Wide;
     /// A public vector, encoded for one level.
-    type Plain;
+    type Plaintext;
     /// Several rotations of one vector.
     type Hoisted;
 
@@ -33,9 +33,9 @@ pub trait Arithmetic {
     /// Levels left before a `refresh` is needed.
     fn level(&self, x: &Self::Slots) -> u8;
     /// Encodes a public vector for operands at `level`. Its length divides `slots()`; it is repeated.
-    fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plain>;
+    fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext>;
     /// Encodes a public vector for [`Arithmetic::transform`] of operands at `level`.
-    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plain>;
+    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext>;
 
     /// A second, independent copy.
     fn copy(&mut self, x: &Self::Slots) -> Result<Self::Slots>;
@@ -44,7 +44,7 @@ pub trait Arithmetic {
     /// x -= y
     fn sub(&mut self, x: &mut Self::Slots, y: &Self::Slots) -> Result<()>;
     /// x += p
-    fn add_plain(&mut self, x: &mut Self::Slots, p: &Self::Plain) -> Result<()>;
+    fn add_plain(&mut self, x: &mut Self::Slots, p: &Self::Plaintext) -> Result<()>;
     /// x = -x
     fn neg(&mut self, x: &mut Self::Slots) -> Result<()>;
     /// x += c in every slot
@@ -55,7 +55,7 @@ pub trait Arithmetic {
     /// xy slot by slot
     fn mul(&mut self, x: &Self::Slots, y: &Self::Slots) -> Result<Self::Wide>;
     /// xp slot by slot
-    fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plain) -> Result<Self::Wide>;
+    fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plaintext) -> Result<Self::Wide>;
     /// cx in every slot
     fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide>;
     /// Σ c_i x_i over at least one term, as a product at `level`: terms are at that level, or [`Arithmetic::fits`] says
@@ -84,16 +84,16 @@ pub trait Arithmetic {
     fn hoist(&mut self, x: &Self::Slots, steps: &[i32]) -> Result<Self::Hoisted>;
     /// The rotation by `k`, one of the steps that were hoisted.
     fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots>;
-    /// A linear map of the vector whose rotations by `map.babies` were hoisted. Ciphertexts hoist twice: a giant
+    /// A linear map of the vector whose rotations by `map.baby_steps` were hoisted. Ciphertexts hoist twice: a giant
     /// step costs one key switch, the whole map one division by P. Both wait for the rescale: maps that were accumulated
     /// share them.
-    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plain>) -> Result<Self::Wide>;
+    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plaintext>) -> Result<Self::Wide>;
     /// The same values at a lower level.
-    fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
+    fn drop_to_level(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
     /// A copy of the same values at a lower level, or at the same.
-    fn lowered(&mut self, x: &Self::Slots, level: u8) -> Result<Self::Slots> {
+    fn copy_at_level(&mut self, x: &Self::Slots, level: u8) -> Result<Self::Slots> {
         let y = self.copy(x)?;
-        self.level_down(y, level)
+        self.drop_to_level(y, level)
     }
     /// Ensures at least `depth` levels: bootstraps if there are fewer.
     fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots>;
@@ -113,7 +113,7 @@ pub trait Arithmetic {
 /// Arithmetic on complex slots: what the transforms of bootstrapping need beside [`Arithmetic`].
 pub trait ComplexArithmetic: Arithmetic {
     /// Encodes a complex public vector for [`Arithmetic::transform`] of operands at `level`.
-    fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<Self::Plain>;
+    fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<Self::Plaintext>;
     /// Complex conjugate of every slot.
     fn conjugate(&mut self, x: &Self::Slots) -> Result<Self::Slots>;
     /// x = ix, exactly and without a level.
@@ -135,15 +135,15 @@ pub trait Raise: ComplexArithmetic {
     }
 }
 
-/// A linear map by baby steps and giant steps: the sum over g, b of `rot_g(plain[g][b] * rot_b(x))`. `plain` holds `giants.len()` rows of
+/// A linear map by baby steps and giant steps: the sum over g, b of `rot_g(plain[g][b] * rot_b(x))`. `plain` holds `giant_steps.len()` rows of
 /// `babies.len()` entries, `None` for a zero diagonal; the vector of (g, b) is the diagonal g + b rotated by -g.
 /// Some entry is not `None`.
 #[derive(Debug)]
 pub struct Transform<'a, P> {
     /// Rotations of the input.
-    pub babies: &'a [i32],
+    pub baby_steps: &'a [i32],
     /// Rotations of the inner sums.
-    pub giants: &'a [i32],
+    pub giant_steps: &'a [i32],
     /// The diagonals, encoded by [`Arithmetic::encode_diagonal`].
     pub plain: &'a [Option<&'a P>],
 }
@@ -151,7 +151,7 @@ pub struct Transform<'a, P> {
 impl<P> Transform<'_, P> {
     /// The (baby index, diagonal) pairs of giant step `g`.
     pub fn row(&self, g: usize) -> impl Iterator<Item = (usize, &P)> {
-        let row = &self.plain[g * self.babies.len()..][..self.babies.len()];
+        let row = &self.plain[g * self.baby_steps.len()..][..self.baby_steps.len()];
         row.iter().enumerate().filter_map(|(b, p)| p.map(|p| (b, p)))
     }
 }

@@ -79,7 +79,7 @@ pub struct Source<'a, Buf> {
 
 /// A giant step of a linear map, not yet taken.
 #[derive(Debug)]
-pub struct Giant<'a, Buf> {
+pub struct GiantStep<'a, Buf> {
     /// (P and q) the inner sum, times P.
     pub c: Pair<Buf>,
     /// The rotation.
@@ -175,7 +175,7 @@ pub trait Backend {
 
     /// `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that there are, at least one for each g: the inner sums
     /// of a matrix by its diagonals, all at once, so that each `a[i]` is read once.
-    fn dots(
+    fn inner_products(
         &mut self,
         over: Basis,
         outs: &mut [Limbs<Self::Buf>],
@@ -267,7 +267,7 @@ pub trait Backend {
     /// The temporaries that this backend needs for operands of `count` items over `line`, `digits` digits a key.
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Self::Buf>> {
         let ring = self.ring();
-        let line = Shape { count, basis: ring.line(), cols: ring.n() as u32 };
+        let line = Shape { count, basis: ring.modulus_chain(), cols: ring.n() as u32 };
         let full = Shape { basis: line.basis.with(ring.specials()), ..line };
         let mut ext = Vec::new();
         for _ in 0..digits {
@@ -311,12 +311,12 @@ pub trait Backend {
     fn giant_steps(
         &mut self,
         (q, alpha): (Basis, u16),
-        giants: &mut [Giant<'_, Self::Buf>],
+        giant_steps: &mut [GiantStep<'_, Self::Buf>],
         sum: &mut Pair<Self::Buf>,
         fresh: bool,
         ws: &mut Workspace<Self::Buf>,
     ) -> Result<()> {
-        provided::giant_steps(self, (q, alpha), giants, sum, fresh, ws)
+        provided::giant_steps(self, (q, alpha), giant_steps, sum, fresh, ws)
     }
 }
 

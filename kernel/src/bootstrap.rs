@@ -20,10 +20,10 @@ pub mod sine;
 
 pub use bootstrapped::Bootstrapped;
 pub use design::{Design, Order, Recipe};
-pub use encoded::Steps;
+pub use encoded::RotationStrategy;
 
 use design::CORRECTION_BITS;
-use encoded::Product;
+use encoded::FactoredTransform;
 use sine::Sine;
 
 /// A part of bootstrapping, as [`Bootstrapper::refresh_seen`] reports it.
@@ -42,7 +42,7 @@ pub enum Stage {
 }
 
 /// Called with the evaluator, a stage and what it made.
-pub type Seen<'a, A> = &'a mut dyn FnMut(&mut A, Stage, &<A as Arithmetic>::Slots) -> Result<()>;
+pub type StageObserver<'a, A> = &'a mut dyn FnMut(&mut A, Stage, &<A as Arithmetic>::Slots) -> Result<()>;
 
 /// The matrices and polynomials of one way to bootstrap, encoded once.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ pub struct Bootstrapper<P> {
     order: Order,
     highest: u8,
     input: u8, // the least level of an input
-    slots_to_coeffs: Product<P>,
-    coeffs_to_slots: Product<P>,
+    slots_to_coeffs: FactoredTransform<P>,
+    coeffs_to_slots: FactoredTransform<P>,
     sine: Sine,
     correction: Option<Sine>, // of the second iteration, if there is one
     shift: u32,               // the message is multiplied by 2^shift before ModRaise
@@ -60,21 +60,21 @@ pub struct Bootstrapper<P> {
 
 impl<P> Bootstrapper<P> {
     /// Encodes everything for `recipe`.
-    pub fn new<A: Raise<Plain = P>>(ev: &mut A, params: &Params, recipe: &Recipe) -> Result<Self> {
+    pub fn new<A: Raise<Plaintext = P>>(ev: &mut A, params: &Params, recipe: &Recipe) -> Result<Self> {
         let Design { slots_to_coeffs, coeffs_to_slots, sine, correction, shift, project } =
             Design::new(params, recipe)?;
-        let (highest, steps) = (params.highest(), recipe.steps);
+        let (highest, steps) = (params.max_level(), recipe.steps);
         let bootstrap = params.bootstrap().ok_or(Error::NoBootstrap)?;
         let (input, down_from) = match recipe.order {
-            Order::ModRaiseFirst => (0, params.top()),
+            Order::ModRaiseFirst => (0, params.max_message_level()),
             _ => (bootstrap.slots_to_coeffs, bootstrap.slots_to_coeffs),
         };
         Ok(Self {
             order: recipe.order,
             highest,
             input,
-            slots_to_coeffs: Product::new(ev, &slots_to_coeffs, down_from, steps)?,
-            coeffs_to_slots: Product::new(ev, &coeffs_to_slots, highest, steps)?,
+            slots_to_coeffs: FactoredTransform::new(ev, &slots_to_coeffs, down_from, steps)?,
+            coeffs_to_slots: FactoredTransform::new(ev, &coeffs_to_slots, highest, steps)?,
             sine,
             correction,
             shift,
@@ -117,7 +117,7 @@ impl<P> Bootstrapper<P> {
     }
 
     /// The same values, at the level that [`Order`] says.
-    pub fn refresh<A: Raise<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
+    pub fn refresh<A: Raise<Plaintext = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         self.refresh_seen(ev, x, &mut |_, _, _| Ok(()))
     }
 
@@ -125,15 +125,20 @@ impl<P> Bootstrapper<P> {
     ///
     /// With two iterations the result of the first is taken from x at its level, and what is left, multiplied by 2^16,
     /// bootstrapped again: the error is then 2^-16 of one iteration's, beside the rounding of a rescale and of a
-    /// level_down at the scale of messages. Of real slots the real part is taken at the end: the noise in the
+    /// drop_to_level at the scale of messages. Of real slots the real part is taken at the end: the noise in the
     /// imaginary part was in no iteration's input. For the same reason all slots are bootstrapped, whatever the
     /// period: noise that does not repeat is noise too. [eprint 2022/1167]
-    pub fn refresh_seen<A: Raise<Plain = P>>(&self, ev: &mut A, x: A::Slots, seen: Seen<'_, A>) -> Result<A::Slots> {
-        let x = ev.level_down(x, self.input)?;
+    pub fn refresh_seen<A: Raise<Plaintext = P>>(
+        &self,
+        ev: &mut A,
+        x: A::Slots,
+        seen: StageObserver<'_, A>,
+    ) -> Result<A::Slots> {
+        let x = ev.drop_to_level(x, self.input)?;
         let Some(correction) = &self.correction else { return self.once(ev, x, &self.sine, seen) };
         let mut rest = ev.copy(&x)?;
         let mut sum = self.once(ev, x, &self.sine, seen)?;
-        let mut first = ev.lowered(&sum, self.input)?;
+        let mut first = ev.copy_at_level(&sum, self.input)?;
         if !self.order.is_complex() {
             ev.mul_int(&mut first, 2)?;
         }
@@ -151,12 +156,12 @@ impl<P> Bootstrapper<P> {
     }
 
     /// One iteration, from the input's level.
-    fn once<A: Raise<Plain = P>>(
+    fn once<A: Raise<Plaintext = P>>(
         &self,
         ev: &mut A,
         mut x: A::Slots,
         sine: &Sine,
-        seen: Seen<'_, A>,
+        seen: StageObserver<'_, A>,
     ) -> Result<A::Slots> {
         if self.order != Order::ModRaiseFirst {
             x = self.slots_to_coeffs.apply(ev, x)?;

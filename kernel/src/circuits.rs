@@ -26,13 +26,13 @@ pub mod sign;
 
 /// A copy of x at a lower level. Depth 0.
 pub fn at_level<A: Arithmetic>(ev: &mut A, x: &A::Slots, level: u8) -> Result<A::Slots> {
-    ev.lowered(x, level)
+    ev.copy_at_level(x, level)
 }
 
 /// Both at the lower level of the two. Depth 0.
 pub fn aligned<A: Arithmetic>(ev: &mut A, x: A::Slots, y: A::Slots) -> Result<(A::Slots, A::Slots)> {
     let level = ev.level(&x).min(ev.level(&y));
-    Ok((ev.level_down(x, level)?, ev.level_down(y, level)?))
+    Ok((ev.drop_to_level(x, level)?, ev.drop_to_level(y, level)?))
 }
 
 /// xy for operands at any two levels: the higher one is lowered first. Depth 1 below the lower one.

@@ -6,7 +6,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Two operands sit at different levels; align them with `level_down`.
+    /// Two operands sit at different levels; align them with `drop_to_level`.
     LevelMismatch {
         /// Level of the left operand.
         left: u8,

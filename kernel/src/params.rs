@@ -71,7 +71,7 @@ impl Params {
 
     /// Scales are from 2 to the product of the base, also where they come from a file and may be anything.
     fn check_scales(&self, spec: &Spec<'_>) -> Result<()> {
-        if !self.line().covers(self.base) || self.base.is_empty() {
+        if !self.modulus_chain().covers(self.base) || self.base.is_empty() {
             return Err(Error::BadLevel { level: 0 });
         }
         let limit = self.log_product(self.base);
@@ -101,7 +101,7 @@ impl Params {
             let front = self.specials as usize + spec.terminals as usize;
             let start = front.checked_sub(*terminals as usize).ok_or(bad)?;
             let basis = Basis::span(start, front + *limbs as usize);
-            if *terminals > spec.terminals || !self.line().covers(basis) || !basis.covers(self.base) {
+            if *terminals > spec.terminals || !self.modulus_chain().covers(basis) || !basis.covers(self.base) {
                 return Err(bad);
             }
             if let Some(below) = self.levels.last() {
@@ -139,7 +139,7 @@ impl Params {
         }
         let p = self.log_product(Basis::span(0, 0).with(self.specials));
         for j in 0..digits {
-            let digit = self.log_product(crate::backend::digit(self.line(), self.specials, self.alpha, j));
+            let digit = self.log_product(crate::backend::digit(self.modulus_chain(), self.specials, self.alpha, j));
             if digit > p {
                 return Err(Error::TooLarge { bits: digit, limit: p });
             }
@@ -184,11 +184,11 @@ impl Params {
 
     /// Digits of a key: the q primes in runs of [`Params::alpha`].
     pub fn digits(&self) -> usize {
-        if self.alpha == 0 { 0 } else { self.line().len().div_ceil(self.alpha as usize) }
+        if self.alpha == 0 { 0 } else { self.modulus_chain().len().div_ceil(self.alpha as usize) }
     }
 
     /// Every q prime.
-    pub fn line(&self) -> Basis {
+    pub fn modulus_chain(&self) -> Basis {
         Basis::span(self.specials as usize, self.moduli.len())
     }
 
@@ -219,25 +219,25 @@ impl Params {
 
     /// What rescaling a product at `level` multiplies by beside the nominal scales: 1, but for the lowest EvalMod level,
     /// whose result is read at the scale of the messages below it.
-    pub fn exit_ratio(&self, level: u8) -> f64 {
+    pub fn eval_mod_exit_correction(&self, level: u8) -> f64 {
         let ratio = self.ratio(self.q(level), self.q(level - 1));
         self.scale(level) / ratio * (self.scale(level) / self.scale(level - 1))
     }
 
     /// The scale of a factor that takes `level` to the scale of the level below: `scale(level)`, but for the levels
     /// of CoeffsToSlots and the lowest of EvalMod.
-    pub fn factor_scale(&self, level: u8) -> f64 {
+    pub fn plaintext_scale(&self, level: u8) -> f64 {
         self.ratio(self.q(level), self.q(level - 1)) * (self.scale(level - 1) / self.scale(level))
     }
 
     /// The highest level of a message.
-    pub fn top(&self) -> u8 {
+    pub fn max_message_level(&self) -> u8 {
         let reserved = self.bootstrap.map_or(0, |b| b.coeffs_to_slots + b.eval_mod);
         self.levels.len() as u8 - 1 - reserved
     }
 
     /// The highest level of all, bootstrapping's included.
-    pub fn highest(&self) -> u8 {
+    pub fn max_level(&self) -> u8 {
         self.levels.len() as u8 - 1
     }
 
@@ -247,8 +247,8 @@ impl Params {
     }
 
     /// The level of a freshly bootstrapped ciphertext.
-    pub fn refreshed(&self) -> Option<u8> {
-        self.bootstrap.map(|b| self.top() - b.slots_to_coeffs)
+    pub fn level_after_bootstrap(&self) -> Option<u8> {
+        self.bootstrap.map(|b| self.max_message_level() - b.slots_to_coeffs)
     }
 
     /// log2 of the product of every modulus: what the security bound limits.
@@ -306,7 +306,7 @@ mod tests {
         for (name, spec) in presets::ALL {
             let p = Params::new(&spec).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert!(p.log_qp() <= p.security().bound(p.log_n()).unwrap());
-            for level in 1..=p.top() {
+            for level in 1..=p.max_message_level() {
                 let (above, below) = (p.scale(level), p.scale(level - 1));
                 let ratio = p.ratio(p.q(level), p.q(level - 1));
                 assert!((above * above / ratio / below - 1.0).abs() < 1e-15, "{name} level {level}");
@@ -314,14 +314,20 @@ mod tests {
             }
         }
         let b16 = Params::new(&presets::B16).unwrap();
-        assert_eq!((b16.top(), b16.refreshed(), b16.highest(), b16.digits()), (16, Some(13), 28, 4));
+        assert_eq!(
+            (b16.max_message_level(), b16.level_after_bootstrap(), b16.max_level(), b16.digits()),
+            (16, Some(13), 28, 4)
+        );
         assert!((b16.log_qp() - 1740.7).abs() < 0.05);
         let h16 = Params::new(&presets::H16).unwrap();
-        assert_eq!((h16.top(), h16.refreshed(), h16.highest(), h16.digits()), (13, Some(10), 25, 4));
+        assert_eq!(
+            (h16.max_message_level(), h16.level_after_bootstrap(), h16.max_level(), h16.digits()),
+            (13, Some(10), 25, 4)
+        );
         for level in 17..=24 {
             assert!((b16.scale(level).log2() - 58.0).abs() < 0.01, "level {level}: 2^{}", b16.scale(level).log2());
         }
-        assert_eq!(b16.q(28), b16.line());
+        assert_eq!(b16.q(28), b16.modulus_chain());
     }
 
     #[test]

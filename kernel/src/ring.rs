@@ -146,7 +146,7 @@ impl<'r> Ring<'r> {
     }
 
     /// Every q prime, no specials.
-    pub fn line(&self) -> Basis {
+    pub fn modulus_chain(&self) -> Basis {
         Basis::span(self.specials as usize, self.moduli.len())
     }
 

@@ -6,7 +6,7 @@ use polyformer_kernel::{
     arith::{Arithmetic, cost::Cost},
     circuits::catalogue::{Entry, every},
     eval::{
-        clear::PlainVec,
+        clear::ClearVec,
         interval::{Bounds, IntervalVec},
         trace::Trace,
     },
@@ -88,9 +88,9 @@ fn floats_lie_inside_their_enclosures() {
         let mut single: Vec<Vec<f32>> = inputs.iter().map(|x| x.iter().map(|x| *x as f32).collect()).collect();
         let mut sure_single: Vec<_> =
             single.iter().map(|x| x.iter().map(|x| Bounds::point(*x)).collect::<Vec<_>>()).collect();
-        entry.circuit.run(&mut PlainVec::<f64>::with_slots(SLOTS), &mut double, &entry.rows).unwrap();
+        entry.circuit.run(&mut ClearVec::<f64>::with_slots(SLOTS), &mut double, &entry.rows).unwrap();
         entry.circuit.run(&mut IntervalVec::<f64>::with_slots(SLOTS), &mut sure, &entry.rows).unwrap();
-        entry.circuit.run(&mut PlainVec::<f32>::with_slots(SLOTS), &mut single, &entry.rows).unwrap();
+        entry.circuit.run(&mut ClearVec::<f32>::with_slots(SLOTS), &mut single, &entry.rows).unwrap();
         let name = entry.name;
         let inside = |x: &f64, s: &Bounds<f64>| s.contains(*x);
         assert!(double.iter().flatten().zip(sure.iter().flatten()).all(|(x, s)| inside(x, s)), "{name}");

@@ -8,9 +8,9 @@ use polyformer_kernel::{
         approx::{Approximation, Function, Weight},
         attention::power::{PowerSoftmax, power_softmax},
         norm::{Norm, layer_norm},
-        reduce::Rows,
+        reduce::RowLayout,
     },
-    eval::clear::Plain,
+    eval::clear::ClearArray,
 };
 
 #[global_allocator]
@@ -19,8 +19,8 @@ static ALLOCATOR: AllocDisabler = AllocDisabler; // aborts on an allocation insi
 #[test]
 fn a_norm_attention_weights_and_an_activation_never_allocate() {
     let (weights, sum) = assert_no_alloc(|| {
-        let mut ev = Plain::<f32, 64>::new();
-        let rows = Rows::new(16, 4).unwrap();
+        let mut ev = ClearArray::<f32, 64>::new();
+        let rows = RowLayout::new(16, 4).unwrap();
         let norm = Norm::new(16, (0.1, 1.0), 1e-5, 1e-3).unwrap();
         let attention = PowerSoftmax::length_agnostic(4, 16, 1e-3, 80.0, 1e-3).unwrap();
         let gelu = Approximation::chebyshev(Function::Gelu, Weight::Absolute, (-1.0, 1.0), 7).unwrap();

@@ -8,9 +8,9 @@
 use polyformer_cpu::Cpu;
 use polyformer_kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Stage, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy, Stage},
     ckks::Ckks,
-    eval::{noise::Noisy, trace::Trace},
+    eval::{noise::NoiseSimulator, trace::Trace},
     math::complex::Complex,
     params::presets,
 };
@@ -38,7 +38,8 @@ const INPUTS: [Input; 6] = [
 ];
 
 fn main() {
-    let (mut runs, mut preset, mut steps, mut order) = (20, "B16", Steps::Hoisted, Order::SlotsToCoeffsFirst);
+    let (mut runs, mut preset, mut steps, mut order) =
+        (20, "B16", RotationStrategy::Hoisted, Order::SlotsToCoeffsFirst);
     let (mut stages, mut predicted) = (false, false);
     let given: Vec<String> = std::env::args().skip(1).collect();
     for word in &given {
@@ -46,7 +47,7 @@ fn main() {
             "B16" | "H16" => preset = word,
             "stages" => stages = true,
             "predicted" => predicted = true,
-            "min-ks" => steps = Steps::MinKs,
+            "min-ks" => steps = RotationStrategy::MinKs,
             "complex" => order = Order::SlotsToCoeffsFirstComplex,
             "bottom" => order = Order::ModRaiseFirst,
             number => runs = number.parse().expect("RUNS, B16, H16, min-ks, complex, bottom, stages or predicted"),
@@ -58,7 +59,7 @@ fn main() {
     let params = &chain.params;
     let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
     if predicted {
-        let mut ev = Bootstrapped::new(Noisy::new(params, [0; 32]));
+        let mut ev = Bootstrapped::new(NoiseSimulator::new(params, [0; 32]));
         ev.prepare(params, &recipe).unwrap();
         let run = |run: usize, x: &[Complex]| {
             ev.reseed([run as u8 + 1; 32]);

@@ -14,7 +14,7 @@ use polyformer_kernel::{
     ring::Basis,
 };
 use polyformer_tests::{bootstrapping::bootstrapped, chain::Chain};
-use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
+use polyformer_wgpu::{Adapter, Gpu, Options, Wgpu, WideMul};
 use std::{
     cell::{Cell, RefCell},
     fs,
@@ -26,8 +26,8 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let log_n = args.next().map_or(16, |n| n.parse().unwrap());
     let arithmetic = match args.next().as_deref() {
-        Some("halves") => Some(Arithmetic::Halves),
-        Some("int64") => Some(Arithmetic::Int64),
+        Some("halves") => Some(WideMul::Halves),
+        Some("int64") => Some(WideMul::Int64),
         _ => None,
     };
     let adapter = Adapter::find(args.next().as_deref()).unwrap();
@@ -116,7 +116,7 @@ impl Counts {
 
 /// Until everything recorded is done.
 fn wait(be: &mut Wgpu<'_>) {
-    let last = be.ring().line().end as usize;
+    let last = be.ring().modulus_chain().end as usize;
     let word = be.alloc(Shape { count: 1, basis: Basis::span(last - 1, last), cols: 1 }).unwrap();
     be.download(&word, &mut [0]).unwrap();
 }

@@ -11,9 +11,9 @@ use polyformer_kernel::{
         exp::{Exp, exp},
         inv_sqrt::{InverseRoot, inverse_root},
         reciprocal::{Division, Iteration, reciprocal},
-        reduce::Rows,
+        reduce::RowLayout,
     },
-    eval::clear::{Plain, PlainVec},
+    eval::clear::{ClearArray, ClearVec},
 };
 use std::{
     collections::BTreeMap,
@@ -121,7 +121,7 @@ fn word(bytes: &mut impl Iterator<Item = u8>) -> u64 {
 pub fn point(data: &[u8]) {
     let mut bytes = data.iter().copied();
     let (kind, which, at) = (bytes.next().unwrap_or(0), word(&mut bytes) as usize, word(&mut bytes));
-    let (mut double, mut single) = (Plain::<f64, 1>::new(), Plain::<f32, 1>::new());
+    let (mut double, mut single) = (ClearArray::<f64, 1>::new(), ClearArray::<f32, 1>::new());
     match kind % 4 {
         0 => {
             let f = &functions()[which % functions().len()];
@@ -172,7 +172,7 @@ fn anywhere(which: usize, x: f64) {
     if !x.is_finite() {
         return;
     }
-    let mut ev = Plain::<f64, 1>::new();
+    let mut ev = ClearArray::<f64, 1>::new();
     let results = [
         activate(&mut ev, &functions()[which % functions().len()], &[x]),
         reciprocal(&mut ev, &divisions()[which % divisions().len()], &[x]),
@@ -220,15 +220,15 @@ pub fn row(data: &[u8]) {
     how.define(&mut want);
     let sum: f64 = x.iter().map(|x| x.powi(4)).sum();
     let in_range = form % 3 < 2 || sum >= 1.0;
-    let rows = Rows::new(length, 1).unwrap();
+    let rows = RowLayout::new(length, 1).unwrap();
     let mut single = [x.iter().map(|x| *x as f32).collect::<Vec<_>>()];
     let mut xs = [std::mem::take(&mut x)];
-    power_softmax(&mut PlainVec::<f64>::with_slots(length), how, &mut xs, &rows).unwrap();
+    power_softmax(&mut ClearVec::<f64>::with_slots(length), how, &mut xs, &rows).unwrap();
     for (y, want) in xs[0].iter().zip(&want) {
         assert!(y.is_finite());
         assert!(!in_range || (y - want).abs() <= how.error() * want + 1e-9, "{how:?}: {y} {want}");
     }
-    let mut ev = PlainVec::<f32>::with_slots(length);
+    let mut ev = ClearVec::<f32>::with_slots(length);
     // f32 resolves sums down to about 1e-7 of their largest value; below, an iteration may leave its range and overflow
     let resolved = in_range && epsilon >= 1e-3;
     match power_softmax(&mut ev, how, &mut single, &rows) {

@@ -11,7 +11,7 @@ use polyformer_kernel::{
     bootstrap::{Bootstrapped, Bootstrapper, Design, Order, Recipe, Stage, dft::Diagonals},
     ckks::{Ciphertext, Ckks},
     eval::{
-        noise::{Noisy, Vector},
+        noise::{NoiseSimulator, NoisyVector},
         trace::Trace,
     },
     math::complex::Complex,
@@ -85,7 +85,7 @@ impl<'v> Stages<'v> {
         let design = Design::new(params, &recipe).unwrap();
         let through = |maps: &[Diagonals], x: Vec<Complex>| maps.iter().fold(x, |x, map| map.apply(&x));
         let low = through(&design.slots_to_coeffs, values.to_vec());
-        let size = (1u64 << design.shift) as f64 * params.scale(0) / params.scale(params.highest());
+        let size = (1u64 << design.shift) as f64 * params.scale(0) / params.scale(params.max_level());
         let high = through(&design.coeffs_to_slots, low.iter().map(|z| z.scale(size)).collect());
         let factor = design.sine.input_factor();
         Self { values, low, turns: high.iter().map(|z| 2.0 * z.re / factor).collect(), factor }
@@ -128,11 +128,11 @@ pub fn lockstep<B: Backend>(
 }
 
 /// The same on numbers with the errors that ciphertexts would have.
-pub fn predicted(ev: &mut Bootstrapped<Noisy<'_>>, level: u8, values: &[Complex]) -> Vec<(Stage, Errors)> {
+pub fn predicted(ev: &mut Bootstrapped<NoiseSimulator<'_>>, level: u8, values: &[Complex]) -> Vec<(Stage, Errors)> {
     let clear = Stages::new(ev.params(), values);
     let x = ev.encrypt(values, level).unwrap();
     let mut errors = Vec::new();
-    let seen = &mut |ev: &mut Noisy<'_>, stage, made: &Vector| {
+    let seen = &mut |ev: &mut NoiseSimulator<'_>, stage, made: &NoisyVector| {
         errors.extend(clear.errors(stage, ev.decrypt(made)).map(|e| (stage, e)));
         Ok(())
     };
@@ -169,7 +169,7 @@ pub fn bootstrapped<B: Backend>(
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
     let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(3);
-    let held = trace.held();
+    let held = trace.words_alive();
     let x = trace.refresh(x, 5).unwrap();
     drop(trace.product(&x, &x).unwrap());
     let planned = trace.words() - held;

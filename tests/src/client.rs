@@ -30,7 +30,7 @@ impl<'p, B: Backend> Client<'p, B> {
     pub fn new(be: &mut B, params: &'p Params, seed: u8) -> Self {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let secret = SecretSeed::generate(&mut rng);
-        let full = params.line().with(params.specials());
+        let full = params.modulus_chain().with(params.specials());
         let sk = SecretKey::expand(be, &secret, full, &mut vec![0; params.n()]).unwrap();
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);
@@ -86,7 +86,7 @@ impl<'p, B: Backend> Client<'p, B> {
     pub fn encrypt_public(&mut self, be: &mut B, values: &[Complex], level: u8) -> Ciphertext<B> {
         let (mut coeffs, seed, scratch) =
             (self.encoded(values, level), self.public_seed(), &mut vec![0; self.params.n()]);
-        let pk = PublicKey::generate(be, &self.sk, self.params.line(), &seed, &mut self.rng, scratch).unwrap();
+        let pk = PublicKey::generate(be, &self.sk, self.params.modulus_chain(), &seed, &mut self.rng, scratch).unwrap();
         encrypt_public(be, self.params, &pk, level, &mut coeffs, &mut self.rng, scratch).unwrap()
     }
 

@@ -122,10 +122,10 @@ pub fn chains(log_n: u8) -> impl Iterator<Item = Chain> {
 /// Bases at both ends of the modulus line and across it.
 pub fn bases(chain: &Chain) -> Vec<Basis> {
     let (params, k) = (&chain.params, chain.params.specials());
-    let (first, last) = (params.line().start as usize, params.line().end as usize);
+    let (first, last) = (params.modulus_chain().start as usize, params.modulus_chain().end as usize);
     let mut bases = vec![params.pq(0), Basis::span(first, first + 1), Basis::span(last - 1, last).with(k / 2)];
     if params.n() <= EXHAUSTIVE {
-        bases.extend([chain.full(), params.q(params.top()), Basis::span(first, first).with(k)]);
+        bases.extend([chain.full(), params.q(params.max_message_level()), Basis::span(first, first).with(k)]);
     }
     bases.retain(|basis| !basis.is_empty());
     bases.dedup();

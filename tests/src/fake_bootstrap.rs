@@ -3,12 +3,12 @@
 
 use crate::client::Client;
 use polyformer_kernel::{
-    arith::{Arithmetic, wrapper::Around},
+    arith::{Arithmetic, wrapper::Wrapper},
     backend::Backend,
     circuits::catalogue::Entry,
     ckks::{Ciphertext, Ckks},
     error::{Error, Result},
-    eval::{placement::Placement, planner::Deep, trace::Trace},
+    eval::{placement::Placement, planner::BootstrapPlanner, trace::Trace},
     math::complex::Complex,
     params::Params,
 };
@@ -46,7 +46,7 @@ impl<'p, B: Backend> FakeBootstrap<'p, B> {
     }
 }
 
-impl<'p, B: Backend> Around for FakeBootstrap<'p, B> {
+impl<'p, B: Backend> Wrapper for FakeBootstrap<'p, B> {
     type Inner = Ckks<'p, B>;
 
     fn inner(&self) -> &Ckks<'p, B> {
@@ -87,8 +87,9 @@ pub fn decrypted<B: Backend>(
     place: &Placement,
     inputs: &[Vec<f64>],
 ) -> Ran {
-    let (slots, top) = (params.slots(), params.top());
-    let mut tracer = Deep::new(Trace::new(slots, Some(top)), place.clone(), |tr: &mut Trace, _| Ok(tr.input(top)));
+    let (slots, top) = (params.slots(), params.max_message_level());
+    let mut tracer =
+        BootstrapPlanner::new(Trace::new(slots, Some(top)), place.clone(), |tr: &mut Trace, _| Ok(tr.input(top)));
     let leveled: Vec<_> = inputs.iter().map(|_| tracer.inner.input(top)).collect();
     let mut xs = leveled.into_iter().map(|x| tracer.input(x).unwrap()).collect();
     entry.circuit.run(&mut tracer, &mut xs, &entry.rows).unwrap();
@@ -98,7 +99,7 @@ pub fn decrypted<B: Backend>(
     let keys = client.keys(&mut be, tracer.demand());
     let mut ev = FakeBootstrap::new(Ckks::new(be, params, keys, 1).unwrap(), client, top);
     let fresh: Vec<_> = inputs.iter().map(|x| ev.encrypt(x)).collect();
-    let mut deep = Deep::new(ev, place.clone(), |ev: &mut FakeBootstrap<'_, B>, x| ev.refresh(x, top));
+    let mut deep = BootstrapPlanner::new(ev, place.clone(), |ev: &mut FakeBootstrap<'_, B>, x| ev.refresh(x, top));
     let mut xs = fresh.into_iter().map(|x| deep.input(x).unwrap()).collect();
     entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
     let depth = deep.nodes().iter().map(|n| n.depth).max().unwrap_or(0);

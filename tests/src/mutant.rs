@@ -2,7 +2,7 @@
 
 use polyformer_kernel::{
     Result,
-    backend::{Backend, Giant, Limbs, Op, Pair, Shape, Source, Term, Workspace},
+    backend::{Backend, GiantStep, Limbs, Op, Pair, Shape, Source, Term, Workspace},
     ring::{Basis, Ring, sample::Seed},
 };
 
@@ -27,7 +27,7 @@ pub enum Fault {
     GaloisInverted,
     /// A key switch forgets what is to be added.
     NothingAdded,
-    /// Giant steps all take the key of the first.
+    /// GiantStep steps all take the key of the first.
     OneKeyForAll,
 }
 
@@ -249,8 +249,14 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         self.spoil(Method::Dot, over, out);
     }
 
-    fn dots(&mut self, over: Basis, outs: &mut [Limbs<B::Buf>], a: &[&Limbs<B::Buf>], b: &[Option<&Limbs<B::Buf>>]) {
-        self.inner.dots(over, outs, a, b);
+    fn inner_products(
+        &mut self,
+        over: Basis,
+        outs: &mut [Limbs<B::Buf>],
+        a: &[&Limbs<B::Buf>],
+        b: &[Option<&Limbs<B::Buf>>],
+    ) {
+        self.inner.inner_products(over, outs, a, b);
         if let Some(last) = outs.last_mut() {
             self.spoil(Method::Dots, over, last);
         }
@@ -348,15 +354,15 @@ impl<B: Backend> Backend for Mutant<'_, B> {
     fn giant_steps(
         &mut self,
         (q, alpha): (Basis, u16),
-        giants: &mut [Giant<'_, B::Buf>],
+        giant_steps: &mut [GiantStep<'_, B::Buf>],
         sum: &mut Pair<B::Buf>,
         fresh: bool,
         ws: &mut Workspace<B::Buf>,
     ) -> Result<()> {
-        if let (Fault::OneKeyForAll, Some(key)) = (self.fault, giants.first().map(|giant| giant.key)) {
-            giants.iter_mut().for_each(|giant| giant.key = key);
+        if let (Fault::OneKeyForAll, Some(key)) = (self.fault, giant_steps.first().map(|giant| giant.key)) {
+            giant_steps.iter_mut().for_each(|giant| giant.key = key);
         }
-        self.inner.giant_steps((q, alpha), giants, sum, fresh, ws)?;
+        self.inner.giant_steps((q, alpha), giant_steps, sum, fresh, ws)?;
         self.spoil(Method::GiantSteps, q.with(self.ring().specials()), &mut sum[1]);
         Ok(())
     }

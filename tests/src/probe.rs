@@ -1,6 +1,6 @@
 //! A meaning that looks at the numbers: another one, with the largest modulus that each operation made.
 
-use polyformer_kernel::arith::{Arithmetic, wrapper::Around};
+use polyformer_kernel::arith::{Arithmetic, wrapper::Wrapper};
 
 /// One operation that made or changed a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub fn largest(x: &[f64]) -> f64 {
     x.iter().fold(0.0, |most, x| x.abs().max(most))
 }
 
-impl<A: Arithmetic, M: FnMut(&mut A, &A::Slots) -> f64> Around for Probe<A, M> {
+impl<A: Arithmetic, M: FnMut(&mut A, &A::Slots) -> f64> Wrapper for Probe<A, M> {
     type Inner = A;
 
     fn inner(&self) -> &A {

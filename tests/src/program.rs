@@ -3,7 +3,7 @@
 
 use polyformer_kernel::{
     Result,
-    backend::{Backend, Giant, Limbs, Op, Pair, Shape, Source},
+    backend::{Backend, GiantStep, Limbs, Op, Pair, Shape, Source},
     ring::{Basis, sample::Seed},
 };
 
@@ -142,7 +142,7 @@ pub enum Step {
         q: Basis,
         alpha: u16,
         digits: usize,
-        giants: Vec<([Reg; 2], Turn)>,
+        giant_steps: Vec<([Reg; 2], Turn)>,
         sum: [Reg; 2],
         fresh: bool,
     },
@@ -292,7 +292,7 @@ impl<Buf> File<Buf> {
                 let mut sums: Vec<Limbs<Buf>> = outs.iter().map(|reg| self.take(*reg)).collect();
                 let a: Vec<&Limbs<Buf>> = a.iter().map(|reg| self.get(*reg)).collect();
                 let b: Vec<Option<&Limbs<Buf>>> = b.iter().map(|reg| reg.map(|reg| self.get(reg))).collect();
-                be.dots(over, &mut sums, &a, &b);
+                be.inner_products(over, &mut sums, &a, &b);
                 outs.iter().zip(sums).for_each(|(reg, sum)| self.put(*reg, sum));
             }
             Step::PermuteAdd { over, acc, a, galois } => {
@@ -330,24 +330,24 @@ impl<Buf> File<Buf> {
                 outs.iter().zip(sums).for_each(|(regs, pair)| self.put_pair(regs, pair));
                 turns.iter().zip(taken).for_each(|((_, key), taken)| self.put_key(key, taken));
             }
-            Step::GiantSteps { q, alpha, digits, ref giants, sum, fresh } => {
+            Step::GiantSteps { q, alpha, digits, ref giant_steps, sum, fresh } => {
                 let mut ws = be.workspace(self.get(sum[0]).shape.count, digits)?;
-                let keys: Vec<Vec<Pair<Buf>>> = giants.iter().map(|(_, (_, key))| self.take_key(key)).collect();
+                let keys: Vec<Vec<Pair<Buf>>> = giant_steps.iter().map(|(_, (_, key))| self.take_key(key)).collect();
                 let mut taken = Vec::new();
-                for ((c, (galois, _)), key) in giants.iter().zip(&keys) {
-                    taken.push(Giant { c: self.take_pair(c), galois: *galois, key });
+                for ((c, (galois, _)), key) in giant_steps.iter().zip(&keys) {
+                    taken.push(GiantStep { c: self.take_pair(c), galois: *galois, key });
                 }
                 let mut out = self.take_pair(&sum);
                 be.giant_steps((q, alpha), &mut taken, &mut out, fresh, &mut ws)?;
                 self.put_pair(&sum, out);
-                for ((regs, _), giant) in giants.iter().zip(taken) {
+                for ((regs, _), giant) in giant_steps.iter().zip(taken) {
                     let mut c = giant.c;
                     for half in &mut c {
                         be.upload(half, &vec![0; half.shape.words()])?; // what is in them is unspecified
                     }
                     self.put_pair(regs, c);
                 }
-                giants.iter().zip(keys).for_each(|((_, (_, key)), taken)| self.put_key(key, taken));
+                giant_steps.iter().zip(keys).for_each(|((_, (_, key)), taken)| self.put_key(key, taken));
             }
             Step::KeySwitch { q, alpha, digits, d, ref keys, ref accs } => {
                 let mut ws = be.workspace(self.get(d).shape.count, digits)?;

@@ -4,7 +4,7 @@ use polyformer_kernel::{
     circuits::poly::Polynomial,
     nn::{
         Attention, Layer, Matrix, Model, Norm, Pooling, Rotary,
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
     },
 };
@@ -55,5 +55,5 @@ fn layers(count: usize, width: usize, hidden: usize, classes: usize, rotary: Opt
 /// Its logits on rows of features, in f64.
 pub fn dense(model: &Model<'_>, x: &[f64]) -> Vec<f64> {
     let x = Rows::new(model.width, x.to_vec()).unwrap();
-    forward(&mut Dense::<f64>::new(model.heads), model, x).unwrap().values().to_vec()
+    forward(&mut ClearEngine::<f64>::new(model.heads), model, x).unwrap().values().to_vec()
 }

@@ -4,7 +4,7 @@
 use polyformer_kernel::{
     Error,
     arith::Arithmetic,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Stage, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy, Stage},
     ckks::{
         Ckks,
         raise::{check_sparse, dense_basis, sparse_basis},
@@ -36,7 +36,7 @@ fn real_vectors_come_back_at_the_top_within_2_to_the_minus_23() {
         with_bootstrapping(Order::SlotsToCoeffsFirst, (period, 1.0), |p, client, ev| {
             for (name, x) in inputs(p.slots(), period) {
                 let (c, e) = refreshed(client, ev, &x);
-                assert_eq!(c.level, p.top());
+                assert_eq!(c.level, p.max_message_level());
                 assert!(e.worst < 2f64.powi(-23), "{name}: worst 2^{:.2}", e.worst.log2());
             }
         });
@@ -55,7 +55,11 @@ fn complex_vectors_come_back_at_the_top_or_from_level_0_three_levels_below() {
                     let (c, e) = refreshed(client, ev, &x);
                     assert_eq!(
                         Some(c.level),
-                        if order == Order::ModRaiseFirst { p.refreshed() } else { Some(p.top()) }
+                        if order == Order::ModRaiseFirst {
+                            p.level_after_bootstrap()
+                        } else {
+                            Some(p.max_message_level())
+                        }
                     );
                     assert!(e.worst < 2f64.powi(-22), "{order:?} {name}: worst 2^{:.2}", e.worst.log2());
                 }
@@ -69,7 +73,7 @@ fn min_ks_keeps_the_precision_with_half_of_the_keys() {
     let period = 1 << (LOG_N - 1);
     for (order, bits) in ORDERS.into_iter().zip([-23, -22, -22]) {
         let hoisted = with_bootstrapping(order, (period, 1.0), |_, _, _| {});
-        let recipe = Recipe::new(period, order, 1.0).with(Steps::MinKs);
+        let recipe = Recipe::new(period, order, 1.0).with(RotationStrategy::MinKs);
         let few = with((&presets::B16, LOG_N), recipe, |_, client, ev| {
             for (name, x) in inputs(period, period) {
                 let (_, e) = refreshed(client, ev, &x);
@@ -90,7 +94,7 @@ fn at_full_size_min_ks_needs_a_third_of_the_keys() {
         bootstrapper.demand(params.slots()).unwrap().rotations.len()
     };
     for order in ORDERS {
-        let [all, few] = [Steps::Hoisted, Steps::MinKs].map(|steps| keys(order, steps));
+        let [all, few] = [RotationStrategy::Hoisted, RotationStrategy::MinKs].map(|steps| keys(order, steps));
         eprintln!("{order:?}: {few} of {all}");
         assert!(few <= 2 * 7 + 2 && 3 * few <= all, "{order:?}: {few} of {all}");
     }
@@ -98,7 +102,7 @@ fn at_full_size_min_ks_needs_a_third_of_the_keys() {
 
 #[test]
 fn sparse_vectors_also_come_back_with_few_keys() {
-    let recipe = Recipe::new(32, Order::ModRaiseFirst, 1.0).with(Steps::MinKs);
+    let recipe = Recipe::new(32, Order::ModRaiseFirst, 1.0).with(RotationStrategy::MinKs);
     with((&presets::B16, LOG_N), recipe, |p, client, ev| {
         let (_, e) = refreshed(client, ev, &inputs(p.slots(), 32)[0].1);
         assert!(e.worst < 2f64.powi(-22), "worst 2^{:.2}", e.worst.log2());
@@ -150,11 +154,11 @@ fn ten_in_a_row_with_products_between_keep_the_precision() {
             ev.mul_int(&mut square, 2).unwrap();
             ev.add_const(&mut square, -1.0).unwrap();
             let level = ev.level(&square);
-            let back = ev.level_down(up, level).unwrap();
+            let back = ev.drop_to_level(up, level).unwrap();
             let mut mixed = ev.scaled(&square, 0.25).unwrap();
             let other = ev.scaled(&back, 0.5).unwrap();
             ev.add(&mut mixed, &other).unwrap();
-            c = ev.level_down(mixed, 3).unwrap();
+            c = ev.drop_to_level(mixed, 3).unwrap();
             want.iter_mut().for_each(|x| *x = 0.25 * (2.0 * *x * *x - 1.0) + 0.5 * *x);
             let e = client.errors(&mut ev.be, &c, |i| Complex::from(want[i]));
             // A round maps an error e to at most (|x| + 1/2) e plus its own, below 2^-23: at most 3/2 a round.

@@ -6,9 +6,9 @@ use polyformer_kernel::{
     arith::Arithmetic,
     circuits::catalogue::{Circuit, Entry, attention, every},
     eval::{
-        clear::PlainVec,
+        clear::ClearVec,
         placement::{Placement, cheapest},
-        planner::{Deep, TOP},
+        planner::{BootstrapPlanner, TOP},
         trace::Trace,
     },
     params::presets,
@@ -24,7 +24,7 @@ const SLOTS: usize = 512;
 
 /// The placement on a chain with `top` levels, a fresh ciphertext having all of them, and the depth.
 fn placement(entry: &Entry, top: u8) -> (Placement, u8) {
-    let mut deep = Deep::new(Trace::new(SLOTS, None), Placement::none(TOP), |_, x| Ok(x));
+    let mut deep = BootstrapPlanner::new(Trace::new(SLOTS, None), Placement::none(TOP), |_, x| Ok(x));
     let inputs: Vec<_> = (0..entry.circuit.inputs()).map(|_| deep.inner.input(TOP)).collect();
     let mut xs = inputs.into_iter().map(|x| deep.input(x).unwrap()).collect();
     entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
@@ -35,7 +35,7 @@ fn placement(entry: &Entry, top: u8) -> (Placement, u8) {
 /// A circuit on ciphertexts: its depth, and its decrypted outputs. It bootstraps as often as planned.
 fn encrypted(entry: &Entry, inputs: &[Vec<f64>]) -> (u8, Vec<Vec<f64>>) {
     let (params, be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
-    let top = params.top();
+    let top = params.max_message_level();
     let (place, depth) = placement(entry, top);
 
     let ran = decrypted(entry, (params, be), &place, inputs);
@@ -47,7 +47,7 @@ fn encrypted(entry: &Entry, inputs: &[Vec<f64>]) -> (u8, Vec<Vec<f64>>) {
 fn error(entry: &Entry) -> f64 {
     let mut plain = entry.sample(SLOTS, 1);
     let (_, results) = encrypted(entry, &plain);
-    entry.circuit.run(&mut PlainVec::<f64>::with_slots(SLOTS), &mut plain, &entry.rows).unwrap();
+    entry.circuit.run(&mut ClearVec::<f64>::with_slots(SLOTS), &mut plain, &entry.rows).unwrap();
     let (mut worst, mut most) = (0.0f64, 0.0f64);
     for (got, want) in results.iter().flatten().zip(plain.iter().flatten()) {
         worst = worst.max((got - want).abs());
@@ -114,7 +114,7 @@ fn no_circuit_outgrows_the_modulus_of_level_0() {
     let q0: f64 = params.base().iter().map(|m| params.moduli()[m].q() as f64).product();
     let room = q0 / params.scale(0) / 2.0;
     for entry in every(SLOTS).unwrap() {
-        let mut probe = Probe::new(PlainVec::<f64>::with_slots(SLOTS), |_, x| largest(x));
+        let mut probe = Probe::new(ClearVec::<f64>::with_slots(SLOTS), |_, x| largest(x));
         let mut xs = entry.sample(SLOTS, 1);
         entry.circuit.run(&mut probe, &mut xs, &entry.rows).unwrap();
         let (at, seen) = probe.most().unwrap();
@@ -124,7 +124,7 @@ fn no_circuit_outgrows_the_modulus_of_level_0() {
 
 #[test]
 fn a_probe_sees_every_result_and_names_the_largest() {
-    let mut probe = Probe::new(PlainVec::<f64>::with_slots(2), |_, x| largest(x));
+    let mut probe = Probe::new(ClearVec::<f64>::with_slots(2), |_, x| largest(x));
     let mut x = vec![1.0, -3.0];
     probe.add_const(&mut x, 1.0).unwrap();
     let y = probe.product(&x, &x).unwrap();

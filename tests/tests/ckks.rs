@@ -24,7 +24,7 @@ fn with_keys(
 ) {
     let (params, mut be) = Chain::new(spec, log_n).into_scalar(150);
     let mut trace = Trace::new(params.slots(), None);
-    let x = trace.input(params.top());
+    let x = trace.input(params.max_message_level());
     trace.product(&x, &x).unwrap();
     trace.conjugate(&x).unwrap();
     for k in rotations {
@@ -59,7 +59,7 @@ fn root_sum(a: f64, b: f64) -> f64 {
 fn every_operation_has_the_noise_that_is_predicted() {
     for (spec, log_n) in [(presets::L14, 11), (presets::B16, 10), (presets::H16, 10), (presets::L15, 12)] {
         with_keys(&spec, log_n, &[1, 2, 5], |p, client, ev| {
-            let (slots, top) = (p.slots(), p.top());
+            let (slots, top) = (p.slots(), p.max_message_level());
             let (x, y) = (scattered(slots, 1), scattered(slots, 2));
             let fresh = noise::fresh_symmetric(p).hypot(noise::encoding(p));
             let (rounding, switch) = (noise::rounding(p), noise::key_switch(p, top));
@@ -96,8 +96,8 @@ fn every_operation_has_the_noise_that_is_predicted() {
             assert_noise("mul_plain", (p, client, ev), &product, half, |i| x[i].scale([0.5, -0.25][i % 2]));
 
             let down = ev.copy(&cx).unwrap();
-            let down = ev.level_down(down, 1).unwrap();
-            assert_noise("level_down", (p, client, ev), &down, root_sum(carried, rounding), |i| x[i]);
+            let down = ev.drop_to_level(down, 1).unwrap();
+            assert_noise("drop_to_level", (p, client, ev), &down, root_sum(carried, rounding), |i| x[i]);
 
             let product = ev.product(&cx, &cy).unwrap();
             let carried = root_sum(carried, fresh) * 0.58; // each error times the other value, uniform in [-1, 1]
@@ -112,10 +112,10 @@ fn every_level_comes_down_to_every_level_below_it() {
         with_keys(&spec, 10, &[], |p, client, ev| {
             let x = scattered(p.slots(), 1);
             let bound = 6.0 * root_sum(noise::fresh_symmetric(p).hypot(noise::encoding(p)), noise::rounding(p));
-            for from in 1..=p.top() {
+            for from in 1..=p.max_message_level() {
                 let c = client.encrypt(&mut ev.be, &x, from);
                 for to in 0..from {
-                    let down = ev.lowered(&c, to).unwrap();
+                    let down = ev.copy_at_level(&c, to).unwrap();
                     let e = client.errors(&mut ev.be, &down, |i| x[i]);
                     let of_the_constant = 2f64.powf(9.5) / p.scale(to);
                     let bound = bound / p.scale(to) + of_the_constant;
@@ -173,28 +173,28 @@ fn monomials_and_conjugation_act_on_complex_slots() {
 #[test]
 fn a_linear_map_costs_one_rescale_and_joins_a_product() {
     with_keys(&presets::L15, 10, &[1, 2, 8, -8], |p, client, ev| {
-        let (slots, top) = (p.slots(), p.top());
+        let (slots, top) = (p.slots(), p.max_message_level());
         let x = scattered(slots, 1);
         let cx = client.encrypt(&mut ev.be, &x, top);
-        let (babies, giants) = ([0, 1, 2], [-8, 0, 8]);
+        let (baby_steps, giant_steps) = ([0, 1, 2], [-8, 0, 8]);
         let diagonal =
             |k: i32| -> Vec<f64> { (0..16).map(|i| ((i * 5 + k * 3).rem_euclid(11)) as f64 / 33.0).collect() };
         let mut plain: Vec<Option<Plaintext<Be>>> = Vec::new();
-        for g in giants {
-            for b in babies {
+        for g in giant_steps {
+            for b in baby_steps {
                 let rotated: Vec<f64> = (0..16).map(|i| diagonal(g + b)[(i - g).rem_euclid(16) as usize]).collect();
                 plain.push(if g + b == 2 { None } else { Some(ev.encode_diagonal(&rotated, top).unwrap()) });
             }
         }
-        let hoisted = ev.hoist(&cx, &babies).unwrap();
+        let hoisted = ev.hoist(&cx, &baby_steps).unwrap();
         let plain: Vec<_> = plain.iter().map(Option::as_ref).collect();
-        let map = Transform { babies: &babies, giants: &giants, plain: &plain };
+        let map = Transform { baby_steps: &baby_steps, giant_steps: &giant_steps, plain: &plain };
         let mapped = ev.transform(&hoisted, &map).unwrap();
         let mut sum = ev.mul(&cx, &cx).unwrap();
         ev.accumulate(&mut sum, mapped).unwrap();
         let sum = ev.rescale(sum).unwrap();
         let want = |i: usize| {
-            let terms = giants.iter().flat_map(|g| babies.iter().map(move |b| g + b)).filter(|k| *k != 2);
+            let terms = giant_steps.iter().flat_map(|g| baby_steps.iter().map(move |b| g + b)).filter(|k| *k != 2);
             let at = |k: i32| x[(i as i32 + k).rem_euclid(slots as i32) as usize].re;
             Complex::from(terms.map(|k| diagonal(k)[i % 16] * at(k)).sum::<f64>() + x[i].re * x[i].re)
         };
@@ -206,7 +206,7 @@ fn a_linear_map_costs_one_rescale_and_joins_a_product() {
 #[test]
 fn what_is_missing_or_does_not_fit_is_named() {
     with_keys(&presets::L14, 9, &[1], |p, client, ev| {
-        let top = p.top();
+        let top = p.max_message_level();
         let x = scattered(p.slots(), 1);
         let (mut low, high) = (client.encrypt(&mut ev.be, &x, 0), client.encrypt(&mut ev.be, &x, top));
         assert_eq!(ev.add(&mut low, &high), Err(Error::LevelMismatch { left: 0, right: top }));
@@ -221,7 +221,7 @@ fn what_is_missing_or_does_not_fit_is_named() {
         let truncated = client.key(be, polyformer_kernel::ckks::keys::Switch::Galois(p.galois(3)), 2);
         keys.galois.insert(p.galois(3), truncated);
         assert_eq!(ev.rotate(&high, 3).err(), Some(Error::KeyLevel { key: 2, operand: top }));
-        let down = ev.level_down(high, 2).unwrap();
+        let down = ev.drop_to_level(high, 2).unwrap();
         let rotated = ev.rotate(&down, 3).unwrap();
         assert!(client.errors(&mut ev.be, &rotated, |i| x[(i + 3) % p.slots()]).worst < 1e-6);
     });

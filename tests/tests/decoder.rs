@@ -3,12 +3,12 @@
 use polyformer_kernel::{
     Error,
     circuits::poly::Polynomial,
-    eval::{clear::PlainVec, trace::Trace},
+    eval::{clear::ClearVec, trace::Trace},
     nn::{
         Attention, Engine, Model, Pooling, Rotary, Stored,
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
-        slot_engine::{Layout, Packed},
+        slot_engine::{Layout, SlotEngine},
     },
 };
 use polyformer_tests::transformer::{decoder, dense, model, noise};
@@ -24,7 +24,7 @@ fn attention() -> Attention<'static> {
 /// What two heads make of rows of query, key and value, by `how`.
 fn on_rows(qkv: &[Vec<f64>; 3], how: &Attention<'_>) -> Vec<f64> {
     let rows = qkv.each_ref().map(|x| Rows::new(WIDTH, x.clone()).unwrap());
-    Dense::<f64>::new(2).attention(rows, how).unwrap().values().to_vec()
+    ClearEngine::<f64>::new(2).attention(rows, how).unwrap().values().to_vec()
 }
 
 /// The same in slots.
@@ -35,8 +35,8 @@ fn in_slots(qkv: &[Vec<f64>; 3], how: &Attention<'_>) -> Vec<f64> {
         layout.pack(0, x, &mut packed).unwrap();
         vec![packed]
     });
-    let mut ev = PlainVec::<f64>::with_slots(layout.period());
-    let out = Packed::new(&mut ev, layout).attention(packed, how).unwrap();
+    let mut ev = ClearVec::<f64>::with_slots(layout.period());
+    let out = SlotEngine::new(&mut ev, layout).attention(packed, how).unwrap();
     out[0][..qkv[0].len()].to_vec()
 }
 
@@ -110,7 +110,7 @@ fn moving_all_tokens_on_changes_no_score() {
 
 #[test]
 fn a_causal_mask_costs_nothing_and_positions_two_key_switches_and_two_more_a_baby_step() {
-    for (tokens, babies) in [(4, 2), (16, 4), (64, 8)] {
+    for (tokens, baby_steps) in [(4, 2), (16, 4), (64, 8)] {
         let (width, mut costs) = (128, Vec::new());
         let plain = Attention { causal: false, rotary: None, ..decoder(1, width, 4, 2).layers[0].attention.clone() };
         let causal = Attention { causal: true, ..plain.clone() };
@@ -119,13 +119,13 @@ fn a_causal_mask_costs_nothing_and_positions_two_key_switches_and_two_more_a_bab
             let mut trace = Trace::new(1 << 14, None);
             let x = [0; 3].map(|_| vec![trace.input(11)]);
             let layout = Layout::new(&[tokens], width, 2, 1 << 14).unwrap();
-            Packed::new(&mut trace, layout).attention(x, &how).unwrap();
+            SlotEngine::new(&mut trace, layout).attention(x, &how).unwrap();
             let one_group = (tokens == width / 2) as u8; // and none to add to it
-            assert_eq!(trace.lowest(), one_group, "of 11 levels");
+            assert_eq!(trace.lowest_level(), one_group, "of 11 levels");
             costs.push(trace.cost());
         }
         assert_eq!(costs[0].differs(&costs[1]), None);
-        assert_eq!(costs[2].key_switch - costs[1].key_switch, 2 + 2 * babies, "{tokens} tokens: {costs:?}");
+        assert_eq!(costs[2].key_switch - costs[1].key_switch, 2 + 2 * baby_steps, "{tokens} tokens: {costs:?}");
     }
 }
 
@@ -135,7 +135,7 @@ fn a_decoder_of_a_full_ciphertext_needs_the_keys_and_bootstraps_of_an_encoder() 
         let mut trace = Trace::new(1 << 15, Some(16));
         let x = trace.input(16);
         let layout = Layout::new(&vec![64; questions], 128, 2, 1 << 15).unwrap();
-        forward(&mut Packed::new(&mut trace, layout), model, vec![x]).unwrap();
+        forward(&mut SlotEngine::new(&mut trace, layout), model, vec![x]).unwrap();
         (trace.cost(), trace.demand().rotations.keys().copied().collect::<Vec<_>>())
     };
     for questions in [1, 4] {
@@ -165,7 +165,7 @@ fn features_that_make_no_pairs_and_bases_that_are_none_are_refused() {
 fn a_decoder_in_single_floats_is_one_in_double_floats() {
     let (made, x) = (decoder(2, WIDTH, 32, 5), noise(3, TOKENS * WIDTH));
     let rows = Rows::new(WIDTH, x.iter().map(|x| *x as f32).collect()).unwrap();
-    let single = forward(&mut Dense::<f32>::new(2), &made, rows).unwrap();
+    let single = forward(&mut ClearEngine::<f32>::new(2), &made, rows).unwrap();
     for (a, b) in single.values().iter().zip(dense(&made, &x)) {
         assert!((*a as f64 - b).abs() < 1e-4, "{a} and {b}");
     }

@@ -6,7 +6,7 @@ use polyformer_kernel::{
     backend::{Backend, Shape, poly::Poly},
     ckks::{
         Ciphertext,
-        embedded::{Device, Plan},
+        embedded::{EmbeddedClient, Tables},
         encode::{MAX_BITS, decode, encode},
         encrypt,
         keys::{SecretKey, SecretSeed},
@@ -27,13 +27,13 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-/// Tables for a memory plan.
-struct Tables {
+/// The words and roots that a plan with stored tables reads.
+struct StoredTables {
     roots: Vec<Complex>,
     twiddles: Vec<u32>,
 }
 
-impl Tables {
+impl StoredTables {
     fn new(params: &Params) -> Self {
         let mut tables = Self {
             roots: vec![Complex::default(); params.slots()],
@@ -61,10 +61,10 @@ fn on_a_backend(chain: &Chain) -> [Vec<u32>; 2] {
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
     let (mut slots, mut coeffs) = (values(params.slots()), vec![0; params.n()]);
-    let tables = Tables::new(params);
+    let tables = StoredTables::new(params);
     encode(&tables.roots, &mut slots, params.scale(0), MAX_BITS, &mut coeffs).unwrap();
     chain.on_scalar(6, |be| {
-        let sk = SecretKey::expand(be, &secret(), params.line(), &mut vec![0; params.n()]).unwrap();
+        let sk = SecretKey::expand(be, &secret(), params.modulus_chain(), &mut vec![0; params.n()]).unwrap();
         let ct = encrypt::encrypt(be, params, &sk, 0, &mut coeffs, &seed, &mut rng).unwrap();
         ct.c.map(|c| {
             let mut words = vec![0; c.shape().words()];
@@ -74,8 +74,8 @@ fn on_a_backend(chain: &Chain) -> [Vec<u32>; 2] {
     })
 }
 
-fn encrypts(params: &Params, plan: Plan<impl Roots, impl Twiddles>, want: &[u32]) {
-    let device = Device::new(params, plan).unwrap();
+fn encrypts(params: &Params, plan: Tables<impl Roots, impl Twiddles>, want: &[u32]) {
+    let device = EmbeddedClient::new(params, plan).unwrap();
     let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed([1; 32])).unwrap();
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
@@ -96,16 +96,16 @@ fn a_device_makes_the_words_of_a_backend_with_every_memory_plan() {
     for spec in [presets::C12, presets::C13] {
         let chain = Chain::new(&spec, spec.log_n);
         let (params, [want, _]) = (&chain.params, on_a_backend(&chain));
-        let Tables { roots, twiddles } = Tables::new(params);
-        encrypts(params, Plan { roots: &roots[..], twiddles: &twiddles[..] }, &want);
-        encrypts(params, Plan { roots: &roots[..], twiddles: Computed }, &want);
-        encrypts(params, Plan { roots: ComputedRoots, twiddles: &twiddles[..] }, &want);
-        encrypts(params, Plan { roots: ComputedRoots, twiddles: Computed }, &want);
+        let StoredTables { roots, twiddles } = StoredTables::new(params);
+        encrypts(params, Tables { roots: &roots[..], twiddles: &twiddles[..] }, &want);
+        encrypts(params, Tables { roots: &roots[..], twiddles: Computed }, &want);
+        encrypts(params, Tables { roots: ComputedRoots, twiddles: &twiddles[..] }, &want);
+        encrypts(params, Tables { roots: ComputedRoots, twiddles: Computed }, &want);
     }
 }
 
-fn decrypts(params: &Params, plan: Plan<impl Roots, impl Twiddles>, c: &[Vec<u32>; 2], want: &[Complex]) {
-    let (n, device) = (params.n(), Device::new(params, plan).unwrap());
+fn decrypts(params: &Params, plan: Tables<impl Roots, impl Twiddles>, c: &[Vec<u32>; 2], want: &[Complex]) {
+    let (n, device) = (params.n(), EmbeddedClient::new(params, plan).unwrap());
     let (mut slots, mut words) = (vec![Complex::default(); params.slots()], vec![0; n]);
     let mut opening = device.open(&mut slots).unwrap();
     for limb in 0..2 {
@@ -123,40 +123,40 @@ fn a_device_reads_what_a_backend_reads() {
     let chain = Chain::new(&presets::C12, 12);
     let (params, c) = (&chain.params, on_a_backend(&chain));
     let n = params.n();
-    let Tables { roots, twiddles } = Tables::new(params);
+    let StoredTables { roots, twiddles } = StoredTables::new(params);
     let mut coeffs = vec![0; n];
     chain.on_scalar(6, |be| {
-        let shape = Shape { count: 1, basis: params.line(), cols: n as u32 };
-        let sk = SecretKey::expand(be, &secret(), params.line(), &mut vec![0; n]).unwrap();
+        let shape = Shape { count: 1, basis: params.modulus_chain(), cols: n as u32 };
+        let sk = SecretKey::expand(be, &secret(), params.modulus_chain(), &mut vec![0; n]).unwrap();
         let ct = Ciphertext { c: [0, 1].map(|i| Poly::from_words(be, shape, &c[i]).unwrap()), level: 0 };
         encrypt::decrypt(be, params, &sk, &ct, 0, &mut vec![0; 2 * n], &mut coeffs).unwrap();
     });
     let mut want = vec![Complex::default(); params.slots()];
     decode(&roots, &coeffs, params.scale(0), &mut want).unwrap();
-    decrypts(params, Plan { roots: &roots[..], twiddles: &twiddles[..] }, &c, &want);
-    decrypts(params, Plan { roots: ComputedRoots, twiddles: Computed }, &c, &want);
+    decrypts(params, Tables { roots: &roots[..], twiddles: &twiddles[..] }, &c, &want);
+    decrypts(params, Tables { roots: ComputedRoots, twiddles: Computed }, &c, &want);
     let worst = want.iter().zip(values(params.slots())).map(|(a, b)| (a.re - b.re).abs().max((a.im - b.im).abs()));
     assert!(worst.fold(0.0, f64::max) < 2f64.powi(-29));
 }
 
-fn refusal(params: &Params, plan: Plan<impl Roots, impl Twiddles>) -> Error {
-    Device::new(params, plan).map(|_| ()).unwrap_err()
+fn refusal(params: &Params, plan: Tables<impl Roots, impl Twiddles>) -> Error {
+    EmbeddedClient::new(params, plan).map(|_| ()).unwrap_err()
 }
 
 #[test]
 fn lengths_tables_and_values_that_do_not_fit_are_errors() {
     let params = Params::new(&presets::C12).unwrap();
-    let tables = Tables::new(&params);
-    let plan = Plan { roots: ComputedRoots, twiddles: Computed };
+    let tables = StoredTables::new(&params);
+    let plan = Tables { roots: ComputedRoots, twiddles: Computed };
     let length = |expected, actual| Error::Length { expected, actual };
-    let short = refusal(&params, Plan { roots: &tables.roots[1..], twiddles: Computed });
+    let short = refusal(&params, Tables { roots: &tables.roots[1..], twiddles: Computed });
     assert_eq!(short, Error::Slots { given: 2048, slots: 2047 });
-    let short = refusal(&params, Plan { roots: ComputedRoots, twiddles: &tables.twiddles[..4096] });
+    let short = refusal(&params, Tables { roots: ComputedRoots, twiddles: &tables.twiddles[..4096] });
     assert_eq!(short, length(16384, 4096));
     let deep = Chain::new(&Spec { base: 4, levels: &[(0, 4)], ..presets::L13 }, 6);
     assert_eq!(refusal(&deep.params, plan), Error::TooMany { asked: 4, limit: 2 });
 
-    let device = Device::new(&params, plan).unwrap();
+    let device = EmbeddedClient::new(&params, plan).unwrap();
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let encode = |slots: &mut [Complex]| device.encode(slots).map(|_| ()).unwrap_err();
     assert_eq!(encode(&mut values(1024)), length(2048, 1024));

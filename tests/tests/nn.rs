@@ -5,13 +5,13 @@ use polyformer_kernel::{
     arith::Arithmetic,
     bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
     ckks::Ckks,
-    eval::{clear::PlainVec, trace::Trace},
+    eval::{clear::ClearVec, trace::Trace},
     math::complex::Complex,
     nn::{
         Model,
-        clear_engine::{Block, Dense, Memory, Rows},
+        clear_engine::{Block, ClearEngine, Memory, Rows},
         forward,
-        slot_engine::{Layout, Packed},
+        slot_engine::{Layout, SlotEngine},
     },
 };
 use polyformer_tests::{
@@ -32,8 +32,8 @@ fn packed_questions_get_the_answers_of_dense_ones() {
             for (q, rows) in questions.iter().enumerate() {
                 layout.pack(q, rows, &mut packed).unwrap();
             }
-            let mut ev = PlainVec::<f64>::with_slots(layout.period());
-            let out = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![packed]).unwrap();
+            let mut ev = ClearVec::<f64>::with_slots(layout.period());
+            let out = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![packed]).unwrap();
             for (q, rows) in questions.iter().enumerate() {
                 for (got, want) in layout.unpack(q, &out[0], 5).iter().zip(dense(&model, rows)) {
                     assert!((got - want).abs() < 1e-9, "{lengths:?}, question {q}: {got} and {want}");
@@ -47,9 +47,9 @@ fn packed_questions_get_the_answers_of_dense_ones() {
 fn more_labels_than_features_are_refused_on_slots() {
     for (classes, expected) in [(16, None), (17, Some(Error::TooMany { asked: 17, limit: 16 }))] {
         let layout = Layout::new(&[3], 16, model(16, 32, 5).heads, 1 << 14).unwrap();
-        let mut ev = PlainVec::<f64>::with_slots(layout.period());
+        let mut ev = ClearVec::<f64>::with_slots(layout.period());
         let x = vec![0.1; layout.period()];
-        let out = forward(&mut Packed::new(&mut ev, layout), &model(16, 32, classes), vec![x]);
+        let out = forward(&mut SlotEngine::new(&mut ev, layout), &model(16, 32, classes), vec![x]);
         assert_eq!(out.err(), expected);
     }
 }
@@ -60,7 +60,7 @@ fn two_layers_take_three_bootstraps() {
         let layout = Layout::new(&[3], 16, model.heads, 1 << 14).unwrap();
         let mut trace = Trace::new(1 << 14, Some(16));
         let x = trace.input(16);
-        let out = forward(&mut Packed::new(&mut trace, layout), &model, vec![x]).unwrap();
+        let out = forward(&mut SlotEngine::new(&mut trace, layout), &model, vec![x]).unwrap();
         // what follows the last bootstrap begins at the level that it takes, and ends with none
         assert_eq!((trace.cost().bootstrap, trace.level(&out[0])), (3, 0), "{:?}", trace.cost());
     }
@@ -71,7 +71,7 @@ fn half_and_double_floats_agree() {
     let model = model(16, 32, 5);
     let x = noise(3, 4 * 16);
     let rows = Rows::new(16, x.iter().map(|x| *x as f32).collect()).unwrap();
-    let single = forward(&mut Dense::<f32>::new(2), &model, rows).unwrap();
+    let single = forward(&mut ClearEngine::<f32>::new(2), &model, rows).unwrap();
     for (a, b) in single.values().iter().zip(dense(&model, &x)) {
         assert!((*a as f64 - b).abs() < 1e-4, "{a} and {b}");
     }
@@ -95,8 +95,8 @@ fn encrypted(model: &Model<'_>, bootstraps: u32) {
     let bootstrapper =
         Bootstrapper::new(&mut trace, params, &Recipe::new(layout.period(), order, model.range)).unwrap();
     let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
-    let x = trace.input(params.top());
-    let planned = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x]).unwrap();
+    let x = trace.input(params.max_message_level());
+    let planned = forward(&mut SlotEngine::new(&mut trace, layout.clone()), model, vec![x]).unwrap();
     assert_eq!(trace.cost().bootstrap, bootstraps);
 
     let x = noise(5, 3 * 16);
@@ -105,10 +105,10 @@ fn encrypted(model: &Model<'_>, bootstraps: u32) {
     let slots: Vec<Complex> = (0..params.slots()).map(|i| Complex::from(packed[i % packed.len()])).collect();
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
-    let question = client.encrypt(&mut be, &slots, params.top());
+    let question = client.encrypt(&mut be, &slots, params.max_message_level());
     let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
     ev.prepare(params, &Recipe::new(layout.period(), order, model.range)).unwrap();
-    let answer = forward(&mut Packed::new(&mut ev, layout.clone()), model, vec![question]).unwrap();
+    let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), model, vec![question]).unwrap();
     assert_eq!(answer[0].level, trace.level(&planned[0]));
     assert_eq!(trace.cost().differs(&ev.executed()), None);
     assert_eq!(trace.cost().differs(&ev.executed()), Some(("bootstraps", bootstraps, 0))); // it starts again
@@ -128,11 +128,11 @@ fn rows_in_the_callers_blocks_give_the_logits_of_rows_on_the_heap() {
     let run = |blocks: &[Block<'_, f32>]| {
         let mut rows = blocks.take(tokens * 16)?;
         rows.iter_mut().zip(&x).for_each(|(r, x)| *r = *x as f32);
-        let out = forward(&mut Dense::<f32, _>::within(2, blocks), &model, Rows::new(16, rows)?)?;
+        let out = forward(&mut ClearEngine::<f32, _>::within(2, blocks), &model, Rows::new(16, rows)?)?;
         Ok(out.values().to_vec())
     };
     let heap = Rows::new(16, x.iter().map(|x| *x as f32).collect::<Vec<_>>()).unwrap();
-    let heap = forward(&mut Dense::<f32>::new(2), &model, heap).unwrap();
+    let heap = forward(&mut ClearEngine::<f32>::new(2), &model, heap).unwrap();
     assert_eq!(run(&blocks).unwrap(), heap.values());
     assert_eq!(run(&blocks).unwrap(), heap.values(), "the memory came back");
     assert_eq!(run(&blocks[1..]), Err(Error::OutOfMemory { words: 16 }), "one block less");

@@ -11,10 +11,10 @@ use polyformer_kernel::{
     ckks::{Ckks, noise},
     error::Result,
     eval::{
-        clear::PlainVec,
-        noise::{Noisy, Source, Vector},
+        clear::ClearVec,
+        noise::{ErrorSource, NoiseSimulator, NoisyVector},
         placement::{Placement, cheapest},
-        planner::{Deep, TOP},
+        planner::{BootstrapPlanner, TOP},
         trace::Trace,
     },
     math::complex::Complex,
@@ -69,21 +69,22 @@ impl Op {
                 let w = ev.mul_plain(x, &p)?;
                 ev.rescale(w)
             }
-            Op::LevelDown => ev.lowered(x, 0),
+            Op::LevelDown => ev.copy_at_level(x, 0),
             Op::Product => ev.product(x, y),
             Op::WeightedSum => {
                 let w = ev.weighted_sum(&[(x, 0.5), (y, -0.75)], top)?;
                 ev.rescale(w)
             }
             Op::Map => {
-                let (babies, giants) = ([0, 1, 2], [-8, 0, 8]);
+                let (baby_steps, giant_steps) = ([0, 1, 2], [-8, 0, 8]);
                 let diagonal =
                     |k: usize| (0..16).map(|i| ((i * 5 + k * 3) % 11) as f64 / 5.5 - 1.0).collect::<Vec<_>>();
                 let plain: Result<Vec<_>> = (0..9).map(|k| ev.encode_diagonal(&diagonal(k), top)).collect();
                 let plain = plain?;
                 let plain: Vec<_> = plain.iter().enumerate().map(|(k, p)| (k != 4).then_some(p)).collect();
-                let h = ev.hoist(x, &babies)?;
-                let mut w = ev.transform(&h, &Transform { babies: &babies, giants: &giants, plain: &plain })?;
+                let h = ev.hoist(x, &baby_steps)?;
+                let mut w =
+                    ev.transform(&h, &Transform { baby_steps: &baby_steps, giant_steps: &giant_steps, plain: &plain })?;
                 let square = ev.mul(x, x)?;
                 ev.accumulate(&mut w, square)?;
                 ev.rescale(w)
@@ -103,7 +104,7 @@ impl Op {
                 let z = large(ev, x)?;
                 let h = ev.hoist(&z, &[0])?;
                 let p = ev.encode_diagonal(&[0.3, -0.7, 0.1, 0.9], top)?;
-                let w = ev.transform(&h, &Transform { babies: &[0], giants: &[0], plain: &[Some(&p)] })?;
+                let w = ev.transform(&h, &Transform { baby_steps: &[0], giant_steps: &[0], plain: &[Some(&p)] })?;
                 ev.rescale(w)
             }
             Op::Chebyshev => {
@@ -131,10 +132,15 @@ fn rms(z: &[Complex], want: &[f64]) -> f64 {
 }
 
 /// The mean square over some secrets, its root.
-fn predicted(p: &Params, want: &[f64], without: Option<Source>, run: impl Fn(&mut Noisy<'_>) -> Result<Vector>) -> f64 {
+fn predicted(
+    p: &Params,
+    want: &[f64],
+    without: Option<ErrorSource>,
+    run: impl Fn(&mut NoiseSimulator<'_>) -> Result<NoisyVector>,
+) -> f64 {
     let draws = 6;
     let squares = (0..draws).map(|i| {
-        let mut ev = Noisy::new(p, [i + 1; 32]);
+        let mut ev = NoiseSimulator::new(p, [i + 1; 32]);
         if let Some(source) = without {
             ev = ev.without(source);
         }
@@ -152,7 +158,7 @@ fn with_keys(
 ) {
     let (params, mut be) = Chain::new(spec, log_n).into_scalar(200);
     let mut trace = Trace::new(params.slots(), None);
-    let x = trace.input(params.top());
+    let x = trace.input(params.max_message_level());
     trace.product(&x, &x).unwrap();
     trace.conjugate(&x).unwrap();
     trace.hoist(&x, &[1, 2, 5, 8, -8]).unwrap();
@@ -164,10 +170,10 @@ fn with_keys(
 
 #[test]
 fn every_operation_is_predicted_and_would_not_be_without_its_main_source() {
-    use Source::{Encoding, Fresh, Gadget, Rounding};
+    use ErrorSource::{Encoding, Fresh, Gadget, Rounding};
     for (spec, log_n) in [(presets::L13, 11), (presets::L14, 11), (presets::B16, 10), (presets::H16, 10)] {
         with_keys(&spec, log_n, |p, client, ev| {
-            let top = p.top();
+            let top = p.max_message_level();
             let (gadget, rounding) = (noise::gadget(p, top), noise::rounding(p));
             let switch = match gadget / rounding {
                 ratio if ratio > 2.0 => Some(Gadget), // digits are as large as P
@@ -196,11 +202,11 @@ fn every_operation_is_predicted_and_would_not_be_without_its_main_source() {
                 if matches!(op, Op::Chebyshev) && top < 4 {
                     continue;
                 }
-                let mut clear = PlainVec::<f64>::with_slots(p.slots());
+                let mut clear = ClearVec::<f64>::with_slots(p.slots());
                 let want = op.run(&mut clear, &reals(&x), &reals(&y)).unwrap();
                 let got = op.run(ev, &cx, &cy).unwrap();
                 let measured = rms(&client.decrypt(&mut ev.be, &got), &want);
-                let run = |ev: &mut Noisy<'_>| {
+                let run = |ev: &mut NoiseSimulator<'_>| {
                     let (x, y) = (ev.encrypt(&x, top)?, ev.encrypt(&y, top)?);
                     op.run(ev, &x, &y)
                 };
@@ -221,7 +227,7 @@ fn every_operation_is_predicted_and_would_not_be_without_its_main_source() {
 #[test]
 fn public_keys_and_conjugation_are_predicted() {
     with_keys(&presets::L13, 11, |p, client, ev| {
-        let (top, x) = (p.top(), scattered(p.slots(), 1));
+        let (top, x) = (p.max_message_level(), scattered(p.slots(), 1));
         let want: Vec<f64> = x.iter().map(|z| z.re).collect();
         let c = client.encrypt_public(&mut ev.be, &x, top);
         let measured = rms(&client.decrypt(&mut ev.be, &c), &want);
@@ -230,13 +236,13 @@ fn public_keys_and_conjugation_are_predicted() {
         let c = client.encrypt(&mut ev.be, &x, top);
         let c = ev.conjugate(&c).unwrap();
         let measured = rms(&client.decrypt(&mut ev.be, &c), &want);
-        let run = |ev: &mut Noisy<'_>| {
+        let run = |ev: &mut NoiseSimulator<'_>| {
             let x = ev.encrypt(&x, top)?;
             ev.conjugate(&x)
         };
         let ratio = measured / predicted(p, &want, None, run);
         assert!(within(ratio, OPERATION), "conjugation: {ratio}");
-        assert!(!within(measured / predicted(p, &want, Some(Source::Gadget), run), OPERATION));
+        assert!(!within(measured / predicted(p, &want, Some(ErrorSource::Gadget), run), OPERATION));
     });
 }
 
@@ -244,14 +250,14 @@ fn public_keys_and_conjugation_are_predicted() {
 fn public_vectors_are_what_the_scheme_makes_of_them() {
     with_keys(&presets::L14, 10, |p, client, ev| {
         let values: Vec<f64> = scattered(64, 1).iter().map(|z| z.re * 1000.0).collect();
-        for level in [1, p.top()] {
+        for level in [1, p.max_message_level()] {
             let mut zero = client.encrypt(&mut ev.be, &scattered(p.slots(), 1), level);
             let same = ev.copy(&zero).unwrap();
             ev.sub(&mut zero, &same).unwrap();
             let public = ev.encode(&values, level).unwrap();
             ev.add_plain(&mut zero, &public).unwrap();
             let got = client.decrypt(&mut ev.be, &zero);
-            let mut quiet = Noisy::new(p, [1; 32]).without(Source::Fresh);
+            let mut quiet = NoiseSimulator::new(p, [1; 32]).without(ErrorSource::Fresh);
             let mut x = quiet.encrypt(&[Complex::default()], level).unwrap();
             let public = quiet.encode(&values, level).unwrap();
             quiet.add_plain(&mut x, &public).unwrap();
@@ -268,7 +274,7 @@ const SLOTS: usize = 512;
 
 /// Bootstraps of an entry on a chain with `top` levels.
 fn placement(entry: &Entry, top: u8) -> Placement {
-    let mut deep = Deep::new(Trace::new(SLOTS, None), Placement::none(TOP), |_, x| Ok(x));
+    let mut deep = BootstrapPlanner::new(Trace::new(SLOTS, None), Placement::none(TOP), |_, x| Ok(x));
     let inputs: Vec<_> = (0..entry.circuit.inputs()).map(|_| deep.inner.input(TOP)).collect();
     let mut xs = inputs.into_iter().map(|x| deep.input(x).unwrap()).collect();
     entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
@@ -276,26 +282,26 @@ fn placement(entry: &Entry, top: u8) -> Placement {
 }
 
 /// The errors of every output on ciphertexts over what is predicted.
-fn errors(entry: &Entry, without: Option<Source>) -> f64 {
+fn errors(entry: &Entry, without: Option<ErrorSource>) -> f64 {
     let (params, be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
-    let (top, inputs) = (params.top(), entry.sample(SLOTS, 1));
+    let (top, inputs) = (params.max_message_level(), entry.sample(SLOTS, 1));
     let place = placement(entry, top);
     let mut want = inputs.clone();
-    entry.circuit.run(&mut PlainVec::<f64>::with_slots(SLOTS), &mut want, &entry.rows).unwrap();
+    entry.circuit.run(&mut ClearVec::<f64>::with_slots(SLOTS), &mut want, &entry.rows).unwrap();
 
     let got = decrypted(entry, (params, be), &place, &inputs).outputs;
     let far = |got: &[Vec<f64>]| {
         got.iter().flatten().zip(want.iter().flatten()).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
     };
     let deviations = predicted_slots(|seed| {
-        let mut ev = Noisy::new(params, seed);
+        let mut ev = NoiseSimulator::new(params, seed);
         if let Some(source) = without {
             ev = ev.without(source);
         }
         let complex = |x: &[f64]| x.iter().map(|x| Complex::from(*x)).collect::<Vec<_>>();
-        let real = |ev: &Noisy<'_>, x: &Vector| ev.decrypt(x).iter().map(|z| z.re).collect::<Vec<_>>();
+        let real = |ev: &NoiseSimulator<'_>, x: &NoisyVector| ev.decrypt(x).iter().map(|z| z.re).collect::<Vec<_>>();
         let fresh: Vec<_> = inputs.iter().map(|x| ev.encrypt(&complex(x), top).unwrap()).collect();
-        let mut deep = Deep::new(ev, place.clone(), |ev: &mut Noisy<'static>, x: Vector| {
+        let mut deep = BootstrapPlanner::new(ev, place.clone(), |ev: &mut NoiseSimulator<'static>, x: NoisyVector| {
             let values = real(ev, &x);
             ev.encrypt(&complex(&values), top)
         });
@@ -326,7 +332,7 @@ fn circuits_without_their_roundings_would_not_be_predicted() {
     let all = every(SLOTS).unwrap();
     for name in ["power_softmax_stable", "layer_norm_blocks", "gelu", "linear_qkv", "reciprocal", "inverse_root"] {
         let entry = all.iter().find(|e| e.name == name).unwrap();
-        let ratio = errors(entry, Some(Source::Rounding));
+        let ratio = errors(entry, Some(ErrorSource::Rounding));
         println!("{name:40} {ratio:.2} without roundings");
         assert!(!within(ratio, CIRCUIT), "{name}: {ratio}");
     }

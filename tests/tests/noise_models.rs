@@ -2,20 +2,20 @@
 
 use polyformer_kernel::{
     arith::{Arithmetic, Raise},
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
         Ckks,
         noise::{to_dense, to_sparse},
     },
     eval::{
-        clear::PlainVec,
-        noise::{Noisy, Source},
+        clear::ClearVec,
+        noise::{ErrorSource, NoiseSimulator},
         trace::Trace,
     },
     math::complex::Complex,
     nn::{
         forward,
-        slot_engine::{Layout, Packed},
+        slot_engine::{Layout, SlotEngine},
     },
     params::{Params, presets},
 };
@@ -29,8 +29,13 @@ use polyformer_tests::{
 
 const LOG_N: u8 = 10;
 
-fn noisy<'p>(params: &'p Params, recipe: &Recipe, seed: u8, without: &[Source]) -> Bootstrapped<Noisy<'p>> {
-    let ev = Noisy::new(params, [seed; 32]);
+fn noisy<'p>(
+    params: &'p Params,
+    recipe: &Recipe,
+    seed: u8,
+    without: &[ErrorSource],
+) -> Bootstrapped<NoiseSimulator<'p>> {
+    let ev = NoiseSimulator::new(params, [seed; 32]);
     let mut ev = Bootstrapped::new(without.iter().fold(ev, |ev, source| ev.without(*source)));
     ev.prepare(params, recipe).unwrap();
     ev
@@ -43,7 +48,7 @@ fn every_stage_of_bootstrapping_is_predicted_and_would_not_be_without_its_main_s
         for (name, x) in inputs(p.slots(), p.slots()) {
             let c = client.encrypt(&mut ev.be, &x, 3);
             let measured = lockstep(p, client, ev, (c, &x));
-            let mean = |without: &[Source]| {
+            let mean = |without: &[ErrorSource]| {
                 let mut squares = [0.0; 3];
                 for seed in 1..=4 {
                     let stages = predicted(&mut noisy(p, &recipe, seed, without), 3, &x);
@@ -51,7 +56,7 @@ fn every_stage_of_bootstrapping_is_predicted_and_would_not_be_without_its_main_s
                 }
                 squares.map(f64::sqrt)
             };
-            let main = [Source::Fresh, Source::Rounding];
+            let main = [ErrorSource::Fresh, ErrorSource::Rounding];
             let (all, less) = (mean(&[]), main.map(|source| mean(&[source])));
             for (i, (stage, e)) in measured.iter().enumerate() {
                 let ratio = e.rms / all[i];
@@ -74,10 +79,10 @@ fn mod_raise_has_the_noise_that_is_predicted() {
     with((&presets::B16, LOG_N), recipe, |p, client, ev| {
         let c = client.encrypt(&mut ev.be, &scattered(p.slots(), 1), 0);
         let before = client.decrypt(&mut ev.be, &c);
-        let raised = ev.mod_raise(c, p.highest()).unwrap();
+        let raised = ev.mod_raise(c, p.max_level()).unwrap();
         let after = client.decrypt(&mut ev.be, &raised); // modulo the base
         let scaled = |z: Complex, level| z.scale(p.scale(level));
-        let far = before.iter().zip(&after).map(|(a, b)| scaled(*b, p.highest()) - scaled(*a, 0));
+        let far = before.iter().zip(&after).map(|(a, b)| scaled(*b, p.max_level()) - scaled(*a, 0));
         let e = Errors::of(far.map(|z| z.re.hypot(z.im)));
         let ratio = e.rms / to_sparse(p).hypot(to_dense(p));
         println!("2^{:.2}, {ratio:.2} of what is predicted", e.rms.log2());
@@ -90,23 +95,23 @@ fn bootstrapping_of_every_kind_is_predicted() {
     use Order::{ModRaiseFirst, SlotsToCoeffsFirst, SlotsToCoeffsFirstComplex};
     let all = 1 << (LOG_N - 1);
     for (spec, order, period, steps) in [
-        (presets::B16, SlotsToCoeffsFirst, 32, Steps::Hoisted),
-        (presets::B16, SlotsToCoeffsFirst, all, Steps::MinKs),
-        (presets::B16, SlotsToCoeffsFirstComplex, all, Steps::Hoisted),
-        (presets::B16, ModRaiseFirst, all, Steps::Hoisted),
-        (presets::H16, SlotsToCoeffsFirst, all, Steps::Hoisted),
+        (presets::B16, SlotsToCoeffsFirst, 32, RotationStrategy::Hoisted),
+        (presets::B16, SlotsToCoeffsFirst, all, RotationStrategy::MinKs),
+        (presets::B16, SlotsToCoeffsFirstComplex, all, RotationStrategy::Hoisted),
+        (presets::B16, ModRaiseFirst, all, RotationStrategy::Hoisted),
+        (presets::H16, SlotsToCoeffsFirst, all, RotationStrategy::Hoisted),
     ] {
         let recipe = Recipe::new(period, order, 1.0).with(steps);
         with((&spec, LOG_N), recipe, |p, client, ev| {
             let x: Vec<Complex> = scattered(period, 1).into_iter().cycle().take(p.slots()).collect();
-            let run = |ev: &mut Bootstrapped<Noisy<'_>>| {
+            let run = |ev: &mut Bootstrapped<NoiseSimulator<'_>>| {
                 let c = ev.encrypt(&x, 3).unwrap();
                 let c = ev.refresh(c, 5).unwrap();
                 ev.decrypt(&c).to_vec()
             };
             // what the sine loses, more in a small ring than all noise, is the same every time
-            let want = run(&mut noisy(p, &recipe, 1, &Source::ALL));
-            let mean = |without: &[Source]| {
+            let want = run(&mut noisy(p, &recipe, 1, &ErrorSource::ALL));
+            let mean = |without: &[ErrorSource]| {
                 let far = |seed| {
                     let got = run(&mut noisy(p, &recipe, seed, without));
                     Errors::of(got.iter().zip(&want).map(|(z, want)| (z.re - want.re).hypot(z.im - want.im))).rms
@@ -116,7 +121,7 @@ fn bootstrapping_of_every_kind_is_predicted() {
             let c = client.encrypt(&mut ev.be, &x, 3);
             let c = ev.refresh(c, 5).unwrap();
             let measured = client.errors(&mut ev.be, &c, |i| want[i]).rms;
-            let (all, less) = (measured / mean(&[]), measured / mean(&[Source::Rounding]));
+            let (all, less) = (measured / mean(&[]), measured / mean(&[ErrorSource::Rounding]));
             let bits = measured.log2();
             println!("{order:?}, {period} slots, {steps:?}: 2^{bits:.2}, {all:.2}, without roundings {less:.2}");
             assert!(within(all, 1.3), "{order:?}, {period} slots, {steps:?}: {all}");
@@ -134,15 +139,15 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
     let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
-    let x = trace.input(params.top());
-    forward(&mut Packed::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
+    let x = trace.input(params.max_message_level());
+    forward(&mut SlotEngine::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
 
     let mut period = vec![0.0; layout.period()];
     layout.pack(0, &noise(5, 3 * 16), &mut period).unwrap();
     let values: Vec<f64> = period.iter().copied().cycle().take(params.slots()).collect();
     let complex: Vec<Complex> = values.iter().map(|x| Complex::from(*x)).collect();
-    let mut clear = PlainVec::<f64>::with_slots(params.slots());
-    let want = forward(&mut Packed::new(&mut clear, layout.clone()), &model, vec![values]).unwrap().remove(0);
+    let mut clear = ClearVec::<f64>::with_slots(params.slots());
+    let want = forward(&mut SlotEngine::new(&mut clear, layout.clone()), &model, vec![values]).unwrap().remove(0);
     let far = |got: &[Complex]| -> Vec<f64> {
         let logits = got.iter().zip(&want).filter(|(_, want)| **want != 0.0);
         logits.map(|(z, want)| (z.re - want).abs()).collect()
@@ -150,21 +155,21 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
 
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
-    let question = client.encrypt(&mut be, &complex, params.top());
+    let question = client.encrypt(&mut be, &complex, params.max_message_level());
     let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
     ev.prepare(params, &recipe).unwrap();
-    let answer = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![question]).unwrap().remove(0);
+    let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![question]).unwrap().remove(0);
     let measured = far(&client.decrypt(&mut ev.be, &answer));
-    let deviations = |without: &[Source]| {
+    let deviations = |without: &[ErrorSource]| {
         predicted_slots(|seed| {
             let mut ev = noisy(params, &recipe, seed[0], without);
-            let x = ev.encrypt(&complex, params.top()).unwrap();
-            let y = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![x]).unwrap().remove(0);
+            let x = ev.encrypt(&complex, params.max_message_level()).unwrap();
+            let y = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![x]).unwrap().remove(0);
             far(ev.decrypt(&y))
         })
     };
-    let of = |without: &[Source]| ratio(measured.iter().copied(), &deviations(without));
-    let (all, less) = (of(&[]), of(&[Source::Rounding]));
+    let of = |without: &[ErrorSource]| ratio(measured.iter().copied(), &deviations(without));
+    let (all, less) = (of(&[]), of(&[ErrorSource::Rounding]));
     println!("{all:.2} of what is predicted, {less:.2} without roundings");
     assert!(within(all, 1.5) && !within(less, 1.5), "{all}, {less} without roundings");
 }

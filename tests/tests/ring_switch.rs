@@ -8,7 +8,7 @@ use polyformer_kernel::{
     bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
     ckks::{
         Ckks,
-        embedded::{Device, Plan},
+        embedded::{EmbeddedClient, Tables},
         keys::{Keys, SecretKey, SecretSeed},
         noise,
         ring_switch::{LiftKey, LowerKey, check_small, lift_basis, lower_basis, receive},
@@ -17,7 +17,7 @@ use polyformer_kernel::{
     math::{complex::Complex, embedding::ComputedRoots},
     nn::{
         forward,
-        slot_engine::{Layout, Packed},
+        slot_engine::{Layout, SlotEngine},
     },
     params::{Params, Security, Spec, presets},
     ring::{sample, tables, twiddles::Computed},
@@ -37,7 +37,7 @@ fn secret() -> SecretSeed {
 
 /// c0 of `values` as a device of the ring `small` encrypts them.
 fn ask(small: &Params, values: &[Complex]) -> Vec<u32> {
-    let device = Device::new(small, Plan { roots: ComputedRoots, twiddles: Computed }).unwrap();
+    let device = EmbeddedClient::new(small, Tables { roots: ComputedRoots, twiddles: Computed }).unwrap();
     let (mut slots, mut limb) = (values.to_vec(), vec![0; small.n()]);
     let mut message = device.encode(&mut slots).unwrap().hide(&mut ChaCha20Rng::from_seed([4; 32]));
     let limbs = (0..device.limbs()).flat_map(|i| {
@@ -49,7 +49,7 @@ fn ask(small: &Params, values: &[Complex]) -> Vec<u32> {
 
 /// What that device reads in an answer.
 fn read(small: &Params, [c0, c1]: &[Vec<u32>; 2]) -> Vec<Complex> {
-    let device = Device::new(small, Plan { roots: ComputedRoots, twiddles: Computed }).unwrap();
+    let device = EmbeddedClient::new(small, Tables { roots: ComputedRoots, twiddles: Computed }).unwrap();
     let (n, mut slots, mut limb) = (small.n(), vec![Complex::default(); small.slots()], vec![0; small.n()]);
     let mut opening = device.open(&mut slots).unwrap();
     for i in 0..device.limbs() {
@@ -62,7 +62,7 @@ fn read(small: &Params, [c0, c1]: &[Vec<u32>; 2]) -> Vec<Complex> {
 /// Both keys between the ring of `client` and that of the device.
 fn keys<B: Backend>(be: &mut B, params: &Params, small: &Params, large: &SecretSeed) -> (LiftKey<B>, LowerKey<B>) {
     let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([8; 32]));
-    let all = params.line().with(params.specials());
+    let all = params.modulus_chain().with(params.specials());
     let sk = SecretKey::expand(be, large, all, scratch).unwrap();
     let device = SecretKey::expand_small(be, &secret(), small.n(), all, scratch).unwrap();
     let lift = LiftKey::generate(be, params, small, [&device, &sk], &[1; 32], rng, scratch).unwrap();
@@ -218,7 +218,7 @@ fn the_words_of_the_small_ring_are_those_of_the_powers_of_x() {
     }
     let coeffs: Vec<i64> = (0..m as i64).map(|i| i * i - 300).collect();
     let transformed = small.on_scalar(2, |be| {
-        let shape = Shape { count: 1, basis: small.params.line(), cols: m as u32 };
+        let shape = Shape { count: 1, basis: small.params.modulus_chain(), cols: m as u32 };
         let x = Poly::from_signed(be, shape, &coeffs).unwrap().ntt(be);
         let mut words = vec![0; shape.words()];
         be.download(x.limbs(), &mut words).unwrap();
@@ -248,8 +248,8 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let mut trace = Bootstrapped::with(trace, later).unwrap();
     let x = trace.input(0);
     let x = first.refresh(&mut *trace, x).unwrap();
-    let x = trace.refresh(x, params.top()).unwrap();
-    forward(&mut Packed::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
+    let x = trace.refresh(x, params.max_message_level()).unwrap();
+    forward(&mut SlotEngine::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
     assert_eq!(trace.cost().bootstrap, 4);
 
     // On the device.
@@ -269,9 +269,9 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let question = receive(&mut ev.be, params, &small, &question, &PUBLIC).unwrap();
     let x = ev.lift(&lift, &question).unwrap();
     let x = first.refresh(&mut *ev, x).unwrap();
-    let x = ev.refresh(x, params.top()).unwrap();
-    let mut answer = forward(&mut Packed::new(&mut ev, layout.clone()), &model, vec![x]).unwrap();
-    let answer = ev.level_down(answer.remove(0), 0).unwrap();
+    let x = ev.refresh(x, params.max_message_level()).unwrap();
+    let mut answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![x]).unwrap();
+    let answer = ev.drop_to_level(answer.remove(0), 0).unwrap();
     let answer = ev.lower(&lower, &small, &answer).unwrap();
 
     // On the device.

@@ -14,13 +14,13 @@ use polyformer_kernel::{
         norm::{Norm, layer_norm},
         poly::{Polynomial, evaluate},
         reciprocal::{Division, Iteration, reciprocal},
-        reduce::{Rows, masked},
+        reduce::{RowLayout, masked},
     },
-    eval::clear::PlainVec,
+    eval::clear::ClearVec,
     nn::{
         Attention, Engine, Matrix, Rotary,
-        clear_engine::{self, Dense},
-        slot_engine::{Layout, Packed},
+        clear_engine::{self, ClearEngine},
+        slot_engine::{Layout, SlotEngine},
     },
 };
 use serde_json::Value;
@@ -58,7 +58,7 @@ fn power_softmax_is_that_of_the_training_package() {
     let v = vectors();
     let (scores, mask) = (rows(&v["scores"]), row(&v["mask"]));
     let kept = mask.iter().sum::<f64>() as usize;
-    let along = Rows::new(SLOTS, 1).unwrap();
+    let along = RowLayout::new(SLOTS, 1).unwrap();
     let mut seen = 0;
     for case in v["attention"].as_array().unwrap() {
         let kind = case["kind"].as_str().unwrap();
@@ -71,7 +71,7 @@ fn power_softmax_is_that_of_the_training_package() {
         };
         let how = how.unwrap();
         for (x, want) in scores.iter().zip(rows(&case["weights"])) {
-            let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+            let mut ev = ClearVec::<f64>::with_slots(SLOTS);
             let mut xs = [masked(&mut ev, &slots(x), &slots(&mask)).unwrap()];
             if kind == "power_softmax" {
                 let c = xs[0].iter().fold(0.0f64, |m, x| m.max(x.abs())) + 1e-6;
@@ -89,11 +89,11 @@ fn power_softmax_is_that_of_the_training_package() {
 #[test]
 fn causal_power_softmax_is_that_of_the_training_package() {
     let v = &vectors()["decoder"];
-    let (along, epsilon) = (Rows::new(SLOTS, 1).unwrap(), v["epsilon"].as_f64().unwrap());
+    let (along, epsilon) = (RowLayout::new(SLOTS, 1).unwrap(), v["epsilon"].as_f64().unwrap());
     for (t, (x, want)) in rows(&v["scores"]).into_iter().zip(rows(&v["weights"])).enumerate() {
         let seen: Vec<f64> = (0..SLOTS).map(|key| (key <= t) as u8 as f64).collect();
         let how = PowerSoftmax::length_agnostic(4, t + 1, epsilon, 2.0, ERROR).unwrap();
-        let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+        let mut ev = ClearVec::<f64>::with_slots(SLOTS);
         let mut xs = [masked(&mut ev, &slots(&x), &seen).unwrap()];
         power_softmax(&mut ev, &how, &mut xs, &along).unwrap();
         near(&xs[0], &want, 10.0 * ERROR, "causal");
@@ -124,7 +124,7 @@ fn a_decoders_attention_is_that_of_the_training_package_in_rows_and_in_slots() {
         assert!(off.fold(0.0, f64::max) < 1e-12, "{what}");
     };
     let of_rows = qkv.each_ref().map(|x| clear_engine::Rows::new(width, x.clone()).unwrap());
-    exact(Dense::<f64>::new(heads).attention(of_rows, &how).unwrap().values(), "rows");
+    exact(ClearEngine::<f64>::new(heads).attention(of_rows, &how).unwrap().values(), "rows");
 
     // a head of slots is as wide as there are tokens, or wider: heads go apart, and zeros between the pairs of features
     let (d, wide) = (width / heads, 16);
@@ -138,8 +138,8 @@ fn a_decoders_attention_is_that_of_the_training_package_in_rows_and_in_slots() {
         layout.pack(0, &spread, &mut packed).unwrap();
         vec![packed]
     });
-    let mut ev = PlainVec::<f64>::with_slots(layout.period());
-    let out = Packed::new(&mut ev, layout).attention(apart, &Attention { rotary: Some(Rotary { base }), ..how });
+    let mut ev = ClearVec::<f64>::with_slots(layout.period());
+    let out = SlotEngine::new(&mut ev, layout).attention(apart, &Attention { rotary: Some(Rotary { base }), ..how });
     let out = &out.unwrap()[0];
     let back = (0..tokens * width).map(|i| out[i / width * heads * wide + place(i % width)]);
     exact(&back.collect::<Vec<_>>(), "slots");
@@ -173,7 +173,7 @@ fn attention_without_a_sum_is_that_of_the_training_package() {
         let cases = v["attention"].as_array().unwrap();
         rows(&cases.iter().find(|c| c["kind"] == kind).unwrap()["weights"])
     };
-    let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+    let mut ev = ClearVec::<f64>::with_slots(SLOTS);
     let gelu = Approximation::within(Function::Gelu, Weight::Absolute, (-3.0, 3.0), ERROR / 100.0).unwrap();
     for (x, want) in scores.iter().zip(weights("scaled_sigma")) {
         let mut xs = [slots(x)];
@@ -196,8 +196,8 @@ fn the_norm_and_the_iterations_are_those_of_the_training_package() {
     let v = vectors();
     let norm = &v["norm"];
     let how = Norm::new(SLOTS, (0.1, 4.0), norm["epsilon"].as_f64().unwrap(), ERROR).unwrap();
-    let along = Rows::new(SLOTS, 1).unwrap();
-    let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+    let along = RowLayout::new(SLOTS, 1).unwrap();
+    let mut ev = ClearVec::<f64>::with_slots(SLOTS);
     for (x, want) in rows(&norm["x"]).into_iter().zip(rows(&norm["y"])) {
         let mut xs = [x];
         layer_norm(&mut ev, &how, &mut xs, &along).unwrap();
@@ -252,7 +252,7 @@ fn polynomials_are_those_of_the_training_package() {
         assert!((1.0 - 1e-4..above).contains(&(certified / error)), "{name}: {certified} certified, {error} sampled");
         let own = Approximation::minimax(function, weight, range, coeffs.len() - 1).unwrap();
         assert!((own.error() / certified - 1.0).abs() < 2e-3, "{name}: {}, not {certified}", own.error());
-        let mut ev = PlainVec::<f64>::with_slots(SLOTS);
+        let mut ev = ClearVec::<f64>::with_slots(SLOTS);
         let x: Vec<f64> = (0..SLOTS).map(|i| range.0 + (range.1 - range.0) * i as f64 / (SLOTS - 1) as f64).collect();
         let got = evaluate(&mut ev, &kept, &x).unwrap();
         let off = got.iter().zip(&x).map(|(y, x)| (y - function.at(*x)).abs() / weight_at(weight, function, *x));

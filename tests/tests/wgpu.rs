@@ -3,7 +3,7 @@
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
 use polyformer_tests::chain::Chain;
-use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu};
+use polyformer_wgpu::{Adapter, Gpu, Options, Wgpu, WideMul};
 use std::sync::OnceLock;
 
 #[path = "wgpu/bootstrap.rs"]
@@ -24,8 +24,8 @@ fn adapter() -> Option<Adapter> {
 }
 
 /// Every arithmetic that it has.
-fn arithmetics(adapter: &Adapter) -> Vec<Arithmetic> {
-    if adapter.has_int64() { vec![Arithmetic::Halves, Arithmetic::Int64] } else { vec![Arithmetic::Halves] }
+fn arithmetics(adapter: &Adapter) -> Vec<WideMul> {
+    if adapter.has_int64() { vec![WideMul::Halves, WideMul::Int64] } else { vec![WideMul::Halves] }
 }
 
 /// The first adapter with each arithmetic, opened once for all tests that do it no harm.

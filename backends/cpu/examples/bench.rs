@@ -73,7 +73,7 @@ fn main() {
     let be = &mut Cpu::with(ring, isa, threads);
     println!("{} {} threads, tables {:.0} ms", isa.name(), be.threads(), start.elapsed().as_secs_f64() * 1e3);
 
-    let (q, one) = (ring.line(), Basis::span(SPECIALS, SPECIALS + 1));
+    let (q, one) = (ring.modulus_chain(), Basis::span(SPECIALS, SPECIALS + 1));
     let full = q.with(SPECIALS as u16);
     let (mut x, mut y, mut z) = (limbs(be, full, N), limbs(be, full, N), limbs(be, full, N));
     let (mut u, mut v) = (limbs(be, full, N), limbs(be, full, N));

@@ -270,7 +270,7 @@ impl Backend for Cpu<'_> {
         });
     }
 
-    fn dots(&mut self, over: Basis, outs: &mut [Buf], a: &[&Buf], b: &[Option<&Buf>]) {
+    fn inner_products(&mut self, over: Basis, outs: &mut [Buf], a: &[&Buf], b: &[Option<&Buf>]) {
         self.shared_dots(over, outs, a, b);
     }
 
@@ -294,7 +294,7 @@ impl Backend for Cpu<'_> {
         // The fused operations bring their own scratch, a part of every temporary at a time.
         let n = self.ring.n();
         let (count, digits) = if n < SHORTEST { (count, digits) } else { (0, 0) };
-        let line = Shape { count, basis: self.ring.line(), cols: n as u32 };
+        let line = Shape { count, basis: self.ring.modulus_chain(), cols: n as u32 };
         let full = Shape { basis: line.basis.with(self.ring.specials()), ..line };
         let mut ws = Workspace {
             p: backend::p_modulo(self)?,

@@ -235,7 +235,7 @@ impl<L: Lanes> Kernel<L> for OfRows<'_, '_, L> {
 }
 
 impl Cpu<'_> {
-    /// [`polyformer_kernel::backend::Backend::dots`].
+    /// [`polyformer_kernel::backend::Backend::inner_products`].
     pub(crate) fn shared_dots(
         &self,
         over: Basis,

@@ -220,7 +220,7 @@ struct Moduli {
 impl Program for Moduli {
     fn run<B: Backend>(&self, be: &mut B) -> Log {
         let (n, specials) = (be.ring().n(), be.ring().specials());
-        let everything = be.ring().line().with(specials);
+        let everything = be.ring().modulus_chain().with(specials);
         let mut source = Source { state: 11, words: self.words };
         let mut log = Log::default();
         let mut ws = be.workspace(self.count, 0).unwrap();
@@ -247,7 +247,7 @@ struct KeySwitch {
 
 impl Program for KeySwitch {
     fn run<B: Backend>(&self, be: &mut B) -> Log {
-        let (n, specials, line) = (be.ring().n(), be.ring().specials(), be.ring().line());
+        let (n, specials, line) = (be.ring().n(), be.ring().specials(), be.ring().modulus_chain());
         let digits = line.len().div_ceil(self.alpha as usize);
         let mut source = Source { state: 13, words: self.words };
         let mut log = Log::default();

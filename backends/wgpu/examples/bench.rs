@@ -5,11 +5,11 @@
 #![allow(clippy::unwrap_used)]
 
 use polyformer_kernel::{
-    backend::{Backend, Giant, Limbs, Op, Shape},
+    backend::{Backend, GiantStep, Limbs, Op, Shape},
     math::modular::Modulus,
     ring::{Basis, Ring, tables},
 };
-use polyformer_wgpu::{Adapter, Arithmetic, Gpu, Options, Wgpu, Words};
+use polyformer_wgpu::{Adapter, Gpu, Options, Wgpu, WideMul, Words};
 use std::time::Instant;
 
 const SPECIALS: usize = 12;
@@ -113,8 +113,8 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let log_n: u32 = args.next().map_or(16, |x| x.parse().unwrap());
     let arithmetic = match args.next().as_deref() {
-        Some("halves") => Some(Arithmetic::Halves),
-        Some("int64") => Some(Arithmetic::Int64),
+        Some("halves") => Some(WideMul::Halves),
+        Some("int64") => Some(WideMul::Int64),
         _ => None,
     };
     let mut bench = Bench { filter: args.next().unwrap_or_default(), copy: f64::NAN };
@@ -132,7 +132,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|");
 
-    let (q, one) = (ring.line(), Basis::span(SPECIALS, SPECIALS + 1));
+    let (q, one) = (ring.modulus_chain(), Basis::span(SPECIALS, SPECIALS + 1));
     let full = q.with(SPECIALS as u16);
     let (p, rows) = (full.minus(q), full.len());
     let (mut x, mut y, mut z) = (limbs(be, full, n), limbs(be, full, n), limbs(be, full, n));
@@ -183,11 +183,12 @@ fn main() {
     bench.op(be, "key_switch of 2 keys, 36 limbs", LIMBS + 16 * full.len(), |be| {
         be.key_switch(q, ALPHA, &x, &[&keys[0], &keys[1]], &mut accs, &mut ws);
     });
-    let mut giants: Vec<_> =
-        (0..8).map(|i| Giant { c: [limbs(be, full, n), limbs(be, full, n)], galois: 5, key: &keys[i % 2] }).collect();
+    let mut giant_steps: Vec<_> = (0..8)
+        .map(|i| GiantStep { c: [limbs(be, full, n), limbs(be, full, n)], galois: 5, key: &keys[i % 2] })
+        .collect();
     let [sum, _] = &mut accs;
     bench.op(be, "giant_steps, 8 of 36 limbs", 8 * (2 + 6) * full.len() + 4 * full.len(), |be| {
-        be.giant_steps((q, ALPHA), &mut giants, sum, false, &mut ws).unwrap();
+        be.giant_steps((q, ALPHA), &mut giant_steps, sum, false, &mut ws).unwrap();
     });
     if "recording".contains(&bench.filter) {
         recording(be, &mut x, &y, &mut z);

@@ -1,6 +1,6 @@
 //! The adapters of this machine, and what matters about them.
 
-use crate::{Arithmetic, Error, Result};
+use crate::{Error, Result, WideMul};
 
 /// Bytes of immediates that a dispatch needs.
 pub const IMMEDIATES: u32 = 128;
@@ -94,8 +94,8 @@ impl Adapter {
     }
 
     /// The faster of the arithmetics that it has.
-    pub fn arithmetic(&self) -> Arithmetic {
-        if self.has_int64() { Arithmetic::Int64 } else { Arithmetic::Halves }
+    pub fn arithmetic(&self) -> WideMul {
+        if self.has_int64() { WideMul::Int64 } else { WideMul::Halves }
     }
 
     /// Whether shaders may use 64-bit integers.
@@ -131,12 +131,12 @@ impl Adapter {
     }
 
     /// Opens the device.
-    pub(crate) fn open(&self, arithmetic: Arithmetic) -> Result<(wgpu::Device, wgpu::Queue)> {
+    pub(crate) fn open(&self, arithmetic: WideMul) -> Result<(wgpu::Device, wgpu::Queue)> {
         self.check()?;
         let int64 = match arithmetic {
-            Arithmetic::Int64 if !self.has_int64() => return Err(Error::NoInt64 { adapter: self.name().into() }),
-            Arithmetic::Int64 => wgpu::Features::SHADER_INT64,
-            Arithmetic::Halves => wgpu::Features::empty(),
+            WideMul::Int64 if !self.has_int64() => return Err(Error::NoInt64 { adapter: self.name().into() }),
+            WideMul::Int64 => wgpu::Features::SHADER_INT64,
+            WideMul::Halves => wgpu::Features::empty(),
         };
         let opened = self.adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("polyformer"),

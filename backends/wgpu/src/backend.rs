@@ -9,7 +9,7 @@ use crate::{
 };
 use polyformer_kernel::{
     Error, Result,
-    backend::{self, Backend, Giant, Limbs, MAX_DIGITS, Op, Pair, Shape, Source, Term, Workspace},
+    backend::{self, Backend, GiantStep, Limbs, MAX_DIGITS, Op, Pair, Shape, Source, Term, Workspace},
     ring::{Basis, Ring, convert::MAX_SOURCES, sample::Seed},
 };
 
@@ -205,7 +205,7 @@ impl Backend for Wgpu<'_> {
         self.sums(over, &[(&*out, terms.to_vec())]);
     }
 
-    fn dots(&mut self, over: Basis, outs: &mut [Buf], a: &[&Buf], b: &[Option<&Buf>]) {
+    fn inner_products(&mut self, over: Basis, outs: &mut [Buf], a: &[&Buf], b: &[Option<&Buf>]) {
         let sums = outs.iter().zip(b.chunks_exact(a.len().max(1)));
         let sums = sums.map(|(out, b)| {
             let terms = a.iter().zip(b).filter_map(|(a, b)| b.map(|b| (*a, b)));
@@ -245,7 +245,7 @@ impl Backend for Wgpu<'_> {
 
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Words>> {
         let ring = self.ring;
-        let line = Shape { count, basis: ring.line(), cols: ring.n() as u32 };
+        let line = Shape { count, basis: ring.modulus_chain(), cols: ring.n() as u32 };
         let full = Shape { basis: line.basis.with(ring.specials()), ..line };
         let mut ws = Workspace {
             p: backend::p_modulo(self)?,
@@ -289,12 +289,12 @@ impl Backend for Wgpu<'_> {
     fn giant_steps(
         &mut self,
         (q, alpha): (Basis, u16),
-        giants: &mut [Giant<'_, Words>],
+        giant_steps: &mut [GiantStep<'_, Words>],
         sum: &mut Pair<Words>,
         fresh: bool,
         ws: &mut Workspace<Words>,
     ) -> Result<()> {
-        self.fused_giant_steps((q, alpha), giants, sum, fresh, ws);
+        self.fused_giant_steps((q, alpha), giant_steps, sum, fresh, ws);
         Ok(())
     }
 }

@@ -10,13 +10,13 @@ use crate::{
     transform::End,
 };
 use polyformer_kernel::{
-    backend::{BATCH_WORDS, Giant, Pair, Workspace},
+    backend::{BATCH_WORDS, GiantStep, Pair, Workspace},
     ring::Basis,
 };
 
 /// One item of a giant step, and where its c1 is.
 struct Step<'a, 'k> {
-    giant: &'a Giant<'k, Words>,
+    giant: &'a GiantStep<'k, Words>,
     item: usize,
     c1: Operand,
 }
@@ -26,7 +26,7 @@ impl Wgpu<'_> {
     pub(crate) fn fused_giant_steps(
         &mut self,
         (q, alpha): (Basis, u16),
-        giants: &[Giant<'_, Words>],
+        giant_steps: &[GiantStep<'_, Words>],
         sum: &Pair<Words>,
         fresh: bool,
         ws: &Workspace<Words>,
@@ -35,7 +35,7 @@ impl Wgpu<'_> {
         let (items, n) = (0..sum[0].shape.count as usize, sum[0].shape.cols as usize);
         let step = |giant, item| Step { giant, item, c1: Operand::new(&giant.c[1], item) };
         let mut steps: Vec<_> =
-            giants.iter().flat_map(|giant| items.clone().map(move |item| step(giant, item))).collect();
+            giant_steps.iter().flat_map(|giant| items.clone().map(move |item| step(giant, item))).collect();
         steps.sort_by_key(|step| (step.c1.slab, step.c1.words[2]));
         let rows = BATCH_WORDS.min(self.gpu().binding_words()) / (digits.parts.len() * n);
         let full = q.with(self.ring.specials());

@@ -1,6 +1,6 @@
 //! An open device with its compiled kernels, shared by all backends that run on it.
 
-use crate::{Adapter, Arithmetic, Result, adapter::IMMEDIATES, shader::Kernel};
+use crate::{Adapter, Result, WideMul, adapter::IMMEDIATES, shader::Kernel};
 use std::{
     collections::HashMap,
     sync::{
@@ -19,7 +19,7 @@ const SMALLEST: u64 = 1 << 24;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// The arithmetic.
-    pub arithmetic: Option<Arithmetic>,
+    pub arithmetic: Option<WideMul>,
     /// The most words of a buffer that shaders see, if less than the adapter allows: what does not fit is split.
     pub binding_words: Option<usize>,
     /// The most words of device memory to use.
@@ -34,7 +34,7 @@ struct Inner {
     name: String,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    arithmetic: Arithmetic,
+    arithmetic: WideMul,
     binding_words: usize,
     memory_words: usize,
     constants: wgpu::BindGroupLayout,
@@ -115,7 +115,7 @@ impl Gpu {
     }
 
     /// The arithmetic of its kernels.
-    pub fn arithmetic(&self) -> Arithmetic {
+    pub fn arithmetic(&self) -> WideMul {
         self.0.arithmetic
     }
 

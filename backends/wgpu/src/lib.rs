@@ -4,7 +4,7 @@
 //!
 //! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device
 //! memory, [`table`] constants of calls, [`call`] the arguments of a dispatch, [`element`] those that are
-//! alike, [`recorder`] one command buffer after the other; [`transform`], [`sums`], [`products`], [`backend`], [`fused`] and [`giants`] map the operations of the contract to dispatches.
+//! alike, [`recorder`] one command buffer after the other; [`transform`], [`sums`], [`products`], [`backend`], [`fused`] and [`giant_steps`] map the operations of the contract to dispatches.
 #![forbid(unsafe_code)]
 
 mod adapter;
@@ -29,7 +29,7 @@ pub use adapter::{Adapter, adapters};
 pub use error::{Error, Result};
 pub use gpu::{Gpu, Options};
 pub use memory::Words;
-pub use shader::Arithmetic;
+pub use shader::WideMul;
 
 use polyformer_kernel::ring::Ring;
 use recorder::Recorder;

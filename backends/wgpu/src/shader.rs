@@ -4,19 +4,19 @@ use polyformer_kernel::ring::convert::MAX_SOURCES;
 
 /// How 64-bit products are made. Both give the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arithmetic {
+pub enum WideMul {
     /// With the 64-bit integers of the adapter.
     Int64,
     /// Out of 16-bit halves, on every adapter.
     Halves,
 }
 
-impl Arithmetic {
+impl WideMul {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Arithmetic::Int64 => "64-bit integers",
-            Arithmetic::Halves => "16-bit halves",
+            WideMul::Int64 => "64-bit integers",
+            WideMul::Halves => "16-bit halves",
         }
     }
 }
@@ -103,10 +103,10 @@ impl Kernel {
     }
 
     /// The whole module.
-    pub fn source(self, arithmetic: Arithmetic) -> String {
+    pub fn source(self, arithmetic: WideMul) -> String {
         let products = match arithmetic {
-            Arithmetic::Int64 => include_str!("../../../shaders/modular_u64.wgsl"),
-            Arithmetic::Halves => include_str!("../../../shaders/modular_u32.wgsl"),
+            WideMul::Int64 => include_str!("../../../shaders/modular_u64.wgsl"),
+            WideMul::Halves => include_str!("../../../shaders/modular_u32.wgsl"),
         };
         let shared = match self {
             Kernel::Ntt | Kernel::Intt => include_str!("../../../shaders/transform.wgsl"),
@@ -131,13 +131,13 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arithmetic, Kernel};
+    use super::{Kernel, WideMul};
     use wgpu::naga::{
         front::wgsl,
         valid::{Capabilities, ValidationFlags, Validator},
     };
 
-    fn valid(kernel: Kernel, arithmetic: Arithmetic, capabilities: Capabilities) -> Result<(), String> {
+    fn valid(kernel: Kernel, arithmetic: WideMul, capabilities: Capabilities) -> Result<(), String> {
         let source = kernel.source(arithmetic);
         let module = wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
         let mut validator = Validator::new(ValidationFlags::all(), capabilities | Capabilities::IMMEDIATES);
@@ -147,15 +147,15 @@ mod tests {
     #[test]
     fn shaders_of_halves_need_no_64_bit_integers() {
         for kernel in Kernel::all(1) {
-            valid(kernel, Arithmetic::Halves, Capabilities::empty()).unwrap();
+            valid(kernel, WideMul::Halves, Capabilities::empty()).unwrap();
         }
-        assert!(valid(Kernel::Zip, Arithmetic::Int64, Capabilities::empty()).is_err());
+        assert!(valid(Kernel::Zip, WideMul::Int64, Capabilities::empty()).is_err());
     }
 
     #[test]
     fn shaders_are_valid_with_64_bit_integers() {
         for kernel in Kernel::all(1) {
-            valid(kernel, Arithmetic::Int64, Capabilities::SHADER_INT64).unwrap();
+            valid(kernel, WideMul::Int64, Capabilities::SHADER_INT64).unwrap();
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     constants::{CLASSES, QUESTION},
     figures::{figure, memory},
 };
-use polyformer_kernel::{Error, ckks::{embedded::{Device, Noisy, Plan}, keys::SecretSeed}, math::{complex::Complex, embedding::Roots}, params::{Params, Spec}, ring::{entropy, sample::{Seed, Uniform}, twiddles::Twiddles}};
+use polyformer_kernel::{Error, ckks::{embedded::{EmbeddedClient, MaskedMessage, Tables}, keys::SecretSeed}, math::{complex::Complex, embedding::Roots}, params::{Params, Spec}, ring::{entropy, sample::{Seed, Uniform}, twiddles::Twiddles}};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 use semihosting::{
@@ -46,9 +46,9 @@ pub struct Memory {
 
 /// The program. The secret and the source of randomness are those of a test: a product keeps a secret of its own, and
 /// asks its hardware for randomness.
-pub fn run(spec: &Spec<'_>, plan: Plan<impl Roots, impl Twiddles>, mut on: Memory) -> ! {
+pub fn run(spec: &Spec<'_>, plan: Tables<impl Roots, impl Twiddles>, mut on: Memory) -> ! {
     let well = Params::new(spec).map_err(Fault::from).and_then(|params| {
-        let device = Device::new(&params, plan)?;
+        let device = EmbeddedClient::new(&params, plan)?;
         let secret = SecretSeed::take(&mut [9; 32]);
         let mut counter = Counter::start().ok_or(Fault::File)?;
         let seed = encrypt(&device, &secret, &mut on, &mut counter)?;
@@ -66,7 +66,7 @@ pub fn run(spec: &Spec<'_>, plan: Plan<impl Roots, impl Twiddles>, mut on: Memor
 /// Writes the public seed and both limbs of c0.
 #[inline(never)] // scripts/device-profile.py counts from here
 fn encrypt(
-    device: &Device<'_, impl Roots, impl Twiddles>,
+    device: &EmbeddedClient<'_, impl Roots, impl Twiddles>,
     secret: &SecretSeed,
     on: &mut Memory,
     counter: &mut Counter,
@@ -100,9 +100,9 @@ fn encrypt(
 }
 
 fn one_limb(
-    device: &Device<'_, impl Roots, impl Twiddles>,
+    device: &EmbeddedClient<'_, impl Roots, impl Twiddles>,
     limb: usize,
-    message: &mut core::result::Result<Noisy<'_>, Error>,
+    message: &mut core::result::Result<MaskedMessage<'_>, Error>,
     secret: &SecretSeed,
     seed: &Seed,
     words: &mut [u32],
@@ -151,7 +151,7 @@ impl Iterator for Half {
 /// Decrypts what was just written, and prints the largest error in 2^-32.
 #[inline(never)] // to here
 fn read_back(
-    device: &Device<'_, impl Roots, impl Twiddles>,
+    device: &EmbeddedClient<'_, impl Roots, impl Twiddles>,
     params: &Params,
     secret: &SecretSeed,
     seed: &Seed,
@@ -184,7 +184,7 @@ fn read_back(
 
 /// Decrypts answer.bin, pairs of words of c0 and c1, limb by limb, and says which of its first numbers is the largest, and
 /// by how much.
-fn answer(device: &Device<'_, impl Roots, impl Twiddles>, secret: &SecretSeed, on: &mut Memory) -> Result<()> {
+fn answer(device: &EmbeddedClient<'_, impl Roots, impl Twiddles>, secret: &SecretSeed, on: &mut Memory) -> Result<()> {
     let Ok(file) = File::open(c"answer.bin") else {
         return Ok(());
     };

@@ -5,7 +5,7 @@ use crate::constants::{
     layer_1,
 };
 use half::f16;
-use polyformer_kernel::{Error, Result, nn::{Layer, Matrix, Model, Numbers, Stored, clear_engine::{Block, Dense, Memory, Rows}, forward}};
+use polyformer_kernel::{Error, Result, nn::{Layer, Matrix, Model, Numbers, Stored, clear_engine::{Block, ClearEngine, Memory, Rows}, forward}};
 
 /// The longest sentence that the model reads, and that the buffers hold.
 pub const TOKENS: usize = 64;
@@ -49,7 +49,7 @@ pub fn half(rows: usize, cols: usize, weight: &'static [u8], bias: &'static [u8]
 }
 
 fn numbers(bytes: &'static [u8]) -> Numbers<'static> {
-    Numbers::Half(bytes.as_chunks().0)
+    Numbers::F16(bytes.as_chunks().0)
 }
 
 /// The layers, folded; they hold polynomials, and so are worth a static. One after the other: each is large on the stack.
@@ -69,7 +69,7 @@ fn push(layers: &mut heapless::Vec<Layer<'static>, LAYERS>, layer: fn() -> Resul
 /// The model of these layers.
 pub fn model<'l>(layers: &'l [Layer<'l>]) -> Result<Model<'l>> {
     static NO_BIAS: [f32; CLASSES] = [0.0; CLASSES];
-    let stored = |x| Numbers::Single(Stored::Borrowed(x));
+    let stored = |x| Numbers::F32(Stored::Borrowed(x));
     let folded = Matrix::new(CLASSES, HIDDEN, stored(&FOLDED.0[..]), stored(&FOLDED.1[..]))?;
     let of_x = Matrix::new(CLASSES, WIDTH, numbers(CLASSIFIER), stored(&NO_BIAS[..]))?;
     Model::of_folded(WIDTH, HEADS, Stored::Borrowed(layers), [folded, of_x], 1.0)
@@ -105,7 +105,7 @@ pub fn classify(
 ) -> Result<()> {
     let mut x = blocks.take(tokens.len() * WIDTH)?;
     embed(tokens, &mut x)?;
-    let out = forward(&mut Dense::<f32, _>::within(HEADS, blocks), model, Rows::new(WIDTH, x)?)?;
+    let out = forward(&mut ClearEngine::<f32, _>::within(HEADS, blocks), model, Rows::new(WIDTH, x)?)?;
     logits.iter_mut().zip(out.values()).for_each(|(l, o)| *l = *o);
     Ok(())
 }

@@ -4,19 +4,19 @@ use super::{Labelled, spread::Spread};
 use crate::{
     Result,
     files::Header,
-    keys::{Want, secret::Secret},
-    machine::{Device, Host, Job},
+    keys::{KeySpec, secret::Secret},
+    machine::{ComputeTarget, Host, Job},
     model::{Pretrained, top},
-    plan::model::Plan,
+    plan::model::ModelPlan,
     session::{Client, Server},
 };
 use polyformer_kernel::{
     arith::cost::Demand,
     backend::Backend,
-    bootstrap::Steps,
+    bootstrap::RotationStrategy,
     ckks::keys::Keys,
     nn::{
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
     },
     params::Params,
@@ -28,7 +28,7 @@ pub struct Batch {
     /// Which questions.
     pub questions: Vec<usize>,
     /// Their plan.
-    pub plan: Plan,
+    pub plan: ModelPlan,
 }
 
 /// Fills ciphertexts, longest questions first, so that those of a ciphertext are about as long.
@@ -47,16 +47,21 @@ pub fn groups(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Ve
 }
 
 /// The same, planned. `steps` is how bootstrapping rotates.
-pub fn batches(params: &Params, model: &Pretrained, questions: &[Labelled], steps: Steps) -> Result<Vec<Batch>> {
+pub fn batches(
+    params: &Params,
+    model: &Pretrained,
+    questions: &[Labelled],
+    steps: RotationStrategy,
+) -> Result<Vec<Batch>> {
     let planned = |group: Vec<usize>| {
         let lengths: Vec<usize> = group.iter().map(|i| questions[*i].ids.len()).collect();
-        Ok(Batch { plan: Plan::of(params, None, &model.model, &lengths, steps)?, questions: group })
+        Ok(Batch { plan: ModelPlan::of(params, None, &model.model, &lengths, steps)?, questions: group })
     };
     groups(params, model, questions).into_iter().map(planned).collect()
 }
 
 /// The keys of every batch.
-pub fn wants(params: &Params, batches: &[Batch]) -> Vec<Want> {
+pub fn wants(params: &Params, batches: &[Batch]) -> Vec<KeySpec> {
     let mut all = Demand::default();
     for Demand { relin, conjugate, rotations } in batches.iter().map(|b| &b.plan.demand) {
         (all.relin, all.conjugate) = (all.relin.max(*relin), all.conjugate.max(*conjugate));
@@ -65,7 +70,7 @@ pub fn wants(params: &Params, batches: &[Batch]) -> Vec<Want> {
             *highest = (*highest).max(*level);
         }
     }
-    Want::all(params, &all, true)
+    KeySpec::all(params, &all, true)
 }
 
 /// Words in the memory of the server at most: those of the batch that takes most.
@@ -97,7 +102,7 @@ pub struct Encrypted<'a> {
     /// Where.
     pub host: &'a Host,
     /// On what the client works.
-    pub on: Device,
+    pub on: ComputeTarget,
     /// The client's secret.
     pub secret: &'a Secret,
     /// The folder of evaluation keys.
@@ -155,7 +160,7 @@ impl Agreement {
         self.departed += executed.departs(plan).is_some() as usize;
         for (ids, got) in ids.iter().zip(client.decrypt(plan, &answer, ids.len())?) {
             let (x, got) = (Rows::new(model.model.width, model.text.embed(ids))?, got.expose());
-            let want = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, x)?;
+            let want = forward(&mut ClearEngine::<f64>::new(model.model.heads), &model.model, x)?;
             self.n += 1;
             self.agree += (top(got).first() == top(want.values()).first()) as usize;
             self.errors.add(got, want.values());
@@ -168,13 +173,13 @@ impl Agreement {
 mod tests {
     use super::{Labelled, batches};
     use crate::{model::Pretrained, spec::SpecBuf};
-    use polyformer_kernel::bootstrap::Steps;
+    use polyformer_kernel::bootstrap::RotationStrategy;
 
     #[test]
     fn ciphertexts_are_filled_and_no_question_is_lost() {
         let (m, params) = (Pretrained::embedded().unwrap(), SpecBuf::preset("B16").unwrap().params().unwrap());
         let questions: Vec<Labelled> = (0..40).map(|i| Labelled { ids: vec![1; 1 + i % 20], class: 0 }).collect();
-        let batches = batches(&params, &m, &questions, Steps::Hoisted).unwrap();
+        let batches = batches(&params, &m, &questions, RotationStrategy::Hoisted).unwrap();
         let mut seen: Vec<usize> = batches.iter().flat_map(|b| b.questions.clone()).collect();
         seen.sort();
         assert!(seen.iter().copied().eq(0..40));

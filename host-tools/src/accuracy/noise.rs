@@ -5,12 +5,12 @@ use super::{Labelled, spread::Spread};
 use crate::{Result, model::Pretrained, plan::model::ORDER};
 use polyformer_kernel::{
     bootstrap::{Bootstrapped, Recipe},
-    eval::noise::Noisy,
+    eval::noise::NoiseSimulator,
     math::complex::Complex,
     nn::{
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
-        slot_engine::{Layout, Packed},
+        slot_engine::{Layout, SlotEngine},
     },
     params::Params,
 };
@@ -28,7 +28,8 @@ pub fn predict(
     let numbered: Vec<(u64, &Vec<usize>)> = (1..).zip(groups).collect();
     let share = groups.len().div_ceil(rayon::current_num_threads()).max(1);
     let some = |groups: &[(u64, &Vec<usize>)]| {
-        let (mut sum, mut ev, mut period) = (Spread::default(), Bootstrapped::new(Noisy::new(params, [0; 32])), 0);
+        let (mut sum, mut ev, mut period) =
+            (Spread::default(), Bootstrapped::new(NoiseSimulator::new(params, [0; 32])), 0);
         for (number, group) in groups {
             let lengths: Vec<usize> = group.iter().map(|i| questions[*i].ids.len()).collect();
             let layout = Layout::new(&lengths, model.model.width, model.model.heads, params.slots())?;
@@ -50,7 +51,7 @@ pub fn predict(
 
 /// The errors of one ciphertext's questions.
 pub fn asked(
-    ev: &mut Bootstrapped<Noisy<'_>>,
+    ev: &mut Bootstrapped<NoiseSimulator<'_>>,
     model: &Pretrained,
     layout: &Layout,
     questions: &[&[u32]],
@@ -60,14 +61,14 @@ pub fn asked(
         layout.pack(q, &model.text.embed(ids), &mut slots)?;
     }
     let slots: Vec<Complex> = slots.into_iter().map(Complex::from).collect();
-    let top = ev.params().top();
+    let top = ev.params().max_message_level();
     let x = ev.encrypt(&slots, top)?;
-    let answer = forward(&mut Packed::new(ev, layout.clone()), &model.model, vec![x])?;
+    let answer = forward(&mut SlotEngine::new(ev, layout.clone()), &model.model, vec![x])?;
     let answer: Vec<f64> = answer.iter().flat_map(|y| ev.decrypt(y)).map(|z| z.re).collect();
     let mut sum = Spread::default();
     for (q, ids) in questions.iter().enumerate() {
         let x = Rows::new(model.model.width, model.text.embed(ids))?;
-        let want = forward(&mut Dense::<f64>::new(model.model.heads), &model.model, x)?;
+        let want = forward(&mut ClearEngine::<f64>::new(model.model.heads), &model.model, x)?;
         sum.add(layout.unpack(q, &answer, model.text.classes()), want.values());
     }
     Ok(sum)

@@ -1,6 +1,6 @@
 //! The client's operations: encoding, encryption, decryption, key generation.
 
-use super::{Bed, finish, median};
+use super::{Harness, finish, median};
 use crate::{Result, files::public_basis, keys::random};
 use polyformer_kernel::{
     arith::Arithmetic,
@@ -13,7 +13,7 @@ use polyformer_kernel::{
 };
 use std::time::Instant;
 
-impl<B: Backend> Bed<'_, B> {
+impl<B: Backend> Harness<'_, B> {
     pub(super) fn encode(&mut self) -> Result<(f64, usize)> {
         let values = self.values();
         let seconds = median(self.budget, || {

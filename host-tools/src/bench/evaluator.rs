@@ -1,6 +1,6 @@
 //! The server's operations: sums, products, rescales, key switches, rotations.
 
-use super::{Bed, Part, finish, median};
+use super::{Harness, Part, finish, median};
 use crate::{
     Result,
     keys::{demand_of_bootstrapping, random},
@@ -19,7 +19,7 @@ use polyformer_kernel::{
 };
 use std::{collections::BTreeMap, time::Instant};
 
-impl<B: Backend> Bed<'_, B> {
+impl<B: Backend> Harness<'_, B> {
     pub(super) fn add(&mut self) -> Result<(f64, usize)> {
         let (mut x, y) = (self.ciphertext()?, self.ciphertext()?);
         let seconds = median(self.budget, || {

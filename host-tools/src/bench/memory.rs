@@ -1,23 +1,23 @@
 //! What measuring an operation takes in the memory of its device.
 
 use super::Op;
-use crate::{Result, keys::Want, plan::memory};
+use crate::{Result, keys::KeySpec, plan::memory};
 use polyformer_kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapper, Order, Recipe, RotationStrategy},
     eval::trace::Trace,
     params::Params,
 };
 
 /// Words of the operation's keys, of temporaries, and of all that is alive.
-pub(super) fn words(op: Op, params: &Params, level: u8, steps: Steps) -> Result<usize> {
+pub(super) fn words(op: Op, params: &Params, level: u8, steps: RotationStrategy) -> Result<usize> {
     let new = || Trace::new(params.slots(), None).measured(params);
     let (mut tr, mut before) = (new(), new());
     let x = tr.input(level);
     let mut wants = Vec::new();
     match op {
         Op::NttForward | Op::NttInverse | Op::Decode | Op::Decrypt | Op::EncryptSk => {}
-        Op::EncryptPk => wants.push(Want::Public),
+        Op::EncryptPk => wants.push(KeySpec::Public),
         Op::Encode => drop(tr.encode(&[1.0], level)?),
         Op::Add => drop(tr.copy(&x)?),
         Op::MulPlain | Op::Rescale => {
@@ -34,7 +34,7 @@ pub(super) fn words(op: Op, params: &Params, level: u8, steps: Steps) -> Result<
             let h = tr.hoist(&x, &[1, 2, 3, 4, 5, 6, 7, 8])?;
             drop(tr.hoisted(&h, 1)?);
         }
-        Op::KeygenGalois => wants.push(Want::Galois(params.galois(1), level)),
+        Op::KeygenGalois => wants.push(KeySpec::Galois(params.galois(1), level)),
         Op::Bootstrap => {
             let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0).with(steps);
             let bootstrapper = Bootstrapper::new(&mut before, params, &recipe)?;
@@ -42,7 +42,7 @@ pub(super) fn words(op: Op, params: &Params, level: u8, steps: Steps) -> Result<
             bootstrapper.refresh(&mut tr, y)?;
         }
     }
-    wants.extend(Want::all(params, tr.demand(), op == Op::Bootstrap));
+    wants.extend(KeySpec::all(params, tr.demand(), op == Op::Bootstrap));
     let one = memory::polynomial(params);
     let own = if op == Op::KeySwitch { memory::temporaries(params) } else { 0 };
     // the secret, and what encryption and key generation draw
@@ -54,11 +54,11 @@ mod tests {
     use super::words;
     use crate::{
         Error, Result,
-        bench::{Plan, run, select},
-        machine::{Choice, Device, Host, gpu},
+        bench::{BenchSpec, run, select},
+        machine::{BackendKind, ComputeTarget, Host, gpu},
         spec::SpecBuf,
     };
-    use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps};
+    use polyformer_kernel::{Error::DeviceMemory, bootstrap::RotationStrategy};
     use std::time::Duration;
 
     #[test]
@@ -68,15 +68,15 @@ mod tests {
             return println!("skipped: no adapter");
         }
         let params = SpecBuf::preset("L14").unwrap().params().unwrap();
-        let level = params.top();
+        let level = params.max_message_level();
         let within = |op, words: usize| -> Result<()> {
-            let pick = gpu::Pick { memory: Some(4 * words as u64), ..gpu::pick(None, None)? };
-            let on = Device { backend: Choice::Wgpu, gpu: pick, ..Device::cpu(1) };
-            let plan = Plan { ops: &[op], level, budget: Duration::ZERO, steps: Steps::Hoisted };
+            let pick = gpu::AdapterChoice { memory: Some(4 * words as u64), ..gpu::pick(None, None)? };
+            let on = ComputeTarget { backend: BackendKind::Wgpu, gpu: pick, ..ComputeTarget::cpu(1) };
+            let plan = BenchSpec { ops: &[op], level, budget: Duration::ZERO, steps: RotationStrategy::Hoisted };
             run(&Host::new(params.clone()), on, &plan, |_| Ok(()))
         };
         for op in select(&[], &params, level).unwrap() {
-            let need = words(op, &params, level, Steps::Hoisted).unwrap().next_multiple_of(64); // as ranges are
+            let need = words(op, &params, level, RotationStrategy::Hoisted).unwrap().next_multiple_of(64); // as ranges are
             assert!(within(op, need).is_ok(), "{op:?} in {need} words");
             let less = within(op, need - 64).unwrap_err();
             assert!(matches!(less, Error::Kernel(DeviceMemory { words, .. }) if words <= need), "{op:?}: {less}");

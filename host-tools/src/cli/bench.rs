@@ -3,8 +3,8 @@
 use super::common::{Compute, Rotations, Source, print, print_json, progress};
 use crate::{
     Error, Result,
-    bench::{Op, Plan, Record, level_near, run as measure, select},
-    error::In,
+    bench::{BenchSpec, Op, Record, level_near, run as measure, select},
+    error::WithPath,
     machine::Host,
     spec::SpecBuf,
 };
@@ -58,10 +58,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let level = match (args.level, args.log_q) {
         (Some(level), _) => level,
         (None, Some(log_q)) => level_near(params, log_q),
-        (None, None) => params.top(),
+        (None, None) => params.max_message_level(),
     };
-    if level > params.highest() {
-        return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.highest())));
+    if level > params.max_level() {
+        return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.max_level())));
     }
     let ops = select(&args.op, params, level)?;
     let (choice, threads, limbs) = (device.backend, device.uses(), params.q(level).len());
@@ -77,7 +77,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         )?;
     }
     let bar = progress(ops.len(), "operations");
-    let plan = Plan { ops: &ops, level, budget, steps: args.rotate.steps() };
+    let plan = BenchSpec { ops: &ops, level, budget, steps: args.rotate.steps() };
     measure(&host, device, &plan, |m| {
         let record = Record {
             op: m.op,
@@ -95,7 +95,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         };
         bar.inc(1);
         bar.suspend(|| if args.json { print_json(out, &record) } else { print(out, format_args!("{record}")) })?;
-        out.flush().in_file(Path::new("standard output"))
+        out.flush().with_path(Path::new("standard output"))
     })?;
     bar.finish_and_clear();
     Ok(())

@@ -2,13 +2,13 @@
 
 use crate::{
     Error, Result,
-    error::In,
-    files::{Fault, Kind, Mapped, View},
-    machine::{Choice, Device, gpu},
+    error::WithPath,
+    files::{FileError, Kind, Mapped, View},
+    machine::{BackendKind, ComputeTarget, gpu},
     model::Pretrained,
     spec::SpecBuf,
 };
-use polyformer_kernel::{bootstrap::Steps, params::presets};
+use polyformer_kernel::{bootstrap::RotationStrategy, params::presets};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -36,9 +36,9 @@ impl Source {
             return Ok(SpecBuf::preset(name));
         }
         let Some(path) = &self.params else { return Ok(None) };
-        let mapped = Mapped::open(path).in_file(path)?;
-        let view = View::parse(mapped.bytes()).in_file(path)?;
-        view.expect_kind(Kind::Params).in_file(path)?;
+        let mapped = Mapped::open(path).with_path(path)?;
+        let view = View::parse(mapped.bytes()).with_path(path)?;
+        view.expect_kind(Kind::Params).with_path(path)?;
         Ok(Some(view.header.spec))
     }
 }
@@ -54,8 +54,8 @@ pub struct Rotations {
 
 impl Rotations {
     /// As the kernel calls it.
-    pub fn steps(&self) -> Steps {
-        if self.min_ks { Steps::MinKs } else { Steps::Hoisted }
+    pub fn steps(&self) -> RotationStrategy {
+        if self.min_ks { RotationStrategy::MinKs } else { RotationStrategy::Hoisted }
     }
 }
 
@@ -63,8 +63,8 @@ impl Rotations {
 #[derive(clap::Args)]
 pub struct Compute {
     /// The backend.
-    #[arg(long, value_enum, default_value_t = Choice::Cpu)]
-    pub backend: Choice,
+    #[arg(long, value_enum, default_value_t = BackendKind::Cpu)]
+    pub backend: BackendKind,
     /// Threads; all cores by default.
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,
@@ -73,7 +73,7 @@ pub struct Compute {
     pub adapter: Option<String>,
     /// How the GPU multiplies; the better of what it has by default.
     #[arg(long, value_enum, value_name = "HOW")]
-    pub arithmetic: Option<gpu::Arithmetic>,
+    pub arithmetic: Option<gpu::WideMul>,
     /// The most memory of the GPU to use, in MiB; as much as is needed by default.
     #[arg(long, value_name = "MIB")]
     pub gpu_memory: Option<u64>,
@@ -81,25 +81,25 @@ pub struct Compute {
 
 impl Compute {
     /// Sets the number of threads, and says where to work.
-    pub fn device(&self) -> Result<Device> {
+    pub fn device(&self) -> Result<ComputeTarget> {
         if let Some(threads) = self.threads {
             if !(1..=1024).contains(&threads) {
                 return Err(Error::usage(format!("--threads {threads}"), "from 1 to 1024"));
             }
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global(); // set once, by whoever is first
         }
-        let cpu = Device::cpu(rayon::current_num_threads());
-        let on = |gpu| Device { backend: Choice::Wgpu, gpu, ..cpu };
+        let cpu = ComputeTarget::cpu(rayon::current_num_threads());
+        let on = |gpu| ComputeTarget { backend: BackendKind::Wgpu, gpu, ..cpu };
         match self.backend {
-            Choice::Wgpu => {
+            BackendKind::Wgpu => {
                 let pick = gpu::pick(self.adapter.as_deref(), self.arithmetic)?;
-                Ok(on(gpu::Pick { memory: self.gpu_memory.map(|mib| mib << 20), ..pick }))
+                Ok(on(gpu::AdapterChoice { memory: self.gpu_memory.map(|mib| mib << 20), ..pick }))
             }
             _ if self.adapter.is_some() || self.arithmetic.is_some() || self.gpu_memory.is_some() => {
                 let what = "--adapter, --arithmetic, --gpu-memory";
                 Err(Error::usage(what, format!("need --backend wgpu, not {}", self.backend)))
             }
-            Choice::Auto => {
+            BackendKind::Auto => {
                 let (device, why) = match gpu::auto() {
                     Ok((pick, name)) => (on(pick), name),
                     Err(why) => (cpu, why),
@@ -107,7 +107,7 @@ impl Compute {
                 let _ = writeln!(std::io::stderr(), "--backend auto: {}, because of {why}", device.backend);
                 Ok(device)
             }
-            backend => Ok(Device { backend, ..cpu }),
+            backend => Ok(ComputeTarget { backend, ..cpu }),
         }
     }
 }
@@ -121,7 +121,7 @@ pub fn pretrained(path: Option<&Path>) -> Result<Pretrained> {
 pub fn pretrained_for(path: Option<&Path>, spec: &SpecBuf) -> Result<Pretrained> {
     let model = pretrained(path)?;
     if let (Some(path), Some(packed)) = (path, model.spec.as_ref().filter(|packed| *packed != spec)) {
-        return Err(Fault::OtherParams { expected: name_of(spec), actual: name_of(packed) }).in_file(path);
+        return Err(FileError::OtherParams { expected: name_of(spec), actual: name_of(packed) }).with_path(path);
     }
     Ok(model)
 }
@@ -144,13 +144,13 @@ pub fn tokens(model: &Pretrained, text: &str) -> Result<Vec<u32>> {
 
 /// A value as one line of JSON on standard output.
 pub fn print_json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<()> {
-    let line = serde_json::to_string(value).map_err(std::io::Error::from).in_file(Path::new("standard output"))?;
+    let line = serde_json::to_string(value).map_err(std::io::Error::from).with_path(Path::new("standard output"))?;
     print(out, format_args!("{line}\n"))
 }
 
 /// Text on standard output.
 pub fn print(out: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<()> {
-    out.write_fmt(text).in_file(Path::new("standard output"))
+    out.write_fmt(text).with_path(Path::new("standard output"))
 }
 
 /// A progress bar on standard error, only if that is a terminal.

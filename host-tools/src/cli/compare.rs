@@ -4,7 +4,7 @@ use super::common::{Compute, Source, print, print_json};
 use crate::{
     Error, Result,
     compare::{Distribution, Scores, cases, picture},
-    error::In,
+    error::WithPath,
     machine::Host,
     spec::SpecBuf,
 };
@@ -115,7 +115,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
 fn scores(args: &Args, slots: usize) -> Result<Scores> {
     if let Some(path) = &args.scores {
-        return Scores::parse(&std::fs::read_to_string(path).in_file(path)?, slots);
+        return Scores::parse(&std::fs::read_to_string(path).with_path(path)?, slots);
     }
     if !args.length.is_power_of_two() || args.length < 2 || args.length > slots {
         return Err(Error::usage(format!("--length {}", args.length), format!("a power of two from 2 to {slots}")));
@@ -129,6 +129,6 @@ fn scores(args: &Args, slots: usize) -> Result<Scores> {
 /// To a temporary name, then renamed.
 fn write(path: &Path, text: &str) -> Result<()> {
     let part = path.with_extension("part");
-    std::fs::write(&part, text).in_file(path)?;
-    std::fs::rename(&part, path).in_file(path)
+    std::fs::write(&part, text).with_path(path)?;
+    std::fs::rename(&part, path).with_path(path)
 }

@@ -3,7 +3,7 @@
 use super::common::{Compute, pretrained_for, print, print_json, progress};
 use crate::{
     Result,
-    error::In,
+    error::WithPath,
     files::{self, Access, Kind, Mapped, View},
     keys::secret::Secret,
     machine::Host,
@@ -84,10 +84,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let device = args.compute.device()?.client();
     let path = &args.ciphertext;
     let secret = Secret::read(&args.key)?;
-    let mapped = Mapped::open(path).in_file(path)?;
-    let view = View::parse(mapped.bytes()).in_file(path)?;
-    view.expect_kind(Kind::Ciphertext).in_file(path)?;
-    view.expect_same(&secret.header).in_file(path)?;
+    let mapped = Mapped::open(path).with_path(path)?;
+    let view = View::parse(mapped.bytes()).with_path(path)?;
+    view.expect_kind(Kind::Ciphertext).with_path(path)?;
+    view.expect_same(&secret.header).with_path(path)?;
     let host = Host::new(secret.params.clone());
     let bar = progress(view.header.count(), "ciphertexts");
     let private = cipher::decrypt(&host, device, &secret, &view, &|| bar.inc(1))?;
@@ -118,7 +118,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         text = lines.into_bytes();
     }
     match &args.out {
-        Some(path) => files::atomically(path, Access::Private, |file| file.write_all(&text)).in_file(path),
+        Some(path) => files::atomically(path, Access::Private, |file| file.write_all(&text)).with_path(path),
         None => print(out, format_args!("{}", String::from_utf8_lossy(&text))),
     }
 }

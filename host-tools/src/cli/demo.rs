@@ -6,18 +6,18 @@ use super::{
 };
 use crate::{
     Result,
-    keys::Layout,
+    keys::KeyFolder,
     machine::{Host, peak},
     model::{Pretrained, probabilities, top},
-    plan::{model::Plan, speed::Speed},
+    plan::{model::ModelPlan, speed::Speed},
     session::{Client, Watched, cipher::Encrypted},
 };
 use polyformer_kernel::{
-    eval::clear::PlainVec,
+    eval::clear::ClearVec,
     nn::{
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
-        slot_engine::Packed,
+        slot_engine::SlotEngine,
     },
 };
 use std::{io::Write, path::PathBuf};
@@ -87,7 +87,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
     let (poly, steps) = in_rows(&model, x)?;
     let wants = plan.wants(host.params());
-    let (preset, folder) = (name_of(&spec), Layout::new(&folder(args.keys.as_deref(), &spec)?));
+    let (preset, folder) = (name_of(&spec), KeyFolder::new(&folder(args.keys.as_deref(), &spec)?));
     let secret = stages.time("key_generation", || keys(&host, device.client(), &folder, spec, &wants))?;
 
     let client = Client::new(&host, device.client(), &secret, &model.text);
@@ -185,14 +185,14 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
 fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
     let mut steps = 0;
     let mut count = |_: &'static str, _: f64| steps += 1;
-    let mut engine = Watched::new(Dense::<f64>::new(model.model.heads), &mut count);
+    let mut engine = Watched::new(ClearEngine::<f64>::new(model.model.heads), &mut count);
     let out = forward(&mut engine, &model.model, Rows::new(model.model.width, x)?)?;
     Ok((out.values().to_vec(), steps))
 }
 
 /// Logits of the circuit that the server runs, in f64.
-fn on_slots(model: &Pretrained, plan: &Plan, slots: Vec<f64>) -> Result<Vec<f64>> {
-    let mut ev = PlainVec::<f64>::with_slots(plan.layout.period());
-    let out = forward(&mut Packed::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
+fn on_slots(model: &Pretrained, plan: &ModelPlan, slots: Vec<f64>) -> Result<Vec<f64>> {
+    let mut ev = ClearVec::<f64>::with_slots(plan.layout.period());
+    let out = forward(&mut SlotEngine::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
     Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes()).to_vec())
 }

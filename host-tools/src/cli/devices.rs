@@ -3,7 +3,7 @@
 use super::common::{print, print_json};
 use crate::{
     Result,
-    machine::{Device, gpu},
+    machine::{ComputeTarget, gpu},
 };
 use std::io::Write;
 
@@ -17,7 +17,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let isa = Device::cpu(1).isa();
+    let isa = ComputeTarget::cpu(1).isa();
     let mut all = match gpu::list() {
         Ok(all) => all,
         Err(error) if args.json => return Err(error),

@@ -3,13 +3,13 @@
 use super::common::{Compute, pretrained_for, print, print_json, progress, tokens};
 use crate::{
     Error, Result,
-    error::In,
-    files::{self, Fault, Kind, Mapped, View, numbers},
+    error::WithPath,
+    files::{self, FileError, Kind, Mapped, View, numbers},
     keys::secret::Secret,
-    machine::{Device, Host},
+    machine::{ComputeTarget, Host},
     session::{
         Client,
-        cipher::{self, Under},
+        cipher::{self, EncryptionKey},
     },
 };
 use polyformer_kernel::nn::slot_engine::Layout;
@@ -65,26 +65,26 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     if let (Some(text), Some(path)) = (&args.text, &args.key) {
         return question(args, text, path, device, out);
     }
-    let values = numbers::parse(&read(&args.values)?).in_file(named(&args.values))?;
+    let values = numbers::parse(&read(&args.values)?).with_path(named(&args.values))?;
     match (&args.key, &args.public_key) {
         (Some(path), _) => {
             let secret = Secret::read(path)?;
             let host = Host::new(secret.params.clone());
-            write(args, &host, device, &Under::Secret(&secret), &values, out)
+            write(args, &host, device, &EncryptionKey::Secret(&secret), &values, out)
         }
         (None, Some(path)) => {
-            let mapped = Mapped::open(path).in_file(path)?;
-            let view = View::parse(mapped.bytes()).in_file(path)?;
-            view.expect_kind(Kind::PublicKey).in_file(path)?;
+            let mapped = Mapped::open(path).with_path(path)?;
+            let view = View::parse(mapped.bytes()).with_path(path)?;
+            view.expect_kind(Kind::PublicKey).with_path(path)?;
             let host = Host::new(view.params.clone());
-            write(args, &host, device, &Under::Public(&view), &values, out)
+            write(args, &host, device, &EncryptionKey::Public(&view), &values, out)
         }
         (None, None) => Err(Error::usage("encrypt", "one of --key and --public-key is needed")),
     }
 }
 
 /// A question as the model's client packs it.
-fn question(args: &Args, text: &str, key: &Path, on: Device, out: &mut dyn Write) -> Result<()> {
+fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, out: &mut dyn Write) -> Result<()> {
     let secret = Secret::read(key)?;
     let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
     let host = Host::new(secret.params.clone());
@@ -93,7 +93,7 @@ fn question(args: &Args, text: &str, key: &Path, on: Device, out: &mut dyn Write
     let client = Client::new(&host, on, &secret, &model.text);
     let encrypted = client.encrypt(&client.slots(&layout, std::slice::from_ref(&ids))?)?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
-    files::write(&args.out, &encrypted.header, host.params(), &tensors).in_file(&args.out)?;
+    files::write(&args.out, &encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();
     if args.json {
         return print_json(out, &serde_json::json!({"file": args.out, "tokens": ids.len(), "bytes": bytes}));
@@ -102,19 +102,26 @@ fn question(args: &Args, text: &str, key: &Path, on: Device, out: &mut dyn Write
     print(out, format_args!("{file}  a question of {tokens} tokens, {:.1} MB\n", bytes as f64 / 1e6))
 }
 
-fn write(args: &Args, host: &Host, on: Device, under: &Under<'_>, values: &[f64], out: &mut dyn Write) -> Result<()> {
-    let level = args.level.unwrap_or(host.params().top());
+fn write(
+    args: &Args,
+    host: &Host,
+    on: ComputeTarget,
+    under: &EncryptionKey<'_>,
+    values: &[f64],
+    out: &mut dyn Write,
+) -> Result<()> {
+    let level = args.level.unwrap_or(host.params().max_message_level());
     let bar = progress(cipher::count(host.params(), values), "ciphertexts");
     let encrypted = cipher::encrypt(host, on, under, values, level, &|| bar.inc(1));
     bar.finish_and_clear();
     let encrypted = encrypted.map_err(|e| match e {
         Error::Kernel(e @ (polyformer_kernel::Error::TooLarge { .. } | polyformer_kernel::Error::NotFinite { .. })) => {
-            Error::File { path: named(&args.values).into(), fault: Fault::Values(e) }
+            Error::File { path: named(&args.values).into(), fault: FileError::Values(e) }
         }
         e => e,
     })?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
-    files::write(&args.out, &encrypted.header, host.params(), &tensors).in_file(&args.out)?;
+    files::write(&args.out, &encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();
     if args.json {
         return print_json(
@@ -136,9 +143,9 @@ fn named(path: &Path) -> &Path {
 
 fn read(path: &Path) -> Result<String> {
     if path != Path::new("-") {
-        return std::fs::read_to_string(path).in_file(path);
+        return std::fs::read_to_string(path).with_path(path);
     }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).in_file(named(path))?;
+    std::io::stdin().read_to_string(&mut text).with_path(named(path))?;
     Ok(text)
 }

@@ -12,10 +12,10 @@ use crate::{
         noise,
         spread::Spread,
     },
-    keys::Layout,
-    machine::{Device, Host, peak},
+    keys::KeyFolder,
+    machine::{ComputeTarget, Host, peak},
     model::Pretrained,
-    plan::memory::fitting,
+    plan::memory::fit_to_memory,
 };
 use std::{io::Write, path::PathBuf};
 
@@ -127,13 +127,18 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 }
 
 /// The encrypted run.
-fn encrypted(args: &Args, on: Device, model: &Pretrained, questions: &[accuracy::Labelled]) -> Result<Agreement> {
+fn encrypted(
+    args: &Args,
+    on: ComputeTarget,
+    model: &Pretrained,
+    questions: &[accuracy::Labelled],
+) -> Result<Agreement> {
     let spec = spec_of(model)?;
     let host = Host::new(spec.params()?);
     let params = host.params();
     let plan = |steps| batches(params, model, questions, steps);
-    let batches = fitting(&host, on, args.rotate.steps(), plan, |batches| words(params, batches))?;
-    let folder = Layout::new(&folder(args.keys.as_deref(), &spec)?);
+    let batches = fit_to_memory(&host, on, args.rotate.steps(), plan, |batches| words(params, batches))?;
+    let folder = KeyFolder::new(&folder(args.keys.as_deref(), &spec)?);
     let secret = keys(&host, on.client(), &folder, spec, &wants(params, &batches))?;
     let bar = progress(batches.len(), "ciphertexts");
     let (secret, batches, eval) = (&secret, &batches[..], &folder.eval);

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    error::In,
+    error::WithPath,
     files::{self, Access, Header, Kind, Mapped, View},
     machine::{Host, peak},
     session::{asked, cipher::Encrypted, header, told},
@@ -64,8 +64,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let on = args.compute.device()?;
-    let mapped = Mapped::open(&args.question).in_file(&args.question)?;
-    let between = args.device.as_deref().map(|path| Mapped::open(path).in_file(path)).transpose()?;
+    let mapped = Mapped::open(&args.question).with_path(&args.question)?;
+    let between = args.device.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
     let key = match (&args.device, &between) {
         (Some(path), Some(mapped)) => Some(device_key(path, mapped)?),
         _ => None,
@@ -105,10 +105,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let answer = &served.answer;
     if args.raw {
         let bytes = told(answer);
-        files::atomically(&args.out, Access::Shared, |file| file.write_all(&bytes)).in_file(&args.out)?;
+        files::atomically(&args.out, Access::Shared, |file| file.write_all(&bytes)).with_path(&args.out)?;
     } else {
         let tensors: Vec<&[u8]> = answer.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
-        files::write(&args.out, &answer.header, &small, &tensors).in_file(&args.out)?;
+        files::write(&args.out, &answer.header, &small, &tensors).with_path(&args.out)?;
     }
     let total: f64 = stages.0.iter().map(|(_, s)| s).sum();
     if args.json {
@@ -128,16 +128,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
 /// A device key.
 fn device_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
-    let view = View::parse(mapped.bytes()).in_file(path)?;
-    view.expect_kind(Kind::DeviceKey).in_file(path)?;
+    let view = View::parse(mapped.bytes()).with_path(path)?;
+    view.expect_kind(Kind::DeviceKey).with_path(path)?;
     Ok(view)
 }
 
 /// A ciphertext file, under the key of `device` if there is one, and its parameters.
 fn encrypted(path: &Path, mapped: &Mapped, device: Option<&Header>) -> Result<(Encrypted, Params)> {
-    let view = View::parse(mapped.bytes()).in_file(path)?;
-    view.expect_kind(Kind::Ciphertext).in_file(path)?;
-    device.map_or(Ok(()), |device| view.expect_same(device)).in_file(path)?;
+    let view = View::parse(mapped.bytes()).with_path(path)?;
+    view.expect_kind(Kind::Ciphertext).with_path(path)?;
+    device.map_or(Ok(()), |device| view.expect_same(device)).with_path(path)?;
     let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
     Ok((Encrypted { header: view.header.clone(), tensors }, view.params))
 }

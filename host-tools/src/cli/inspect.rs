@@ -3,7 +3,7 @@
 use super::common::{print, print_json};
 use crate::{
     Result,
-    error::In,
+    error::WithPath,
     files::{Body, Mapped, VERSION, View},
 };
 use polyformer_kernel::params::Params;
@@ -71,8 +71,8 @@ struct More {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let mapped = Mapped::open(&args.file).in_file(&args.file)?;
-    let view = View::parse(mapped.bytes()).in_file(&args.file)?;
+    let mapped = Mapped::open(&args.file).with_path(&args.file)?;
+    let view = View::parse(mapped.bytes()).with_path(&args.file)?;
     let facts = facts(&args.file, mapped.bytes().len(), &view);
     if args.json { print_json(out, &facts) } else { print(out, format_args!("{facts}")) }
 }

@@ -3,15 +3,15 @@
 use super::common::{Compute, Rotations, Source, pretrained_for, print, print_json, progress};
 use crate::{
     Error, Result,
-    error::In,
+    error::WithPath,
     files::{self, Header, Mapped, View},
-    keys::{Layout, Want, demand_of_bootstrapping, embedded as between, generate, secret::Secret},
+    keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded as between, generate, secret::Secret},
     machine::Host,
-    plan::model::Plan,
+    plan::model::ModelPlan,
 };
 use polyformer_kernel::{
     arith::cost::Demand,
-    bootstrap::{Order, Steps},
+    bootstrap::{Order, RotationStrategy},
     ckks::{keys::SecretSeed, ring_switch::lower_basis},
     params::Params,
 };
@@ -118,7 +118,7 @@ struct Summary {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let device = args.compute.device()?.client();
-    let layout = Layout::new(&args.out);
+    let layout = KeyFolder::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,
         (None, Some(spec)) => match &args.seed {
@@ -133,12 +133,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let mut wants = wants(args, &secret, small.as_ref())?;
     let asked = wants.len();
-    std::fs::create_dir_all(&layout.eval).in_file(&layout.eval)?;
+    std::fs::create_dir_all(&layout.eval).with_path(&layout.eval)?;
     if args.secret.is_none() {
         if layout.secret.exists() && !args.force {
             let there =
                 std::io::Error::new(std::io::ErrorKind::AlreadyExists, "a secret key is there; --force replaces it");
-            return Err(there).in_file(&layout.secret);
+            return Err(there).with_path(&layout.secret);
         }
         secret.write(&layout.secret)?;
     }
@@ -155,7 +155,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
     let bytes = files.iter().map(size).sum();
-    let stale = stale(&layout.eval, &secret.header).in_file(&layout.eval)?;
+    let stale = stale(&layout.eval, &secret.header).with_path(&layout.eval)?;
     let summary = Summary {
         stale,
         key: secret.header.key.map_or(String::new(), |key| key.to_string()),
@@ -182,27 +182,27 @@ fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
 
 /// The bytes of a secret key from elsewhere.
 fn seed(path: &Path) -> Result<SecretSeed> {
-    let mut bytes = std::fs::read(path).in_file(path)?;
+    let mut bytes = std::fs::read(path).with_path(path)?;
     let seed = <&mut [u8; 32]>::try_from(&mut bytes[..]).map(SecretSeed::take).ok();
     bytes[..].zeroize();
     seed.ok_or_else(|| Error::usage(path.display().to_string(), format!("{} bytes where 32 are needed", bytes.len())))
 }
 
-fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<Want>> {
+fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<KeySpec>> {
     let (params, mut wants) = (&secret.params, Vec::new());
     let evaluates = params.specials() > 0;
     if !evaluates && (args.conjugation || !args.rotations.is_empty()) {
         return Err(Error::usage("keygen", "these parameters have no P: 0 rotations and no products are possible"));
     }
     if args.public {
-        wants.push(Want::Public);
+        wants.push(KeySpec::Public);
     }
     if !evaluates {
         return Ok(wants);
     }
-    let level = args.level.unwrap_or(params.top());
-    if level > params.highest() {
-        return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.highest())));
+    let level = args.level.unwrap_or(params.max_message_level());
+    if level > params.max_level() {
+        return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.max_level())));
     }
     let mut demand = Demand { relin: Some(level), conjugate: args.conjugation.then_some(level), ..Demand::default() };
     for item in &args.rotations {
@@ -212,7 +212,7 @@ fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<Wa
     let mut demands = vec![demand];
     if let Some(refresh) = args.bootstrap {
         demands.push(bootstrapping(params, refresh, args.rotate.steps())?);
-        wants.push(Want::Raise);
+        wants.push(KeySpec::Raise);
     }
     if let Some(tokens) = args.infer {
         let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
@@ -221,13 +221,13 @@ fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<Wa
             return Err(Error::usage(format!("--infer {tokens}"), what));
         }
         let small = device.map(|small| &small.params);
-        let plan = Plan::of(params, small, &model.model, &[tokens], args.rotate.steps())?;
+        let plan = ModelPlan::of(params, small, &model.model, &[tokens], args.rotate.steps())?;
         demands.push(plan.demand);
         if args.bootstrap.is_none() {
-            wants.push(Want::Raise);
+            wants.push(KeySpec::Raise);
         }
     }
-    wants.extend(demands.iter().filter_map(|d| d.relin).max().map(Want::Relin));
+    wants.extend(demands.iter().filter_map(|d| d.relin).max().map(KeySpec::Relin));
     let mut galois = BTreeMap::new();
     for demand in demands {
         let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
@@ -237,13 +237,13 @@ fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<Wa
         }
     }
     galois.remove(&1); // the rotation by 0 needs no key
-    wants.extend(galois.into_iter().map(|(g, level)| Want::Galois(g, level)));
+    wants.extend(galois.into_iter().map(|(g, level)| KeySpec::Galois(g, level)));
     Ok(wants)
 }
 
 /// The keys of bootstrapping full slots.
-fn bootstrapping(params: &Params, refresh: Refresh, steps: Steps) -> Result<Demand> {
-    let level = if refresh == Refresh::Bottom { 0 } else { params.top() };
+fn bootstrapping(params: &Params, refresh: Refresh, steps: RotationStrategy) -> Result<Demand> {
+    let level = if refresh == Refresh::Bottom { 0 } else { params.max_message_level() };
     let order = Order::of(params, refresh != Refresh::Real, level);
     let none = "these parameters have no levels for it; B16 and those of `params --bootstrap` have";
     params.bootstrap().ok_or_else(|| Error::usage("--bootstrap", none))?;

@@ -3,9 +3,9 @@
 use super::common::{Source, print, print_json};
 use crate::{
     Error, Result,
-    error::In,
+    error::WithPath,
     files::{self, Body, Header},
-    primes::{Ask, Refusal, Report, Window},
+    primes::{BuildError, Report, Request, ScalePattern},
     spec::{self, SpecBuf},
 };
 use std::{io::Write, path::PathBuf};
@@ -75,7 +75,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let (spec, report) = report(args)?;
     if let Some(path) = &args.out {
         let header = Header { spec, key: None, body: Body::Params };
-        files::write(path, &header, &header.spec.params()?, &[]).in_file(path)?;
+        files::write(path, &header, &header.spec.params()?, &[]).with_path(path)?;
     }
     if args.json { print_json(out, &report) } else { print(out, format_args!("{report}")) }
 }
@@ -87,17 +87,18 @@ fn report(args: &Args) -> Result<(SpecBuf, Report)> {
     }
     let n = args.n.unwrap_or_default();
     if !n.is_power_of_two() || n.trailing_zeros() > 16 {
-        return Err(Refusal::Degree { n }.into());
+        return Err(BuildError::Degree { n }.into());
     }
     let security = args.security.parse().ok().and_then(spec::security);
-    let ask = Ask {
+    let ask = Request {
         log_n: n.trailing_zeros() as u8,
         levels: args.levels.unwrap_or_default(),
         scale_bits: args.scale_bits.unwrap_or_default(),
         bootstrap: args.bootstrap,
         iterations: args.iterations,
         dnum: args.dnum,
-        security: security.ok_or_else(|| Error::usage(format!("--security {}", args.security), Window::list()))?,
+        security: security
+            .ok_or_else(|| Error::usage(format!("--security {}", args.security), ScalePattern::list()))?,
     };
     let chain = ask.build()?;
     let report = Report::from(&chain);

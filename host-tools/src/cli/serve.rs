@@ -4,16 +4,16 @@
 use super::common::{name_of, progress};
 use crate::{
     Error, Result,
-    error::In,
+    error::WithPath,
     files::{Header, View},
-    keys::{Layout, Want, generate, secret::Secret},
-    machine::{Device, Host, Job},
+    keys::{KeyFolder, KeySpec, generate, secret::Secret},
+    machine::{ComputeTarget, Host, Job},
     model::Pretrained,
-    plan::{memory::fitting, model::Plan},
-    session::{Between, Executed, Server, cipher::Encrypted, load_keys},
+    plan::{memory::fit_to_memory, model::ModelPlan},
+    session::{Executed, RingBridge, Server, cipher::Encrypted, load_keys},
     spec::SpecBuf,
 };
-use polyformer_kernel::{backend::Backend, bootstrap::Steps, nn::Model, params::Params};
+use polyformer_kernel::{backend::Backend, bootstrap::RotationStrategy, nn::Model, params::Params};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -33,15 +33,15 @@ pub fn spec_of(model: &Pretrained) -> Result<SpecBuf> {
 /// rotations asked for, or with few keys if the GPU has no room for more.
 pub fn planned(
     host: &Host,
-    on: Device,
+    on: ComputeTarget,
     small: Option<&Params>,
     model: &Model<'_>,
     lengths: &[usize],
-    asked: Steps,
-) -> Result<Plan> {
+    asked: RotationStrategy,
+) -> Result<ModelPlan> {
     let params = host.params();
-    let plan = |steps| Plan::of(params, small, model, lengths, steps);
-    fitting(host, on, asked, plan, |plan| plan.memory(params))
+    let plan = |steps| ModelPlan::of(params, small, model, lengths, steps);
+    fit_to_memory(host, on, asked, plan, |plan| plan.memory(params))
 }
 
 /// Seconds by stage, in order.
@@ -75,9 +75,9 @@ impl Stages {
 pub struct Serve<'a> {
     pub host: &'a Host,
     pub model: &'a Model<'a>,
-    pub plan: &'a Plan,
+    pub plan: &'a ModelPlan,
     pub eval: &'a Path,
-    pub wants: &'a [Want],
+    pub wants: &'a [KeySpec],
     pub of: &'a Header,
     pub question: &'a Encrypted,
     /// The key of the small device that asks, if one does.
@@ -96,7 +96,7 @@ pub struct Served {
 
 impl Served {
     /// A line for each figure in which the run was not the one that was planned.
-    pub fn warn(&self, plan: &Plan) {
+    pub fn warn(&self, plan: &ModelPlan) {
         if let Some((what, planned, executed)) = self.executed.departs(plan) {
             // nobody to tell if standard error is closed
             let _ = writeln!(std::io::stderr(), "warning: {planned} {what} planned, {executed} executed");
@@ -116,7 +116,7 @@ impl Job for Serve<'_> {
         let bar = progress(wants.len(), "loading keys");
         let keys = stages.time("load_keys", || load_keys(&mut be, eval, wants, of, || bar.inc(1)))?;
         bar.finish_and_clear();
-        let between = device.map(|view| Between::load(&mut be, view)).transpose()?;
+        let between = device.map(|view| RingBridge::load(&mut be, view)).transpose()?;
         let mut server = Server::new(be, host.params(), keys, model, of)?;
         stages.time("server_preprocess", || server.prepare(plan))?;
         let bar = progress(steps, "computing on ciphertexts");
@@ -144,8 +144,8 @@ pub fn folder(given: Option<&Path>, spec: &SpecBuf) -> Result<PathBuf> {
 }
 
 /// The secret key of the folder and, for the server, what is not there yet of `wants`.
-pub fn keys(host: &Host, on: Device, folder: &Layout, spec: SpecBuf, wants: &[Want]) -> Result<Secret> {
-    std::fs::create_dir_all(&folder.eval).in_file(&folder.eval)?;
+pub fn keys(host: &Host, on: ComputeTarget, folder: &KeyFolder, spec: SpecBuf, wants: &[KeySpec]) -> Result<Secret> {
+    std::fs::create_dir_all(&folder.eval).with_path(&folder.eval)?;
     let secret = if folder.secret.exists() {
         let secret = Secret::read(&folder.secret)?;
         if secret.header.spec != spec {
@@ -158,8 +158,8 @@ pub fn keys(host: &Host, on: Device, folder: &Layout, spec: SpecBuf, wants: &[Wa
         secret.write(&folder.secret)?;
         secret
     };
-    let there = |want: &Want| want.is_claimed_by(&folder.eval.join(want.file_name()), &secret.header);
-    let missing: Vec<Want> = wants.iter().copied().filter(|want| !there(want)).collect();
+    let there = |want: &KeySpec| want.is_claimed_by(&folder.eval.join(want.file_name()), &secret.header);
+    let missing: Vec<KeySpec> = wants.iter().copied().filter(|want| !there(want)).collect();
     let bar = progress(missing.len(), "making keys");
     generate(host, on, &secret, &missing, &folder.eval, || bar.inc(1))?;
     bar.finish_and_clear();
@@ -171,12 +171,12 @@ mod tests {
     use super::planned;
     use crate::{
         Error,
-        machine::{Choice, Device, Host, gpu},
+        machine::{BackendKind, ComputeTarget, Host, gpu},
         model::Pretrained,
-        plan::model::Plan,
+        plan::model::ModelPlan,
         spec::SpecBuf,
     };
-    use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps};
+    use polyformer_kernel::{Error::DeviceMemory, bootstrap::RotationStrategy};
 
     #[test]
     fn a_gpu_with_little_memory_gets_fewer_keys_and_one_with_less_an_error() {
@@ -186,23 +186,23 @@ mod tests {
         }
         let model = Pretrained::embedded().unwrap();
         let host = |memory: usize| {
-            let pick = gpu::Pick { memory: Some(4 * memory as u64), ..gpu::pick(None, None).unwrap() };
+            let pick = gpu::AdapterChoice { memory: Some(4 * memory as u64), ..gpu::pick(None, None).unwrap() };
             let host = Host::new(SpecBuf::preset("B16").unwrap().params().unwrap());
-            (host, Device { backend: Choice::Wgpu, gpu: pick, ..Device::cpu(1) })
+            (host, ComputeTarget { backend: BackendKind::Wgpu, gpu: pick, ..ComputeTarget::cpu(1) })
         };
         let (any, _) = host(0);
-        let need = |steps| Plan::of(any.params(), None, &model.model, &[6], steps).unwrap().memory(any.params());
-        let (most, least) = (need(Steps::Hoisted), need(Steps::MinKs));
+        let need = |steps| ModelPlan::of(any.params(), None, &model.model, &[6], steps).unwrap().memory(any.params());
+        let (most, least) = (need(RotationStrategy::Hoisted), need(RotationStrategy::MinKs));
         assert!(least < most, "{least} {most}");
-        let plan = |memory: usize, asked: Steps| {
+        let plan = |memory: usize, asked: RotationStrategy| {
             let (host, on) = host(memory);
             planned(&host, on, None, &model.model, &[6], asked).map(|plan| plan.steps)
         };
         let whole = |words: usize| words.next_multiple_of(64); // as ranges are
-        assert_eq!(plan(whole(most), Steps::Hoisted).unwrap(), Steps::Hoisted);
-        assert_eq!(plan(most - 64, Steps::Hoisted).unwrap(), Steps::MinKs);
-        assert_eq!(plan(whole(least), Steps::Hoisted).unwrap(), Steps::MinKs);
-        for asked in [Steps::Hoisted, Steps::MinKs] {
+        assert_eq!(plan(whole(most), RotationStrategy::Hoisted).unwrap(), RotationStrategy::Hoisted);
+        assert_eq!(plan(most - 64, RotationStrategy::Hoisted).unwrap(), RotationStrategy::MinKs);
+        assert_eq!(plan(whole(least), RotationStrategy::Hoisted).unwrap(), RotationStrategy::MinKs);
+        for asked in [RotationStrategy::Hoisted, RotationStrategy::MinKs] {
             let error = plan(least - 64, asked).unwrap_err();
             let both = matches!(error, Error::Kernel(DeviceMemory { words, room }) if words == least && room < least);
             assert!(both, "{error}");

@@ -5,14 +5,14 @@ use super::Case;
 use crate::{
     Result,
     bench::finish,
-    keys::{Want, random},
-    machine::{Device, Host, Job},
+    keys::{KeySpec, random},
+    machine::{ComputeTarget, Host, Job},
     plan::{circuit, memory},
 };
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Demand},
     backend::Backend,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
         Ckks,
         encode::{MAX_BITS, decode, encode},
@@ -20,51 +20,57 @@ use polyformer_kernel::{
         keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
         raise::RaiseKeys,
     },
-    eval::{placement::Placement, planner::Deep, trace::Trace},
+    eval::{placement::Placement, planner::BootstrapPlanner, trace::Trace},
     math::{complex::Complex, embedding::fill_roots},
     params::Params,
 };
 use std::time::Instant;
 
 /// Seconds, and the decrypted weights.
-pub fn run(host: &Host, on: Device, case: &Case) -> Result<(f64, Vec<f64>)> {
-    let plan =
-        memory::fitting(host, on, Steps::Hoisted, |steps| Plan::new(host.params(), case, steps), |plan| plan.words)?;
+pub fn run(host: &Host, on: ComputeTarget, case: &Case) -> Result<(f64, Vec<f64>)> {
+    let plan = memory::fit_to_memory(
+        host,
+        on,
+        RotationStrategy::Hoisted,
+        |steps| RunPlan::new(host.params(), case, steps),
+        |plan| plan.words,
+    )?;
     host.run(on, Encrypted { host, case, plan })
 }
 
 struct Encrypted<'a> {
     host: &'a Host,
     case: &'a Case,
-    plan: Plan,
+    plan: RunPlan,
 }
 
 /// Where it bootstraps and how, the keys that it takes, and words of memory.
-struct Plan {
+struct RunPlan {
     placement: Placement,
     recipe: Recipe,
     demand: Demand,
     words: usize,
 }
 
-impl Plan {
-    fn new(params: &Params, case: &Case, steps: Steps) -> Result<Self> {
+impl RunPlan {
+    fn new(params: &Params, case: &Case, steps: RotationStrategy) -> Result<Self> {
         let entry = &case.entry;
-        let (slots, top) = (params.slots(), params.top());
+        let (slots, top) = (params.slots(), params.max_message_level());
         let (nodes, depth) = circuit::graph(entry, slots)?;
-        let (placement, _, _) = circuit::placed(&nodes, depth, params)?;
+        let (placement, _, _) = circuit::place_bootstraps(&nodes, depth, params)?;
         let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
         let new = || Trace::new(slots, None).measured(params);
         let (mut trace, mut before) = (Bootstrapped::new(new()), new());
         if placement.bootstraps() > 0 {
             trace = Bootstrapped::with(trace.into_inner(), Bootstrapper::new(&mut before, params, &recipe)?)?;
         }
-        let mut deep = Deep::new(trace, placement.clone(), |tr: &mut Bootstrapped<Trace>, x| tr.refresh(x, top));
+        let mut deep =
+            BootstrapPlanner::new(trace, placement.clone(), |tr: &mut Bootstrapped<Trace>, x| tr.refresh(x, top));
         let x = deep.inner.input(top);
         let mut xs = vec![deep.input(x)?];
         entry.circuit.run(&mut deep, &mut xs, &entry.rows)?;
         let demand = deep.inner.demand().clone();
-        let wants = Want::all(params, &demand, placement.bootstraps() > 0);
+        let wants = KeySpec::all(params, &demand, placement.bootstraps() > 0);
         let secret = memory::polynomial(params); // it makes the keys there
         let words = secret + memory::words(params, &wants, before.words() + deep.inner.words());
         Ok(Self { placement, recipe, demand, words })
@@ -80,10 +86,10 @@ impl Job for Encrypted<'_> {
 
     fn run<B: Backend>(self, mut be: B) -> Result<Self::Output> {
         let (params, entry) = (self.host.params(), &self.case.entry);
-        let (n, slots, top) = (params.n(), params.slots(), params.top());
-        let Plan { placement, recipe, demand, .. } = self.plan;
+        let (n, slots, top) = (params.n(), params.slots(), params.max_message_level());
+        let RunPlan { placement, recipe, demand, .. } = self.plan;
         let mut rng = random::generator()?;
-        let full = params.line().with(params.specials());
+        let full = params.modulus_chain().with(params.specials());
         let mut coeffs = vec![0; n];
         let sk = SecretKey::expand(&mut be, &SecretSeed::generate(&mut rng), full, &mut coeffs)?;
         let mut keys = Keys::default();
@@ -113,7 +119,8 @@ impl Job for Encrypted<'_> {
         if placement.bootstraps() > 0 {
             ckks.prepare(params, &recipe)?;
         }
-        let mut deep = Deep::new(ckks, placement, |ev: &mut Bootstrapped<Ckks<'_, B>>, x| ev.refresh(x, top));
+        let mut deep =
+            BootstrapPlanner::new(ckks, placement, |ev: &mut Bootstrapped<Ckks<'_, B>>, x| ev.refresh(x, top));
         finish(&mut deep.inner.be)?;
         let start = Instant::now();
         let mut xs = vec![deep.input(x)?];

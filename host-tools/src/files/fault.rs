@@ -5,7 +5,7 @@ use super::Kind;
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum FileError {
     /// The operating system refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -125,15 +125,15 @@ pub enum Fault {
 }
 
 /// Result of reading or writing a file, before it is known which.
-pub type Result<T> = std::result::Result<T, Fault>;
+pub type Result<T> = std::result::Result<T, FileError>;
 
-impl Fault {
+impl FileError {
     /// A field that is missing or wrong.
     pub fn field(field: &'static str, value: Option<&str>, expected: impl Into<String>) -> Self {
         let value = value.map_or("missing".into(), |v| {
             let short: String = v.chars().take(80).collect();
             format!("{short:?}")
         });
-        Fault::Field { field, value, expected: expected.into() }
+        FileError::Field { field, value, expected: expected.into() }
     }
 }

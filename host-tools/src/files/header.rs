@@ -2,7 +2,7 @@
 
 use super::{
     Kind, Sizes,
-    fault::{Fault, Result},
+    fault::{FileError, Result},
 };
 use crate::spec::SpecBuf;
 use polyformer_kernel::{
@@ -67,9 +67,9 @@ pub enum Body {
         seed: Seed,
     },
     /// b of the keys from a device's ring to this one, and back.
-    DeviceKey(Box<DeviceOf>),
+    DeviceKey(Box<EmbeddedMeta>),
     /// Ciphertexts of one vector.
-    Ciphertext(Sealed),
+    Ciphertext(CiphertextMeta),
     /// A model, packed for the parameter set.
     Model {
         /// Its sizes.
@@ -81,7 +81,7 @@ pub enum Body {
 
 /// Whose questions a device key lifts, and whose answers it lowers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DeviceOf {
+pub struct EmbeddedMeta {
     /// The device's parameter set.
     pub spec: SpecBuf,
     /// The device's secret key.
@@ -92,7 +92,7 @@ pub struct DeviceOf {
 
 /// How a vector was encrypted.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sealed {
+pub struct CiphertextMeta {
     /// The level.
     pub level: u8,
     /// Ciphertexts in the file.
@@ -116,7 +116,7 @@ pub struct Header {
 
 /// What the numbers of a tensor are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum ElementType {
     /// U8.
     Bytes,
     /// U32, one row a modulus of the basis, over and over.
@@ -129,15 +129,15 @@ pub enum Of {
     Int8,
 }
 
-impl Of {
+impl ElementType {
     /// As safetensors calls it.
     pub fn dtype(self) -> Dtype {
         match self {
-            Of::Bytes => Dtype::U8,
-            Of::Residues(_) => Dtype::U32,
-            Of::Half => Dtype::F16,
-            Of::Single => Dtype::F32,
-            Of::Int8 => Dtype::I8,
+            ElementType::Bytes => Dtype::U8,
+            ElementType::Residues(_) => Dtype::U32,
+            ElementType::Half => Dtype::F16,
+            ElementType::Single => Dtype::F32,
+            ElementType::Int8 => Dtype::I8,
         }
     }
 }
@@ -149,7 +149,7 @@ pub struct Expected {
     /// Its shape.
     pub shape: Vec<usize>,
     /// Its numbers.
-    pub of: Of,
+    pub of: ElementType,
 }
 
 impl Header {
@@ -172,13 +172,13 @@ impl Header {
     pub fn expect_same(&self, other: &Self) -> Result<()> {
         if self.spec != other.spec {
             let name = |h: &Self| h.spec.name().map_or_else(|| h.spec.hash().to_hex()[..16].into(), String::from);
-            return Err(Fault::OtherParams { expected: name(other), actual: name(self) });
+            return Err(FileError::OtherParams { expected: name(other), actual: name(self) });
         }
         if self.key == other.key {
             return Ok(());
         }
         let name = |key: Option<KeyId>| key.map_or("none".into(), |k| k.to_string());
-        Err(Fault::OtherKey { expected: name(other.key), actual: name(self.key) })
+        Err(FileError::OtherKey { expected: name(other.key), actual: name(self.key) })
     }
 
     /// Ciphertexts in the file.
@@ -194,11 +194,11 @@ impl Header {
         let residues = |name: &'static str, count: usize, basis: Basis| Expected {
             name: name.into(),
             shape: vec![count, basis.len(), params.n()],
-            of: Of::Residues(basis),
+            of: ElementType::Residues(basis),
         };
         match self.body {
             Body::Params => Vec::new(),
-            Body::SecretKey => vec![Expected { name: "seed".into(), shape: vec![32], of: Of::Bytes }],
+            Body::SecretKey => vec![Expected { name: "seed".into(), shape: vec![32], of: ElementType::Bytes }],
             Body::PublicKey { .. } => vec![residues("b", 1, public_basis(params))],
             Body::RelinKey { level, .. } | Body::GaloisKey { level, .. } => {
                 vec![residues("b", key_digits(params, level), key_basis(params, level))]
@@ -211,7 +211,7 @@ impl Header {
                 let small = params.base().with(1); // lower_basis, checked by parse
                 vec![residues("lift", 1, lift_basis(params)), residues("lower", params.base().len(), small)]
             }
-            Body::Ciphertext(Sealed { level, count, seed, .. }) => {
+            Body::Ciphertext(CiphertextMeta { level, count, seed, .. }) => {
                 let names: &[_] = if seed.is_some() { &["c0"] } else { &["c0", "c1"] };
                 names.iter().map(|name| residues(name, count as usize, params.q(level))).collect()
             }
@@ -267,19 +267,19 @@ impl Header {
 
     /// Reads and checks metadata; the parameter set comes back checked, too.
     pub fn parse(fields: &Fields) -> Result<(Self, Params)> {
-        let version = fields.get("polyformer").ok_or(Fault::Foreign)?;
-        let file = version.parse().map_err(|_| Fault::field("polyformer", Some(version), "a version number"))?;
+        let version = fields.get("polyformer").ok_or(FileError::Foreign)?;
+        let file = version.parse().map_err(|_| FileError::field("polyformer", Some(version), "a version number"))?;
         if file != VERSION {
-            return Err(Fault::Version { file, supported: VERSION });
+            return Err(FileError::Version { file, supported: VERSION });
         }
         let spec = spec(fields, "spec")?;
         let (actual, hash) = (spec.hash().to_hex(), text(fields, "params", "a hash")?);
         if *hash != *actual {
-            return Err(Fault::field("params", Some(hash), format!("{actual}, the hash of \"spec\"")));
+            return Err(FileError::field("params", Some(hash), format!("{actual}, the hash of \"spec\"")));
         }
         let params = spec.params()?;
         let kind: Kind = text(fields, "kind", Kind::LIST)
-            .and_then(|kind| kind.parse().map_err(|()| Fault::field("kind", Some(kind), Kind::LIST)))?;
+            .and_then(|kind| kind.parse().map_err(|()| FileError::field("kind", Some(kind), Kind::LIST)))?;
         let body = match kind {
             Kind::Params => Body::Params,
             Kind::SecretKey => Body::SecretKey,
@@ -305,16 +305,16 @@ impl Header {
 
 fn spec(fields: &Fields, field: &'static str) -> Result<SpecBuf> {
     let value = text(fields, field, "a parameter set")?;
-    let bad = |e: serde_json::Error| Fault::field(field, Some(value), format!("a parameter set ({e})"));
+    let bad = |e: serde_json::Error| FileError::field(field, Some(value), format!("a parameter set ({e})"));
     serde_json::from_str(value).map_err(bad)
 }
 
-fn device(fields: &Fields, params: &Params) -> Result<DeviceOf> {
+fn device(fields: &Fields, params: &Params) -> Result<EmbeddedMeta> {
     let spec = spec(fields, "device_spec")?;
     lower_basis(params, &spec.params()?)?;
     let seeds: [u8; 64] = bytes(fields, "seed")?;
     let (lift, lower) = seeds.split_at(32);
-    let mut out = DeviceOf { spec, key: KeyId(bytes(fields, "device_key")?), seeds: [[0; 32]; 2] };
+    let mut out = EmbeddedMeta { spec, key: KeyId(bytes(fields, "device_key")?), seeds: [[0; 32]; 2] };
     out.seeds[0].copy_from_slice(lift);
     out.seeds[1].copy_from_slice(lower);
     Ok(out)
@@ -322,39 +322,39 @@ fn device(fields: &Fields, params: &Params) -> Result<DeviceOf> {
 
 /// The rows of a public key: whatever a ciphertext at some message level has.
 pub fn public_basis(params: &Params) -> Basis {
-    Basis { specials: 0, start: params.line().start, end: params.q(params.top()).end }
+    Basis { specials: 0, start: params.modulus_chain().start, end: params.q(params.max_message_level()).end }
 }
 
 fn level(fields: &Fields, params: &Params) -> Result<u8> {
-    number(fields, "level", params.highest() as u64)
+    number(fields, "level", params.max_level() as u64)
 }
 
 fn galois(fields: &Fields, params: &Params) -> Result<u32> {
     let g: u32 = number(fields, "galois", 2 * params.n() as u64 - 1)?;
-    if g % 2 == 1 { Ok(g) } else { Err(Fault::field("galois", Some(&g.to_string()), "an odd number")) }
+    if g % 2 == 1 { Ok(g) } else { Err(FileError::field("galois", Some(&g.to_string()), "an odd number")) }
 }
 
-fn sealed(fields: &Fields, params: &Params) -> Result<Sealed> {
+fn sealed(fields: &Fields, params: &Params) -> Result<CiphertextMeta> {
     let level = level(fields, params)?;
     let count: u16 = number(fields, "count", u16::MAX as u64)?;
     if count == 0 {
-        return Err(Fault::field("count", Some("0"), "at least one ciphertext"));
+        return Err(FileError::field("count", Some("0"), "at least one ciphertext"));
     }
     let values = number(fields, "values", count as u64 * params.slots() as u64)?;
     let seed = fields.contains_key("seed").then(|| bytes(fields, "seed")).transpose()?;
-    Ok(Sealed { level, count, values, seed })
+    Ok(CiphertextMeta { level, count, values, seed })
 }
 
 fn sizes(fields: &Fields) -> Result<Sizes> {
     let value = text(fields, "sizes", "sizes of a model")?;
-    let bad = |e: serde_json::Error| Fault::field("sizes", Some(value), format!("sizes of a model ({e})"));
+    let bad = |e: serde_json::Error| FileError::field("sizes", Some(value), format!("sizes of a model ({e})"));
     let sizes: Sizes = serde_json::from_str(value).map_err(bad)?;
     sizes.check()?;
     Ok(sizes)
 }
 
 fn text<'a>(fields: &'a Fields, field: &'static str, expected: &str) -> Result<&'a String> {
-    fields.get(field).ok_or_else(|| Fault::field(field, None, expected))
+    fields.get(field).ok_or_else(|| FileError::field(field, None, expected))
 }
 
 /// A whole number of at most `most`.
@@ -362,7 +362,7 @@ fn number<T: TryFrom<u64>>(fields: &Fields, field: &'static str, most: u64) -> R
     let expected = || format!("a whole number up to {most}");
     let value = text(fields, field, &expected())?;
     let number = value.parse().ok().filter(|x| *x <= most).and_then(|x: u64| T::try_from(x).ok());
-    number.ok_or_else(|| Fault::field(field, Some(value), expected()))
+    number.ok_or_else(|| FileError::field(field, Some(value), expected()))
 }
 
 /// Exactly `N` bytes in lower-case hexadecimal.
@@ -379,7 +379,7 @@ fn bytes<const N: usize>(fields: &Fields, field: &'static str) -> Result<[u8; N]
             }
             _ => false,
         });
-    if good { Ok(out) } else { Err(Fault::field(field, Some(value), expected())) }
+    if good { Ok(out) } else { Err(FileError::field(field, Some(value), expected())) }
 }
 
 /// Lower-case hexadecimal.

@@ -1,6 +1,6 @@
 //! Numbers as people keep them: a JSON array, or text with numbers between commas, semicolons and white space.
 
-use crate::files::{Fault, Result};
+use crate::files::{FileError, Result};
 
 /// Reads finite numbers; an error names the line.
 pub fn parse(text: &str) -> Result<Vec<f64>> {
@@ -14,7 +14,7 @@ fn plain(text: &str) -> Result<Vec<f64>> {
         let line = line.split('#').next().unwrap_or("");
         for word in line.split([',', ';', ' ', '\t', '\r']).filter(|w| !w.is_empty()) {
             let short: String = word.chars().take(40).collect();
-            let bad = |what: &str| Fault::Numbers { line: i + 1, what: format!("{short:?} is not {what}") };
+            let bad = |what: &str| FileError::Numbers { line: i + 1, what: format!("{short:?} is not {what}") };
             let x: f64 = word.parse().map_err(|_| bad("a number"))?;
             out.push(if x.is_finite() { x } else { return Err(bad("finite")) });
         }
@@ -30,8 +30,10 @@ fn json(text: &str) -> Result<Vec<f64>> {
         List(Vec<f64>),
         Named { values: Vec<f64> },
     }
-    let bad =
-        |e: serde_json::Error| Fault::Numbers { line: e.line().max(1), what: format!("not an array of numbers: {e}") };
+    let bad = |e: serde_json::Error| FileError::Numbers {
+        line: e.line().max(1),
+        what: format!("not an array of numbers: {e}"),
+    };
     match serde_json::from_str(text).map_err(bad)? {
         Numbers::List(values) | Numbers::Named { values } => Ok(values),
     }

@@ -1,8 +1,8 @@
 //! The sizes of a packed model: they are in its header, and the tensors that it must have follow from them.
 
 use super::{
-    fault::{Fault, Result},
-    header::{Expected, Of},
+    fault::{FileError, Result},
+    header::{ElementType, Expected},
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,7 @@ impl Sizes {
             if (1..=most).contains(&given) {
                 return Ok(());
             }
-            Err(Fault::Model(format!("{given} {what}, from 1 to {most} are possible")))
+            Err(FileError::Model(format!("{given} {what}, from 1 to {most} are possible")))
         };
         most("bytes of tokenizer", self.tokenizer, 1 << 26)?;
         most("bytes of twin", self.twin.max(1), 1 << 30)?;
@@ -76,7 +76,7 @@ impl Sizes {
         if self.width.is_power_of_two() {
             return Ok(());
         }
-        Err(Fault::Model(format!("{} features, a power of two can be packed", self.width)))
+        Err(FileError::Model(format!("{} features, a power of two can be packed", self.width)))
     }
 
     /// The linear maps, in file order.
@@ -103,20 +103,24 @@ impl Sizes {
         let tensor =
             |name: &str, shape: &[usize], of| Expected { name: name.to_string().into(), shape: shape.into(), of };
         let mut out = vec![
-            tensor("tokenizer", &[self.tokenizer], Of::Bytes),
-            tensor("embeddings.token", &[self.vocabulary, f], Of::Half),
-            tensor("embeddings.position", &[self.max_tokens, f], Of::Half),
+            tensor("tokenizer", &[self.tokenizer], ElementType::Bytes),
+            tensor("embeddings.token", &[self.vocabulary, f], ElementType::Half),
+            tensor("embeddings.position", &[self.max_tokens, f], ElementType::Half),
         ];
         for Map { name, rows, cols } in self.maps() {
             let (blocks, of_int8) = ([rows.div_ceil(f), cols.div_ceil(f), f, f], self.weights == Weights::Int8);
-            out.push(tensor(&format!("{name}.bias"), &[rows], Of::Single));
+            out.push(tensor(&format!("{name}.bias"), &[rows], ElementType::Single));
             if of_int8 {
-                out.push(tensor(&format!("{name}.scale"), &[rows], Of::Single));
+                out.push(tensor(&format!("{name}.scale"), &[rows], ElementType::Single));
             }
-            out.push(tensor(&format!("{name}.diagonals"), &blocks, if of_int8 { Of::Int8 } else { Of::Half }));
+            out.push(tensor(
+                &format!("{name}.diagonals"),
+                &blocks,
+                if of_int8 { ElementType::Int8 } else { ElementType::Half },
+            ));
         }
         if self.twin > 0 {
-            out.push(tensor("twin", &[self.twin], Of::Bytes));
+            out.push(tensor("twin", &[self.twin], ElementType::Bytes));
         }
         out
     }

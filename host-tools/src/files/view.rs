@@ -5,8 +5,8 @@
 
 use super::{
     Kind,
-    fault::{Fault, Result},
-    header::{Expected, Fields, Header, Of},
+    fault::{FileError, Result},
+    header::{ElementType, Expected, Fields, Header},
 };
 use polyformer_kernel::params::Params;
 use rayon::prelude::*;
@@ -36,9 +36,9 @@ impl<'a> View<'a> {
         let infos = infos(&metadata, &expected)?;
         let data: Vec<&[u8]> = infos.iter().map(|info| &body[info.data_offsets.0..info.data_offsets.1]).collect();
         let actual = super::digest(&fields, &expected, &data).to_hex();
-        let digest = digest.ok_or_else(|| Fault::field("digest", None, "a hash"))?;
+        let digest = digest.ok_or_else(|| FileError::field("digest", None, "a hash"))?;
         if *digest != *actual {
-            return Err(Fault::Digest { expected: digest, actual: actual.to_string() });
+            return Err(FileError::Digest { expected: digest, actual: actual.to_string() });
         }
         for (tensor, data) in expected.iter().zip(&data) {
             residues(tensor, &params, data)?;
@@ -57,7 +57,7 @@ impl<'a> View<'a> {
     /// Insists on a kind.
     pub fn expect_kind(&self, expected: Kind) -> Result<()> {
         let actual = self.header.kind();
-        if actual == expected { Ok(()) } else { Err(Fault::Kind { expected, actual }) }
+        if actual == expected { Ok(()) } else { Err(FileError::Kind { expected, actual }) }
     }
 
     /// Insists on the parameter set and key that another file has.
@@ -78,15 +78,15 @@ impl<'a> View<'a> {
 
 /// The parsed safetensors header and the bytes after it, their sizes consistent.
 fn split(bytes: &[u8]) -> Result<(Metadata, &[u8])> {
-    let size = |expected| Fault::Size { expected, actual: bytes.len() as u64 };
+    let size = |expected| FileError::Size { expected, actual: bytes.len() as u64 };
     let (head, rest) = bytes.split_first_chunk::<8>().ok_or(size(8))?;
     let claimed = u64::from_le_bytes(*head);
     if claimed > MAX_HEADER {
-        return Err(Fault::HeaderSize { claimed, limit: MAX_HEADER });
+        return Err(FileError::HeaderSize { claimed, limit: MAX_HEADER });
     }
     let (json, body) = rest.split_at_checked(claimed as usize).ok_or(size(8 + claimed))?;
     let json = json.trim_ascii_end(); // padding
-    let metadata: Metadata = serde_json::from_slice(json).map_err(|e| Fault::Header(e.to_string()))?;
+    let metadata: Metadata = serde_json::from_slice(json).map_err(|e| FileError::Header(e.to_string()))?;
     let data = metadata.data_len();
     if data != body.len() {
         Err(size(8u64.saturating_add(claimed).saturating_add(data as u64)))
@@ -98,7 +98,7 @@ fn split(bytes: &[u8]) -> Result<(Metadata, &[u8])> {
 /// The tensors are those expected, in order, of the expected type and shape.
 fn infos<'m>(metadata: &'m Metadata, expected: &[Expected]) -> Result<Vec<&'m TensorInfo>> {
     let bad =
-        |tensor: &str, expected: String, actual: String| Fault::Tensor { tensor: tensor.into(), expected, actual };
+        |tensor: &str, expected: String, actual: String| FileError::Tensor { tensor: tensor.into(), expected, actual };
     let names = metadata.offset_keys();
     if let Some(extra) = names.iter().find(|name| expected.iter().all(|e| e.name != **name)) {
         let short: String = extra.chars().take(40).collect();
@@ -128,12 +128,12 @@ const _: () = assert!(cfg!(target_endian = "little"), "words are read where they
 
 /// Little-endian words, in place. Our writer aligns them; a file that does not is refused.
 fn words(data: &[u8]) -> Result<&[u32]> {
-    bytemuck::try_cast_slice(data).map_err(|e| Fault::Header(format!("misaligned tensor ({e})")))
+    bytemuck::try_cast_slice(data).map_err(|e| FileError::Header(format!("misaligned tensor ({e})")))
 }
 
 /// Every word of every row is below the modulus of its row.
 fn residues(tensor: &Expected, params: &Params, data: &[u8]) -> Result<()> {
-    let Of::Residues(basis) = tensor.of else { return Ok(()) };
+    let ElementType::Residues(basis) = tensor.of else { return Ok(()) };
     let words = words(data)?;
     let moduli: Vec<u32> = basis.iter().map(|m| params.moduli()[m].q()).collect();
     words.par_chunks_exact(params.n()).enumerate().try_for_each(|(row, words)| {
@@ -142,6 +142,6 @@ fn residues(tensor: &Expected, params: &Params, data: &[u8]) -> Result<()> {
             return Ok(());
         }
         let (index, word) = words.iter().copied().enumerate().find(|(_, w)| *w >= q).unwrap_or_default();
-        Err(Fault::Word { tensor: tensor.name.to_string(), row, index, word, q })
+        Err(FileError::Word { tensor: tensor.name.to_string(), row, index, word, q })
     })
 }

@@ -2,7 +2,7 @@
 //! and then under their own name.
 
 use super::{
-    fault::{Fault, Result},
+    fault::{FileError, Result},
     header::Header,
 };
 use polyformer_kernel::params::Params;
@@ -39,7 +39,7 @@ pub fn write(path: &Path, header: &Header, params: &Params, tensors: &[&[u8]]) -
     let mut head = serde_json::Value::Object(json).to_string().into_bytes();
     head.resize(head.len().next_multiple_of(8), b' '); // so that words are aligned in the map
     if head.len() as u64 > super::MAX_HEADER {
-        return Err(Fault::HeaderSize { claimed: head.len() as u64, limit: super::MAX_HEADER });
+        return Err(FileError::HeaderSize { claimed: head.len() as u64, limit: super::MAX_HEADER });
     }
     let access = if header.kind() == super::Kind::SecretKey { Access::Private } else { Access::Shared };
     atomically(path, access, |file| {
@@ -52,7 +52,7 @@ pub fn write(path: &Path, header: &Header, params: &Params, tensors: &[&[u8]]) -
 /// Has `contents` write a temporary file, which then replaces `path`; on failure nothing is left.
 pub fn atomically(path: &Path, access: Access, contents: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| Fault::Io(std::io::ErrorKind::InvalidFilename.into()))?;
+    let name = path.file_name().ok_or_else(|| FileError::Io(std::io::ErrorKind::InvalidFilename.into()))?;
     let temporary = Temporary::create(folder, &name.to_string_lossy(), access)?;
     let mut file = &temporary.file;
     contents(&mut file.try_clone()?)?;
@@ -73,7 +73,7 @@ fn temporaries(change: impl FnOnce(&mut Vec<PathBuf>)) {
 }
 
 /// Removes what is half-written: for a process that is told to end.
-pub fn abandon() {
+pub fn cleanup_temp_files() {
     temporaries(|all| {
         all.drain(..).for_each(|path| {
             let _ = std::fs::remove_file(path); // there is nobody left to tell

@@ -3,10 +3,10 @@
 use super::random;
 use crate::{
     Result,
-    error::In,
-    files::{self, Body, DeviceOf, KeyId},
+    error::WithPath,
+    files::{self, Body, EmbeddedMeta, KeyId},
     keys::secret::Secret,
-    machine::{Device, Host, Job},
+    machine::{ComputeTarget, Host, Job},
 };
 use polyformer_kernel::{
     backend::Backend,
@@ -25,14 +25,14 @@ pub fn file_name(device: KeyId) -> String {
 
 /// Makes the key of `device` and writes it into `folder`. Fails if the rings do not fit each other, or a key under the
 /// device's secret would be over the bound of its ring.
-pub fn generate(host: &Host, on: Device, secret: &Secret, device: &Secret, folder: &Path) -> Result<PathBuf> {
+pub fn generate(host: &Host, on: ComputeTarget, secret: &Secret, device: &Secret, folder: &Path) -> Result<PathBuf> {
     let key = device.header.key.unwrap_or(KeyId([0; 16])); // a secret has one
     let path = folder.join(file_name(key));
-    let of = DeviceOf { spec: device.header.spec.clone(), key, seeds: [random::bytes()?, random::bytes()?] };
+    let of = EmbeddedMeta { spec: device.header.spec.clone(), key, seeds: [random::bytes()?, random::bytes()?] };
     let [lift, lower] = host.run(on, Draw { host, secret, device, seeds: &of.seeds })?;
     let header = secret.header(Body::DeviceKey(Box::new(of)));
     let tensors = [&lift, &lower].map(|words| bytemuck::cast_slice(&words[..]));
-    files::write(&path, &header, host.params(), &tensors).in_file(&path)?;
+    files::write(&path, &header, host.params(), &tensors).with_path(&path)?;
     Ok(path)
 }
 

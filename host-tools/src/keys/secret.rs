@@ -1,8 +1,8 @@
 //! The secret key on disk: 32 bytes that everything else is expanded from, and their public name.
 
 use crate::{
-    error::{In, Result},
-    files::{self, Body, Fault, Header, KeyId, Kind, Mapped, View},
+    error::{Result, WithPath},
+    files::{self, Body, FileError, Header, KeyId, Kind, Mapped, View},
     keys::random,
     spec::SpecBuf,
 };
@@ -45,8 +45,8 @@ impl Secret {
 
     /// Reads a key file, and checks that the key has the name that the file says.
     pub fn read(path: &Path) -> Result<Self> {
-        let mapped = Mapped::open(path).in_file(path)?;
-        Self::view(&mapped).in_file(path)
+        let mapped = Mapped::open(path).with_path(path)?;
+        Self::view(&mapped).with_path(path)
     }
 
     fn view(mapped: &Mapped) -> files::Result<Self> {
@@ -58,7 +58,7 @@ impl Secret {
         let (View { header, params, .. }, actual) = (&view, key_id(&seed, &view.header.spec));
         match header.key {
             Some(key) if key == actual => Ok(Self { seed, header: header.clone(), params: params.clone() }),
-            other => Err(Fault::OtherKey {
+            other => Err(FileError::OtherKey {
                 expected: actual.to_string(),
                 actual: other.map_or("none".into(), |key| key.to_string()),
             }),
@@ -67,7 +67,7 @@ impl Secret {
 
     /// Writes the key file, for its owner alone.
     pub fn write(&self, path: &Path) -> Result<()> {
-        files::write(path, &self.header, &self.params, &[self.seed.expose()]).in_file(path)
+        files::write(path, &self.header, &self.params, &[self.seed.expose()]).with_path(path)
     }
 
     /// The header of another file that belongs to this key.

@@ -5,7 +5,7 @@ use crate::{Error, Result};
 
 /// A GPU and how it multiplies, chosen and found to be there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pick {
+pub struct AdapterChoice {
     /// Its place among [`list`].
     pub adapter: usize,
     /// Out of 16-bit halves, not with 64-bit integers.
@@ -16,7 +16,7 @@ pub struct Pick {
 
 /// How a GPU makes 64-bit products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Arithmetic {
+pub enum WideMul {
     /// With its 64-bit integers.
     Int64,
     /// Out of 16-bit halves.
@@ -53,7 +53,7 @@ fn refused(what: impl ToString) -> Error {
 }
 
 /// The GPU with `name` in its name, the first of all without a name.
-pub fn pick(name: Option<&str>, arithmetic: Option<Arithmetic>) -> Result<Pick> {
+pub fn pick(name: Option<&str>, arithmetic: Option<WideMul>) -> Result<AdapterChoice> {
     let all = list()?;
     let like = |a: &Listed| name.is_none_or(|name| a.name.to_lowercase().contains(&name.to_lowercase()));
     let found = all.iter().position(like);
@@ -66,19 +66,19 @@ pub fn pick(name: Option<&str>, arithmetic: Option<Arithmetic>) -> Result<Pick> 
     if let Some(lacks) = &listed.lacks {
         return Err(refused(lacks));
     }
-    if arithmetic == Some(Arithmetic::Int64) && !listed.int64 {
+    if arithmetic == Some(WideMul::Int64) && !listed.int64 {
         return Err(refused(format!("{} has no 64-bit integers", listed.name)));
     }
-    let halves = arithmetic == Some(Arithmetic::Halves) || !listed.int64;
-    Ok(Pick { adapter, halves, memory: None })
+    let halves = arithmetic == Some(WideMul::Halves) || !listed.int64;
+    Ok(AdapterChoice { adapter, halves, memory: None })
 }
 
 /// The first GPU that is no software and can run the shaders, or why there is none.
-pub fn auto() -> std::result::Result<(Pick, String), String> {
+pub fn auto() -> std::result::Result<(AdapterChoice, String), String> {
     let all = list().map_err(|error| error.to_string())?;
     let good = |a: &Listed| !a.software && a.lacks.is_none();
     match all.iter().enumerate().find(|(_, a)| good(a)) {
-        Some((adapter, a)) => Ok((Pick { adapter, halves: !a.int64, memory: None }, a.name.clone())),
+        Some((adapter, a)) => Ok((AdapterChoice { adapter, halves: !a.int64, memory: None }, a.name.clone())),
         None => Err(match all.first() {
             None => "no adapter".into(),
             Some(a) if a.software => format!("{} is software, which the CPU backend outruns", a.name),
@@ -89,9 +89,9 @@ pub fn auto() -> std::result::Result<(Pick, String), String> {
 
 #[cfg(feature = "wgpu")]
 mod with {
-    use super::{Listed, Pick, refused};
+    use super::{AdapterChoice, Listed, refused};
     use crate::Result;
-    use polyformer_wgpu::{Arithmetic, Gpu, Options, adapters};
+    use polyformer_wgpu::{Gpu, Options, WideMul, adapters};
     use std::sync::OnceLock;
 
     /// A device once it was opened.
@@ -100,12 +100,12 @@ mod with {
 
     impl Opened {
         /// The device of `pick`, the same each time.
-        pub fn get(&self, pick: Pick) -> Result<&Gpu> {
+        pub fn get(&self, pick: AdapterChoice) -> Result<&Gpu> {
             if let Some(gpu) = self.0.get() {
                 return Ok(gpu);
             }
             let adapter = adapters().into_iter().nth(pick.adapter).ok_or_else(|| refused("no adapter"))?;
-            let arithmetic = pick.halves.then_some(Arithmetic::Halves);
+            let arithmetic = pick.halves.then_some(WideMul::Halves);
             let memory_words = pick.memory.map(|bytes| (bytes / 4) as usize);
             let options = Options { arithmetic, memory_words, ..Options::default() };
             let gpu = Gpu::open(&adapter, options).map_err(refused)?;

@@ -1,6 +1,6 @@
 //! config.json: what it says, and what follows from it.
 
-use crate::files::{Fault, Result};
+use crate::files::{FileError, Result};
 use polyformer_kernel::circuits::poly;
 use serde::Deserialize;
 use serde_json::json;
@@ -101,13 +101,13 @@ struct Seen {
 
 const NEVER: &str = "its ranges were never measured";
 
-fn fault(what: impl Into<String>) -> Fault {
-    Fault::Model(what.into())
+fn fault(what: impl Into<String>) -> FileError {
+    FileError::Model(what.into())
 }
 
 impl Polynomial {
     /// As the kernel evaluates it.
-    pub fn kernel(&self) -> Result<poly::Polynomial> {
+    pub fn to_polynomial(&self) -> Result<poly::Polynomial> {
         let made = poly::Polynomial::new(&self.coeffs, (self.lo, self.hi));
         made.map_err(|e| fault(format!("polynomial of {}: {e}", self.function)))
     }
@@ -117,7 +117,7 @@ impl Polynomial {
         let [a, b, c] = self.coeffs[..] else {
             return Err(fault(format!("an activation of degree {}, 2 is supported", self.coeffs.len().max(1) - 1)));
         };
-        let (slope, offset) = self.kernel()?.to_unit(); // T_2(t) = 2 t^2 - 1, t = slope x + offset
+        let (slope, offset) = self.to_polynomial()?.to_unit(); // T_2(t) = 2 t^2 - 1, t = slope x + offset
         Ok([a - c + (b + 2.0 * c * offset) * offset, (b + 4.0 * c * offset) * slope, 2.0 * c * slope * slope])
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_quadratic_in_the_chebyshev_basis_is_the_same_in_powers() {
         let p = Polynomial { function: "gelu".into(), lo: -1.0, hi: 5.0, coeffs: vec![0.7, -2.0, 0.3] };
-        let ([c0, c1, c2], k) = (p.quadratic().unwrap(), p.kernel().unwrap());
+        let ([c0, c1, c2], k) = (p.quadratic().unwrap(), p.to_polynomial().unwrap());
         for x in [-1.0, 0.0, 0.4, 5.0] {
             assert!((c0 + c1 * x + c2 * x * x - k.at(x)).abs() < 1e-12);
         }

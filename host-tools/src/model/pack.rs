@@ -3,22 +3,22 @@
 
 use super::{
     Checkpoint, Pretrained,
-    packed::{Packing, Share},
+    packed::{Packing, QuestionsPerCiphertext},
     polynomial,
     text::Text,
     weights::Weights as Tensors,
 };
 use crate::{
     Result,
-    error::In,
-    files::{self, Fault, Weights},
-    plan::{model::Plan, speed::Speed},
+    error::WithPath,
+    files::{self, FileError, Weights},
+    plan::{model::ModelPlan, speed::Speed},
     spec::SpecBuf,
 };
 use polyformer_kernel::{
     nn::{
         Model,
-        clear_engine::{Dense, Rows},
+        clear_engine::{ClearEngine, Rows},
         forward,
     },
     params::Params,
@@ -29,7 +29,7 @@ use std::path::Path;
 
 /// A polynomial of the model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Line {
+pub struct MeasuredPolynomial {
     /// Where it stands.
     pub place: String,
     /// What it stands for.
@@ -40,13 +40,13 @@ pub struct Line {
     pub range: [f64; 2],
     /// The least and the largest argument on texts.
     pub texts: [f64; 2],
-    /// The same on senseless sequences of tokens, if they were tried.
-    pub senseless: Option<[f64; 2]>,
+    /// The same on random_tokens sequences of tokens, if they were tried.
+    pub random_tokens: Option<[f64; 2]>,
 }
 
 /// A layout, and what it costs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Choice {
+pub struct LayoutCost {
     /// Questions have at most this many tokens.
     pub tokens: usize,
     /// Questions that share a ciphertext.
@@ -87,14 +87,14 @@ pub struct Report {
     /// The level of a question.
     pub top: u8,
     /// The polynomials, in order.
-    pub polynomials: Vec<Line>,
+    pub polynomials: Vec<MeasuredPolynomial>,
     /// Layouts: one question alone, and the cheapest of several, for each length.
-    pub layouts: Vec<Choice>,
+    pub layouts: Vec<LayoutCost>,
 }
 
-impl Choice {
-    fn new(params: &Params, model: &Model, share: Share, speed: Option<&Speed>) -> Result<Self> {
-        let plan = Plan::new(params, model, &vec![share.rows; share.questions])?;
+impl LayoutCost {
+    fn new(params: &Params, model: &Model, share: QuestionsPerCiphertext, speed: Option<&Speed>) -> Result<Self> {
+        let plan = ModelPlan::new(params, model, &vec![share.rows; share.questions])?;
         let (keys, key_bytes) = plan.key_files(params);
         Ok(Self {
             tokens: share.rows,
@@ -117,15 +117,17 @@ impl Choice {
 }
 
 /// For each number of rows, one question alone and the layout that costs a question least.
-fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -> Result<Vec<Choice>> {
+fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -> Result<Vec<LayoutCost>> {
     let powers =
         |from: usize, to: usize| std::iter::successors(Some(from), |x| Some(2 * x)).take_while(move |x| *x <= to);
     let columns = model.width / model.heads; // tokens lie in the columns of a head's groups
     let mut out = Vec::new();
     for rows in powers(4, most.next_power_of_two().max(4).min(columns)) {
         let shares: Vec<usize> = powers(1, params.slots() / (rows * model.width)).collect();
-        let choice = |questions: &usize| Choice::new(params, model, Share { rows, questions: *questions }, speed);
-        let mut all: Vec<Choice> = shares.par_iter().map(choice).collect::<Result<_>>()?;
+        let choice = |questions: &usize| {
+            LayoutCost::new(params, model, QuestionsPerCiphertext { rows, questions: *questions }, speed)
+        };
+        let mut all: Vec<LayoutCost> = shares.par_iter().map(choice).collect::<Result<_>>()?;
         let best = (0..all.len()).min_by(|a, b| all[*a].each().total_cmp(&all[*b].each()));
         let Some(best) = best else { continue }; // too long for these slots
         all[best].chosen = true;
@@ -139,7 +141,7 @@ fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -
 }
 
 /// The polynomials beside the measured ranges of their arguments, which must lie inside theirs.
-fn polynomials(config: &super::Config) -> files::Result<Vec<Line>> {
+fn polynomials(config: &super::Config) -> files::Result<Vec<MeasuredPolynomial>> {
     let mut out = Vec::new();
     for (i, p) in config.polynomials.iter().enumerate() {
         let all = [
@@ -158,15 +160,15 @@ fn polynomials(config: &super::Config) -> files::Result<Vec<Line>> {
                     "{place}: measured [{lo:.3}, {hi:.3}], its polynomial is good on [{:.3}, {:.3}]",
                     p.lo, p.hi
                 );
-                return Err(Fault::Model(what));
+                return Err(FileError::Model(what));
             }
-            out.push(Line {
+            out.push(MeasuredPolynomial {
                 place: place.clone(),
                 function: p.function.clone(),
                 degree: p.coeffs.len().max(1) - 1,
                 range: [p.lo, p.hi],
                 texts: [lo, hi],
-                senseless: config.measured(&place, |set| set == "random_tokens").ok().map(|(lo, hi)| [lo, hi]),
+                random_tokens: config.measured(&place, |set| set == "random_tokens").ok().map(|(lo, hi)| [lo, hi]),
             });
         }
     }
@@ -180,7 +182,7 @@ fn difference(text: &Text, a: &Model, b: &Model) -> Result<f64> {
     for tokens in 1..=text.max_tokens().min(16) {
         let ids: Vec<u32> = (0..tokens).map(|i| ((i * 7919 + tokens * 104_729) % words) as u32).collect();
         let x = Rows::new(a.width, text.embed(&ids))?;
-        let logits = |m: &Model| forward(&mut Dense::<f64>::new(m.heads), m, x.clone());
+        let logits = |m: &Model| forward(&mut ClearEngine::<f64>::new(m.heads), m, x.clone());
         let (a, b) = (logits(a)?, logits(b)?);
         most = a.values().iter().zip(b.values()).map(|(a, b)| (a - b).abs()).fold(most, f64::max);
     }
@@ -190,13 +192,14 @@ fn difference(text: &Text, a: &Model, b: &Model) -> Result<f64> {
 /// Packs a checkpoint into the file at `out`.
 pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&Speed>, out: &Path) -> Result<Report> {
     let (params, config) = (spec.params()?, &from.config);
-    let polynomials = polynomials(config).in_file(&from.place)?;
-    let tensors = Tensors::parse(&from.poly).in_file(&from.place)?;
-    let text = Text::new(config, &tensors, &from.tokenizer).in_file(&from.place)?;
-    let model = polynomial(config, &tensors).in_file(&from.place)?;
+    let polynomials = polynomials(config).with_path(&from.place)?;
+    let tensors = Tensors::parse(&from.poly).with_path(&from.place)?;
+    let text = Text::new(config, &tensors, &from.tokenizer).with_path(&from.place)?;
+    let model = polynomial(config, &tensors).with_path(&from.place)?;
     let layouts = layouts(&params, &model, config.shape.max_tokens, speed)?;
-    let shares = layouts.iter().filter(|c| c.chosen).map(|c| Share { rows: c.tokens, questions: c.questions });
-    let shares: Vec<Share> = shares.collect();
+    let shares =
+        layouts.iter().filter(|c| c.chosen).map(|c| QuestionsPerCiphertext { rows: c.tokens, questions: c.questions });
+    let shares: Vec<QuestionsPerCiphertext> = shares.collect();
     let (tokenizer, twin, layouts_of) = (&from.tokenizer, from.exact.as_deref(), &shares);
     let packing = Packing { config, text: &text, model: &model, tokenizer, twin, spec, weights, layouts: layouts_of };
     packing.write(out)?;
@@ -205,10 +208,10 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
         model: config.name.clone(),
         params: spec.name().map_or_else(|| spec.hash().to_hex()[..16].into(), String::from),
         weights,
-        model_bytes: std::fs::metadata(out).in_file(out)?.len(),
+        model_bytes: std::fs::metadata(out).with_path(out)?.len(),
         weight_error: difference(&text, &model, &back.model)?,
         range: model.range,
-        top: params.top(),
+        top: params.max_message_level(),
         polynomials,
         layouts,
     })

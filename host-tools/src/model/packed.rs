@@ -9,8 +9,8 @@ use super::{
     weights::Weights as Tensors,
 };
 use crate::{
-    error::{In, Result},
-    files::{self, Body, Fault, Header, Kind, Sizes, View, Weights},
+    error::{Result, WithPath},
+    files::{self, Body, FileError, Header, Kind, Sizes, View, Weights},
     spec::SpecBuf,
 };
 use half::f16;
@@ -35,7 +35,7 @@ struct About {
     exact_norm_epsilon: Option<f64>, // of the twin, if it is there
     range: f64,
     layers: Vec<Fixed>,
-    layouts: Vec<Share>,
+    layouts: Vec<QuestionsPerCiphertext>,
 }
 
 /// The polynomials of a layer.
@@ -60,7 +60,7 @@ struct Chebyshev {
 /// How many questions of up to `rows` tokens share a ciphertext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Share {
+pub struct QuestionsPerCiphertext {
     /// Rows that are kept for a question, a power of two.
     pub rows: usize,
     /// Questions.
@@ -72,8 +72,8 @@ impl Chebyshev {
         Self { lo: p.lo, hi: p.hi, coeffs: p.coeffs.clone() }
     }
 
-    fn kernel(&self) -> files::Result<Polynomial> {
-        Polynomial::new(&self.coeffs, (self.lo, self.hi)).map_err(|e| Fault::Model(format!("polynomial: {e}")))
+    fn to_polynomial(&self) -> files::Result<Polynomial> {
+        Polynomial::new(&self.coeffs, (self.lo, self.hi)).map_err(|e| FileError::Model(format!("polynomial: {e}")))
     }
 }
 
@@ -94,7 +94,7 @@ pub struct Packing<'a> {
     /// How weights are stored.
     pub weights: Weights,
     /// How questions share ciphertexts.
-    pub layouts: &'a [Share],
+    pub layouts: &'a [QuestionsPerCiphertext],
 }
 
 /// The linear maps in the order of [`Sizes::maps`].
@@ -162,7 +162,7 @@ impl Packing<'_> {
 
     /// Writes the file.
     pub fn write(&self, path: &Path) -> Result<()> {
-        self.write_to(path).in_file(path)
+        self.write_to(path).with_path(path)
     }
 
     fn write_to(&self, path: &Path) -> files::Result<()> {
@@ -214,7 +214,7 @@ impl Reader<'_> {
     fn embeddings(&mut self, name: &str) -> files::Result<Vec<f32>> {
         let numbers = self.halves();
         match numbers.iter().position(|x| !x.is_finite()) {
-            Some(i) => Err(Fault::Model(format!("{name}: {} at {i} is not finite", numbers[i]))),
+            Some(i) => Err(FileError::Model(format!("{name}: {} at {i} is not finite", numbers[i]))),
             None => Ok(numbers),
         }
     }
@@ -246,22 +246,22 @@ impl Reader<'_> {
                 *w = stored[(block * f + d) * f + i % f];
             }
         }
-        Matrix::new(*rows, *cols, weight, bias).map_err(|e| Fault::Model(format!("{name}: {e}")))
+        Matrix::new(*rows, *cols, weight, bias).map_err(|e| FileError::Model(format!("{name}: {e}")))
     }
 }
 
 /// The model in a file that was checked.
 pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
     let Body::Model { sizes, about } = &view.header.body else {
-        return Err(Fault::Kind { expected: Kind::Model, actual: view.header.kind() });
+        return Err(FileError::Kind { expected: Kind::Model, actual: view.header.kind() });
     };
-    let bad = |e: serde_json::Error| Fault::field("about", Some(about), format!("a packed model's ({e})"));
+    let bad = |e: serde_json::Error| FileError::field("about", Some(about), format!("a packed model's ({e})"));
     let about: About = serde_json::from_str(about).map_err(bad)?;
     for (what, given, expected) in
         [("labels", about.labels.len(), sizes.classes), ("layers", about.layers.len(), sizes.layers)]
     {
         if given != expected {
-            return Err(Fault::Model(format!("{given} {what} where the sizes say {expected}")));
+            return Err(FileError::Model(format!("{given} {what} where the sizes say {expected}")));
         }
     }
     let mut reader = Reader { view, next: 0 };
@@ -271,18 +271,19 @@ pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
     let text = Text::of(&tokenizer, embedding, about.labels)?;
     let matrices = sizes.maps().into_iter().map(|map| reader.matrix(&map, sizes.width, sizes.weights));
     let mut matrices = matrices.collect::<files::Result<Vec<_>>>()?.into_iter();
-    let mut next = || matrices.next().ok_or_else(|| Fault::Model("a linear map is missing".into()));
+    let mut next = || matrices.next().ok_or_else(|| FileError::Model("a linear map is missing".into()));
     let mut layers = Vec::new();
     for (i, p) in about.layers.iter().enumerate() {
-        let norm =
-            |p: &Chebyshev| -> files::Result<Norm> { Ok(Norm { epsilon: about.norm_epsilon, root: p.kernel()? }) };
+        let norm = |p: &Chebyshev| -> files::Result<Norm> {
+            Ok(Norm { epsilon: about.norm_epsilon, root: p.to_polynomial()? })
+        };
         layers.push(Layer {
             norm_attention: p.norm_attention.as_ref().map(norm).transpose()?,
             attention: Attention {
                 causal: false,
                 rotary: None,
                 epsilon: about.attention_epsilon,
-                reciprocal: p.reciprocal.kernel()?,
+                reciprocal: p.reciprocal.to_polynomial()?,
                 qkv: [next()?, next()?, next()?],
                 output: next()?,
             },
@@ -295,7 +296,7 @@ pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
     let classify = [next()?, next()?];
     let layers = Stored::Owned(layers);
     let model = Model::of_folded(sizes.width, about.heads, layers, classify, about.range)
-        .map_err(|e| Fault::Model(e.to_string()))?;
+        .map_err(|e| FileError::Model(e.to_string()))?;
     let exact = match about.exact_norm_epsilon {
         Some(epsilon) if sizes.twin > 0 => {
             let shape = Shape {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    files::{self, Fault},
+    files::{self, FileError},
 };
 use tokenizers::Tokenizer;
 
@@ -66,10 +66,10 @@ impl Text {
 
     /// Of a tokenizer's JSON, embeddings and labels.
     pub(super) fn of(tokenizer: &[u8], embedding: Embedding, labels: Vec<String>) -> files::Result<Self> {
-        let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| Fault::Model(format!("tokenizer: {e}")))?;
+        let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| FileError::Model(format!("tokenizer: {e}")))?;
         let (words, rows) = (tokenizer.get_vocab_size(true), embedding.token.len() / embedding.width);
         if words > rows {
-            return Err(Fault::Model(format!("a tokenizer of {words} words, embeddings for {rows}")));
+            return Err(FileError::Model(format!("a tokenizer of {words} words, embeddings for {rows}")));
         }
         Ok(Self { tokenizer, embedding, labels })
     }

@@ -1,6 +1,6 @@
 //! Named tensors of a safetensors file, f16 or f32, with the shapes that FORM.md gives them.
 
-use crate::files::{Fault, Result};
+use crate::files::{FileError, Result};
 use half::f16;
 use polyformer_kernel::nn::Matrix;
 use safetensors::{Dtype, SafeTensors};
@@ -13,13 +13,13 @@ pub struct Weights<'a> {
 impl<'a> Weights<'a> {
     /// Checks the file's own claims.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| Fault::Header(e.to_string()))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| FileError::Header(e.to_string()))?;
         Ok(Self { tensors })
     }
 
     /// The numbers of a tensor of this shape, all of them finite.
     pub fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let bad = |expected: String, actual: String| Fault::Tensor { tensor: name.into(), expected, actual };
+        let bad = |expected: String, actual: String| FileError::Tensor { tensor: name.into(), expected, actual };
         let tensor = self.tensors.tensor(name).map_err(|_| bad(format!("{shape:?}"), "missing".into()))?;
         if tensor.shape() != shape {
             return Err(bad(format!("{shape:?}"), format!("{:?}", tensor.shape())));
@@ -39,6 +39,6 @@ impl<'a> Weights<'a> {
     pub fn map(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix<'static>> {
         let weight = self.numbers(&format!("{name}.weight"), &[rows, cols])?;
         let bias = self.numbers(&format!("{name}.bias"), &[rows])?;
-        Matrix::new(rows, cols, weight, bias).map_err(|e| Fault::Model(format!("{name}: {e}")))
+        Matrix::new(rows, cols, weight, bias).map_err(|e| FileError::Model(format!("{name}: {e}")))
     }
 }

@@ -3,19 +3,19 @@
 
 use crate::{
     Error, Result,
-    keys::Want,
+    keys::KeySpec,
     plan::{memory, speed::Speed},
 };
 use polyformer_kernel::{
     Result as KernelResult,
     arith::cost::Demand,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
     circuits::catalogue::Entry,
     eval::{
-        clear::PlainVec,
-        lockstep::{Pair, Step},
+        clear::ClearVec,
+        lockstep::{Lockstep, Step},
         placement::{Node, Placement, cheapest, greedy},
-        planner::{Deep, TOP},
+        planner::{BootstrapPlanner, TOP},
         trace::{Leveled, Trace},
     },
     params::Params,
@@ -80,16 +80,16 @@ pub struct Ledger {
     pub steps: Vec<Row>,
 }
 
-type Lockstep<W> = Pair<Bootstrapped<Trace>, PlainVec<f64>, W>;
+type TracedClear<W> = Lockstep<Bootstrapped<Trace>, ClearVec<f64>, W>;
 type Values = (Leveled, Vec<f64>);
 
-fn nothing(_: &mut Bootstrapped<Trace>, _: &mut PlainVec<f64>, _: Step, _: &Leveled, _: &Vec<f64>) -> KernelResult<()> {
+fn nothing(_: &mut Bootstrapped<Trace>, _: &mut ClearVec<f64>, _: Step, _: &Leveled, _: &Vec<f64>) -> KernelResult<()> {
     Ok(())
 }
 
 /// The graph of a circuit, and its depth.
 pub fn graph(entry: &Entry, slots: usize) -> Result<(Vec<Node>, u8)> {
-    let mut deep = Deep::new(Trace::new(slots, None), Placement::none(TOP), |_, x| Ok(x));
+    let mut deep = BootstrapPlanner::new(Trace::new(slots, None), Placement::none(TOP), |_, x| Ok(x));
     let mut xs = Vec::new();
     for _ in 0..entry.circuit.inputs() {
         let x = deep.inner.input(TOP);
@@ -102,8 +102,8 @@ pub fn graph(entry: &Entry, slots: usize) -> Result<(Vec<Node>, u8)> {
 
 /// Where a graph of this depth is bootstrapped on these parameters, the number of bootstraps if done greedily, and the
 /// level of its inputs.
-pub fn placed(nodes: &[Node], depth: u8, params: &Params) -> Result<(Placement, usize, u8)> {
-    let top = params.top();
+pub fn place_bootstraps(nodes: &[Node], depth: u8, params: &Params) -> Result<(Placement, usize, u8)> {
+    let top = params.max_message_level();
     if depth <= top {
         return Ok((Placement::none(top), 0, top));
     }
@@ -122,11 +122,11 @@ pub fn plan(
     params: &Params,
     inputs: &[Vec<f64>],
     speed: Option<&Speed>,
-    steps: Steps,
+    steps: RotationStrategy,
 ) -> Result<(Ledger, Vec<Vec<f64>>)> {
     let slots = params.slots();
     let (nodes, depth) = graph(entry, slots)?;
-    let (placement, late, top) = placed(&nodes, depth, params)?;
+    let (placement, late, top) = place_bootstraps(&nodes, depth, params)?;
     let new = || Trace::new(slots, None).measured(params);
     let (mut trace, mut before) = (Bootstrapped::new(new()), new()); // bootstrapping's matrices are encoded once
     if placement.bootstraps() > 0 {
@@ -134,12 +134,12 @@ pub fn plan(
         trace = Bootstrapped::with(trace.into_inner(), Bootstrapper::new(&mut before, params, &recipe)?)?;
     }
     let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
-    let pair = Pair::new(trace, PlainVec::<f64>::with_slots(slots), nothing);
-    let refresh = |pair: &mut Lockstep<_>, (x, v): Values| {
+    let pair = Lockstep::new(trace, ClearVec::<f64>::with_slots(slots), nothing);
+    let refresh = |pair: &mut TracedClear<_>, (x, v): Values| {
         let x = polyformer_kernel::arith::Arithmetic::refresh(&mut pair.left, x, top)?;
         Ok((x, v))
     };
-    let mut deep = Deep::new(pair, placement.clone(), refresh);
+    let mut deep = BootstrapPlanner::new(pair, placement.clone(), refresh);
     let (seen, place) = (rows.clone(), placement.clone());
     deep.watch(Box::new(move |pair, node: &Node, (x, v): &Values| {
         let level_after = polyformer_kernel::arith::Arithmetic::level(&pair.left, x);
@@ -165,7 +165,7 @@ pub fn plan(
     let (cost, demand, seconds) = (trace.cost(), trace.demand().clone(), speed.map(|s| s.seconds(trace.work())));
     let traced = before.words() + trace.words();
     drop(deep);
-    let wants = Want::all(params, &demand, placement.bootstraps() > 0);
+    let wants = KeySpec::all(params, &demand, placement.bootstraps() > 0);
     let keys = keys(params, &demand, placement.bootstraps() > 0);
     let key_bytes: u64 = keys.iter().map(|k| k.bytes).sum();
     let steps = rows.take();
@@ -189,12 +189,13 @@ pub fn plan(
 /// The keys of a demand and their sizes, the largest first.
 pub fn keys(params: &Params, demand: &Demand, bootstraps: bool) -> Vec<Key> {
     let galois = |k: i32| params.galois(k);
-    let rotations = demand.rotations.iter().map(|(k, l)| (format!("rotation {k}"), Want::Galois(galois(*k), *l), *l));
-    let conjugate = demand.conjugate.map(|l| ("conjugation".into(), Want::Galois(params.galois_conjugate(), l), l));
-    let relin = demand.relin.map(|l| ("relinearisation".into(), Want::Relin(l), l));
+    let rotations =
+        demand.rotations.iter().map(|(k, l)| (format!("rotation {k}"), KeySpec::Galois(galois(*k), *l), *l));
+    let conjugate = demand.conjugate.map(|l| ("conjugation".into(), KeySpec::Galois(params.galois_conjugate(), l), l));
+    let relin = demand.relin.map(|l| ("relinearisation".into(), KeySpec::Relin(l), l));
     let leveled = relin.into_iter().chain(conjugate).chain(rotations).map(|(key, want, l)| (key, want, Some(l)));
-    let raise = bootstraps.then(|| ("to and from the sparse secret".into(), Want::Raise, None));
-    let size = |want: Want| 4 * want.words(params) as u64;
+    let raise = bootstraps.then(|| ("to and from the sparse secret".into(), KeySpec::Raise, None));
+    let size = |want: KeySpec| 4 * want.words(params) as u64;
     let keys = leveled.chain(raise).map(|(key, want, level)| Key { key, level, bytes: size(want) });
     let mut keys: Vec<Key> = keys.collect();
     keys.sort_by_key(|k| std::cmp::Reverse(k.bytes));

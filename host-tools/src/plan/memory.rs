@@ -3,10 +3,10 @@
 
 use crate::{
     Error, Result,
-    keys::Want,
-    machine::{Device, Host},
+    keys::KeySpec,
+    machine::{ComputeTarget, Host},
 };
-use polyformer_kernel::{Error::DeviceMemory, bootstrap::Steps, params::Params};
+use polyformer_kernel::{Error::DeviceMemory, bootstrap::RotationStrategy, params::Params};
 use std::io::Write;
 
 /// Words of a polynomial over P and the whole line.
@@ -20,24 +20,24 @@ pub fn temporaries(params: &Params) -> usize {
 }
 
 /// Words of these keys, of temporaries, and of what was traced ([`polyformer_kernel::eval::trace::Trace::words`]).
-pub fn words(params: &Params, wants: &[Want], traced: usize) -> usize {
+pub fn words(params: &Params, wants: &[KeySpec], traced: usize) -> usize {
     let keys: usize = wants.iter().map(|want| want.words(params)).sum();
     keys + temporaries(params) + traced
 }
 
 /// What `plan` makes of the rotations asked for, or of few keys (min-KS) if the GPU has no room for more, which a line on
 /// standard error then says. `words` are those that a plan takes.
-pub fn fitting<P>(
+pub fn fit_to_memory<P>(
     host: &Host,
-    on: Device,
-    asked: Steps,
-    plan: impl Fn(Steps) -> Result<P>,
+    on: ComputeTarget,
+    asked: RotationStrategy,
+    plan: impl Fn(RotationStrategy) -> Result<P>,
     words: impl Fn(&P) -> usize,
 ) -> Result<P> {
     let first = plan(asked)?;
     match host.check(on, words(&first)) {
-        Err(error @ Error::Kernel(DeviceMemory { .. })) if asked != Steps::MinKs => {
-            let few = plan(Steps::MinKs)?;
+        Err(error @ Error::Kernel(DeviceMemory { .. })) if asked != RotationStrategy::MinKs => {
+            let few = plan(RotationStrategy::MinKs)?;
             host.check(on, words(&few))?;
             let gib = words(&few) as f64 / (1 << 28) as f64;
             // nobody to tell if standard error is closed

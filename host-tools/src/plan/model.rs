@@ -1,12 +1,12 @@
 //! The plan of a model: what it takes on questions of known lengths, by a dry run.
 
-use crate::{Result, keys::Want, plan::memory};
+use crate::{Result, keys::KeySpec, plan::memory};
 use polyformer_kernel::{
     arith::{
         Arithmetic,
         cost::{Cost, Demand, Tally, Work},
     },
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
         keys::{key_basis, key_digits},
         raise::dense_basis,
@@ -14,7 +14,7 @@ use polyformer_kernel::{
     eval::trace::Trace,
     nn::{
         Model, forward,
-        slot_engine::{Layout, Packed},
+        slot_engine::{Layout, SlotEngine},
     },
     params::Params,
 };
@@ -27,7 +27,7 @@ pub const ENTRY: Order = Order::ModRaiseFirst;
 
 /// A model on questions of known lengths, before anything is encrypted.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ModelPlan {
     /// Where tokens and features lie.
     pub layout: Layout,
     /// The keys that it takes.
@@ -41,40 +41,46 @@ pub struct Plan {
     /// The level of the answer.
     pub level: u8,
     /// How bootstrapping rotates.
-    pub steps: Steps,
+    pub steps: RotationStrategy,
     /// Words of bootstrapping's matrices, and of vectors and encoded weights at most.
     words: usize,
 }
 
-impl Plan {
+impl ModelPlan {
     /// For questions of these numbers of tokens.
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
-        Self::of(params, None, model, lengths, Steps::Hoisted)
+        Self::of(params, None, model, lengths, RotationStrategy::Hoisted)
     }
 
     /// For questions that come from the ring `small` of a device, at level 0, or from a client; bootstrapping may rotate in
-    /// another way: with [`Steps::MinKs`] on a server with little memory.
-    pub fn of(params: &Params, small: Option<&Params>, model: &Model, lengths: &[usize], steps: Steps) -> Result<Self> {
+    /// another way: with [`RotationStrategy::MinKs`] on a server with little memory.
+    pub fn of(
+        params: &Params,
+        small: Option<&Params>,
+        model: &Model,
+        lengths: &[usize],
+        steps: RotationStrategy,
+    ) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, small.unwrap_or(params).slots())?;
         let new = || Trace::new(params.slots(), None).measured(params);
         let mut before = new();
         let recipe = |order| Recipe::new(layout.period(), order, model.range).with(steps);
         let mut trace = Bootstrapped::with(new(), Bootstrapper::new(&mut before, params, &recipe(ORDER))?)?;
         let x = match small {
-            None => trace.input(params.top()),
+            None => trace.input(params.max_message_level()),
             Some(_) => {
                 let entry = Bootstrapper::new(&mut before, params, &recipe(ENTRY))?;
                 let x = trace.input(0);
                 let x = entry.refresh(&mut *trace, x)?;
-                trace.refresh(x, params.top())?
+                trace.refresh(x, params.max_message_level())?
             }
         };
-        let out = forward(&mut Packed::new(&mut trace, layout.clone()), model, vec![x])?;
+        let out = forward(&mut SlotEngine::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
         let words = before.words() + trace.words();
         let mut plan = Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps, words };
-        plan.work.insert((Work::Fresh, params.highest()), plan.fresh(params));
+        plan.work.insert((Work::Fresh, params.max_level()), plan.fresh(params));
         Ok(plan)
     }
 
@@ -86,8 +92,8 @@ impl Plan {
     }
 
     /// The files of its evaluation keys.
-    pub fn wants(&self, params: &Params) -> Vec<Want> {
-        Want::all(params, &self.demand, self.cost.bootstrap > 0)
+    pub fn wants(&self, params: &Params) -> Vec<KeySpec> {
+        KeySpec::all(params, &self.demand, self.cost.bootstrap > 0)
     }
 
     /// Words in the memory of the server at most: keys, the temporaries of key switching, and what the trace counted.
@@ -99,10 +105,12 @@ impl Plan {
     pub fn key_files(&self, params: &Params) -> (usize, u64) {
         let row = 4 * params.n() as u64;
         let wants = self.wants(params);
-        let rows = |want: &Want| match *want {
-            Want::Relin(level) | Want::Galois(_, level) => key_digits(params, level) * key_basis(params, level).len(),
-            Want::Raise => 2 * params.base().len() + dense_basis(params).len(),
-            Want::Public => 0, // the server needs none
+        let rows = |want: &KeySpec| match *want {
+            KeySpec::Relin(level) | KeySpec::Galois(_, level) => {
+                key_digits(params, level) * key_basis(params, level).len()
+            }
+            KeySpec::Raise => 2 * params.base().len() + dense_basis(params).len(),
+            KeySpec::Public => 0, // the server needs none
         };
         (wants.len(), wants.iter().map(|want| rows(want) as u64 * row).sum())
     }
@@ -110,14 +118,14 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::Plan;
+    use super::ModelPlan;
     use crate::{model::Pretrained, spec::SpecBuf};
 
     #[test]
     fn the_model_in_the_program_takes_three_bootstraps() {
         let (m, params) = (Pretrained::embedded().unwrap(), SpecBuf::preset("B16").unwrap().params().unwrap());
         for tokens in [1, 9, 64] {
-            let plan = Plan::new(&params, &m.model, &[tokens]).unwrap();
+            let plan = ModelPlan::new(&params, &m.model, &[tokens]).unwrap();
             let keys = plan.demand.rotations.len();
             eprintln!("{tokens} tokens: {keys} rotations, {:?}, level {}", plan.cost, plan.level);
             assert_eq!(plan.cost.bootstrap, 3);

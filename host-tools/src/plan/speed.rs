@@ -3,11 +3,11 @@
 
 use crate::{
     Error, Result,
-    error::In,
+    error::WithPath,
     files::{Access, atomically},
     keys::random,
     load::expand,
-    machine::{Device, Host, Job},
+    machine::{ComputeTarget, Host, Job},
     spec::SpecBuf,
 };
 use polyformer_kernel::{
@@ -84,7 +84,7 @@ fn between(points: &[(f64, f64)], x: f64) -> Option<f64> {
 
 impl Speed {
     /// Times everything on this machine: about a quarter of a minute for B16.
-    pub fn measure(host: &Host, on: Device, spec: &SpecBuf, step: &dyn Fn()) -> Result<Self> {
+    pub fn measure(host: &Host, on: ComputeTarget, spec: &SpecBuf, step: &dyn Fn()) -> Result<Self> {
         let figures = host.run(on, Measure { host, step })?;
         Ok(Self {
             params: spec.hash().to_hex().to_string(),
@@ -97,7 +97,7 @@ impl Speed {
 
     /// Levels that are timed.
     pub fn levels(params: &Params) -> Vec<u8> {
-        let (top, highest) = (params.top(), params.highest());
+        let (top, highest) = (params.max_message_level(), params.max_level());
         let mut levels: Vec<u8> = (1..=top).step_by(4).chain([top]).chain((top..=highest).step_by(6)).collect();
         levels.push(highest);
         levels.sort();
@@ -107,8 +107,8 @@ impl Speed {
 
     /// Reads a file of [`Speed::write`], which must be of this parameter set.
     pub fn read(path: &Path, spec: &SpecBuf) -> Result<Self> {
-        let text = std::fs::read_to_string(path).in_file(path)?;
-        let speed: Self = serde_json::from_str(&text).map_err(std::io::Error::from).in_file(path)?;
+        let text = std::fs::read_to_string(path).with_path(path)?;
+        let speed: Self = serde_json::from_str(&text).map_err(std::io::Error::from).with_path(path)?;
         let (actual, expected) = (&speed.params, spec.hash().to_hex());
         if **actual != *expected {
             let short = |hash: &str| hash.get(..16).unwrap_or(hash).to_string();
@@ -120,8 +120,8 @@ impl Speed {
 
     /// Writes it.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from).in_file(path)?;
-        atomically(path, Access::Shared, |file| file.write_all(text.as_bytes())).in_file(path)
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from).with_path(path)?;
+        atomically(path, Access::Shared, |file| file.write_all(text.as_bytes())).with_path(path)
     }
 
     /// Seconds of this much work.
@@ -186,7 +186,7 @@ impl Job for Measure<'_> {
         if params.specials() == 0 {
             return Err(Error::usage("calibrate", "these parameters have no P: nothing is computed under them"));
         }
-        let highest = params.highest();
+        let highest = params.max_level();
         let fresh = Entry { work: name(Work::Fresh), level: highest, seconds: fresh(&mut be, params)? };
         let mut keys = Keys::default();
         for step in STEPS {
@@ -219,7 +219,7 @@ impl Job for Measure<'_> {
 /// Seconds that a polynomial over P and the line takes longer when its memory was never touched before: to be asked of a
 /// backend that has not given any memory back.
 fn fresh<B: Backend>(be: &mut B, params: &Params) -> Result<f64> {
-    let basis = params.line().with(params.specials());
+    let basis = params.modulus_chain().with(params.specials());
     let x = expand(be, 1, basis, &random::bytes()?, 0)?;
     let (mut held, mut times) = (Vec::new(), Vec::new());
     for _ in 0..POLYNOMIALS {
@@ -252,7 +252,7 @@ fn at_level<B: Backend>(ev: &mut Ckks<'_, B>, level: u8) -> Result<Vec<(Work, f6
     let down = time(ev, nothing, |ev, ()| Ok(ev.hoisted(&h, 1)?))?;
     let plain = ev.encode_diagonal(&[1.0; 128], level)?;
     let terms = vec![Some(&plain); STEPS.len()];
-    let map = Transform { babies: &STEPS, giants: &[0], plain: &terms };
+    let map = Transform { baby_steps: &STEPS, giant_steps: &[0], plain: &terms };
     let term = time(ev, nothing, |ev, ()| Ok(ev.transform(&h, &map)?))?;
     let tensor = time(ev, nothing, |ev, ()| Ok(ev.mul(&x, &x)?))?;
     let pass = time(ev, nothing, |ev, ()| Ok(ev.mul_const(&x, 1.5)?))?;

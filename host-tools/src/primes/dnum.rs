@@ -2,11 +2,11 @@
 //! from the bound. The default is the cheapest that fits.
 
 use super::{
-    Ask,
+    Request,
     line::assemble,
     primes,
-    refusal::{Refusal, Result},
-    window::Window,
+    refusal::{BuildError, Result},
+    window::ScalePattern,
 };
 use crate::spec::SpecBuf;
 use polyformer_kernel::{
@@ -24,7 +24,7 @@ const KEY: f64 = 0.35;
 
 /// One way to cut the line into digits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Cut {
+pub struct Decomposition {
     /// Digits.
     pub dnum: usize,
     /// Primes of a digit.
@@ -37,7 +37,7 @@ pub struct Cut {
     pub cost: f64,
 }
 
-impl Cut {
+impl Decomposition {
     /// The cut of `spec`. With l primes in the line and k in P, a key switch takes d(l + k) NTTs to extend the d
     /// digits and 2(l + k) to divide by P, d alpha (l + k) + 2kl limb multiply-adds of conversion, and reads
     /// 2d(l + k) limbs of key.
@@ -55,12 +55,12 @@ const MAX_ALPHA: usize = MAX_SOURCES - 2;
 
 /// A chain of one cut: checked by the kernel, or over the bound.
 enum Trial {
-    Fits(Box<(SpecBuf, Params)>, Cut),
-    Over { cut: Cut, bound: f64 },
+    Fits(Box<(SpecBuf, Params)>, Decomposition),
+    Over { cut: Decomposition, bound: f64 },
 }
 
 /// The chain that `ask` describes in its cheapest cut, and every cut that fits the bound.
-pub fn choose(ask: &Ask, window: Window) -> Result<(SpecBuf, Params, Vec<Cut>)> {
+pub fn choose(ask: &Request, window: ScalePattern) -> Result<(SpecBuf, Params, Vec<Decomposition>)> {
     if ask.levels == 0 {
         let spec = assemble(ask, window, 0)?;
         let params = spec.params().map_err(|e| refusal(ask, e))?;
@@ -83,15 +83,15 @@ pub fn choose(ask: &Ask, window: Window) -> Result<(SpecBuf, Params, Vec<Cut>)> 
     match (best, why) {
         (Some((_, built)), _) => Ok((built.0, built.1, cuts)),
         (None, Some(refusal)) => Err(refusal),
-        (None, None) => Err(Refusal::Limbs { asked: limbs, limit: MAX_MODULI }),
+        (None, None) => Err(BuildError::Limbs { asked: limbs, limit: MAX_MODULI }),
     }
 }
 
 /// The digit sizes to try, largest first.
-fn alphas(ask: &Ask, limbs: usize) -> Result<Vec<usize>> {
+fn alphas(ask: &Request, limbs: usize) -> Result<Vec<usize>> {
     let (least, most) = (limbs.div_ceil(MAX_ALPHA), limbs.min(MAX_DIGITS));
     let dnums = match ask.dnum {
-        Some(dnum) if !(least..=most).contains(&dnum) => return Err(Refusal::Dnum { dnum, least, most }),
+        Some(dnum) if !(least..=most).contains(&dnum) => return Err(BuildError::Dnum { dnum, least, most }),
         Some(dnum) => dnum..=dnum,
         None => least..=most,
     };
@@ -101,15 +101,15 @@ fn alphas(ask: &Ask, limbs: usize) -> Result<Vec<usize>> {
 }
 
 /// Builds the chain with digits of `alpha` primes. The bound is looked at first: it is what users want to hear of.
-fn attempt(ask: &Ask, window: Window, alpha: usize) -> Result<Trial> {
+fn attempt(ask: &Request, window: ScalePattern, alpha: usize) -> Result<Trial> {
     let spec = assemble(ask, window, alpha)?;
     let limbs = spec.line.len() + spec.specials.len();
     let log_qp = primes::total(&spec.line) + primes::total(&spec.specials);
-    let cut = Cut::new(&spec, log_qp);
+    let cut = Decomposition::new(&spec, log_qp);
     match ask.security.check(ask.log_n, log_qp) {
         Err(Error::Insecure { bound, .. }) => Ok(Trial::Over { cut, bound }),
         Err(error) => Err(error.into()),
-        Ok(()) if limbs > MAX_MODULI => Err(Refusal::Limbs { asked: limbs, limit: MAX_MODULI }),
+        Ok(()) if limbs > MAX_MODULI => Err(BuildError::Limbs { asked: limbs, limit: MAX_MODULI }),
         Ok(()) => {
             let params = spec.params()?;
             Ok(Trial::Fits(Box::new((spec, params)), cut))
@@ -118,27 +118,27 @@ fn attempt(ask: &Ask, window: Window, alpha: usize) -> Result<Trial> {
 }
 
 /// The refusal of a client's chain.
-fn refusal(ask: &Ask, error: Error) -> Refusal {
+fn refusal(ask: &Request, error: Error) -> BuildError {
     match error {
         Error::Insecure { log_qp, bound } => {
-            Refusal::Insecure { log_qp, bound, log_n: ask.log_n, dnum: 0, dnum_fits: None, levels_fit: None }
+            BuildError::Insecure { log_qp, bound, log_n: ask.log_n, dnum: 0, dnum_fits: None, levels_fit: None }
         }
         error => error.into(),
     }
 }
 
 /// The refusal of a chain over the bound, with what would fit instead.
-fn insecure(ask: &Ask, window: Window, limbs: usize, cut: Cut, bound: f64) -> Refusal {
-    let any = |ask: Ask, limbs: usize| {
+fn insecure(ask: &Request, window: ScalePattern, limbs: usize, cut: Decomposition, bound: f64) -> BuildError {
+    let any = |ask: Request, limbs: usize| {
         let fits = |alpha: &usize| matches!(attempt(&ask, window, *alpha), Ok(Trial::Fits(..)));
         alphas(&ask, limbs).ok()?.into_iter().find(fits).map(|alpha| limbs.div_ceil(alpha))
     };
-    let dnum_fits = ask.dnum.and_then(|_| any(Ask { dnum: None, ..*ask }, limbs));
+    let dnum_fits = ask.dnum.and_then(|_| any(Request { dnum: None, ..*ask }, limbs));
     let fewer = |levels: &u8| {
-        let ask = Ask { levels: *levels, ..*ask };
+        let ask = Request { levels: *levels, ..*ask };
         let limbs = ask.check().and_then(|_| assemble(&ask, window, 1)).map(|spec| spec.line.len());
         limbs.is_ok_and(|limbs| any(ask, limbs).is_some())
     };
     let levels_fit = (1..ask.levels).rev().find(fewer);
-    Refusal::Insecure { log_qp: cut.log_qp, bound, log_n: ask.log_n, dnum: cut.dnum, dnum_fits, levels_fit }
+    BuildError::Insecure { log_qp: cut.log_qp, bound, log_n: ask.log_n, dnum: cut.dnum, dnum_fits, levels_fit }
 }

@@ -4,10 +4,10 @@
 //! are chosen from level 1 up, each level's so that its scale returns to the one asked for.
 
 use super::{
-    Ask,
+    Request,
     primes::{self, Prime},
-    refusal::{Refusal, Result},
-    window::Window,
+    refusal::{BuildError, Result},
+    window::ScalePattern,
 };
 use crate::spec::{BootstrapBuf, SpecBuf};
 
@@ -27,7 +27,7 @@ const CLIENT_SKIPS: usize = 12;
 
 /// The parameter set with digits of `alpha` primes and the smallest P that is [`MARGIN`] above every digit, or as
 /// many primes as a digit; not yet checked against any bound.
-pub fn assemble(ask: &Ask, window: Window, alpha: usize) -> Result<SpecBuf> {
+pub fn assemble(ask: &Request, window: ScalePattern, alpha: usize) -> Result<SpecBuf> {
     let mut specials = 1;
     loop {
         let spec = with_specials(ask, window, alpha, specials)?;
@@ -39,7 +39,7 @@ pub fn assemble(ask: &Ask, window: Window, alpha: usize) -> Result<SpecBuf> {
     }
 }
 
-fn with_specials(ask: &Ask, window: Window, alpha: usize, specials: usize) -> Result<SpecBuf> {
+fn with_specials(ask: &Request, window: ScalePattern, alpha: usize, specials: usize) -> Result<SpecBuf> {
     let client = ask.levels == 0 && !ask.bootstrap;
     let mut pool = primes::all().to_vec();
     let mut specials = take(&mut pool, if client { CLIENT_SKIPS } else { specials });
@@ -83,7 +83,7 @@ fn take(pool: &mut Vec<Prime>, count: usize) -> Vec<u32> {
 
 /// The primes that each level adds above the base. With s_{l-1} the scale below and r the part of the ratio that
 /// terminals make, the level wants primes of 2s - s_{l-1} - r bits: its own scale is then s again.
-fn mains(ask: &Ask, window: Window, levels: &[(u8, u8)], pool: &[Prime]) -> Result<Vec<u32>> {
+fn mains(ask: &Request, window: ScalePattern, levels: &[(u8, u8)], pool: &[Prime]) -> Result<Vec<u32>> {
     let mut pool: Vec<Prime> = pool.iter().copied().filter(|p| p.bits > window.smallest_main()).collect();
     let (mut mains, mut scale) = (Vec::new(), ask.scale_bits);
     for (level, pair) in levels.windows(2).enumerate() {
@@ -100,14 +100,14 @@ fn mains(ask: &Ask, window: Window, levels: &[(u8, u8)], pool: &[Prime]) -> Resu
         mains.extend(new.iter().map(|p| p.q));
         scale = (scale + restored + new.iter().map(|p| p.bits).sum::<f64>()) / 2.0;
         if new.len() != (l1 - l0) as usize || (scale - ask.scale_bits).abs() > MAX_DRIFT {
-            return Err(Refusal::Drift { level, got: scale, asked: ask.scale_bits });
+            return Err(BuildError::Drift { level, got: scale, asked: ask.scale_bits });
         }
     }
     Ok(mains)
 }
 
 /// log2 of the product of the last `count` terminals.
-fn terminal_bits(window: Window, count: u8) -> f64 {
+fn terminal_bits(window: ScalePattern, count: u8) -> f64 {
     let all = window.terminals();
     primes::total(&all[all.len() - count as usize..])
 }
@@ -121,7 +121,7 @@ fn eval_mod(pool: &mut Vec<Prime>) -> Result<Vec<u32>> {
     let (mut pairs, mut scale) = (Vec::new(), asked);
     for level in (1..=BOOTSTRAP.eval_mod as usize).rev() {
         let pair = primes::widest_pair(&near, 2.0 * scale - asked);
-        let Some([a, b]) = pair else { return Err(Refusal::Drift { level, got: 0.0, asked }) };
+        let Some([a, b]) = pair else { return Err(BuildError::Drift { level, got: 0.0, asked }) };
         near.retain(|p| p.q != a.q && p.q != b.q);
         scale = 2.0 * scale - a.bits - b.bits;
         pairs.push([a.q, b.q]);

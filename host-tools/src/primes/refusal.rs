@@ -1,18 +1,18 @@
 //! Why no chain is built: each reason with the numbers that disagree, and what would do instead.
 
-use super::window::Window;
+use super::window::ScalePattern;
 use std::fmt;
 
 /// A parameter set that is not to be had.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Refusal {
+pub enum BuildError {
     /// The ring degree is no power of two from 2^10 to 2^16.
     Degree {
         /// The degree asked for.
         n: u64,
     },
     /// The scale is in no window.
-    Window {
+    ScalePattern {
         /// log2 of the scale asked for.
         scale_bits: f64,
     },
@@ -82,43 +82,43 @@ pub enum Refusal {
 }
 
 /// Result of building a chain.
-pub type Result<T> = std::result::Result<T, Refusal>;
+pub type Result<T> = std::result::Result<T, BuildError>;
 
-impl From<polyformer_kernel::Error> for Refusal {
+impl From<polyformer_kernel::Error> for BuildError {
     fn from(error: polyformer_kernel::Error) -> Self {
-        Refusal::Kernel(error)
+        BuildError::Kernel(error)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for BuildError {}
 
-impl fmt::Display for Refusal {
+impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Degree { n } => write!(f, "--n {n}: the ring degree is a power of two from 1024 to 65536"),
-            Refusal::Window { scale_bits } => {
-                write!(f, "--scale-bits {scale_bits}: outside the windows {}", Window::list())
+            BuildError::Degree { n } => write!(f, "--n {n}: the ring degree is a power of two from 1024 to 65536"),
+            BuildError::ScalePattern { scale_bits } => {
+                write!(f, "--scale-bits {scale_bits}: outside the windows {}", ScalePattern::list())
             }
-            Refusal::Levels { asked, limit } => write!(f, "--levels {asked}: a chain has at most {limit} here"),
-            Refusal::FewLevels { asked, limit } => {
+            BuildError::Levels { asked, limit } => write!(f, "--levels {asked}: a chain has at most {limit} here"),
+            BuildError::FewLevels { asked, limit } => {
                 write!(f, "--levels {asked}: bootstrapping takes {limit} message levels for itself")
             }
-            Refusal::BootstrapScale { scale_bits, limit } => {
+            BuildError::BootstrapScale { scale_bits, limit } => {
                 write!(
                     f,
                     "--scale-bits {scale_bits}: with --bootstrap at most {limit}, so that messages are small beside q0"
                 )
             }
-            Refusal::Limbs { asked, limit } => {
+            BuildError::Limbs { asked, limit } => {
                 write!(f, "{asked} primes are needed and a modulus line holds {limit}: ask for fewer --levels")
             }
-            Refusal::Drift { level, got, asked } => {
+            BuildError::Drift { level, got, asked } => {
                 write!(f, "--scale-bits {asked}: no primes are left for level {level}, whose scale would be 2^{got:.2}")
             }
-            Refusal::Dnum { dnum, least, most } => {
+            BuildError::Dnum { dnum, least, most } => {
                 write!(f, "--dnum {dnum}: this line can be cut into {least} to {most} digits")
             }
-            Refusal::Insecure { log_qp, bound, log_n, dnum, dnum_fits, levels_fit } => {
+            BuildError::Insecure { log_qp, bound, log_n, dnum, dnum_fits, levels_fit } => {
                 write!(f, "log2(QP) is {log_qp:.1} at dnum {dnum}, over the bound of {bound:.0} for N = 2^{log_n}; ")?;
                 match (dnum_fits, levels_fit) {
                     (Some(d), Some(l)) => write!(f, "--dnum {d} would fit, or --levels {l} at dnum {dnum}"),
@@ -127,7 +127,7 @@ impl fmt::Display for Refusal {
                     (None, None) => write!(f, "nothing of this scale fits; a larger --n would"),
                 }
             }
-            Refusal::Kernel(error) => error.fmt(f),
+            BuildError::Kernel(error) => error.fmt(f),
         }
     }
 }

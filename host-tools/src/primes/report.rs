@@ -1,6 +1,6 @@
 //! What a chain is made of and why, as one value that prints as text and serialises as stable JSON.
 
-use super::{Chain, Cut, primes};
+use super::{Chain, Decomposition, primes};
 use crate::spec::SpecBuf;
 use polyformer_kernel::{backend::digit, ckks::noise, params::Params, ring::Basis};
 use serde::Serialize;
@@ -81,18 +81,18 @@ pub struct Report {
     /// Bytes of a ciphertext at the top message level, in memory.
     pub ciphertext_bytes: usize,
     /// The numbers of digits that fit the bound, with their costs.
-    pub cuts: Vec<Cut>,
+    pub cuts: Vec<Decomposition>,
     /// The parameter set itself.
     pub spec: SpecBuf,
 }
 
 impl Report {
     /// Reports a parameter set; `cuts` are the alternatives that were weighed, if any.
-    pub fn new(spec: &SpecBuf, params: &Params, cuts: &[Cut]) -> Self {
+    pub fn new(spec: &SpecBuf, params: &Params, cuts: &[Decomposition]) -> Self {
         let (n, dnum) = (params.n(), params.digits());
         let log_p = params.log_product(Basis::span(0, 0).with(params.specials()));
         let digits: Vec<Digit> = (0..dnum)
-            .map(|j| params.log_product(digit(params.line(), params.specials(), params.alpha(), j)))
+            .map(|j| params.log_product(digit(params.modulus_chain(), params.specials(), params.alpha(), j)))
             .map(|bits| Digit { bits, margin: log_p - bits })
             .collect();
         let key_bytes_seeded = dnum * params.moduli().len() * n * 4;
@@ -105,17 +105,17 @@ impl Report {
             log_qp: params.log_qp(),
             bound: params.security().bound(params.log_n()).unwrap_or(f64::INFINITY),
             parts: parts(spec),
-            levels: (0..=params.highest()).map(|level| self::level(params, level)).collect(),
-            levels_left: params.top(),
-            levels_after_bootstrap: params.refreshed(),
+            levels: (0..=params.max_level()).map(|level| self::level(params, level)).collect(),
+            levels_left: params.max_message_level(),
+            levels_after_bootstrap: params.level_after_bootstrap(),
             dnum,
             alpha: params.alpha(),
-            key_switch_noise_bits: (dnum > 0).then(|| noise::key_switch(params, params.top()).log2()),
+            key_switch_noise_bits: (dnum > 0).then(|| noise::key_switch(params, params.max_message_level()).log2()),
             digits,
             rescale_noise_bits: noise::rounding(params).log2(),
             key_bytes_seeded,
             key_bytes: 2 * key_bytes_seeded,
-            ciphertext_bytes: 2 * params.q(params.top()).len() * n * 4,
+            ciphertext_bytes: 2 * params.q(params.max_message_level()).len() * n * 4,
             cuts: cuts.to_vec(),
             spec: spec.clone(),
         }

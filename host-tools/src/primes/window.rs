@@ -7,7 +7,7 @@ use super::primes::{TERMINALS, WIDE_TERMINALS};
 
 /// A way to make the scale of a level out of primes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
+pub enum ScalePattern {
     /// One prime a level.
     Single,
     /// Four primes in three levels: rescales drop and restore the two 20-bit terminals in turn.
@@ -18,17 +18,18 @@ pub enum Window {
     Pairs,
 }
 
-impl Window {
+impl ScalePattern {
     /// Every window, smallest scale first.
-    pub const ALL: [Window; 4] = [Window::Single, Window::Rational, Window::Half, Window::Pairs];
+    pub const ALL: [ScalePattern; 4] =
+        [ScalePattern::Single, ScalePattern::Rational, ScalePattern::Half, ScalePattern::Pairs];
 
     /// Smallest and largest log2 of the scale.
     pub const fn range(self) -> (f64, f64) {
         match self {
-            Window::Single => (23.0, 29.9),
-            Window::Rational => (39.1, 39.9),
-            Window::Half => (44.0, 44.8),
-            Window::Pairs => (50.0, 59.9),
+            ScalePattern::Single => (23.0, 29.9),
+            ScalePattern::Rational => (39.1, 39.9),
+            ScalePattern::Half => (44.0, 44.8),
+            ScalePattern::Pairs => (50.0, 59.9),
         }
     }
 
@@ -40,8 +41,8 @@ impl Window {
     /// The terminals at the front of the line.
     pub const fn terminals(self) -> &'static [u32] {
         match self {
-            Window::Rational => &TERMINALS,
-            Window::Half => &WIDE_TERMINALS,
+            ScalePattern::Rational => &TERMINALS,
+            ScalePattern::Half => &WIDE_TERMINALS,
             _ => &[],
         }
     }
@@ -54,10 +55,10 @@ impl Window {
     /// (terminals, primes after them) of message level `l` over `base` base primes.
     pub const fn level(self, l: u8, base: u8) -> (u8, u8) {
         match self {
-            Window::Single => (0, base + l),
-            Window::Pairs => (0, base + 2 * l),
-            Window::Half => (2 * (l % 2), base + 3 * (l / 2)),
-            Window::Rational => match (l / 3, l % 3) {
+            ScalePattern::Single => (0, base + l),
+            ScalePattern::Pairs => (0, base + 2 * l),
+            ScalePattern::Half => (2 * (l % 2), base + 3 * (l / 2)),
+            ScalePattern::Rational => match (l / 3, l % 3) {
                 (k, 0) => (0, base + 4 * k),
                 (k, 1) => (2, base + 4 * k),
                 (k, _) => (1, base + 4 * k + 2),
@@ -68,19 +69,19 @@ impl Window {
     /// The smallest size of a main prime, in bits: keeps the mains of the cycle together.
     pub const fn smallest_main(self) -> f64 {
         match self {
-            Window::Rational | Window::Half => 29.2,
+            ScalePattern::Rational | ScalePattern::Half => 29.2,
             _ => 20.0,
         }
     }
 
     /// The windows in words, for error messages.
     pub fn list() -> String {
-        let one = |w: Window| {
+        let one = |w: ScalePattern| {
             let what = match w {
-                Window::Single => "one prime a level",
-                Window::Rational => "four primes in three levels",
-                Window::Half => "three primes in two levels",
-                Window::Pairs => "a pair of primes a level",
+                ScalePattern::Single => "one prime a level",
+                ScalePattern::Rational => "four primes in three levels",
+                ScalePattern::Half => "three primes in two levels",
+                ScalePattern::Pairs => "a pair of primes a level",
             };
             format!("{:.1} to {:.1} ({what})", w.range().0, w.range().1)
         };
@@ -90,24 +91,26 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::Window;
+    use super::ScalePattern;
 
     #[test]
     fn the_cycle_is_the_one_of_the_parameters_page() {
-        let levels: Vec<_> = (0..5).map(|l| Window::Rational.level(l, 2)).collect();
+        let levels: Vec<_> = (0..5).map(|l| ScalePattern::Rational.level(l, 2)).collect();
         assert_eq!(levels, [(0, 2), (2, 2), (1, 4), (0, 6), (2, 6)]);
-        let levels: Vec<_> = (0..5).map(|l| Window::Half.level(l, 2)).collect();
+        let levels: Vec<_> = (0..5).map(|l| ScalePattern::Half.level(l, 2)).collect();
         assert_eq!(levels, [(0, 2), (2, 2), (0, 5), (2, 5), (0, 8)]);
     }
 
     #[test]
     fn a_scale_is_in_one_window_or_none() {
-        assert_eq!(Window::of(39.5), Some(Window::Rational));
-        assert_eq!(Window::of(29.5), Some(Window::Single));
-        assert_eq!(Window::of(44.5), Some(Window::Half));
-        assert_eq!(Window::of(50.0), Some(Window::Pairs));
+        assert_eq!(ScalePattern::of(39.5), Some(ScalePattern::Rational));
+        assert_eq!(ScalePattern::of(29.5), Some(ScalePattern::Single));
+        assert_eq!(ScalePattern::of(44.5), Some(ScalePattern::Half));
+        assert_eq!(ScalePattern::of(50.0), Some(ScalePattern::Pairs));
         assert!(
-            [0.0, 22.9, 30.0, 35.0, 43.0, 47.0, 60.0, f64::NAN, f64::INFINITY].iter().all(|s| Window::of(*s).is_none())
+            [0.0, 22.9, 30.0, 35.0, 43.0, 47.0, 60.0, f64::NAN, f64::INFINITY]
+                .iter()
+                .all(|s| ScalePattern::of(*s).is_none())
         );
     }
 }

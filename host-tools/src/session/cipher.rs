@@ -2,10 +2,10 @@
 
 use crate::{
     Error, Result,
-    files::{Body, Header, Sealed, View, public_basis},
+    files::{Body, CiphertextMeta, Header, View, public_basis},
     keys::{random, secret::Secret},
     load::expand,
-    machine::{Device, Host, Job},
+    machine::{ComputeTarget, Host, Job},
     session::private::Private,
 };
 use polyformer_kernel::{
@@ -21,7 +21,7 @@ use polyformer_kernel::{
 use zeroize::Zeroize;
 
 /// What a vector is encrypted under.
-pub enum Under<'a> {
+pub enum EncryptionKey<'a> {
     /// The secret key: less noise, half the size.
     Secret(&'a Secret),
     /// A public key's file.
@@ -44,13 +44,13 @@ pub fn count(params: &Params, values: &[f64]) -> usize {
 /// Encrypts `values` at `level`; `step` is called after each ciphertext.
 pub fn encrypt(
     host: &Host,
-    on: Device,
-    under: &Under<'_>,
+    on: ComputeTarget,
+    under: &EncryptionKey<'_>,
     values: &[f64],
     level: u8,
     step: &dyn Fn(),
 ) -> Result<Encrypted> {
-    let top = host.params().top();
+    let top = host.params().max_message_level();
     if level > top {
         return Err(Error::usage(format!("--level {level}"), format!("the highest is {top}")));
     }
@@ -63,7 +63,7 @@ pub fn encrypt(
 
 struct Encrypt<'a> {
     host: &'a Host,
-    under: &'a Under<'a>,
+    under: &'a EncryptionKey<'a>,
     values: &'a [f64],
     level: u8,
     count: u16,
@@ -86,11 +86,11 @@ impl Job for Encrypt<'_> {
         let (roots, mut rng) = (roots(params), random::generator()?);
         let (mut scratch, mut coeffs, mut z) = (vec![0; n], vec![0; n], vec![Complex::default(); slots]);
         let (key, from) = match self.under {
-            Under::Secret(s) => {
+            EncryptionKey::Secret(s) => {
                 let sk = SecretKey::expand(&mut be, &s.seed, basis, &mut scratch)?;
                 (Loaded::Secret(sk, random::bytes()?), &s.header)
             }
-            Under::Public(view) => (Loaded::Public(load_public(&mut be, params, view)?), &view.header),
+            EncryptionKey::Public(view) => (Loaded::Public(load_public(&mut be, params, view)?), &view.header),
         };
         let words = basis.len() * n;
         let mut tensors = vec![vec![0; self.count as usize * words]; 1 + matches!(key, Loaded::Public(_)) as usize];
@@ -122,7 +122,7 @@ impl Job for Encrypt<'_> {
             }
             Loaded::Public(_) => None,
         };
-        let sealed = Sealed { level, count: self.count, values: self.values.len() as u64, seed };
+        let sealed = CiphertextMeta { level, count: self.count, values: self.values.len() as u64, seed };
         let header = Header { body: Body::Ciphertext(sealed), ..from.clone() };
         Ok(Encrypted { header, tensors })
     }
@@ -131,7 +131,7 @@ impl Job for Encrypt<'_> {
 /// Decrypts a ciphertext file, whose key was compared with `secret`'s, to its values.
 ///
 /// `step` is called after each ciphertext.
-pub fn decrypt(host: &Host, on: Device, secret: &Secret, view: &View<'_>, step: &dyn Fn()) -> Result<Private> {
+pub fn decrypt(host: &Host, on: ComputeTarget, secret: &Secret, view: &View<'_>, step: &dyn Fn()) -> Result<Private> {
     match view.header.body {
         Body::Ciphertext(sealed) => decrypt_words(host, on, secret, &[view.words(0), view.words(1)], sealed, step),
         _ => Ok(Private::new(Vec::new())),
@@ -141,10 +141,10 @@ pub fn decrypt(host: &Host, on: Device, secret: &Secret, view: &View<'_>, step: 
 /// [`decrypt`] of c0, and c1 unless it is seeded.
 pub fn decrypt_words(
     host: &Host,
-    on: Device,
+    on: ComputeTarget,
     secret: &Secret,
     words: &[&[u32]],
-    sealed: Sealed,
+    sealed: CiphertextMeta,
     step: &dyn Fn(),
 ) -> Result<Private> {
     let expected = sealed.count as usize * host.params().q(sealed.level).len() * host.params().n();
@@ -161,7 +161,7 @@ struct Decrypt<'a> {
     host: &'a Host,
     secret: &'a Secret,
     words: &'a [&'a [u32]],
-    sealed: Sealed,
+    sealed: CiphertextMeta,
     step: &'a dyn Fn(),
 }
 

@@ -1,15 +1,15 @@
 //! The client: words to ciphertext, ciphertext to logits. The only side that has the secret.
 
-use crate::plan::model::Plan;
+use crate::plan::model::ModelPlan;
 use crate::{
     Result,
-    error::In,
-    files::{Body, Fault, Kind},
+    error::WithPath,
+    files::{Body, FileError, Kind},
     keys::secret::Secret,
-    machine::{Device, Host},
+    machine::{ComputeTarget, Host},
     model::Text,
     session::{
-        cipher::{self, Encrypted, Under},
+        cipher::{self, Encrypted, EncryptionKey},
         private::Private,
     },
 };
@@ -19,14 +19,14 @@ use std::path::Path;
 /// Who asks.
 pub struct Client<'a> {
     host: &'a Host,
-    on: Device,
+    on: ComputeTarget,
     secret: &'a Secret,
     text: &'a Text,
 }
 
 impl<'a> Client<'a> {
     /// A client with this secret, which was made for the parameters of `host`.
-    pub fn new(host: &'a Host, on: Device, secret: &'a Secret, text: &'a Text) -> Self {
+    pub fn new(host: &'a Host, on: ComputeTarget, secret: &'a Secret, text: &'a Text) -> Self {
         Self { host, on, secret, text }
     }
 
@@ -43,15 +43,22 @@ impl<'a> Client<'a> {
     pub fn encrypt(&self, slots: &[f64]) -> Result<Encrypted> {
         let params = self.host.params();
         let values: Vec<f64> = slots.iter().copied().cycle().take(params.slots()).collect();
-        cipher::encrypt(self.host, self.on, &Under::Secret(self.secret), &values, params.top(), &|| ())
+        cipher::encrypt(
+            self.host,
+            self.on,
+            &EncryptionKey::Secret(self.secret),
+            &values,
+            params.max_message_level(),
+            &|| (),
+        )
     }
 
     /// The logits in an answer, of each of `questions` questions.
-    pub fn decrypt(&self, plan: &Plan, answer: &Encrypted, questions: usize) -> Result<Vec<Private>> {
+    pub fn decrypt(&self, plan: &ModelPlan, answer: &Encrypted, questions: usize) -> Result<Vec<Private>> {
         let place = Path::new("answer");
         let Body::Ciphertext(sealed) = answer.header.body else {
             let (expected, actual) = (Kind::Ciphertext, answer.header.kind());
-            return Err(Fault::Kind { expected, actual }).in_file(place);
+            return Err(FileError::Kind { expected, actual }).with_path(place);
         };
         let tensors: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
         let slots = cipher::decrypt_words(self.host, self.on, self.secret, &tensors, sealed, &|| ())?;

@@ -2,7 +2,7 @@
 
 use polyformer_kernel::{
     Result,
-    arith::{Arithmetic, wrapper::Around},
+    arith::{Arithmetic, wrapper::Wrapper},
 };
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ impl<'a, A: Arithmetic> Clocked<'a, A> {
     }
 }
 
-impl<A: Arithmetic> Around for Clocked<'_, A> {
+impl<A: Arithmetic> Wrapper for Clocked<'_, A> {
     type Inner = A;
 
     fn inner(&self) -> &A {
@@ -33,7 +33,7 @@ impl<A: Arithmetic> Around for Clocked<'_, A> {
     fn inner_mut(&mut self) -> &mut A {
         self.inner
     }
-    fn encoded(&mut self, encode: impl FnOnce(&mut A) -> Result<A::Plain>) -> Result<A::Plain> {
+    fn encoded(&mut self, encode: impl FnOnce(&mut A) -> Result<A::Plaintext>) -> Result<A::Plaintext> {
         let start = Instant::now();
         let out = encode(self.inner);
         self.seconds += start.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 //! sees enough of them may learn the key (IND-CPA^D, eprint 2020/1533). So decryption gives a [`Private`] value, and a
 //! [`Published`] one is made from it by adding noise, and counted in a [`Budget`]. [eprint 2022/816]
 
-use crate::{Error, Result, error::In, files, keys::random};
+use crate::{Error, Result, error::WithPath, files, keys::random};
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::{fmt, io::Write, path::Path};
@@ -127,8 +127,8 @@ impl Budget {
         if !path.exists() {
             return Ok(self);
         }
-        let text = std::fs::read(path).in_file(path)?;
-        let kept: Self = serde_json::from_slice(&text).map_err(std::io::Error::from).in_file(path)?;
+        let text = std::fs::read(path).with_path(path)?;
+        let kept: Self = serde_json::from_slice(&text).map_err(std::io::Error::from).with_path(path)?;
         if (kept.results, kept.bits) == (self.results, self.bits) {
             return Ok(kept);
         }
@@ -138,8 +138,8 @@ impl Budget {
 
     /// Keeps it: before a result is shown.
     pub fn keep(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_vec(self).map_err(std::io::Error::from).in_file(path)?;
-        files::atomically(path, files::Access::Private, |file| file.write_all(&text)).in_file(path)
+        let text = serde_json::to_vec(self).map_err(std::io::Error::from).with_path(path)?;
+        files::atomically(path, files::Access::Private, |file| file.write_all(&text)).with_path(path)
     }
 }
 

@@ -1,10 +1,10 @@
-//! Between a small device and the server: the keys from ring to ring, and the bytes that a device sends and reads, which are
+//! RingBridge a small device and the server: the keys from ring to ring, and the bytes that a device sends and reads, which are
 //! its words and nothing else.
 
 use crate::{
     Error, Result,
-    error::In,
-    files::{Body, DeviceOf, Fault, Header, Kind, Sealed, View},
+    error::WithPath,
+    files::{Body, CiphertextMeta, EmbeddedMeta, FileError, Header, Kind, View},
     load,
     session::cipher::Encrypted,
 };
@@ -19,14 +19,14 @@ use polyformer_kernel::{
 use std::path::Path;
 
 /// A device, as its server knows it.
-pub struct Between<B: Backend> {
+pub struct RingBridge<B: Backend> {
     device: Header, // of the device's ciphertexts
     small: Params,
     lift: LiftKey<B>,
     lower: LowerKey<B>,
 }
 
-impl<B: Backend> Between<B> {
+impl<B: Backend> RingBridge<B> {
     /// Of a device whose ciphertexts have this header.
     pub fn new(device: Header, small: Params, (lift, lower): (LiftKey<B>, LowerKey<B>)) -> Self {
         Self { device, small, lift, lower }
@@ -44,8 +44,8 @@ impl<B: Backend> Between<B> {
 
     /// A question in the server's ring, at level 0.
     pub fn lift(&self, ev: &mut Ckks<'_, B>, question: &Encrypted) -> Result<Ciphertext<B>> {
-        question.header.expect_same(&self.device).in_file(Path::new("question"))?;
-        let Body::Ciphertext(Sealed { seed: Some(seed), count: 1, .. }) = question.header.body else {
+        question.header.expect_same(&self.device).with_path(Path::new("question"))?;
+        let Body::Ciphertext(CiphertextMeta { seed: Some(seed), count: 1, .. }) = question.header.body else {
             return Err(Error::usage("question", "one ciphertext that was encrypted with the secret key is needed"));
         };
         let (params, c0) = (ev.params(), question.tensors.first().map_or(&[][..], |t| t));
@@ -56,18 +56,17 @@ impl<B: Backend> Between<B> {
     /// An answer in the device's ring.
     pub fn lower(&self, ev: &mut Ckks<'_, B>, y: &Ciphertext<B>) -> Result<Encrypted> {
         let tensors = ev.lower(&self.lower, &self.small, y)?.into();
-        let sealed = Sealed { level: 0, count: 1, values: self.small.slots() as u64, seed: None };
+        let sealed = CiphertextMeta { level: 0, count: 1, values: self.small.slots() as u64, seed: None };
         Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..self.device.clone() }, tensors })
     }
 }
 
 /// What a device key says of its device.
-pub fn device_of<'v>(view: &'v View<'_>) -> Result<&'v DeviceOf> {
+pub fn device_of<'v>(view: &'v View<'_>) -> Result<&'v EmbeddedMeta> {
     match &view.header.body {
         Body::DeviceKey(of) => Ok(of),
-        _ => {
-            Err(Fault::Kind { expected: Kind::DeviceKey, actual: view.header.kind() }).in_file(Path::new("device key"))
-        }
+        _ => Err(FileError::Kind { expected: Kind::DeviceKey, actual: view.header.kind() })
+            .with_path(Path::new("device key")),
     }
 }
 
@@ -89,10 +88,10 @@ pub fn asked(bytes: &[u8], device: &Header, small: &Params) -> Result<Encrypted>
     let rows = words.chunks_exact(n).zip(small.base().iter()).enumerate();
     for (row, (limb, q)) in rows.map(|(row, (limb, m))| (row, (limb, small.moduli()[m].q()))) {
         if let Some((index, word)) = limb.iter().copied().enumerate().find(|(_, w)| *w >= q) {
-            return Err(Fault::Word { tensor: "c0".into(), row, index, word, q }).in_file(Path::new("question"));
+            return Err(FileError::Word { tensor: "c0".into(), row, index, word, q }).with_path(Path::new("question"));
         }
     }
-    let sealed = Sealed { level: 0, count: 1, values: small.slots() as u64, seed: Some(*seed) };
+    let sealed = CiphertextMeta { level: 0, count: 1, values: small.slots() as u64, seed: Some(*seed) };
     Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..device.clone() }, tensors: vec![words] })
 }
 

@@ -1,21 +1,21 @@
 //! The server: evaluation keys, a model, ciphertexts. Nothing here can decrypt.
 
-use super::{Between, Clocked, Watched};
-use crate::plan::model::{ENTRY, ORDER, Plan};
+use super::{Clocked, RingBridge, Watched};
+use crate::plan::model::{ENTRY, ModelPlan, ORDER};
 use crate::{
     Result,
-    error::In,
-    files::{Body, Fault, Header, Kind, Mapped, View},
-    keys::Want,
+    error::WithPath,
+    files::{Body, FileError, Header, Kind, Mapped, View},
+    keys::KeySpec,
     load,
     session::cipher::Encrypted,
 };
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Cost},
     backend::{Backend, Shape, poly::Poly},
-    bootstrap::{Bootstrapped, Bootstrapper, Recipe, Steps},
+    bootstrap::{Bootstrapped, Bootstrapper, Recipe, RotationStrategy},
     ckks::{Ciphertext, Ckks, keys::Keys},
-    nn::{Model, forward, slot_engine::Packed},
+    nn::{Model, forward, slot_engine::SlotEngine},
     params::Params,
 };
 use std::{path::Path, time::Instant};
@@ -24,7 +24,7 @@ use std::{path::Path, time::Instant};
 pub fn load_keys<B: Backend>(
     be: &mut B,
     folder: &Path,
-    wants: &[Want],
+    wants: &[KeySpec],
     of: &Header,
     step: impl Fn(),
 ) -> Result<Keys<B>> {
@@ -37,15 +37,15 @@ fn load_more<B: Backend>(
     be: &mut B,
     keys: &mut Keys<B>,
     folder: &Path,
-    wants: &[Want],
+    wants: &[KeySpec],
     of: &Header,
     step: impl Fn(),
 ) -> Result<()> {
     for want in wants {
         let path = folder.join(want.file_name());
-        let mapped = Mapped::open(&path).in_file(&path)?;
-        let view = View::parse(mapped.bytes()).in_file(&path)?;
-        view.expect_same(of).in_file(&path)?;
+        let mapped = Mapped::open(&path).with_path(&path)?;
+        let view = View::parse(mapped.bytes()).with_path(&path)?;
+        view.expect_same(of).with_path(&path)?;
         load::load_key(be, &view, of, keys)?;
         step();
     }
@@ -65,7 +65,7 @@ pub struct Executed {
 
 impl Executed {
     /// The first figure in which this differs from the plan: what, planned, executed.
-    pub fn departs(&self, plan: &Plan) -> Option<(&'static str, u32, u32)> {
+    pub fn departs(&self, plan: &ModelPlan) -> Option<(&'static str, u32, u32)> {
         let level = ("level of the answer", plan.level as u32, self.level as u32);
         plan.cost.differs(&self.cost).or((level.1 != level.2).then_some(level))
     }
@@ -76,7 +76,7 @@ pub struct Server<'a, B: Backend> {
     ckks: Bootstrapped<Ckks<'a, B>>,
     model: &'a Model<'a>,
     keys_of: Header,
-    prepared: Option<(usize, Steps)>, // how bootstrapping is: the period of its vectors, its rotations
+    prepared: Option<(usize, RotationStrategy)>, // how bootstrapping is: the period of its vectors, its rotations
 }
 
 impl<'a, B: Backend> Server<'a, B> {
@@ -87,25 +87,26 @@ impl<'a, B: Backend> Server<'a, B> {
     }
 
     /// Holds the keys of `wants`, from the files of a folder, and no others: what they leave is room for the new ones.
-    pub fn hold(&mut self, folder: &Path, wants: &[Want]) -> Result<()> {
+    pub fn hold(&mut self, folder: &Path, wants: &[KeySpec]) -> Result<()> {
         let of = self.keys_of.clone();
         let (keys, be) = self.ckks.keys_mut();
-        keys.galois.retain(|g, key| wants.iter().any(|w| matches!(w, Want::Galois(h, l) if h == g && *l <= key.level)));
-        keys.relin.take_if(|key| wants.iter().any(|w| matches!(w, Want::Relin(level) if *level > key.level)));
-        let held = |want: &Want| match want {
-            Want::Relin(_) => keys.relin.is_some(),
-            Want::Galois(g, _) => keys.galois.contains_key(g),
-            Want::Raise => keys.raise.is_some(),
-            Want::Public => true, // of no use here
+        keys.galois
+            .retain(|g, key| wants.iter().any(|w| matches!(w, KeySpec::Galois(h, l) if h == g && *l <= key.level)));
+        keys.relin.take_if(|key| wants.iter().any(|w| matches!(w, KeySpec::Relin(level) if *level > key.level)));
+        let held = |want: &KeySpec| match want {
+            KeySpec::Relin(_) => keys.relin.is_some(),
+            KeySpec::Galois(g, _) => keys.galois.contains_key(g),
+            KeySpec::Raise => keys.raise.is_some(),
+            KeySpec::Public => true, // of no use here
         };
-        let missing: Vec<Want> = wants.iter().copied().filter(|want| !held(want)).collect();
+        let missing: Vec<KeySpec> = wants.iter().copied().filter(|want| !held(want)).collect();
         load_more(be, keys, folder, &missing, &of, || ())
     }
 
     /// Prepares for questions of this plan: an error if a key is missing.
-    pub fn prepare(&mut self, plan: &Plan) -> Result<()> {
+    pub fn prepare(&mut self, plan: &ModelPlan) -> Result<()> {
         let params = self.ckks.params();
-        self.ckks.keys_mut().0.meet(params, &plan.demand)?;
+        self.ckks.keys_mut().0.check_demand(params, &plan.demand)?;
         let how = (plan.layout.period(), plan.steps);
         if self.prepared != Some(how) {
             self.ckks.prepare(params, &Recipe::new(how.0, ORDER, self.model.range).with(how.1))?;
@@ -118,7 +119,7 @@ impl<'a, B: Backend> Server<'a, B> {
     /// these slots; a mask has left nothing in any other. `step` is called after each part of the model with its name and seconds.
     pub fn infer(
         &mut self,
-        plan: &Plan,
+        plan: &ModelPlan,
         question: &Encrypted,
         step: &mut dyn FnMut(&'static str, f64),
     ) -> Result<(Encrypted, Executed)> {
@@ -127,11 +128,11 @@ impl<'a, B: Backend> Server<'a, B> {
         let place = Path::new("question");
         let (params, header) = (self.ckks.params(), &question.header);
         let Body::Ciphertext(sealed) = header.body else {
-            return Err(Fault::Kind { expected: Kind::Ciphertext, actual: header.kind() }).in_file(place);
+            return Err(FileError::Kind { expected: Kind::Ciphertext, actual: header.kind() }).with_path(place);
         };
         if header.key != self.keys_of.key || header.spec != self.keys_of.spec {
             let name = |h: &Header| h.key.map_or("none".into(), |k| k.to_string());
-            return Err(Fault::OtherKey { expected: name(&self.keys_of), actual: name(header) }).in_file(place);
+            return Err(FileError::OtherKey { expected: name(&self.keys_of), actual: name(header) }).with_path(place);
         }
         let shape = Shape { count: 1, basis: params.q(sealed.level), cols: params.n() as u32 };
         let be = &mut self.ckks.be;
@@ -143,18 +144,18 @@ impl<'a, B: Backend> Server<'a, B> {
         let x = Ciphertext { c: [c0, c1], level: sealed.level };
         let (y, executed) = self.logits(plan, x, step)?;
         let start = Instant::now();
-        let y = self.ckks.level_down(y, 0)?; // what decryption needs, and no more to send
+        let y = self.ckks.drop_to_level(y, 0)?; // what decryption needs, and no more to send
         let (header, tensors) = load::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
         step("answer", start.elapsed().as_secs_f64()); // on a device that records, the time of everything
         Ok((Encrypted { header, tensors: tensors.into() }, executed))
     }
 
     /// [`Server::infer`] for a small device: the question comes from its ring, the answer goes back there. `plan` is that of
-    /// [`Plan::of`] its ring.
+    /// [`ModelPlan::of`] its ring.
     pub fn infer_between(
         &mut self,
-        plan: &Plan,
-        between: &Between<B>,
+        plan: &ModelPlan,
+        between: &RingBridge<B>,
         question: &Encrypted,
         step: &mut dyn FnMut(&'static str, f64),
     ) -> Result<(Encrypted, Executed)> {
@@ -166,11 +167,11 @@ impl<'a, B: Backend> Server<'a, B> {
         let x = between.lift(&mut self.ckks, question)?;
         let x = entry.refresh(&mut *self.ckks, x)?;
         drop(entry);
-        let x = self.ckks.refresh(x, params.top())?;
+        let x = self.ckks.refresh(x, params.max_message_level())?;
         step("lift", start.elapsed().as_secs_f64());
         let (y, executed) = self.logits(plan, x, step)?;
         let start = Instant::now();
-        let y = self.ckks.level_down(y, 0)?;
+        let y = self.ckks.drop_to_level(y, 0)?;
         let answer = between.lower(&mut self.ckks, &y)?;
         step("answer", start.elapsed().as_secs_f64());
         Ok((answer, executed))
@@ -178,12 +179,12 @@ impl<'a, B: Backend> Server<'a, B> {
 
     fn logits(
         &mut self,
-        plan: &Plan,
+        plan: &ModelPlan,
         x: Ciphertext<B>,
         step: &mut dyn FnMut(&'static str, f64),
     ) -> Result<(Ciphertext<B>, Executed)> {
         let mut clocked = Clocked::new(&mut self.ckks);
-        let packed = Packed::new(&mut clocked, plan.layout.clone());
+        let packed = SlotEngine::new(&mut clocked, plan.layout.clone());
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
         let y = out.pop().ok_or(polyformer_kernel::Error::Length { expected: 1, actual: 0 })?;
         let encoding = clocked.encoding();

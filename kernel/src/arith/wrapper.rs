@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// What is added to an arithmetic; by default nothing. Whoever has it is an [`Arithmetic`] of the same values.
-pub trait Around {
+pub trait Wrapper {
     /// The arithmetic inside.
     type Inner: Arithmetic;
 
@@ -18,8 +18,8 @@ pub trait Around {
     /// Encodes a public vector: `encode` does so inside.
     fn encoded(
         &mut self,
-        encode: impl FnOnce(&mut Self::Inner) -> Result<<Self::Inner as Arithmetic>::Plain>,
-    ) -> Result<<Self::Inner as Arithmetic>::Plain> {
+        encode: impl FnOnce(&mut Self::Inner) -> Result<<Self::Inner as Arithmetic>::Plaintext>,
+    ) -> Result<<Self::Inner as Arithmetic>::Plaintext> {
         encode(self.inner_mut())
     }
     /// Called with each vector that an operation made or changed, copies left out, and the operation's name.
@@ -35,7 +35,7 @@ pub trait Around {
 }
 
 /// x, looked at.
-fn seen<A: Around>(
+fn seen<A: Wrapper>(
     around: &mut A,
     op: &'static str,
     x: Result<<A::Inner as Arithmetic>::Slots>,
@@ -43,10 +43,10 @@ fn seen<A: Around>(
     x.inspect(|x| around.made(op, x))
 }
 
-impl<A: Around> Arithmetic for A {
+impl<A: Wrapper> Arithmetic for A {
     type Slots = <A::Inner as Arithmetic>::Slots;
     type Wide = <A::Inner as Arithmetic>::Wide;
-    type Plain = <A::Inner as Arithmetic>::Plain;
+    type Plaintext = <A::Inner as Arithmetic>::Plaintext;
     type Hoisted = <A::Inner as Arithmetic>::Hoisted;
 
     fn slots(&self) -> usize {
@@ -55,10 +55,10 @@ impl<A: Around> Arithmetic for A {
     fn level(&self, x: &Self::Slots) -> u8 {
         self.inner().level(x)
     }
-    fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plain> {
+    fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext> {
         self.encoded(|a| a.encode(values, level))
     }
-    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plain> {
+    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext> {
         self.encoded(|a| a.encode_diagonal(values, level))
     }
 
@@ -75,7 +75,7 @@ impl<A: Around> Arithmetic for A {
         self.made("sub", x);
         Ok(())
     }
-    fn add_plain(&mut self, x: &mut Self::Slots, p: &Self::Plain) -> Result<()> {
+    fn add_plain(&mut self, x: &mut Self::Slots, p: &Self::Plaintext) -> Result<()> {
         self.inner_mut().add_plain(x, p)?;
         self.made("add_plain", x);
         Ok(())
@@ -99,7 +99,7 @@ impl<A: Around> Arithmetic for A {
     fn mul(&mut self, x: &Self::Slots, y: &Self::Slots) -> Result<Self::Wide> {
         self.inner_mut().mul(x, y)
     }
-    fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plain) -> Result<Self::Wide> {
+    fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plaintext) -> Result<Self::Wide> {
         self.inner_mut().mul_plain(x, p)
     }
     fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide> {
@@ -130,14 +130,14 @@ impl<A: Around> Arithmetic for A {
         let x = self.inner_mut().hoisted(h, k);
         seen(self, "hoisted", x)
     }
-    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plain>) -> Result<Self::Wide> {
+    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plaintext>) -> Result<Self::Wide> {
         self.inner_mut().transform(h, map)
     }
-    fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
-        self.inner_mut().level_down(x, level)
+    fn drop_to_level(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
+        self.inner_mut().drop_to_level(x, level)
     }
-    fn lowered(&mut self, x: &Self::Slots, level: u8) -> Result<Self::Slots> {
-        self.inner_mut().lowered(x, level)
+    fn copy_at_level(&mut self, x: &Self::Slots, level: u8) -> Result<Self::Slots> {
+        self.inner_mut().copy_at_level(x, level)
     }
     fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots> {
         let x = self.refreshed(x, depth);

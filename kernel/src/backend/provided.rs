@@ -1,6 +1,6 @@
 //! The bodies of the methods that compose others: the definition of every override.
 
-use super::{Backend, Giant, Limbs, MAX_DIGITS, Op, Pair, Shape, Source, Workspace, digit};
+use super::{Backend, GiantStep, Limbs, MAX_DIGITS, Op, Pair, Shape, Source, Workspace, digit};
 use crate::{
     error::Result,
     ring::{Basis, Ring},
@@ -102,7 +102,7 @@ pub(super) fn key_switch_add<B: Backend + ?Sized>(
 pub(super) fn giant_steps<B: Backend + ?Sized>(
     be: &mut B,
     (q, alpha): (Basis, u16),
-    giants: &mut [Giant<'_, B::Buf>],
+    giant_steps: &mut [GiantStep<'_, B::Buf>],
     sum: &mut Pair<B::Buf>,
     fresh: bool,
     ws: &mut Workspace<B::Buf>,
@@ -110,7 +110,7 @@ pub(super) fn giant_steps<B: Backend + ?Sized>(
     let full = q.with(be.ring().specials());
     let mut d = be.alloc(Shape { basis: q, ..sum[0].shape })?;
     let mut acc = [pair(be, full, sum[0].shape)?];
-    for (i, giant) in giants.iter_mut().enumerate() {
+    for (i, giant) in giant_steps.iter_mut().enumerate() {
         be.mod_switch(full, q, &mut d, &giant.c[1], ws);
         be.key_switch(q, alpha, &d, &[giant.key], &mut acc, ws);
         be.zip_assign(Op::Add, full, &mut acc[0][0], &giant.c[0]);
@@ -133,7 +133,7 @@ fn pair<B: Backend + ?Sized>(be: &mut B, basis: Basis, like: Shape) -> Result<Pa
 /// P modulo each prime of the line.
 pub fn p_modulo<B: Backend + ?Sized>(be: &mut B) -> Result<Limbs<B::Buf>> {
     let ring = be.ring();
-    let (line, p) = (ring.line(), Basis::span(0, 0).with(ring.specials()));
+    let (line, p) = (ring.modulus_chain(), Basis::span(0, 0).with(ring.specials()));
     let words = ring.constants(line, |q| ring.product(p, q));
     let mut out = be.alloc(Shape { count: 1, basis: line, cols: 1 })?;
     be.upload(&mut out, &words)?;

@@ -1,8 +1,8 @@
 //! An evaluator whose refresh bootstraps: ciphertexts, the tracer and the noise simulator get it from here alike.
 
-use super::{Bootstrapper, Recipe, Seen};
+use super::{Bootstrapper, Recipe, StageObserver};
 use crate::{
-    arith::{Raise, cost::Demand, wrapper::Around},
+    arith::{Raise, cost::Demand, wrapper::Wrapper},
     error::{Error, Result},
     params::Params,
 };
@@ -14,7 +14,7 @@ use core::ops::{Deref, DerefMut};
 #[derive(Debug)]
 pub struct Bootstrapped<A: Raise> {
     inner: A,
-    prepared: Option<(Bootstrapper<A::Plain>, Demand)>,
+    prepared: Option<(Bootstrapper<A::Plaintext>, Demand)>,
 }
 
 impl<A: Raise> Bootstrapped<A> {
@@ -27,7 +27,7 @@ impl<A: Raise> Bootstrapped<A> {
     ///
     /// # Errors
     /// [`Error::NotHoisted`] and others of a bootstrapper that does not fit the slots of `inner`.
-    pub fn with(inner: A, bootstrapper: Bootstrapper<A::Plain>) -> Result<Self> {
+    pub fn with(inner: A, bootstrapper: Bootstrapper<A::Plaintext>) -> Result<Self> {
         let demand = bootstrapper.demand(inner.slots())?;
         Ok(Self { inner, prepared: Some((bootstrapper, demand)) })
     }
@@ -48,19 +48,19 @@ impl<A: Raise> Bootstrapped<A> {
     ///
     /// # Errors
     /// [`Error::NoBootstrap`] without a bootstrapper; the first key that is missing, before any work is done.
-    pub fn bootstrap(&mut self, x: A::Slots, seen: Seen<'_, A>) -> Result<A::Slots> {
+    pub fn bootstrap(&mut self, x: A::Slots, seen: StageObserver<'_, A>) -> Result<A::Slots> {
         let (bootstrapper, demand) = self.prepared.as_ref().ok_or(Error::NoBootstrap)?;
         self.inner.begin_bootstrap(demand)?;
         bootstrapper.refresh_seen(&mut self.inner, x, seen)
     }
 
     /// The bootstrapper, if there is one.
-    pub fn bootstrapper(&self) -> Option<&Bootstrapper<A::Plain>> {
+    pub fn bootstrapper(&self) -> Option<&Bootstrapper<A::Plaintext>> {
         self.prepared.as_ref().map(|(bootstrapper, _)| bootstrapper)
     }
 
     /// The evaluator and the bootstrapper, for programs that run its stages one by one.
-    pub fn parts(&mut self) -> (&mut A, Option<&Bootstrapper<A::Plain>>) {
+    pub fn parts(&mut self) -> (&mut A, Option<&Bootstrapper<A::Plaintext>>) {
         (&mut self.inner, self.prepared.as_ref().map(|(bootstrapper, _)| bootstrapper))
     }
 
@@ -84,7 +84,7 @@ impl<A: Raise> DerefMut for Bootstrapped<A> {
     }
 }
 
-impl<A: Raise> Around for Bootstrapped<A> {
+impl<A: Raise> Wrapper for Bootstrapped<A> {
     type Inner = A;
 
     fn inner(&self) -> &A {

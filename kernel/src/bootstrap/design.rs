@@ -2,7 +2,7 @@
 
 use super::{
     dft::{Diagonals, Direction, factor},
-    encoded::Steps,
+    encoded::RotationStrategy,
     sine::Sine,
 };
 use crate::{
@@ -76,17 +76,17 @@ pub struct Recipe {
     /// Values are in \[-range, range\] (real and imaginary part). The error is `range` times that at 1.
     pub range: f64,
     /// How the transforms rotate.
-    pub steps: Steps,
+    pub steps: RotationStrategy,
 }
 
 impl Recipe {
     /// With hoisted rotations.
     pub fn new(slots: usize, order: Order, range: f64) -> Self {
-        Self { slots, order, range, steps: Steps::Hoisted }
+        Self { slots, order, range, steps: RotationStrategy::Hoisted }
     }
 
     /// With other rotations.
-    pub fn with(self, steps: Steps) -> Self {
+    pub fn with(self, steps: RotationStrategy) -> Self {
         Self { steps, ..self }
     }
 }
@@ -115,7 +115,7 @@ impl Design {
         let Recipe { slots, order, range, steps: _ } = *recipe;
         let Bootstrap { coeffs_to_slots: up_maps, slots_to_coeffs: down_maps, iterations, .. } =
             params.bootstrap().ok_or(Error::NoBootstrap)?;
-        let (all, top, highest) = (params.slots(), params.top(), params.highest());
+        let (all, top, highest) = (params.slots(), params.max_message_level(), params.max_level());
         if !slots.is_power_of_two() || slots < 4 || slots > all {
             return Err(Error::Slots { given: slots, slots: all });
         }
@@ -132,7 +132,7 @@ impl Design {
         let twice = if iterations > 1 && !order.is_complex() { 0.5 } else { 1.0 }; // the real part at the end
         let amplitude =
             twice * before * headroom * q0 / (2.0 * core::f64::consts::PI * scale * libm::exp2(shift as f64));
-        let sine = |amplitude| Sine::new(REACH, DEGREE, amplitude, params.exit_ratio(top + 1));
+        let sine = |amplitude| Sine::new(REACH, DEGREE, amplitude, params.eval_mod_exit_correction(top + 1));
         let correction = match iterations {
             1 => None,
             _ => Some(sine(amplitude / libm::exp2(CORRECTION_BITS as f64))?),

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 /// How the rotations of a linear map are made, and by which keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Steps {
+pub enum RotationStrategy {
     /// A key for each baby step and each giant step: babies share one mod_up, giants one division by P.
     #[default]
     Hoisted,
@@ -21,18 +21,18 @@ pub enum Steps {
 
 /// A product of linear maps, each encoded for the level below the last.
 #[derive(Debug)]
-pub struct Product<P> {
+pub struct FactoredTransform<P> {
     maps: Vec<Encoded<P>>,
     turn: i32, // the rotation that is left to do after the last map
 }
 
-impl<P> Product<P> {
+impl<P> FactoredTransform<P> {
     /// Encodes `maps`, the first applied at level `from`.
-    pub fn new<A: ComplexArithmetic<Plain = P>>(
+    pub fn new<A: ComplexArithmetic<Plaintext = P>>(
         ev: &mut A,
         maps: &[Diagonals],
         from: u8,
-        steps: Steps,
+        steps: RotationStrategy,
     ) -> Result<Self> {
         let (mut turn, mut encoded) = (0, Vec::with_capacity(maps.len()));
         for (map, level) in maps.iter().zip((0..=from).rev()) {
@@ -42,12 +42,12 @@ impl<P> Product<P> {
     }
 
     /// The same maps with each diagonal replaced, its level being known.
-    pub fn map<Q>(&self, f: impl Fn(u8) -> Q) -> Product<Q> {
-        Product { maps: self.maps.iter().map(|m| m.map(|_| f(m.level))).collect(), turn: self.turn }
+    pub fn map<Q>(&self, f: impl Fn(u8) -> Q) -> FactoredTransform<Q> {
+        FactoredTransform { maps: self.maps.iter().map(|m| m.map(|_| f(m.level))).collect(), turn: self.turn }
     }
 
     /// The product of a vector. Depth: the number of maps.
-    pub fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
+    pub fn apply<A: Arithmetic<Plaintext = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         let x = self.maps.iter().try_fold(x, |x, map| map.apply(ev, x))?;
         if self.turn == 0 { Ok(x) } else { ev.rotate(&x, self.turn) }
     }
@@ -56,35 +56,35 @@ impl<P> Product<P> {
 /// A linear map split into baby and giant steps and encoded for one level.
 #[derive(Debug)]
 struct Encoded<P> {
-    steps: Steps,
-    babies: Vec<i32>,
-    giants: Vec<i32>,
+    steps: RotationStrategy,
+    baby_steps: Vec<i32>,
+    giant_steps: Vec<i32>,
     plain: Vec<Option<P>>,
     level: u8,
 }
 
 impl<P> Encoded<P> {
-    /// Encodes the diagonals of `map`; a map of period p takes 2p words a limb. With [`Steps::MinKs`] the offsets must
+    /// Encodes the diagonals of `map`; a map of period p takes 2p words a limb. With [`RotationStrategy::MinKs`] the offsets must
     /// not be negative: the map is that of the input rotated by `turn`, and `turn` grows by its least offset, for what
-    /// follows to make up for. With [`Steps::Hoisted`] it stays 0.
-    fn new<A: ComplexArithmetic<Plain = P>>(
+    /// follows to make up for. With [`RotationStrategy::Hoisted`] it stays 0.
+    fn new<A: ComplexArithmetic<Plaintext = P>>(
         ev: &mut A,
         map: &Diagonals,
         level: u8,
-        steps: Steps,
+        steps: RotationStrategy,
         turn: &mut i32,
     ) -> Result<Self> {
         let least = match steps {
-            Steps::Hoisted => 0,
-            Steps::MinKs => map.offsets().min().unwrap_or(0),
+            RotationStrategy::Hoisted => 0,
+            RotationStrategy::MinKs => map.offsets().min().unwrap_or(0),
         };
         *turn = map.offset(*turn + least);
-        let (babies, giants) = split(map, least);
-        let mut plain = Vec::with_capacity(babies.len() * giants.len());
-        for g in &giants {
-            for b in &babies {
+        let (baby_steps, giant_steps) = split(map, least);
+        let mut plain = Vec::with_capacity(baby_steps.len() * giant_steps.len());
+        for g in &giant_steps {
+            for b in &baby_steps {
                 plain.push(match map.diagonal(g + b + least) {
-                    Some(diagonal) if !reached_before(map, &babies, &giants, *g, *b) => {
+                    Some(diagonal) if !reached_before(map, &baby_steps, &giant_steps, *g, *b) => {
                         let rotated: Vec<Complex> = rotated_period(diagonal, -g - *turn);
                         Some(ev.encode_complex(&rotated, level)?)
                     }
@@ -92,44 +92,44 @@ impl<P> Encoded<P> {
                 });
             }
         }
-        Ok(Self { steps, babies, giants, plain, level })
+        Ok(Self { steps, baby_steps, giant_steps, plain, level })
     }
 
     fn map<Q>(&self, f: impl Fn(&P) -> Q) -> Encoded<Q> {
         let plain = self.plain.iter().map(|p| p.as_ref().map(&f)).collect();
-        let (babies, giants) = (self.babies.clone(), self.giants.clone());
-        Encoded { steps: self.steps, babies, giants, plain, level: self.level }
+        let (baby_steps, giant_steps) = (self.baby_steps.clone(), self.giant_steps.clone());
+        Encoded { steps: self.steps, baby_steps, giant_steps, plain, level: self.level }
     }
 
     /// The map of a vector, at least at the level of the encoding. Depth 1.
-    fn apply<A: Arithmetic<Plain = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
-        let x = ev.level_down(x, self.level)?;
+    fn apply<A: Arithmetic<Plaintext = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
+        let x = ev.drop_to_level(x, self.level)?;
         let plain: Vec<Option<&P>> = self.plain.iter().map(Option::as_ref).collect();
-        let map = Transform { babies: &self.babies, giants: &self.giants, plain: &plain };
+        let map = Transform { baby_steps: &self.baby_steps, giant_steps: &self.giant_steps, plain: &plain };
         match self.steps {
-            Steps::Hoisted => {
-                let hoisted = ev.hoist(&x, &self.babies)?;
+            RotationStrategy::Hoisted => {
+                let hoisted = ev.hoist(&x, &self.baby_steps)?;
                 let sum = ev.transform(&hoisted, &map)?;
                 drop(hoisted); // giant steps take room, too
                 ev.rescale(sum)
             }
-            Steps::MinKs => one_by_one(ev, x, &map),
+            RotationStrategy::MinKs => one_by_one(ev, x, &map),
         }
     }
 }
 
 /// The map with each baby rotated from the last, and the giants by Horner's rule: the last inner sum first, rotated
 /// by one giant step each time another is added.
-fn one_by_one<A: Arithmetic>(ev: &mut A, x: A::Slots, map: &Transform<'_, A::Plain>) -> Result<A::Slots> {
-    let mut rotated = Vec::with_capacity(map.babies.len());
+fn one_by_one<A: Arithmetic>(ev: &mut A, x: A::Slots, map: &Transform<'_, A::Plaintext>) -> Result<A::Slots> {
+    let mut rotated = Vec::with_capacity(map.baby_steps.len());
     rotated.push(x);
-    for pair in map.babies.windows(2) {
+    for pair in map.baby_steps.windows(2) {
         let next = ev.rotate(&rotated[rotated.len() - 1], pair[1] - pair[0])?;
         rotated.push(next);
     }
-    let step = map.giants.get(1).map_or(0, |second| second - map.giants[0]);
+    let step = map.giant_steps.get(1).map_or(0, |second| second - map.giant_steps[0]);
     let mut sum: Option<A::Slots> = None;
-    for g in (0..map.giants.len()).rev() {
+    for g in (0..map.giant_steps.len()).rev() {
         sum = match sum {
             Some(sum) => Some(ev.rotate(&sum, step)?),
             None => None,
@@ -160,24 +160,24 @@ fn split(map: &Diagonals, least: i32) -> (Vec<i32>, Vec<i32>) {
     let reach = |f: fn(i32, i32) -> i32| map.offsets().map(|d| d - least).fold(0, f) / smallest;
     let (lo, hi) = (reach(i32::min), reach(i32::max));
     let count = (hi - lo + 1) as u32;
-    let babies = 1 << (count.ilog2() + 1).div_ceil(2).min(4); // 31 and 63 diagonals: 8 babies; 8: 4
-    let giants = (lo.div_euclid(babies)..=hi.div_euclid(babies)).map(|g| g * babies * smallest);
-    ((0..babies).map(|b| b * smallest).collect(), giants.collect())
+    let baby_steps = 1 << (count.ilog2() + 1).div_ceil(2).min(4); // 31 and 63 diagonals: 8 babies; 8: 4
+    let giant_steps = (lo.div_euclid(baby_steps)..=hi.div_euclid(baby_steps)).map(|g| g * baby_steps * smallest);
+    ((0..baby_steps).map(|b| b * smallest).collect(), giant_steps.collect())
 }
 
 /// Whether an earlier (giant, baby) stands for the same diagonal modulo the number of slots.
-fn reached_before(map: &Diagonals, babies: &[i32], giants: &[i32], g: i32, b: i32) -> bool {
+fn reached_before(map: &Diagonals, baby_steps: &[i32], giant_steps: &[i32], g: i32, b: i32) -> bool {
     let d = map.offset(g + b);
-    giants
+    giant_steps
         .iter()
-        .flat_map(|g| babies.iter().map(move |b| (*g, *b)))
+        .flat_map(|g| baby_steps.iter().map(move |b| (*g, *b)))
         .take_while(|p| *p != (g, b))
         .any(|(g, b)| map.offset(g + b) == d)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Product, Steps};
+    use super::{FactoredTransform, RotationStrategy};
     use crate::{
         bootstrap::dft::{Direction, factor},
         eval::trace::Trace,
@@ -193,12 +193,13 @@ mod tests {
         let maps = factor(&roots, s, 3, Direction::CoeffsToSlots, 1.0);
         let cost = |steps| {
             let mut trace = Trace::new(1 << 15, None);
-            let product = Product::new(&mut trace, &maps, 9, steps).unwrap();
+            let product = FactoredTransform::new(&mut trace, &maps, 9, steps).unwrap();
             let x = trace.input(9);
             product.apply(&mut trace, x).unwrap();
             (trace.rotations().len(), trace.cost().key_switch)
         };
-        let (keys, switches): (Vec<usize>, Vec<u32>) = [Steps::Hoisted, Steps::MinKs].map(cost).into_iter().unzip();
+        let (keys, switches): (Vec<usize>, Vec<u32>) =
+            [RotationStrategy::Hoisted, RotationStrategy::MinKs].map(cost).into_iter().unzip();
         assert_eq!((keys[1], switches[1]), (7, switches[0] + 1), "{keys:?} {switches:?}");
     }
 }

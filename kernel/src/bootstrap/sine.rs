@@ -30,7 +30,7 @@ impl Sine {
     /// amplitude sin(2 pi x) for |x| < K. At K = 16 and degree 60 (depth 8) the polynomial is within 2^-50 of
     /// sin(2 pi x) / 2 pi, most of it the rounding of its coefficients to f64: the series is cut off at 2^-57. Evaluating it
     /// in f64 as well loses 2^-45, as x itself is known to 2^-49. `exit` is what the last rescale multiplies by beside the
-    /// nominal scales ([`crate::params::Params::exit_ratio`]), 1 in the clear.
+    /// nominal scales ([`crate::params::Params::eval_mod_exit_correction`]), 1 in the clear.
     pub fn new(k: u32, degree: usize, amplitude: f64, exit: f64) -> Result<Self> {
         let reach = k as f64 + 0.25;
         let last = amplitude;
@@ -102,7 +102,7 @@ fn cosine(z: DoubleDouble, degree: usize, amplitude: f64) -> Result<heapless::Ve
 #[cfg(test)]
 mod tests {
     use super::{DoubleDouble, Sine};
-    use crate::eval::clear::{Number, Plain};
+    use crate::eval::clear::{ClearArray, Number};
 
     /// The arithmetic of a circuit at twice the precision of f64: what remains is the polynomial's own error.
     impl Number for DoubleDouble {
@@ -179,7 +179,7 @@ mod tests {
                 let off = |y: DoubleDouble| DoubleDouble::add(y, want.neg()).hi.abs();
                 let t = x.add(DoubleDouble::new(-0.25)).div(DoubleDouble::new(16.25));
                 polynomial = polynomial.max(off(exactly(&of, t)));
-                let y = of.evaluate(&mut Plain::<DoubleDouble, 1>::new(), [DoubleDouble::new(slot)]).unwrap();
+                let y = of.evaluate(&mut ClearArray::<DoubleDouble, 1>::new(), [DoubleDouble::new(slot)]).unwrap();
                 circuit = circuit.max(off(y[0]));
             }
             assert!(polynomial < 2f64.powi(-50), "degree {degree}: 2^{}", polynomial.log2());

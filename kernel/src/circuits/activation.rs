@@ -27,7 +27,7 @@ mod tests {
     use crate::{
         circuits::approx::{Approximation, Function, Weight},
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -45,9 +45,9 @@ mod tests {
         ] {
             let f = Approximation::chebyshev(function, Weight::Absolute, range, degree).unwrap();
             let x: [f64; N] = core::array::from_fn(|i| range.0 + (range.1 - range.0) * i as f64 / (N - 1) as f64);
-            let y = activate(&mut Plain::<f64, N>::new(), &f, &x).unwrap();
+            let y = activate(&mut ClearArray::<f64, N>::new(), &f, &x).unwrap();
             let sure = activate(&mut Interval::<f64, N>::new(), &f, &x.map(Bounds::point)).unwrap();
-            let single = activate(&mut Plain::<f32, N>::new(), &f, &x.map(|x| x as f32)).unwrap();
+            let single = activate(&mut ClearArray::<f32, N>::new(), &f, &x.map(|x| x as f32)).unwrap();
             let slack = f.poly().rounding(f32::EPSILON as f64);
             for i in 0..N {
                 assert!((y[i] - function.at(x[i])).abs() <= f.error() && sure[i].contains(y[i]));
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_quadratic_is_itself() {
-        let y = quadratic(&mut Plain::<f64, 2>::new(), &[2.0, -3.0], 0.5, 1.0).unwrap();
+        let y = quadratic(&mut ClearArray::<f64, 2>::new(), &[2.0, -3.0], 0.5, 1.0).unwrap();
         assert_eq!(y, [6.0, 8.5]);
     }
 }

@@ -1,5 +1,5 @@
 //! What stands where softmax stood, for one row of scores x or for many at once: every vector of `xs` holds entries
-//! of the same rows, [`super::reduce::Rows`] says where. Each circuit replaces `xs` by the weights of attention.
+//! of the same rows, [`super::reduce::RowLayout`] says where. Each circuit replaces `xs` by the weights of attention.
 //!
 //! [`power`] is PowerSoftmax in its four forms; [`pointwise`] needs no sum along the row; [`softmax`] holds what others
 //! have published for the exponential itself, so that all of them are compared on one engine. A mask is a product

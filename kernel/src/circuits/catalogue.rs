@@ -16,7 +16,7 @@ use super::{
     norm::{self, Norm},
     poly::evaluate,
     reciprocal::{Division, Iteration, reciprocal},
-    reduce::{Rows, masked, row_sums},
+    reduce::{RowLayout, masked, row_sums},
     sign::{self, Sign},
 };
 use crate::{
@@ -100,7 +100,7 @@ pub struct Entry {
     /// The circuit.
     pub circuit: Circuit,
     /// Where its rows lie.
-    pub rows: Rows,
+    pub rows: RowLayout,
     /// The range of its inputs.
     pub range: (f64, f64),
 }
@@ -117,7 +117,7 @@ impl Circuit {
     }
 
     /// Replaces its inputs by its outputs.
-    pub fn run<A: Arithmetic>(&self, ev: &mut A, xs: &mut Vec<A::Slots>, rows: &Rows) -> Result<()> {
+    pub fn run<A: Arithmetic>(&self, ev: &mut A, xs: &mut Vec<A::Slots>, rows: &RowLayout) -> Result<()> {
         if xs.len() != self.inputs() {
             return Err(Error::Length { expected: self.inputs(), actual: xs.len() });
         }
@@ -175,7 +175,7 @@ fn model_weight(i: usize, j: usize, map: usize) -> f64 {
 
 /// Such weight matrices, applied to one vector.
 fn matrices<A: Arithmetic>(ev: &mut A, features: usize, maps: usize, x: &A::Slots) -> Result<Vec<A::Slots>> {
-    let steps = linear::Steps::new(features)?;
+    let steps = linear::BsgsSplit::new(features)?;
     let level = ev.level(x);
     let h = linear::hoist(ev, &steps, x)?;
     let mut out = Vec::with_capacity(maps);
@@ -190,7 +190,7 @@ fn matrices<A: Arithmetic>(ev: &mut A, features: usize, maps: usize, x: &A::Slot
 /// The attention rows, for rows of `length` scores in [-range, range]; `error` is what the division may add, `narrow` the
 /// range of CGF's exponents. PowerSoftmax sees scores over `range`, so that none is over 1.
 pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
-    let rows = Rows::new(length, slots / length)?;
+    let rows = RowLayout::new(length, slots / length)?;
     let (l, unit) = (length as f64, (-1.0, 1.0));
     let published = PowerSoftmax::published(4, (2e-6 * l, l), 22)?;
     let plain = PowerSoftmax::plain(4, (2e-6 * l, l), published.error())?; // at its error, whatever `error` is
@@ -233,8 +233,8 @@ pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f
 pub fn every(slots: usize) -> Result<Vec<Entry>> {
     let length = slots.min(128);
     let mut all = attention(slots, length, 8.0, 1e-3, (-3.0, 3.0))?;
-    let rows = Rows::new(length, slots / length)?;
-    let blocks = Rows::new(16, 1)?;
+    let rows = RowLayout::new(length, slots / length)?;
+    let blocks = RowLayout::new(16, 1)?;
     let norm = Norm::new(length, (0.75, 2500.0), 1e-5, 1e-3)?;
     let narrow = Norm::new(16, (0.15, 10.0), 1e-5, 1e-3)?;
     let minimax = |f, range, degree| Approximation::minimax(f, Weight::Absolute, range, degree);

@@ -105,7 +105,7 @@ pub fn exp_unit<A: Arithmetic>(ev: &mut A, how: &Exp, t: &A::Slots) -> Result<A:
 mod tests {
     use super::{Exp, by_limit, exp};
     use crate::eval::{
-        clear::Plain,
+        clear::ClearArray,
         interval::{Bounds, Interval},
     };
 
@@ -115,7 +115,7 @@ mod tests {
             let how = Exp::choose(range, wanted).unwrap();
             assert!(how.error() <= wanted, "{how:?}");
             let x: [f64; 512] = core::array::from_fn(|i| -range * i as f64 / 511.0);
-            let y = exp(&mut Plain::<f64, 512>::new(), &how, &x).unwrap();
+            let y = exp(&mut ClearArray::<f64, 512>::new(), &how, &x).unwrap();
             let sure = exp(&mut Interval::<f64, 512>::new(), &how, &x.map(Bounds::point)).unwrap();
             for ((x, y), sure) in x.iter().zip(y).zip(sure) {
                 assert!((y - x.exp()).abs() <= how.error() && sure.contains(y), "{x} {y}");
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_limit_is_as_close_as_it_says() {
         let x: [f64; 512] = core::array::from_fn(|i| -128.0 * i as f64 / 511.0);
-        let y = by_limit(&mut Plain::<f64, 512>::new(), &x, 7).unwrap();
+        let y = by_limit(&mut ClearArray::<f64, 512>::new(), &x, 7).unwrap();
         assert!(x.iter().zip(y).all(|(x, y)| y <= x.exp() && x.exp() - y <= 0.3 / 128.0));
     }
 

@@ -235,7 +235,7 @@ mod tests {
         Error,
         circuits::reciprocal::Iteration,
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -248,7 +248,7 @@ mod tests {
 
     fn worst(how: &InverseRoot) -> f64 {
         let x = points(how.range());
-        let y = inverse_root(&mut Plain::<f64, N>::new(), how, &x.map(|x| x * how.scale())).unwrap();
+        let y = inverse_root(&mut ClearArray::<f64, N>::new(), how, &x.map(|x| x * how.scale())).unwrap();
         x.iter().zip(y).map(|(x, y)| (libm::sqrt(x * how.scale()) * y - 1.0).abs()).fold(0.0, f64::max)
     }
 
@@ -293,7 +293,7 @@ mod tests {
             for start in [None, Some(15)] {
                 let how = InverseRoot::new((0.2, 150.0), iteration, true, start, 4).unwrap();
                 let x = points(how.range()).map(|x| x * how.scale());
-                let y = inverse_root(&mut Plain::<f64, N>::new(), &how, &x).unwrap();
+                let y = inverse_root(&mut ClearArray::<f64, N>::new(), &how, &x).unwrap();
                 let sure = inverse_root(&mut Interval::<f64, N>::new(), &how, &x.map(Bounds::point)).unwrap();
                 assert!(y.iter().zip(sure).all(|(y, s)| s.contains(*y)));
             }

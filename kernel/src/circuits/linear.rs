@@ -10,15 +10,15 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// How the diagonals of F × F matrices are split: d = g + b, b in [0, babies), g a multiple of `babies`.
+/// How the diagonals of F × F matrices are split: d = g + b, b in [0, babies), g a multiple of `baby_steps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Steps {
+pub struct BsgsSplit {
     features: usize,
-    babies: Vec<i32>,
-    giants: Vec<i32>,
+    baby_steps: Vec<i32>,
+    giant_steps: Vec<i32>,
 }
 
-impl Steps {
+impl BsgsSplit {
     /// For matrices of `features` rows and columns. The split is one for all of them, so that they share keys. A giant
     /// step is a whole key switch, a baby step one gadget product of it, about a third, and shared by matrices that
     /// act on the same vector: there are four times as many babies as giants, or more.
@@ -26,27 +26,27 @@ impl Steps {
         if features == 0 || features > 1 << 20 {
             return Err(Error::TooMany { asked: features, limit: 1 << 20 });
         }
-        let giants = |babies: usize| 2 * features.div_ceil(babies);
+        let giant_steps = |baby_steps: usize| 2 * features.div_ceil(baby_steps);
         let powers = (0..=features.ilog2()).map(|i| 1 << i);
-        let babies = powers.into_iter().find(|b| *b >= 4 * giants(*b)).unwrap_or(1 << features.ilog2());
-        let first = -((features.div_ceil(babies) * babies) as i32);
+        let baby_steps = powers.into_iter().find(|b| *b >= 4 * giant_steps(*b)).unwrap_or(1 << features.ilog2());
+        let first = -((features.div_ceil(baby_steps) * baby_steps) as i32);
         Ok(Self {
             features,
-            babies: (0..babies as i32).collect(),
-            giants: (0..giants(babies)).map(|i| first + (i * babies) as i32).collect(),
+            baby_steps: (0..baby_steps as i32).collect(),
+            giant_steps: (0..giant_steps(baby_steps)).map(|i| first + (i * baby_steps) as i32).collect(),
         })
     }
 
     /// Rotations of the input.
-    pub fn babies(&self) -> &[i32] {
-        &self.babies
+    pub fn baby_steps(&self) -> &[i32] {
+        &self.baby_steps
     }
 }
 
 /// A weight matrix, encoded for one level.
 #[derive(Debug)]
 pub struct Linear<P> {
-    steps: Steps,
+    steps: BsgsSplit,
     plain: Vec<Option<P>>,
     level: u8,
 }
@@ -55,14 +55,14 @@ pub struct Linear<P> {
 /// and columns beyond a matrix that is not F × F are zero.
 pub fn encode<A: Arithmetic>(
     ev: &mut A,
-    steps: &Steps,
+    steps: &BsgsSplit,
     weight: impl Fn(usize, usize) -> f64,
     level: u8,
-) -> Result<Linear<A::Plain>> {
+) -> Result<Linear<A::Plaintext>> {
     let f = steps.features as i32;
-    let mut plain = Vec::with_capacity(steps.babies.len() * steps.giants.len());
-    for g in &steps.giants {
-        for b in &steps.babies {
+    let mut plain = Vec::with_capacity(steps.baby_steps.len() * steps.giant_steps.len());
+    for g in &steps.giant_steps {
+        for b in &steps.baby_steps {
             // entry u of the plaintext is entry s = u - g of diagonal d = g + b, the weight of input s + d in slot s
             let entry = |u: usize| {
                 let s = (u as i32 - g).rem_euclid(f);
@@ -81,18 +81,21 @@ pub fn encode<A: Arithmetic>(
 }
 
 /// The baby steps of x, for every matrix with these steps.
-pub fn hoist<A: Arithmetic>(ev: &mut A, steps: &Steps, x: &A::Slots) -> Result<A::Hoisted> {
-    ev.hoist(x, &steps.babies)
+pub fn hoist<A: Arithmetic>(ev: &mut A, steps: &BsgsSplit, x: &A::Slots) -> Result<A::Hoisted> {
+    ev.hoist(x, &steps.baby_steps)
 }
 
 /// A map of a hoisted x, not rescaled. Depth 1 with the rescale.
-pub fn times<A: Arithmetic>(ev: &mut A, map: &Linear<A::Plain>, x: &A::Hoisted) -> Result<A::Wide> {
-    let plain: Vec<Option<&A::Plain>> = map.plain.iter().map(Option::as_ref).collect();
-    ev.transform(x, &Transform { babies: &map.steps.babies, giants: &map.steps.giants, plain: &plain })
+pub fn times<A: Arithmetic>(ev: &mut A, map: &Linear<A::Plaintext>, x: &A::Hoisted) -> Result<A::Wide> {
+    let plain: Vec<Option<&A::Plaintext>> = map.plain.iter().map(Option::as_ref).collect();
+    ev.transform(
+        x,
+        &Transform { baby_steps: &map.steps.baby_steps, giant_steps: &map.steps.giant_steps, plain: &plain },
+    )
 }
 
 /// Σ_i `maps[i]` x_i of hoisted x_i: a row of a block matrix. Depth 1, one rescale for the sum.
-pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plain>], xs: &[&A::Hoisted]) -> Result<A::Slots> {
+pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plaintext>], xs: &[&A::Hoisted]) -> Result<A::Slots> {
     if maps.len() != xs.len() || maps.is_empty() {
         return Err(Error::Length { expected: maps.len().max(1), actual: xs.len() });
     }
@@ -149,11 +152,11 @@ pub fn batched<A: Arithmetic>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Steps, add_bias, apply, batched, encode, hoist};
+    use super::{BsgsSplit, add_bias, apply, batched, encode, hoist};
     use crate::{
         arith::Arithmetic,
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
             trace::Trace,
         },
@@ -169,8 +172,8 @@ mod tests {
         const N: usize = 48; // 8 tokens of 6 features
         let x: [f64; N] = core::array::from_fn(|i| libm::cos((i * i) as f64));
         {
-            let steps = Steps::new(6).unwrap();
-            let mut ev = Plain::<f64, N>::new();
+            let steps = BsgsSplit::new(6).unwrap();
+            let mut ev = ClearArray::<f64, N>::new();
             let map = encode(&mut ev, &steps, weight, 5).unwrap();
             let h = hoist(&mut ev, &steps, &x).unwrap();
             let mut y = apply(&mut ev, &[&map], &[&h]).unwrap();
@@ -190,8 +193,8 @@ mod tests {
 
     #[test]
     fn block_rows_and_zero_matrices_are_sums() {
-        let mut ev = Plain::<f64, 8>::new();
-        let steps = Steps::new(4).unwrap();
+        let mut ev = ClearArray::<f64, 8>::new();
+        let steps = BsgsSplit::new(4).unwrap();
         let maps = [encode(&mut ev, &steps, weight, 1).unwrap(), encode(&mut ev, &steps, |_, _| 0.0, 1).unwrap()];
         let xs = [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [9.0; 8]];
         let h: Vec<_> = xs.iter().map(|x| hoist(&mut ev, &steps, x).unwrap()).collect();
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn the_batched_form_is_the_same_map() {
         let xs: [[f64; 2]; 3] = [[1.0, -1.0], [2.0, 0.5], [3.0, 4.0]];
-        let ys = batched(&mut Plain::<f64, 2>::new(), &xs, 4, weight, |i| i as f64).unwrap();
+        let ys = batched(&mut ClearArray::<f64, 2>::new(), &xs, 4, weight, |i| i as f64).unwrap();
         for (i, y) in ys.iter().enumerate() {
             for s in 0..2 {
                 let want: f64 = (0..3).map(|j| weight(i, j) * xs[j][s]).sum::<f64>() + i as f64;
@@ -213,14 +216,14 @@ mod tests {
         let mut tr = Trace::new(2, None);
         let xs = [tr.input(1), tr.input(1), tr.input(1)];
         batched(&mut tr, &xs, 4, weight, |_| 0.0).unwrap();
-        assert_eq!((tr.cost().key_switch, tr.lowest()), (0, 0));
+        assert_eq!((tr.cost().key_switch, tr.lowest_level()), (0, 0));
     }
 
     #[test]
     fn a_full_ciphertext_of_128_features_takes_few_key_switches_and_one_level() {
         let run = |maps: usize| {
             let mut tr = Trace::new(1 << 15, None); // 256 tokens of 128 features
-            let steps = Steps::new(128).unwrap();
+            let steps = BsgsSplit::new(128).unwrap();
             let x = tr.input(3);
             let h = hoist(&mut tr, &steps, &x).unwrap();
             for _ in 0..maps {
@@ -238,7 +241,7 @@ mod tests {
     fn the_giant_steps_of_a_block_row_are_taken_once() {
         let run = |blocks: usize| {
             let mut tr = Trace::new(1 << 15, None);
-            let steps = Steps::new(128).unwrap();
+            let steps = BsgsSplit::new(128).unwrap();
             let (mut maps, mut xs) = (Vec::new(), Vec::new());
             for _ in 0..blocks {
                 let x = tr.input(3);

@@ -80,7 +80,7 @@ fn pick<A: Arithmetic>(
     ev: &mut A,
     heads: &Heads,
     turned: &A::Hoisted,
-    masks: &[A::Plain],
+    masks: &[A::Plaintext],
     terms: impl Iterator<Item = (usize, usize)>,
 ) -> Result<Option<A::Slots>> {
     let mut sum: Option<A::Wide> = None;
@@ -117,7 +117,7 @@ pub fn scores<A: Arithmetic>(ev: &mut A, heads: &Heads, q: &A::Slots, k: &A::Slo
             let Some(u) = pick(ev, heads, &turned_k, &masks, pairs)? else { continue };
             let mut u = ev.rotate(&u, *offset)?;
             let level = ev.level(&u).min(ev.level(q));
-            u = ev.level_down(u, level)?;
+            u = ev.drop_to_level(u, level)?;
             if low.is_none() {
                 let q = at_level(ev, q, level)?;
                 low = Some((level, ev.hoist(&q, &offsets)?));
@@ -159,7 +159,7 @@ pub fn mix<A: Arithmetic>(ev: &mut A, heads: &Heads, weights: &[A::Slots], v: &A
                 ((0..d as i32).contains(&j) && ahead < heads.tokens as i32).then_some((f, ahead as usize))
             });
             let Some(u) = pick(ev, heads, &turned_v, &masks, pairs)? else { continue };
-            let u = ev.level_down(u, level)?;
+            let u = ev.drop_to_level(u, level)?;
             let a = ev.hoisted(&turned_a, *offset)?;
             let w = ev.mul(&a, &u)?;
             match &mut sum {
@@ -173,7 +173,7 @@ pub fn mix<A: Arithmetic>(ev: &mut A, heads: &Heads, weights: &[A::Slots], v: &A
 }
 
 /// The masks of every feature, at the level of x.
-fn masks<A: Arithmetic>(ev: &mut A, heads: &Heads, x: &A::Slots) -> Result<Vec<A::Plain>> {
+fn masks<A: Arithmetic>(ev: &mut A, heads: &Heads, x: &A::Slots) -> Result<Vec<A::Plaintext>> {
     let level = ev.level(x);
     (0..heads.width).map(|m| ev.encode(&heads.feature(m), level)).collect()
 }
@@ -231,7 +231,7 @@ mod tests {
         Error,
         arith::Arithmetic,
         eval::{
-            clear::{Plain, PlainVec},
+            clear::{ClearArray, ClearVec},
             interval::{Bounds, Interval},
             trace::Trace,
         },
@@ -255,7 +255,7 @@ mod tests {
                 (0..slots).map(|s| entry(seed, s / f % heads.tokens, s % f)).collect()
             };
             let (q, k, v) = (vector(1), vector(2), vector(3));
-            let mut ev = PlainVec::<f64>::with_slots(slots);
+            let mut ev = ClearVec::<f64>::with_slots(slots);
             let s = scores(&mut ev, &heads, &q, &k).unwrap();
             let y = mix(&mut ev, &heads, &s, &v).unwrap();
             for t in 0..heads.tokens {
@@ -287,8 +287,8 @@ mod tests {
     fn products_are_inside_their_enclosures() {
         let heads = Heads { tokens: 12, heads: 2, width: 4 };
         let x: [f64; N] = core::array::from_fn(|i| libm::cos((i * i) as f64));
-        let s = scores(&mut Plain::<f64, N>::new(), &heads, &x, &x).unwrap();
-        let y = mix(&mut Plain::<f64, N>::new(), &heads, &s, &x).unwrap();
+        let s = scores(&mut ClearArray::<f64, N>::new(), &heads, &x, &x).unwrap();
+        let y = mix(&mut ClearArray::<f64, N>::new(), &heads, &s, &x).unwrap();
         let sure_x = x.map(Bounds::point);
         let sure = scores(&mut Interval::<f64, N>::new(), &heads, &sure_x, &sure_x).unwrap();
         let sure = mix(&mut Interval::<f64, N>::new(), &heads, &sure, &sure_x).unwrap();
@@ -316,7 +316,7 @@ mod tests {
         let a = |i: usize, j: usize| (i * 10 + j) as f64;
         let b = |i: usize, j: usize| libm::sin((i + 3 * j) as f64);
         let (x, y) = (bicyclic_order(n, m, 40, a), bicyclic_order(m, p, 40, b));
-        let c = bicyclic(&mut PlainVec::<f64>::with_slots(40), (n, m, p), &x, &y).unwrap();
+        let c = bicyclic(&mut ClearVec::<f64>::with_slots(40), (n, m, p), &x, &y).unwrap();
         for (i, c) in c.iter().enumerate().take(n * p) {
             let want: f64 = (0..m).map(|k| a(i % n, k) * b(k, i % p)).sum();
             assert!((c - want).abs() < 1e-12, "{i}");
@@ -324,7 +324,7 @@ mod tests {
         let mut tr = Trace::new(40, None);
         let (x, y) = (tr.input(1), tr.input(1));
         bicyclic(&mut tr, (n, m, p), &x, &y).unwrap();
-        assert_eq!((tr.lowest(), tr.cost().key_switch, tr.cost().mul), (0, 7, 4));
+        assert_eq!((tr.lowest_level(), tr.cost().key_switch, tr.cost().mul), (0, 7, 4));
         let not = bicyclic(&mut tr, (2, 4, 5), &x, &y).err();
         assert_eq!(not, Some(Error::Slots { given: 30, slots: 40 }));
     }

@@ -9,7 +9,7 @@ use super::{
     aligned,
     inv_sqrt::{InverseRoot, inverse_root},
     product,
-    reduce::{Rows, masked, row_sums},
+    reduce::{RowLayout, masked, row_sums},
 };
 use crate::{
     arith::Arithmetic,
@@ -56,7 +56,7 @@ impl Norm {
     }
 
     /// Levels of [`folded_layer_norm`] on these rows of a vector of `slots` slots.
-    pub fn folded_depth(&self, rows: &Rows, slots: usize) -> u8 {
+    pub fn folded_depth(&self, rows: &RowLayout, slots: usize) -> u8 {
         2 + self.root.depth() + rows.depth(slots, 1.0)
     }
 
@@ -83,7 +83,7 @@ impl Norm {
 }
 
 /// (x - μ)/√(σ² + ε) of each row. Depth [`Norm::depth`].
-pub fn layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+pub fn layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     let (n, s) = (how.length as f64, how.root.scale());
     let squares = how.squares(ev, xs)?;
     let mean = row_sums(ev, xs, rows, libm::sqrt(s) / n)?;
@@ -103,7 +103,7 @@ pub fn layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], ro
 
 /// The same for entries that were multiplied by [`Norm::input_scale`]. Depth [`Norm::folded_depth`]: one less where
 /// rows wrap. n as an integer costs log2(n) bits of headroom.
-pub fn folded_layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+pub fn folded_layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     let n = how.length as i32; // fits: checked when built
     let squares = how.squares(ev, xs)?;
     let mut second = row_sums(ev, &[squares], rows, 1.0)?;
@@ -124,7 +124,7 @@ pub fn folded_layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slo
 }
 
 /// x/√(Σx²/n + ε) of each row. Depth [`Norm::depth`].
-pub fn rms_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+pub fn rms_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     let s = how.root.scale();
     let squares = how.squares(ev, xs)?;
     let mean = row_sums(ev, &[squares], rows, s / how.length as f64)?;
@@ -135,7 +135,7 @@ pub fn rms_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows
 }
 
 /// σ LN(x) = x - μ of each row: a homogeneous activation passes σ on, and the next norm cancels it. Depth 1.
-pub fn centre<A: Arithmetic>(ev: &mut A, xs: &mut [A::Slots], rows: &Rows, length: usize) -> Result<()> {
+pub fn centre<A: Arithmetic>(ev: &mut A, xs: &mut [A::Slots], rows: &RowLayout, length: usize) -> Result<()> {
     let mean = row_sums(ev, xs, rows, 1.0 / length.max(1) as f64)?;
     for x in xs {
         let y = ev.copy(x)?;
@@ -166,9 +166,9 @@ pub fn affine<A: Arithmetic>(ev: &mut A, x: &A::Slots, a: &[f64], b: &[f64]) -> 
 mod tests {
     use super::{Norm, affine, centre, fold_batch_norm, folded_layer_norm, layer_norm, rms_norm};
     use crate::{
-        circuits::reduce::Rows,
+        circuits::reduce::RowLayout,
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -198,27 +198,27 @@ mod tests {
         let x = tokens();
         let how = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
         for stride in [1, N / F] {
-            let rows = Rows::new(F, stride).unwrap();
+            let rows = RowLayout::new(F, stride).unwrap();
             let close = |y: &[f64; N], want: &[f64; N]| {
                 y.iter().zip(want).all(|(y, w)| (y - w).abs() <= 1e-4 * w.abs() + 1e-12)
             };
             let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-            layer_norm(&mut Plain::<f64, N>::new(), &how, &mut y, &rows).unwrap();
+            layer_norm(&mut ClearArray::<f64, N>::new(), &how, &mut y, &rows).unwrap();
             layer_norm(&mut Interval::<f64, N>::new(), &how, &mut sure, &rows).unwrap();
             assert!(close(&y[0], &defined(&x, stride, 1e-5, true)));
             assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
             let mut y = [x.map(|x| x * how.input_scale())];
-            folded_layer_norm(&mut Plain::<f64, N>::new(), &how, &mut y, &rows).unwrap();
+            folded_layer_norm(&mut ClearArray::<f64, N>::new(), &how, &mut y, &rows).unwrap();
             assert!(close(&y[0], &defined(&x, stride, 1e-5, true)));
             let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-            rms_norm(&mut Plain::<f64, N>::new(), &how, &mut y, &rows).unwrap();
+            rms_norm(&mut ClearArray::<f64, N>::new(), &how, &mut y, &rows).unwrap();
             rms_norm(&mut Interval::<f64, N>::new(), &how, &mut sure, &rows).unwrap();
             assert!(close(&y[0], &defined(&x, stride, 1e-5, false)));
             assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
             let mut y = [x];
-            centre(&mut Plain::<f64, N>::new(), &mut y, &rows, F).unwrap();
+            centre(&mut ClearArray::<f64, N>::new(), &mut y, &rows, F).unwrap();
             let mut again = y;
-            layer_norm(&mut Plain::<f64, N>::new(), &how, &mut again, &rows).unwrap();
+            layer_norm(&mut ClearArray::<f64, N>::new(), &how, &mut again, &rows).unwrap();
             assert!(close(&again[0], &defined(&x, stride, 1e-5, true))); // the next norm cancels σ
         }
     }
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn batch_norm_is_a_product_and_a_sum() {
         let (a, b) = fold_batch_norm(2.0, 1.0, 3.0, 3.99, 0.01);
-        let y = affine(&mut Plain::<f64, 2>::new(), &[3.0, 5.0], &[a], &[b]).unwrap();
+        let y = affine(&mut ClearArray::<f64, 2>::new(), &[3.0, 5.0], &[a], &[b]).unwrap();
         assert!((y[0] - 1.0).abs() < 1e-15 && (y[1] - 3.0).abs() < 1e-15);
     }
 
@@ -236,14 +236,18 @@ mod tests {
         use crate::{arith::Arithmetic, eval::trace::Trace};
         let how = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
         for stride in [1, N / F] {
-            let rows = Rows::new(F, stride).unwrap();
+            let rows = RowLayout::new(F, stride).unwrap();
             let mut tr = Trace::new(N, None);
-            let mut depth =
-                |circuit: fn(&mut Trace, &Norm, &mut [crate::eval::trace::Leveled], &Rows) -> crate::Result<()>| {
-                    let mut xs = [tr.input(30), tr.input(30)];
-                    circuit(&mut tr, &how, &mut xs, &rows).unwrap();
-                    30 - tr.level(&xs[1])
-                };
+            let mut depth = |circuit: fn(
+                &mut Trace,
+                &Norm,
+                &mut [crate::eval::trace::Leveled],
+                &RowLayout,
+            ) -> crate::Result<()>| {
+                let mut xs = [tr.input(30), tr.input(30)];
+                circuit(&mut tr, &how, &mut xs, &rows).unwrap();
+                30 - tr.level(&xs[1])
+            };
             assert_eq!((depth(layer_norm), depth(rms_norm)), (how.depth(), how.depth()));
             assert_eq!(depth(folded_layer_norm), how.folded_depth(&rows, N));
             assert_eq!(depth(|tr, _, xs, rows| centre(tr, xs, rows, F)), 1);

@@ -257,7 +257,7 @@ mod tests {
     use crate::{
         Error,
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -275,7 +275,7 @@ mod tests {
 
     fn worst(how: &Division) -> f64 {
         let x = points(how.range());
-        let y = reciprocal(&mut Plain::<f64, N>::new(), how, &x.map(|x| x * how.scale())).unwrap();
+        let y = reciprocal(&mut ClearArray::<f64, N>::new(), how, &x.map(|x| x * how.scale())).unwrap();
         x.iter().zip(y).map(|(x, y)| (x * y * how.scale() - 1.0).abs()).fold(0.0, f64::max)
     }
 
@@ -326,13 +326,13 @@ mod tests {
         let how = Division::new((0.01, 1.0), Iteration::Goldschmidt, true, None, 8).unwrap();
         let x = points((0.01, 1.0)).map(|x| x * how.scale());
         let (mut y, mut sure) = ([[0.25; N]], [[Bounds::point(0.25); N]]);
-        divide(&mut Plain::<f64, N>::new(), &how, &mut y, &x).unwrap();
+        divide(&mut ClearArray::<f64, N>::new(), &how, &mut y, &x).unwrap();
         divide(&mut Interval::<f64, N>::new(), &how, &mut sure, &x.map(Bounds::point)).unwrap();
         assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
         assert!(y[0].iter().zip(x).all(|(y, x)| (y * x / 0.25 - 1.0).abs() < 1.0001 * how.error() + 1e-13));
         let x = x.map(|x| x as f32);
         let (mut y, mut sure) = ([[0.25f32; N]], [[Bounds::point(0.25f32); N]]);
-        divide(&mut Plain::<f32, N>::new(), &how, &mut y, &x).unwrap();
+        divide(&mut ClearArray::<f32, N>::new(), &how, &mut y, &x).unwrap();
         divide(&mut Interval::<f32, N>::new(), &how, &mut sure, &x.map(Bounds::point)).unwrap();
         assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
         assert!(y[0].iter().zip(x).all(|(y, x)| (y * x / 0.25 - 1.0).abs() < 1e-5));

@@ -11,15 +11,15 @@ use heapless::Vec;
 /// The longest pattern of a mask: stride times width of rows that do not fill the vector.
 pub const MAX_PERIOD: usize = 4096;
 
-/// Rows of `width` entries, `stride` slots apart; `stride` rows are interleaved, and the pattern repeats.
+/// RowLayout of `width` entries, `stride` slots apart; `stride` rows are interleaved, and the pattern repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rows {
+pub struct RowLayout {
     width: usize,
     stride: usize,
 }
 
-impl Rows {
-    /// Rows of `width` entries, a power of two, `stride` slots apart.
+impl RowLayout {
+    /// RowLayout of `width` entries, a power of two, `stride` slots apart.
     pub fn new(width: usize, stride: usize) -> Result<Self> {
         if !width.is_power_of_two() || stride == 0 {
             return Err(Error::Slots { given: width, slots: stride });
@@ -54,8 +54,8 @@ impl Rows {
 }
 
 /// factor · Σ of each row, in every slot of the row. A row may go on through all of `xs` (not empty). Depth
-/// [`Rows::depth`]; log2(width) rotations, or twice as many if rows do not wrap.
-pub fn row_sums<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &Rows, factor: f64) -> Result<A::Slots> {
+/// [`RowLayout::depth`]; log2(width) rotations, or twice as many if rows do not wrap.
+pub fn row_sums<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &RowLayout, factor: f64) -> Result<A::Slots> {
     let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
     let mut sum = ev.copy(first)?;
     for x in rest {
@@ -83,15 +83,15 @@ pub fn masked<A: Arithmetic>(ev: &mut A, x: &A::Slots, pattern: &[f64]) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use super::{Rows, masked, row_sums};
-    use crate::{Error, eval::clear::Plain};
+    use super::{RowLayout, masked, row_sums};
+    use crate::{Error, eval::clear::ClearArray};
 
     #[test]
     fn sums_arrive_in_every_slot_of_their_row() {
         let x: [f64; 16] = core::array::from_fn(|i| (i * i) as f64);
-        let mut ev = Plain::<f64, 16>::new();
+        let mut ev = ClearArray::<f64, 16>::new();
         for (width, stride) in [(1, 1), (4, 1), (4, 2), (16, 1), (8, 2), (4, 4), (2, 8)] {
-            let rows = Rows::new(width, stride).unwrap();
+            let rows = RowLayout::new(width, stride).unwrap();
             let y = row_sums(&mut ev, &[x, x], &rows, 0.5).unwrap();
             for (i, y) in y.iter().enumerate() {
                 let first = i / (width * stride) * (width * stride) + i % stride;
@@ -103,14 +103,14 @@ mod tests {
 
     #[test]
     fn a_mask_repeats() {
-        let y = masked(&mut Plain::<f32, 4>::new(), &[1.0, 2.0, 3.0, 4.0], &[0.0, 1.0]).unwrap();
+        let y = masked(&mut ClearArray::<f32, 4>::new(), &[1.0, 2.0, 3.0, 4.0], &[0.0, 1.0]).unwrap();
         assert_eq!(y, [0.0, 2.0, 0.0, 4.0]);
     }
 
     #[test]
     fn a_row_without_vectors_or_with_an_odd_width_is_an_error() {
-        assert_eq!(Rows::new(6, 1).err(), Some(Error::Slots { given: 6, slots: 1 }));
-        let none = row_sums(&mut Plain::<f32, 4>::new(), &[], &Rows::new(2, 1).unwrap(), 1.0);
+        assert_eq!(RowLayout::new(6, 1).err(), Some(Error::Slots { given: 6, slots: 1 }));
+        let none = row_sums(&mut ClearArray::<f32, 4>::new(), &[], &RowLayout::new(2, 1).unwrap(), 1.0);
         assert_eq!(none, Err(Error::Length { expected: 1, actual: 0 }));
     }
 
@@ -121,7 +121,7 @@ mod tests {
         for (width, stride, factor, depth, rotations) in
             [(8, 2, 1.0, 0, 3), (8, 2, 0.5, 1, 3), (8, 1, 1.0, 1, 6), (8, 1, 0.5, 1, 6), (1, 1, 1.0, 0, 0)]
         {
-            let (mut tr, rows) = (Trace::new(16, None), Rows::new(width, stride).unwrap());
+            let (mut tr, rows) = (Trace::new(16, None), RowLayout::new(width, stride).unwrap());
             let xs = [tr.input(5), tr.input(5)];
             let y = row_sums(&mut tr, &xs, &rows, factor).unwrap();
             assert_eq!((5 - tr.level(&y), tr.cost().key_switch), (depth, rotations));

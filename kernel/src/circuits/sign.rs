@@ -114,7 +114,7 @@ mod tests {
         Error,
         arith::Arithmetic,
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
             trace::Trace,
         },
@@ -127,8 +127,8 @@ mod tests {
         for (delta, degrees) in [(0.005, &[15, 15, 27][..]), (0.1, &[15, 15]), (0.3, &[31])] {
             let how = Sign::new(delta, degrees).unwrap();
             let x: [f64; N] = core::array::from_fn(|i| -1.0 + 2.0 * i as f64 / (N - 1) as f64);
-            let s = sign(&mut Plain::<f64, N>::new(), &how, &x).unwrap();
-            let r = relu(&mut Plain::<f64, N>::new(), &how, &x).unwrap();
+            let s = sign(&mut ClearArray::<f64, N>::new(), &how, &x).unwrap();
+            let r = relu(&mut ClearArray::<f64, N>::new(), &how, &x).unwrap();
             let sure = relu(&mut Interval::<f64, N>::new(), &how, &x.map(Bounds::point)).unwrap();
             for i in 0..N {
                 assert!(x[i].abs() < delta || (s[i] - x[i].signum()).abs() <= how.error(), "{how:?} {} {}", x[i], s[i]);

@@ -20,7 +20,7 @@ fn same(left: u8, right: u8) -> Result<()> {
 impl<B: Backend> Arithmetic for Ckks<'_, B> {
     type Slots = Ciphertext<B>;
     type Wide = Wide<B>;
-    type Plain = Plaintext<B>;
+    type Plaintext = Plaintext<B>;
     type Hoisted = Hoisted<B>;
 
     fn slots(&self) -> usize {
@@ -36,7 +36,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Plaintext<B>> {
-        let (scale, pq) = (self.factor_scale(level)?, self.params.pq(level));
+        let (scale, pq) = (self.plaintext_scale(level)?, self.params.pq(level));
         self.encode_real(values, scale, pq, level)
     }
 
@@ -139,7 +139,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
             let terms: Vec<_> = terms.iter().zip(&weights).map(|((x, _), c)| (x.c[half].limbs(), c)).collect();
             self.be.dot(over, out.limbs_mut(), &terms);
         }
-        Ok(Wide { c: Some(out), c2: None, giants: Vec::new(), level, extended: false })
+        Ok(Wide { c: Some(out), c2: None, giant_steps: Vec::new(), level, extended: false })
     }
 
     /// At the level, or above it with every prime of it.
@@ -161,10 +161,10 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
             (w @ None, v) => *w = v,
             (Some(_), None) => {}
         }
-        for (step, v) in v.giants {
-            match w.giants.iter_mut().find(|(other, _)| *other == step) {
+        for (step, v) in v.giant_steps {
+            match w.giant_steps.iter_mut().find(|(other, _)| *other == step) {
                 Some((_, w)) => self.add_pair(w, &v),
-                None => w.giants.push((step, v)),
+                None => w.giant_steps.push((step, v)),
             }
         }
         match (&mut w.c2, v.c2) {
@@ -181,7 +181,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let level = w.level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
         self.executed.rescale += 1;
         let (q, pq, to) = (self.params.q(w.level), self.params.pq(w.level), self.params.q(level));
-        let c = self.giant_steps(w.level, w.giants, w.c)?;
+        let c = self.giant_steps(w.level, w.giant_steps, w.c)?;
         let c = c.ok_or(Error::Length { expected: 1, actual: 0 })?; // cannot be: a product has some part
         let c = match &w.c2 {
             Some(c2) => {
@@ -215,11 +215,11 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
 
     /// Forgets limbs, then one constant brings the scale to that of the new level, at any distance. Its rounding is a
     /// relative error below 2^9.5 / scale, beside one `rounding`.
-    fn level_down(&mut self, x: Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
-        if level == x.level { Ok(x) } else { self.lowered(&x, level) }
+    fn drop_to_level(&mut self, x: Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
+        if level == x.level { Ok(x) } else { self.copy_at_level(&x, level) }
     }
 
-    fn lowered(&mut self, x: &Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
+    fn copy_at_level(&mut self, x: &Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
         if level == x.level {
             return self.copy(x);
         }
@@ -242,7 +242,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
 
 impl<B: Backend> ComplexArithmetic for Ckks<'_, B> {
     fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<Plaintext<B>> {
-        let (scale, pq) = (self.factor_scale(level)?, self.params.pq(level));
+        let (scale, pq) = (self.plaintext_scale(level)?, self.params.pq(level));
         self.encode_at(values, scale, pq, level)
     }
 
@@ -263,7 +263,7 @@ impl<B: Backend> Raise for Ckks<'_, B> {
     }
 
     fn begin_bootstrap(&mut self, demand: &Demand) -> Result<()> {
-        self.keys.meet(self.params, demand)?;
+        self.keys.check_demand(self.params, demand)?;
         self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?;
         self.executed.bootstrap += 1;
         Ok(())

@@ -25,7 +25,7 @@ pub const MAX_BITS: f64 = 52.0;
 
 /// The memory plan: which constants are stored, perhaps in flash, and which are computed again and again.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<R, T> {
+pub struct Tables<R, T> {
     /// Of the embedding: 8n bytes, or n/2 sines and cosines a message.
     pub roots: R,
     /// Of the transforms: 8n bytes a limb, or n products a transform.
@@ -34,9 +34,9 @@ pub struct Plan<R, T> {
 
 /// A client of the level 0 of its parameters, whose base has one prime or two.
 #[derive(Clone, Copy, Debug)]
-pub struct Device<'a, R, T> {
+pub struct EmbeddedClient<'a, R, T> {
     params: &'a Params,
-    plan: Plan<R, T>,
+    plan: Tables<R, T>,
 }
 
 /// Integer coefficients in a buffer of slots: coefficient k is the real part of entry k, k + n/2 its imaginary part.
@@ -44,7 +44,7 @@ pub struct Device<'a, R, T> {
 pub struct Message<'m>(&'m mut [Complex]);
 
 /// A message that carries its error, and so may be encrypted. Wiped when dropped.
-pub struct Noisy<'m>(Message<'m>);
+pub struct MaskedMessage<'m>(Message<'m>);
 
 /// A decryption under way.
 pub struct Opening<'m> {
@@ -85,15 +85,15 @@ fn same_length(expected: usize, actual: usize) -> Result<()> {
 
 impl<'m> Message<'m> {
     /// Adds [`sample::error`].
-    pub fn hide(self, rng: &mut impl rand_core::CryptoRng) -> Noisy<'m> {
+    pub fn hide(self, rng: &mut impl rand_core::CryptoRng) -> MaskedMessage<'m> {
         each(self.0, |c| *c += sample::binomial(rng) as f64);
-        Noisy(self)
+        MaskedMessage(self)
     }
 }
 
-impl<'a, R: Roots, T: Twiddles> Device<'a, R, T> {
+impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     /// Fails if a table of `plan` does not fit the parameters, or their base has more than two primes.
-    pub fn new(params: &'a Params, plan: Plan<R, T>) -> Result<Self> {
+    pub fn new(params: &'a Params, plan: Tables<R, T>) -> Result<Self> {
         plan.twiddles.check(params.n(), params.moduli().len())?;
         let (given, slots) = (params.slots(), plan.roots.slots());
         if given > slots {
@@ -131,7 +131,7 @@ impl<'a, R: Roots, T: Twiddles> Device<'a, R, T> {
     pub fn encrypt(
         &self,
         limb: usize,
-        message: &mut Noisy<'_>,
+        message: &mut MaskedMessage<'_>,
         secret: &SecretSeed,
         seed: &Seed,
         words: &mut [u32],

@@ -15,18 +15,18 @@ use crate::{
 use alloc::{vec, vec::Vec};
 
 /// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended. A
-/// linear map leaves its inner sums in `giants`: those of several maps are added before a giant step is taken.
+/// linear map leaves its inner sums in `giant_steps`: those of several maps are added before a giant step is taken.
 pub struct Wide<B: Backend> {
-    pub(super) c: Option<[Poly<Eval, B>; 2]>, // None: nothing but `giants`
+    pub(super) c: Option<[Poly<Eval, B>; 2]>, // None: nothing but `giant_steps`
     pub(super) c2: Option<Poly<Eval, B>>,
-    pub(super) giants: Vec<(i32, [Poly<Eval, B>; 2])>, // each to be rotated by its step; times P, over P and Q
+    pub(super) giant_steps: Vec<(i32, [Poly<Eval, B>; 2])>, // each to be rotated by its step; times P, over P and Q
     pub(super) level: u8,
     pub(super) extended: bool,
 }
 
 impl<B: Backend> Wide<B> {
     pub(super) fn of(c: [Poly<Eval, B>; 2], c2: Option<Poly<Eval, B>>, level: u8) -> Self {
-        Self { c: Some(c), c2, giants: Vec::new(), level, extended: false }
+        Self { c: Some(c), c2, giant_steps: Vec::new(), level, extended: false }
     }
 }
 
@@ -78,8 +78,12 @@ impl<'p, B: Backend> Ckks<'p, B> {
         (&mut self.keys, &mut self.be)
     }
 
-    pub(super) fn factor_scale(&self, level: u8) -> Result<f64> {
-        if level == 0 { Err(Error::LevelExhausted { need: 1, have: 0 }) } else { Ok(self.params.factor_scale(level)) }
+    pub(super) fn plaintext_scale(&self, level: u8) -> Result<f64> {
+        if level == 0 {
+            Err(Error::LevelExhausted { need: 1, have: 0 })
+        } else {
+            Ok(self.params.plaintext_scale(level))
+        }
     }
 
     /// Encodes complex slots for `level` at any scale over any basis. Error: that of [`encode::encode`].

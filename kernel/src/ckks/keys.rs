@@ -159,7 +159,7 @@ pub fn gadget_pair<B: Backend>(
 
 /// The basis of a key that serves every level up to `level`: P, and the line as far as that level reaches.
 pub fn key_basis(params: &Params, level: u8) -> Basis {
-    let line = params.line();
+    let line = params.modulus_chain();
     Basis { end: params.q(level).end, ..line.with(params.specials()) }
 }
 
@@ -295,7 +295,7 @@ impl<B: Backend> Default for Keys<B> {
 #[cfg(feature = "alloc")]
 impl<B: Backend> Keys<B> {
     /// An error that names the first key of `demand` that is missing or was made for lower levels.
-    pub fn meet(&self, params: &Params, demand: &crate::arith::cost::Demand) -> Result<()> {
+    pub fn check_demand(&self, params: &Params, demand: &crate::arith::cost::Demand) -> Result<()> {
         if let Some(level) = demand.relin {
             self.relin(level)?;
         }

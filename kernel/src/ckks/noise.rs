@@ -38,7 +38,7 @@ pub fn encoding(params: &Params) -> f64 {
     sqrt(params.n() as f64 / 12.0)
 }
 
-/// A mod_switch of (c0, c1): both are rounded, sqrt(n (1 + 2n/3) / 12). 2^13.9 at n = 2^16. A rescale, level_down, and
+/// A mod_switch of (c0, c1): both are rounded, sqrt(n (1 + 2n/3) / 12). 2^13.9 at n = 2^16. A rescale, drop_to_level, and
 /// every division by P has one; of values in units of the level that it ends at.
 pub fn rounding(params: &Params) -> f64 {
     rounded(params, params.n() as f64 * SECRET)

@@ -53,7 +53,7 @@ pub fn check_sparse(params: &Params, basis: Basis) -> Result<()> {
 
 /// The whole line and one special prime more than the base has: the digit is as large as the base.
 pub fn dense_basis(params: &Params) -> Basis {
-    params.line().with((params.base().len() as u16 + 1).min(params.specials()))
+    params.modulus_chain().with((params.base().len() as u16 + 1).min(params.specials()))
 }
 
 impl<B: Backend> RaiseKeys<B> {
@@ -72,7 +72,7 @@ impl<B: Backend> RaiseKeys<B> {
         let sparse = SecretKey::expand_sparse(be, &ephemeral, SPARSE_WEIGHT, large, scratch)?;
         let rows = params.base();
         let to_sparse = gadget_pair(be, (small, rows), sk.limbs(), sparse.limbs(), (seed, 0), rng, scratch);
-        let line = params.line();
+        let line = params.modulus_chain();
         let to_dense = gadget_pair(be, (large, line), sparse.limbs(), sk.limbs(), (seed, 1), rng, scratch);
         sparse.wipe(be)?;
         Ok(Self { to_sparse: to_sparse?, to_dense: to_dense? })

@@ -6,14 +6,14 @@ use super::{Ckks, Hoisted, Plaintext, Wide};
 use crate::{
     arith::Transform,
     backend::{
-        Backend, Giant,
+        Backend, GiantStep,
         poly::{Eval, Poly},
     },
     error::{Error, Result},
 };
 use alloc::vec::Vec;
 
-/// Giant steps whose inner sums are made at once: each group of them reads all babies.
+/// GiantStep steps whose inner sums are made at once: each group of them reads all babies.
 const GIANTS: usize = 12;
 
 impl<B: Backend> Ckks<'_, B> {
@@ -21,10 +21,10 @@ impl<B: Backend> Ckks<'_, B> {
         if let Some(p) = map.plain.iter().flatten().find(|p| p.level != h.level) {
             return Err(Error::LevelMismatch { left: h.level, right: p.level });
         }
-        let used: Vec<usize> = (0..map.giants.len()).filter(|g| map.row(*g).next().is_some()).collect();
+        let used: Vec<usize> = (0..map.giant_steps.len()).filter(|g| map.row(*g).next().is_some()).collect();
         let mut sums = Vec::with_capacity(used.len());
         for used in used.chunks(GIANTS) {
-            let steps = used.iter().map(|g| map.giants[*g]);
+            let steps = used.iter().map(|g| map.giant_steps[*g]);
             sums.extend(steps.zip(self.inner_sums(h, map, used)?));
         }
         let here = sums.iter().position(|(step, _)| self.params.galois(*step) == 1);
@@ -32,30 +32,30 @@ impl<B: Backend> Ckks<'_, B> {
         if c.is_none() && sums.is_empty() {
             return Err(Error::Length { expected: 1, actual: 0 });
         }
-        Ok(Wide { c, c2: None, giants: sums, level: h.level, extended: true })
+        Ok(Wide { c, c2: None, giant_steps: sums, level: h.level, extended: true })
     }
 
-    /// The sum of rotated vectors times diagonals for each of `giants`.
+    /// The sum of rotated vectors times diagonals for each of `giant_steps`.
     fn inner_sums(
         &mut self,
         h: &Hoisted<B>,
         map: &Transform<'_, Plaintext<B>>,
-        giants: &[usize],
+        giant_steps: &[usize],
     ) -> Result<Vec<[Poly<Eval, B>; 2]>> {
-        let (pq, width) = (self.params.pq(h.level), map.babies.len());
+        let (pq, width) = (self.params.pq(h.level), map.baby_steps.len());
         let diagonal = |g: usize, b: usize| map.plain[g * width + b];
-        let used: Vec<usize> = (0..width).filter(|b| giants.iter().any(|g| diagonal(*g, *b).is_some())).collect();
-        let diagonals = giants.iter().flat_map(|g| used.iter().map(|b| diagonal(*g, *b)));
+        let used: Vec<usize> = (0..width).filter(|b| giant_steps.iter().any(|g| diagonal(*g, *b).is_some())).collect();
+        let diagonals = giant_steps.iter().flat_map(|g| used.iter().map(|b| diagonal(*g, *b)));
         let diagonals: Vec<_> = diagonals.map(|p| p.map(|p| p.m.limbs())).collect();
         self.executed.mul_plain += diagonals.iter().flatten().count() as u32;
-        let mut halves = [Vec::with_capacity(giants.len()), Vec::with_capacity(giants.len())];
+        let mut halves = [Vec::with_capacity(giant_steps.len()), Vec::with_capacity(giant_steps.len())];
         for (half, sums) in halves.iter_mut().enumerate() {
-            for _ in giants {
+            for _ in giant_steps {
                 sums.push(self.poly(pq)?.into_limbs());
             }
-            let rotated = |b: &usize| Ok(h.get(map.babies[*b])?[half].limbs());
+            let rotated = |b: &usize| Ok(h.get(map.baby_steps[*b])?[half].limbs());
             let rotated = used.iter().map(rotated).collect::<Result<Vec<_>>>()?;
-            self.be.dots(pq, sums, &rotated, &diagonals);
+            self.be.inner_products(pq, sums, &rotated, &diagonals);
         }
         let [first, second] = halves;
         Ok(first.into_iter().zip(second).map(|(c0, c1)| [c0, c1].map(Poly::assume)).collect())
@@ -66,13 +66,13 @@ impl<B: Backend> Ckks<'_, B> {
     pub(super) fn giant_steps(
         &mut self,
         level: u8,
-        giants: Vec<(i32, [Poly<Eval, B>; 2])>,
+        giant_steps: Vec<(i32, [Poly<Eval, B>; 2])>,
         sum: Option<[Poly<Eval, B>; 2]>,
     ) -> Result<Option<[Poly<Eval, B>; 2]>> {
-        if giants.is_empty() {
+        if giant_steps.is_empty() {
             return Ok(sum);
         }
-        self.executed.key_switch += giants.len() as u32;
+        self.executed.key_switch += giant_steps.len() as u32;
         let fresh = sum.is_none();
         let mut sum = match sum {
             Some(sum) => sum,
@@ -82,10 +82,10 @@ impl<B: Backend> Ckks<'_, B> {
         let Self { be, ws, params, keys, .. } = self;
         let giant = |(step, c): (i32, [Poly<Eval, B>; 2])| {
             let galois = params.galois(step);
-            Ok(Giant { c: c.map(Poly::into_limbs), galois, key: keys.galois(galois, level)? })
+            Ok(GiantStep { c: c.map(Poly::into_limbs), galois, key: keys.galois(galois, level)? })
         };
-        let mut giants = giants.into_iter().map(giant).collect::<Result<Vec<_>>>()?;
-        be.giant_steps((params.q(level), params.alpha()), &mut giants, &mut sum, fresh, ws)?;
+        let mut giant_steps = giant_steps.into_iter().map(giant).collect::<Result<Vec<_>>>()?;
+        be.giant_steps((params.q(level), params.alpha()), &mut giant_steps, &mut sum, fresh, ws)?;
         Ok(Some(sum.map(Poly::assume)))
     }
 }

@@ -1,4 +1,4 @@
-//! The clear meanings of a circuit: a vector of numbers, where a number is a float ([`Plain`], [`PlainVec`]) or a
+//! The clear meanings of a circuit: a vector of numbers, where a number is a float ([`ClearArray`], [`ClearVec`]) or a
 //! certified enclosure ([`crate::eval::interval`]). All of them share this file's vector code; only the numbers differ.
 //! Nothing is encrypted, levels are never used up, and `[F; N]` needs no allocator: on a small device this is
 //! inference itself.
@@ -107,27 +107,27 @@ pub struct Clear<V> {
 }
 
 /// `N` numbers on the stack: no allocator needed.
-pub type Plain<F, const N: usize> = Clear<[F; N]>;
+pub type ClearArray<F, const N: usize> = Clear<[F; N]>;
 
 /// Numbers on the heap, as many as a ciphertext has slots.
 #[cfg(feature = "alloc")]
-pub type PlainVec<F> = Clear<alloc::vec::Vec<F>>;
+pub type ClearVec<F> = Clear<alloc::vec::Vec<F>>;
 
-impl<F: Number, const N: usize> Plain<F, N> {
+impl<F: Number, const N: usize> ClearArray<F, N> {
     /// A clear evaluator of `N` slots.
     pub fn new() -> Self {
         Self { zero: [F::of(0.0); N] }
     }
 }
 
-impl<F: Number, const N: usize> Default for Plain<F, N> {
+impl<F: Number, const N: usize> Default for ClearArray<F, N> {
     fn default() -> Self {
         Self::new()
     }
 }
 
 #[cfg(feature = "alloc")]
-impl<F: Number> PlainVec<F> {
+impl<F: Number> ClearVec<F> {
     /// A clear evaluator of `slots` slots.
     pub fn with_slots(slots: usize) -> Self {
         Self { zero: alloc::vec![F::of(0.0); slots] }
@@ -160,7 +160,7 @@ impl<V: Storage> Clear<V> {
 impl<V: Storage> Arithmetic for Clear<V> {
     type Slots = V;
     type Wide = V;
-    type Plain = V;
+    type Plaintext = V;
     type Hoisted = V;
 
     fn slots(&self) -> usize {
@@ -255,17 +255,17 @@ impl<V: Storage> Arithmetic for Clear<V> {
     }
     fn transform(&mut self, h: &V, map: &Transform<'_, V>) -> Result<V> {
         let mut sum = self.zero.clone();
-        for (g, giant) in map.giants.iter().enumerate() {
+        for (g, giant) in map.giant_steps.iter().enumerate() {
             let mut inner = self.zero.clone();
             for (b, p) in map.row(g) {
-                let term = self.mul_plain(&Self::rotated(h, map.babies[b]), p)?;
+                let term = self.mul_plain(&Self::rotated(h, map.baby_steps[b]), p)?;
                 self.add(&mut inner, &term)?;
             }
             self.add(&mut sum, &Self::rotated(&inner, *giant))?;
         }
         Ok(sum)
     }
-    fn level_down(&mut self, x: V, _: u8) -> Result<V> {
+    fn drop_to_level(&mut self, x: V, _: u8) -> Result<V> {
         Ok(x)
     }
     fn refresh(&mut self, x: V, _: u8) -> Result<V> {
@@ -275,7 +275,7 @@ impl<V: Storage> Arithmetic for Clear<V> {
 
 #[cfg(test)]
 mod tests {
-    use super::Plain;
+    use super::ClearArray;
     use crate::{
         Error,
         arith::{Arithmetic, Transform},
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_public_vector_repeats_and_must_divide_the_slots() {
-        let mut ev = Plain::<f32, 6>::new();
+        let mut ev = ClearArray::<f32, 6>::new();
         assert_eq!(ev.encode(&[1.0, 2.0], 0).unwrap(), [1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
         assert_eq!(ev.encode(&[1.0; 4], 0), Err(Error::Slots { given: 4, slots: 6 }));
         assert_eq!(ev.encode(&[], 0), Err(Error::Slots { given: 0, slots: 6 }));
@@ -292,19 +292,19 @@ mod tests {
 
     #[test]
     fn a_rotation_turns_left() {
-        let mut ev = Plain::<f64, 4>::new();
+        let mut ev = ClearArray::<f64, 4>::new();
         assert_eq!(ev.rotate(&[0.0, 1.0, 2.0, 3.0], 1).unwrap(), [1.0, 2.0, 3.0, 0.0]);
         assert_eq!(ev.rotate(&[0.0, 1.0, 2.0, 3.0], -5).unwrap(), [3.0, 0.0, 1.0, 2.0]);
     }
 
     #[test]
     fn a_transform_is_the_sum_that_its_contract_says() {
-        let mut ev = Plain::<f64, 4>::new();
+        let mut ev = ClearArray::<f64, 4>::new();
         let x = [1.0, 10.0, 100.0, 1000.0];
         let (ones, count) = ([1.0; 4], [1.0, 2.0, 3.0, 4.0]);
         let plain = [Some(&ones), None, Some(&count), Some(&ones)];
-        let map = Transform { babies: &[0, 1], giants: &[0, 2], plain: &plain };
-        let h = ev.hoist(&x, map.babies).unwrap();
+        let map = Transform { baby_steps: &[0, 1], giant_steps: &[0, 2], plain: &plain };
+        let h = ev.hoist(&x, map.baby_steps).unwrap();
         // inner sums: x, and [1,2,3,4]*x + rot_1(x) = [11, 120, 1300, 4001], turned by two
         assert_eq!(ev.transform(&h, &map).unwrap(), [1301.0, 4011.0, 111.0, 1120.0]);
     }

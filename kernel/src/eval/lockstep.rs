@@ -20,7 +20,7 @@ pub struct Step {
 /// Runs circuits on `A` and `B` at once. `W` is called as `watch(left, right, step, x, y)`; an error from it ends the
 /// circuit. Levels are those of the left.
 #[derive(Debug)]
-pub struct Pair<A, B, W> {
+pub struct Lockstep<A, B, W> {
     /// One meaning.
     pub left: A,
     /// The other.
@@ -29,7 +29,7 @@ pub struct Pair<A, B, W> {
     index: usize,
 }
 
-impl<A: Arithmetic, B: Arithmetic, W> Pair<A, B, W>
+impl<A: Arithmetic, B: Arithmetic, W> Lockstep<A, B, W>
 where
     W: FnMut(&mut A, &mut B, Step, &A::Slots, &B::Slots) -> Result<()>,
 {
@@ -50,13 +50,13 @@ where
     }
 }
 
-impl<A: Arithmetic, B: Arithmetic, W> Arithmetic for Pair<A, B, W>
+impl<A: Arithmetic, B: Arithmetic, W> Arithmetic for Lockstep<A, B, W>
 where
     W: FnMut(&mut A, &mut B, Step, &A::Slots, &B::Slots) -> Result<()>,
 {
     type Slots = (A::Slots, B::Slots);
     type Wide = (A::Wide, B::Wide);
-    type Plain = (A::Plain, B::Plain);
+    type Plaintext = (A::Plaintext, B::Plaintext);
     type Hoisted = (A::Hoisted, B::Hoisted);
 
     fn slots(&self) -> usize {
@@ -65,10 +65,10 @@ where
     fn level(&self, x: &Self::Slots) -> u8 {
         self.left.level(&x.0)
     }
-    fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plain> {
+    fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext> {
         Ok((self.left.encode(values, level)?, self.right.encode(values, level)?))
     }
-    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plain> {
+    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext> {
         Ok((self.left.encode_diagonal(values, level)?, self.right.encode_diagonal(values, level)?))
     }
 
@@ -85,7 +85,7 @@ where
         self.right.sub(&mut x.1, &y.1)?;
         self.seen("sub", &x.0, &x.1)
     }
-    fn add_plain(&mut self, x: &mut Self::Slots, p: &Self::Plain) -> Result<()> {
+    fn add_plain(&mut self, x: &mut Self::Slots, p: &Self::Plaintext) -> Result<()> {
         self.left.add_plain(&mut x.0, &p.0)?;
         self.right.add_plain(&mut x.1, &p.1)?;
         self.seen("add_plain", &x.0, &x.1)
@@ -109,7 +109,7 @@ where
     fn mul(&mut self, x: &Self::Slots, y: &Self::Slots) -> Result<Self::Wide> {
         Ok((self.left.mul(&x.0, &y.0)?, self.right.mul(&x.1, &y.1)?))
     }
-    fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plain) -> Result<Self::Wide> {
+    fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plaintext) -> Result<Self::Wide> {
         Ok((self.left.mul_plain(&x.0, &p.0)?, self.right.mul_plain(&x.1, &p.1)?))
     }
     fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide> {
@@ -135,16 +135,16 @@ where
         let (x, y) = (self.left.hoisted(&h.0, k)?, self.right.hoisted(&h.1, k)?);
         self.made("hoisted", x, y)
     }
-    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plain>) -> Result<Self::Wide> {
-        let lefts: Vec<Option<&A::Plain>> = map.plain.iter().map(|p| p.map(|p| &p.0)).collect();
-        let rights: Vec<Option<&B::Plain>> = map.plain.iter().map(|p| p.map(|p| &p.1)).collect();
-        let left = Transform { babies: map.babies, giants: map.giants, plain: &lefts };
-        let right = Transform { babies: map.babies, giants: map.giants, plain: &rights };
+    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plaintext>) -> Result<Self::Wide> {
+        let lefts: Vec<Option<&A::Plaintext>> = map.plain.iter().map(|p| p.map(|p| &p.0)).collect();
+        let rights: Vec<Option<&B::Plaintext>> = map.plain.iter().map(|p| p.map(|p| &p.1)).collect();
+        let left = Transform { baby_steps: map.baby_steps, giant_steps: map.giant_steps, plain: &lefts };
+        let right = Transform { baby_steps: map.baby_steps, giant_steps: map.giant_steps, plain: &rights };
         Ok((self.left.transform(&h.0, &left)?, self.right.transform(&h.1, &right)?))
     }
-    fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
-        let (x, y) = (self.left.level_down(x.0, level)?, self.right.level_down(x.1, level)?);
-        self.made("level_down", x, y)
+    fn drop_to_level(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
+        let (x, y) = (self.left.drop_to_level(x.0, level)?, self.right.drop_to_level(x.1, level)?);
+        self.made("drop_to_level", x, y)
     }
     fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots> {
         let (x, y) = (self.left.refresh(x.0, depth)?, self.right.refresh(x.1, depth)?);
@@ -154,32 +154,38 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Pair, Step};
-    use crate::{Error, arith::Arithmetic, circuits::power, eval::clear::Plain};
+    use super::{Lockstep, Step};
+    use crate::{Error, arith::Arithmetic, circuits::power, eval::clear::ClearArray};
 
     #[test]
     fn the_first_operation_that_diverges_is_named() {
         let mut first: Option<Step> = None;
-        let mut pair =
-            Pair::new(Plain::<f32, 1>::new(), Plain::<f64, 1>::new(), |_, _, step, x: &[f32; 1], y: &[f64; 1]| {
+        let mut pair = Lockstep::new(
+            ClearArray::<f32, 1>::new(),
+            ClearArray::<f64, 1>::new(),
+            |_, _, step, x: &[f32; 1], y: &[f64; 1]| {
                 if first.is_none() && (x[0] as f64 - y[0]).abs() > 1e-6 * y[0].abs() {
                     first = Some(step);
                     return Err(Error::NotFinite { slot: 0 });
                 }
                 Ok(())
-            });
+            },
+        );
         let mut x = ([1.0], [1.0]);
         pair.add_const(&mut x, 1.0).unwrap();
         pair.mul_int(&mut x, 1 << 30).unwrap();
         assert!(power(&mut pair, &x, 4).is_err()); // 2^31 to the fourth is out of reach of f32
         assert_eq!(first, None); // f32 said so itself
-        let mut pair =
-            Pair::new(Plain::<f64, 1>::new(), Plain::<f64, 1>::new(), |_, _, step, x: &[f64; 1], y: &[f64; 1]| {
+        let mut pair = Lockstep::new(
+            ClearArray::<f64, 1>::new(),
+            ClearArray::<f64, 1>::new(),
+            |_, _, step, x: &[f64; 1], y: &[f64; 1]| {
                 if first.is_none() && x != y {
                     first = Some(step);
                 }
                 Ok(())
-            });
+            },
+        );
         let mut x = ([1.0], [1.0 + f64::EPSILON]);
         pair.mul_int(&mut x, 3).unwrap();
         assert_eq!(first, Some(Step { index: 0, name: "mul_int" }));

@@ -2,7 +2,7 @@
 //! parameter set. No key and no encryption: run a circuit here and in the clear, and the difference is the error that
 //! ciphertexts would have, drawn once. Run it on many inputs and draws for its deviation.
 //!
-//! What is known exactly is exact: the integers that constants and public vectors become, the constants of level_down. What is
+//! What is known exactly is exact: the integers that constants and public vectors become, the constants of drop_to_level. What is
 //! random is drawn with the deviations of [`crate::ckks::noise`]: one secret for the evaluator, whose slots multiply every
 //! rounding of c1, and a Gaussian for each rounding, gadget product and fresh ciphertext, independent of all others. ModRaise
 //! adds multiples of the base as it does on ciphertexts, so that EvalMod works where it has to. Sums, products and
@@ -31,12 +31,12 @@ use draw::Draws;
 /// What errors come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Source {
+pub enum ErrorSource {
     /// Encryption: the error of a fresh ciphertext.
     Fresh,
-    /// Public vectors and constants are integers.
+    /// NoisyPlaintext vectors and constants are integers.
     Encoding,
-    /// Rescale, level_down, each division by P.
+    /// Rescale, drop_to_level, each division by P.
     Rounding,
     /// The gadget products of relinearisation, rotation and conjugation.
     Gadget,
@@ -46,23 +46,23 @@ pub enum Source {
 
 /// A vector with its errors.
 #[derive(Clone, Debug)]
-pub struct Vector {
+pub struct NoisyVector {
     z: Vec<Complex>,
     level: u8,
 }
 
 /// A product with its errors, in units of what its rescale makes of it.
 #[derive(Debug)]
-pub struct Product {
+pub struct NoisyProduct {
     z: Vec<Complex>,
-    giants: Vec<(i32, Vec<Complex>)>, // inner sums of linear maps, each to be rotated by its step
+    giant_steps: Vec<(i32, Vec<Complex>)>, // inner sums of linear maps, each to be rotated by its step
     level: u8,
     quadratic: bool,
 }
 
 /// A public vector as it was encoded, one period of it.
 #[derive(Debug)]
-pub struct Public {
+pub struct NoisyPlaintext {
     z: Vec<Complex>,
     level: u8,
     diagonal: bool,
@@ -70,26 +70,26 @@ pub struct Public {
 
 /// Rotations of one vector by their steps in [0, slots), not yet divided by P.
 #[derive(Debug)]
-pub struct Turned {
+pub struct NoisyHoisted {
     level: u8,
     turned: Vec<(i32, Vec<Complex>)>,
 }
 
 /// Circuits on numbers with the errors of ciphertexts.
 #[derive(Debug)]
-pub struct Noisy<'p> {
+pub struct NoiseSimulator<'p> {
     params: &'p Params,
     draws: Draws,
     roots: Vec<Complex>,
     without: u8, // a bit for each source that is left out
 }
 
-impl Source {
+impl ErrorSource {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Fresh, Self::Encoding, Self::Rounding, Self::Gadget, Self::Raise];
 }
 
-impl<'p> Noisy<'p> {
+impl<'p> NoiseSimulator<'p> {
     /// Ciphertexts of `params` under a secret that follows from `seed`, as all errors do.
     pub fn new(params: &'p Params, seed: Seed) -> Self {
         let mut roots = vec![Complex::default(); params.slots()];
@@ -105,11 +105,11 @@ impl<'p> Noisy<'p> {
 
     /// Leaves one more source out: what is missing is its share. Without any, what is left is what circuits lose by
     /// themselves, as the sine of bootstrapping does.
-    pub fn without(self, source: Source) -> Self {
+    pub fn without(self, source: ErrorSource) -> Self {
         Self { without: self.without | 1 << source as u8, ..self }
     }
 
-    fn has(&self, source: Source) -> bool {
+    fn has(&self, source: ErrorSource) -> bool {
         self.without >> source as u8 & 1 == 0
     }
 
@@ -119,26 +119,26 @@ impl<'p> Noisy<'p> {
     }
 
     /// Symmetric encryption. The number of values divides that of slots; they are repeated.
-    pub fn encrypt(&mut self, values: &[Complex], level: u8) -> Result<Vector> {
+    pub fn encrypt(&mut self, values: &[Complex], level: u8) -> Result<NoisyVector> {
         self.fresh(values, level, noise::fresh_symmetric(self.params))
     }
 
     /// Encryption under a public key.
-    pub fn encrypt_public(&mut self, values: &[Complex], level: u8) -> Result<Vector> {
+    pub fn encrypt_public(&mut self, values: &[Complex], level: u8) -> Result<NoisyVector> {
         self.fresh(values, level, noise::fresh_public(self.params))
     }
 
-    fn fresh(&mut self, values: &[Complex], level: u8, deviation: f64) -> Result<Vector> {
+    fn fresh(&mut self, values: &[Complex], level: u8, deviation: f64) -> Result<NoisyVector> {
         let scale = self.params.scale(level);
         let encoded = self.encoded(values, scale, MAX_BITS)?;
         let mut z = self.zeros();
         z.iter_mut().zip(encoded.iter().cycle()).for_each(|(z, x)| *z = *x);
-        self.disturb(Source::Fresh, &mut z, deviation / scale);
-        Ok(Vector { z, level })
+        self.disturb(ErrorSource::Fresh, &mut z, deviation / scale);
+        Ok(NoisyVector { z, level })
     }
 
     /// What decryption gives.
-    pub fn decrypt<'v>(&self, x: &'v Vector) -> &'v [Complex] {
+    pub fn decrypt<'v>(&self, x: &'v NoisyVector) -> &'v [Complex] {
         &x.z
     }
 
@@ -147,7 +147,7 @@ impl<'p> Noisy<'p> {
     }
 
     /// Adds errors of this deviation, in units of the values.
-    fn disturb(&mut self, source: Source, z: &mut [Complex], deviation: f64) {
+    fn disturb(&mut self, source: ErrorSource, z: &mut [Complex], deviation: f64) {
         if self.has(source) {
             self.draws.add(source, z, deviation);
         }
@@ -160,7 +160,7 @@ impl<'p> Noisy<'p> {
             return Err(Error::Slots { given, slots });
         }
         let mut z = values.to_vec();
-        if self.has(Source::Encoding) {
+        if self.has(ErrorSource::Encoding) {
             encode_in_place(&self.roots[..], &mut z, scale, limit_bits)?;
             decode_in_place(&self.roots[..], &mut z, scale)?;
         }
@@ -170,16 +170,16 @@ impl<'p> Noisy<'p> {
     /// What the integer nearest to c times `scale` stands for.
     fn constant(&self, c: f64, scale: f64) -> Result<f64> {
         let word = integer(c * scale)?;
-        Ok(if self.has(Source::Encoding) { word as f64 / scale } else { c })
+        Ok(if self.has(ErrorSource::Encoding) { word as f64 / scale } else { c })
     }
 
-    fn public(&self, values: &[Complex], level: u8, diagonal: bool) -> Result<Public> {
+    fn public(&self, values: &[Complex], level: u8, diagonal: bool) -> Result<NoisyPlaintext> {
         let scale = match (diagonal, level) {
             (true, 0) => return Err(Error::LevelExhausted { need: 1, have: 0 }),
-            (true, _) => self.params.factor_scale(level),
+            (true, _) => self.params.plaintext_scale(level),
             (false, _) => self.params.scale(level),
         };
         let z = self.encoded(values, scale, self.params.log_product(self.params.base()) - 1.0)?;
-        Ok(Public { z, level, diagonal })
+        Ok(NoisyPlaintext { z, level, diagonal })
     }
 }

@@ -212,8 +212,8 @@ mod tests {
         arith::Arithmetic,
         circuits::{catalogue::every, power},
         eval::{
-            clear::PlainVec,
-            planner::{Deep, TOP},
+            clear::ClearVec,
+            planner::{BootstrapPlanner, TOP},
             trace::{Leveled, Trace},
         },
     };
@@ -229,7 +229,7 @@ mod tests {
     fn every_circuit_runs_on_a_short_chain_and_costs_no_more_than_greedily() {
         let mut saved = 0;
         for entry in every(SLOTS).unwrap() {
-            let mut deep = Deep::new(Trace::new(SLOTS, None), Placement::none(TOP), |_, x| Ok(x));
+            let mut deep = BootstrapPlanner::new(Trace::new(SLOTS, None), Placement::none(TOP), |_, x| Ok(x));
             let inputs: Vec<_> = (0..entry.circuit.inputs()).map(|_| deep.inner.input(TOP)).collect();
             let mut xs: Vec<_> = inputs.into_iter().map(|x| deep.input(x).unwrap()).collect();
             entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
@@ -241,7 +241,7 @@ mod tests {
                 assert_eq!(best.bootstraps() > 0, depth > input, "{}", entry.name);
                 saved += late.bootstraps() - best.bootstraps();
                 let count = best.bootstraps() as u32;
-                let mut deep = Deep::new(Trace::new(SLOTS, Some(13)), best, refresh);
+                let mut deep = BootstrapPlanner::new(Trace::new(SLOTS, Some(13)), best, refresh);
                 let inputs: Vec<_> = (0..entry.circuit.inputs()).map(|_| deep.inner.input(input)).collect();
                 let mut xs: Vec<_> = inputs.into_iter().map(|x| deep.input(x).unwrap()).collect();
                 entry.circuit.run(&mut deep, &mut xs, &entry.rows).unwrap();
@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn placements_change_levels_and_nothing_else() {
         let x: Vec<f64> = (0..4).map(|i| 1.0 + i as f64 / 100.0).collect();
-        let mut deep = Deep::new(PlainVec::<f64>::with_slots(4), Placement::none(TOP), |_, x| Ok(x));
+        let mut deep = BootstrapPlanner::new(ClearVec::<f64>::with_slots(4), Placement::none(TOP), |_, x| Ok(x));
         let input = deep.input(x.clone()).unwrap();
         let y = power(&mut deep, &input, 5).unwrap();
-        let plain = power(&mut PlainVec::<f64>::with_slots(4), &x, 5).unwrap();
+        let plain = power(&mut ClearVec::<f64>::with_slots(4), &x, 5).unwrap();
         assert_eq!(deep.output(y).unwrap(), plain);
         let place = cheapest(deep.nodes(), 3, 3).unwrap();
         assert_eq!((place.bootstraps(), place.cuts()), (1, &[3][..]));

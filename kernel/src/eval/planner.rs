@@ -3,7 +3,7 @@
 //!
 //! A placement is a list of cuts in depth and a set of values. Operands of products at depth u are lowered to one
 //! level, which follows from u and the last cut at or before it; so everything that a sum of products adds sits at
-//! one level. A value in the set is bootstrapped when it is made. [`Deep`] also records the graph, which
+//! one level. A value in the set is bootstrapped when it is made. [`BootstrapPlanner`] also records the graph, which
 //! [`super::placement`] reads: run once over a tracer to record, place, and run again over anything.
 
 use super::placement::{Node, Placement};
@@ -18,7 +18,7 @@ pub const TOP: u8 = 250;
 
 /// A value, its place in the graph, and the depth at which the circuit sees it.
 #[derive(Debug)]
-pub struct Value<S> {
+pub struct PlannedValue<S> {
     inner: Option<S>, // always there between calls
     origin: usize,
     depth: u8,
@@ -26,7 +26,7 @@ pub struct Value<S> {
 
 /// A product with its operands.
 #[derive(Debug)]
-pub struct DeepWide<W> {
+pub struct PlannedWide<W> {
     inner: W,
     operands: Vec<usize>,
     depth: u8,
@@ -34,7 +34,7 @@ pub struct DeepWide<W> {
 
 /// Rotations and their origin.
 #[derive(Debug)]
-pub struct DeepHoisted<H> {
+pub struct PlannedHoisted<H> {
     inner: H,
     origin: usize,
     depth: u8,
@@ -44,7 +44,7 @@ pub struct DeepHoisted<H> {
 pub type Watch<'w, A> = Box<dyn FnMut(&A, &Node, &<A as Arithmetic>::Slots) + 'w>;
 
 /// Runs circuits on `A` with the bootstraps of a placement; `refresh(evaluator, value)` does one.
-pub struct Deep<'w, A: Arithmetic, R> {
+pub struct BootstrapPlanner<'w, A: Arithmetic, R> {
     /// What it runs on.
     pub inner: A,
     refresh: R,
@@ -53,7 +53,7 @@ pub struct Deep<'w, A: Arithmetic, R> {
     watch: Option<Watch<'w, A>>,
 }
 
-impl<'w, A, R> Deep<'w, A, R>
+impl<'w, A, R> BootstrapPlanner<'w, A, R>
 where
     A: Arithmetic,
     R: FnMut(&mut A, A::Slots) -> Result<A::Slots>,
@@ -69,12 +69,12 @@ where
     }
 
     /// An input of the circuit.
-    pub fn input(&mut self, x: A::Slots) -> Result<Value<A::Slots>> {
+    pub fn input(&mut self, x: A::Slots) -> Result<PlannedValue<A::Slots>> {
         self.made("input", x, 0, false, vec![])
     }
 
     /// A result of the circuit.
-    pub fn output(&self, x: Value<A::Slots>) -> Result<A::Slots> {
+    pub fn output(&self, x: PlannedValue<A::Slots>) -> Result<A::Slots> {
         x.inner.ok_or(Error::NotFinite { slot: 0 })
     }
 
@@ -96,7 +96,7 @@ where
         depth: u8,
         product: bool,
         operands: Vec<usize>,
-    ) -> Result<Value<A::Slots>> {
+    ) -> Result<PlannedValue<A::Slots>> {
         let origin = self.nodes.len();
         let node = Node { depth, product, operands, name };
         let inner = if self.placement.refreshes(origin) { (self.refresh)(&mut self.inner, x)? } else { x };
@@ -104,36 +104,36 @@ where
             watch(&self.inner, &node, &inner);
         }
         self.nodes.push(node);
-        Ok(Value { inner: Some(inner), origin, depth })
+        Ok(PlannedValue { inner: Some(inner), origin, depth })
     }
 
     /// x, changed in place, is a new value.
-    fn changed(&mut self, name: &'static str, x: &mut Value<A::Slots>, operands: Vec<usize>) -> Result<()> {
+    fn changed(&mut self, name: &'static str, x: &mut PlannedValue<A::Slots>, operands: Vec<usize>) -> Result<()> {
         let inner = x.inner.take().ok_or(Error::NotFinite { slot: 0 })?;
         *x = self.made(name, inner, x.depth, false, operands)?;
         Ok(())
     }
 
-    fn held(x: &Value<A::Slots>) -> Result<&A::Slots> {
+    fn held(x: &PlannedValue<A::Slots>) -> Result<&A::Slots> {
         x.inner.as_ref().ok_or(Error::NotFinite { slot: 0 }) // cannot be missing: see the field
     }
 
     /// A copy of x at the level of operands at its depth.
-    fn operand(&mut self, x: &Value<A::Slots>) -> Result<A::Slots> {
+    fn operand(&mut self, x: &PlannedValue<A::Slots>) -> Result<A::Slots> {
         let copy = self.inner.copy(Self::held(x)?)?;
-        self.inner.level_down(copy, self.placement.level(x.depth)?)
+        self.inner.drop_to_level(copy, self.placement.level(x.depth)?)
     }
 
-    fn wide(&self, inner: A::Wide, operands: Vec<usize>, depth: u8) -> DeepWide<A::Wide> {
-        DeepWide { inner, operands, depth }
+    fn wide(&self, inner: A::Wide, operands: Vec<usize>, depth: u8) -> PlannedWide<A::Wide> {
+        PlannedWide { inner, operands, depth }
     }
 
     /// x = x op y, both at the lower of their levels.
     fn combined(
         &mut self,
         name: &'static str,
-        x: &mut Value<A::Slots>,
-        y: &Value<A::Slots>,
+        x: &mut PlannedValue<A::Slots>,
+        y: &PlannedValue<A::Slots>,
         op: fn(&mut A, &mut A::Slots, &A::Slots) -> Result<()>,
     ) -> Result<()> {
         same(x.depth, y.depth)?;
@@ -143,9 +143,9 @@ where
         if of_a == of_b {
             op(&mut self.inner, &mut a, b)?;
         } else {
-            a = self.inner.level_down(a, of_a.min(of_b))?;
+            a = self.inner.drop_to_level(a, of_a.min(of_b))?;
             let b = self.inner.copy(b)?;
-            let b = self.inner.level_down(b, of_a.min(of_b))?;
+            let b = self.inner.drop_to_level(b, of_a.min(of_b))?;
             op(&mut self.inner, &mut a, &b)?;
         }
         *x = self.made(name, a, x.depth, false, vec![x.origin, y.origin])?;
@@ -161,15 +161,15 @@ fn depth_of(level: u8) -> Result<u8> {
     TOP.checked_sub(level).ok_or(Error::LevelExhausted { need: level, have: TOP })
 }
 
-impl<A, R> Arithmetic for Deep<'_, A, R>
+impl<A, R> Arithmetic for BootstrapPlanner<'_, A, R>
 where
     A: Arithmetic,
     R: FnMut(&mut A, A::Slots) -> Result<A::Slots>,
 {
-    type Slots = Value<A::Slots>;
-    type Wide = DeepWide<A::Wide>;
-    type Plain = A::Plain;
-    type Hoisted = DeepHoisted<A::Hoisted>;
+    type Slots = PlannedValue<A::Slots>;
+    type Wide = PlannedWide<A::Wide>;
+    type Plaintext = A::Plaintext;
+    type Hoisted = PlannedHoisted<A::Hoisted>;
 
     fn slots(&self) -> usize {
         self.inner.slots()
@@ -177,17 +177,17 @@ where
     fn level(&self, x: &Self::Slots) -> u8 {
         TOP - x.depth
     }
-    fn encode(&mut self, values: &[f64], level: u8) -> Result<A::Plain> {
+    fn encode(&mut self, values: &[f64], level: u8) -> Result<A::Plaintext> {
         let level = self.placement.level(depth_of(level)?)?;
         self.inner.encode(values, level)
     }
-    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<A::Plain> {
+    fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<A::Plaintext> {
         let level = self.placement.level(depth_of(level)?)?;
         self.inner.encode_diagonal(values, level)
     }
 
     fn copy(&mut self, x: &Self::Slots) -> Result<Self::Slots> {
-        Ok(Value { inner: Some(self.inner.copy(Self::held(x)?)?), origin: x.origin, depth: x.depth })
+        Ok(PlannedValue { inner: Some(self.inner.copy(Self::held(x)?)?), origin: x.origin, depth: x.depth })
     }
     fn add(&mut self, x: &mut Self::Slots, y: &Self::Slots) -> Result<()> {
         self.combined("add", x, y, A::add)
@@ -196,7 +196,7 @@ where
         self.combined("sub", x, y, A::sub)
     }
     /// Made at the level of products, for which p was encoded.
-    fn add_plain(&mut self, x: &mut Self::Slots, p: &A::Plain) -> Result<()> {
+    fn add_plain(&mut self, x: &mut Self::Slots, p: &A::Plaintext) -> Result<()> {
         let mut sum = self.operand(x)?;
         self.inner.add_plain(&mut sum, p)?;
         let mut made = self.made("add_plain", sum, x.depth, false, vec![x.origin])?;
@@ -233,7 +233,7 @@ where
         };
         Ok(self.wide(w, vec![x.origin, y.origin], x.depth))
     }
-    fn mul_plain(&mut self, x: &Self::Slots, p: &A::Plain) -> Result<Self::Wide> {
+    fn mul_plain(&mut self, x: &Self::Slots, p: &A::Plaintext) -> Result<Self::Wide> {
         let a = self.operand(x)?;
         let w = self.inner.mul_plain(&a, p)?;
         Ok(self.wide(w, vec![x.origin], x.depth))
@@ -261,23 +261,23 @@ where
     fn hoist(&mut self, x: &Self::Slots, steps: &[i32]) -> Result<Self::Hoisted> {
         let a = self.operand(x)?;
         let at = self.made("hoist", a, x.depth, false, vec![x.origin])?;
-        Ok(DeepHoisted { inner: self.inner.hoist(Self::held(&at)?, steps)?, origin: at.origin, depth: x.depth })
+        Ok(PlannedHoisted { inner: self.inner.hoist(Self::held(&at)?, steps)?, origin: at.origin, depth: x.depth })
     }
     fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots> {
         let x = self.inner.hoisted(&h.inner, k)?;
         self.made("hoisted", x, h.depth, false, vec![h.origin])
     }
-    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, A::Plain>) -> Result<Self::Wide> {
+    fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, A::Plaintext>) -> Result<Self::Wide> {
         let w = self.inner.transform(&h.inner, map)?;
         Ok(self.wide(w, vec![h.origin], h.depth))
     }
     /// Only what the circuit sees: the value itself is lowered when it is multiplied.
-    fn level_down(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
+    fn drop_to_level(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
         let depth = depth_of(level)?;
         if depth < x.depth {
             return Err(Error::LevelExhausted { need: level, have: TOP - x.depth });
         }
-        Ok(Value { depth, ..x })
+        Ok(PlannedValue { depth, ..x })
     }
     /// Nothing: there are always levels.
     fn refresh(&mut self, x: Self::Slots, _: u8) -> Result<Self::Slots> {

@@ -47,8 +47,8 @@ impl Trace {
     }
 
     /// Words alive now.
-    pub fn held(&self) -> usize {
-        self.meter.held()
+    pub fn words_alive(&self) -> usize {
+        self.meter.words_alive()
     }
 
     /// The most words alive at one moment, keys and the temporaries of key switching left out; 0 unless
@@ -88,7 +88,7 @@ impl Trace {
     }
 
     /// The lowest level that any vector has reached; 255 before the first one.
-    pub fn lowest(&self) -> u8 {
+    pub fn lowest_level(&self) -> u8 {
         self.lowest
     }
 
@@ -102,7 +102,7 @@ impl Trace {
             return Err(Error::LevelExhausted { need: 1, have: 0 });
         }
         let alive = Alive::vector(&self.meter, self.size(level, quadratic, extended));
-        Ok(WideLevel { level, quadratic, extended, giants: BTreeMap::new(), alive })
+        Ok(WideLevel { level, quadratic, extended, giant_steps: BTreeMap::new(), alive })
     }
 
     /// Words of a product.
@@ -117,7 +117,7 @@ impl Trace {
         if given == 0 || !slots.is_multiple_of(given) {
             return Err(Error::Slots { given, slots });
         }
-        self.did(level, &[(Work::Encode(given as u32), 1)]);
+        self.record(level, &[(Work::Encode(given as u32), 1)]);
         let full = if diagonal { self.meter.pq(level) } else { self.meter.q(level) };
         self.meter.temporary(4 * given);
         Ok(PlainLevel { level, diagonal, _alive: Alive::words(&self.meter, full / slots * given) })
@@ -131,7 +131,7 @@ impl Trace {
     }
 
     /// Notes work.
-    fn did(&mut self, level: u8, work: &[(Work, u32)]) {
+    fn record(&mut self, level: u8, work: &[(Work, u32)]) {
         for (work, count) in work.iter().filter(|(_, count)| *count > 0) {
             *self.work.entry((*work, level)).or_default() += count;
         }
@@ -144,8 +144,8 @@ impl Trace {
             let highest = self.demand.rotations.entry(k).or_insert(level);
             *highest = level.max(*highest);
             self.cost.key_switch += 1;
-            self.did(level, &[(Work::Gadget, 1)]);
-            self.did(level, beside);
+            self.record(level, &[(Work::Gadget, 1)]);
+            self.record(level, beside);
         }
     }
 }
@@ -157,7 +157,7 @@ fn same(left: u8, right: u8) -> Result<()> {
 impl Arithmetic for Trace {
     type Slots = Leveled;
     type Wide = WideLevel;
-    type Plain = PlainLevel;
+    type Plaintext = PlainLevel;
     type Hoisted = HoistedLevel;
 
     fn slots(&self) -> usize {
@@ -174,15 +174,15 @@ impl Arithmetic for Trace {
     }
 
     fn copy(&mut self, x: &Leveled) -> Result<Leveled> {
-        self.did(x.level, &[(Work::Pass, 1)]);
+        self.record(x.level, &[(Work::Pass, 1)]);
         Ok(self.at(x.level))
     }
     fn add(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
-        self.did(x.level, &[(Work::Pass, 1)]);
+        self.record(x.level, &[(Work::Pass, 1)]);
         same(x.level, y.level)
     }
     fn sub(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
-        self.did(x.level, &[(Work::Pass, 1)]);
+        self.record(x.level, &[(Work::Pass, 1)]);
         same(x.level, y.level)
     }
     fn add_plain(&mut self, x: &mut Leveled, p: &PlainLevel) -> Result<()> {
@@ -195,25 +195,25 @@ impl Arithmetic for Trace {
         Ok(())
     }
     fn mul_int(&mut self, x: &mut Leveled, _: i32) -> Result<()> {
-        self.did(x.level, &[(Work::Pass, 1)]);
+        self.record(x.level, &[(Work::Pass, 1)]);
         Ok(())
     }
 
     fn mul(&mut self, x: &Leveled, y: &Leveled) -> Result<WideLevel> {
         same(x.level, y.level)?;
         self.cost.mul += 1;
-        self.did(x.level, &[(Work::Tensor, 1)]);
+        self.record(x.level, &[(Work::Tensor, 1)]);
         self.wide(x.level, true, false)
     }
     fn mul_plain(&mut self, x: &Leveled, p: &PlainLevel) -> Result<WideLevel> {
         same(x.level, p.level)?;
         self.cost.mul_plain += 1;
-        self.did(x.level, &[(Work::Pass, 1)]);
+        self.record(x.level, &[(Work::Pass, 1)]);
         self.wide(x.level, false, false)
     }
     fn mul_const(&mut self, x: &Leveled, _: f64) -> Result<WideLevel> {
         self.cost.mul_const += 1;
-        self.did(x.level, &[(Work::Pass, 1)]);
+        self.record(x.level, &[(Work::Pass, 1)]);
         self.wide(x.level, false, false)
     }
     fn weighted_sum(&mut self, terms: &[(&Leveled, f64)], level: u8) -> Result<WideLevel> {
@@ -221,7 +221,7 @@ impl Arithmetic for Trace {
             return Err(Error::LevelMismatch { left: level, right: x.level });
         }
         self.cost.mul_const += terms.len() as u32;
-        self.did(level, &[(Work::Pass, terms.len() as u32)]);
+        self.record(level, &[(Work::Pass, terms.len() as u32)]);
         self.wide(level, false, false)
     }
     /// Known of primes only if they were [`Trace::measured`].
@@ -230,14 +230,14 @@ impl Arithmetic for Trace {
     }
     fn accumulate(&mut self, w: &mut WideLevel, v: WideLevel) -> Result<()> {
         same(w.level, v.level)?;
-        self.did(w.level, &[(Work::Pass, 1)]);
+        self.record(w.level, &[(Work::Pass, 1)]);
         if w.extended != v.extended {
             self.meter.temporary(2 * self.meter.pq(w.level));
         }
         (w.quadratic, w.extended) = (w.quadratic || v.quadratic, w.extended || v.extended);
-        for (step, sum) in v.giants {
-            if w.giants.insert(step, sum).is_some() {
-                self.did(w.level, &[(Work::Pass, 1)]);
+        for (step, sum) in v.giant_steps {
+            if w.giant_steps.insert(step, sum).is_some() {
+                self.record(w.level, &[(Work::Pass, 1)]);
             }
         }
         drop(v.alive);
@@ -246,19 +246,19 @@ impl Arithmetic for Trace {
     }
     fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
         self.cost.rescale += 1;
-        for step in w.giants.keys() {
+        for step in w.giant_steps.keys() {
             self.step(*step, w.level, &[(Work::ModDown, 1), (Work::ModUp, 1)]);
         }
-        self.did(w.level, &[(if w.quadratic || w.extended { Work::ModDown } else { Work::Rescale }, 2)]);
+        self.record(w.level, &[(if w.quadratic || w.extended { Work::ModDown } else { Work::Rescale }, 2)]);
         if w.quadratic {
-            self.did(w.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::Pass, 1)]);
+            self.record(w.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::Pass, 1)]);
             self.cost.key_switch += 1;
             self.demand.relin = self.demand.relin.max(Some(w.level));
         }
         self.lowest = self.lowest.min(w.level - 1); // a product has at least one level
         let (q, pair) = (self.meter.q(w.level), 2 * self.meter.pq(w.level));
-        let giants = w.giants.len(); // one at a time, or as many as a batch has room for
-        let turned = if giants == 0 { 0 } else { (pair + q).max(self.meter.giants(w.level, giants)) };
+        let giant_steps = w.giant_steps.len(); // one at a time, or as many as a batch has room for
+        let turned = if giant_steps == 0 { 0 } else { (pair + q).max(self.meter.giant_steps(w.level, giant_steps)) };
         let gadget = if w.quadratic { pair } else { turned };
         let alive = w.alive.becomes(2 * self.meter.q(w.level - 1), gadget);
         Ok(Leveled { level: w.level - 1, alive })
@@ -275,7 +275,7 @@ impl Arithmetic for Trace {
             self.step(*k, x.level, &[]);
         }
         let keyed = (self.cost.key_switch > before) as u32;
-        self.did(x.level, &[(Work::ModUp, keyed), (Work::Pass, 1)]);
+        self.record(x.level, &[(Work::ModUp, keyed), (Work::Pass, 1)]);
         self.cost.hoist += keyed;
         let pair = 2 * self.meter.pq(x.level);
         let alive = steps.iter().map(|_| Alive::vector(&self.meter, pair)).collect();
@@ -286,39 +286,39 @@ impl Arithmetic for Trace {
         if !h.steps.contains(&k.rem_euclid(self.slots as i32)) {
             return Err(Error::NotHoisted { step: k });
         }
-        self.did(h.level, &[(Work::ModDown, 2)]);
+        self.record(h.level, &[(Work::ModDown, 2)]);
         Ok(self.at(h.level))
     }
     fn transform(&mut self, h: &HoistedLevel, map: &Transform<'_, PlainLevel>) -> Result<WideLevel> {
         let mut w = self.wide(h.level, false, true)?;
         let pair = 2 * self.meter.pq(h.level);
-        for (g, giant) in map.giants.iter().enumerate() {
+        for (g, giant) in map.giant_steps.iter().enumerate() {
             let mut entries = 0;
             for (b, p) in map.row(g) {
                 same(h.level, p.level)?;
-                if !p.diagonal || !h.steps.contains(&map.babies[b].rem_euclid(self.slots as i32)) {
-                    return Err(Error::NotHoisted { step: map.babies[b] });
+                if !p.diagonal || !h.steps.contains(&map.baby_steps[b].rem_euclid(self.slots as i32)) {
+                    return Err(Error::NotHoisted { step: map.baby_steps[b] });
                 }
                 entries += 1;
             }
             if entries > 0 {
                 self.cost.mul_plain += entries;
-                self.did(h.level, &[(Work::Term, entries)]);
+                self.record(h.level, &[(Work::Term, entries)]);
                 let step = giant.rem_euclid(self.slots as i32);
                 if step != 0 {
-                    w.giants.insert(step, Alive::vector(&self.meter, pair));
+                    w.giant_steps.insert(step, Alive::vector(&self.meter, pair));
                 }
             }
         }
         Ok(w)
     }
-    fn level_down(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
+    fn drop_to_level(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         if level > x.level {
             return Err(Error::LevelExhausted { need: level, have: x.level });
         }
         self.lowest = self.lowest.min(level);
         if level < x.level {
-            self.did(x.level, &[(Work::Pass, 1), (Work::Rescale, 2)]);
+            self.record(x.level, &[(Work::Pass, 1), (Work::Rescale, 2)]);
         }
         if level == x.level {
             return Ok(x);
@@ -352,7 +352,7 @@ mod tests {
         let v = tr.mul(&x, &x).unwrap();
         tr.accumulate(&mut w, v).unwrap();
         let z = tr.rescale(w).unwrap();
-        assert_eq!((tr.level(&z), tr.cost().mul, tr.cost().key_switch, tr.lowest()), (1, 2, 1, 1));
+        assert_eq!((tr.level(&z), tr.cost().mul, tr.cost().key_switch, tr.lowest_level()), (1, 2, 1, 1));
         assert_eq!(tr.cost().peak, 4); // x, y and two products
     }
 

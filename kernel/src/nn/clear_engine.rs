@@ -51,7 +51,7 @@ impl<'p, F> Memory<F> for &'p [Block<'_, F>] {
 
 /// An engine of `F` numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct Dense<F, M = Heap> {
+pub struct ClearEngine<F, M = Heap> {
     heads: usize,
     memory: M,
     number: PhantomData<F>,
@@ -114,14 +114,14 @@ impl<F: 'static, B: DerefMut<Target = [F]>> Rows<B> {
 }
 
 #[cfg(feature = "alloc")]
-impl<F: Number> Dense<F> {
+impl<F: Number> ClearEngine<F> {
     /// For `heads` attention heads, on the heap.
     pub fn new(heads: usize) -> Self {
         Self::within(heads, Heap)
     }
 }
 
-impl<F: Number, M: Memory<F>> Dense<F, M> {
+impl<F: Number, M: Memory<F>> ClearEngine<F, M> {
     /// For `heads` attention heads, in this memory.
     pub fn within(heads: usize, memory: M) -> Self {
         Self { heads, memory, number: PhantomData }
@@ -178,7 +178,7 @@ fn evaluate<F: Number>(p: &Polynomial, x: F) -> F {
     t.mul(a).sub(b).add(F::of(p.coeffs()[0]))
 }
 
-impl<F: Number, M: Memory<F>> Engine for Dense<F, M> {
+impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
     type Tensor = Rows<M::Buffer>;
 
     fn linear<const K: usize>(&mut self, x: &Self::Tensor, maps: [&Matrix<'_>; K]) -> Result<[Self::Tensor; K]> {

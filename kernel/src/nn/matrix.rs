@@ -39,18 +39,18 @@ impl<T: PartialEq> PartialEq for Stored<'_, T> {
 /// Numbers of a matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbers<'w> {
-    /// Single floats.
-    Single(Stored<'w, f32>),
-    /// Half floats, little end first, as files have them.
-    Half(&'w [[u8; 2]]),
+    /// F32 floats.
+    F32(Stored<'w, f32>),
+    /// F16 floats, little end first, as files have them.
+    F16(&'w [[u8; 2]]),
 }
 
 impl Numbers<'_> {
     /// How many.
     pub fn len(&self) -> usize {
         match self {
-            Self::Single(x) => x.len(),
-            Self::Half(x) => x.len(),
+            Self::F32(x) => x.len(),
+            Self::F16(x) => x.len(),
         }
     }
 
@@ -62,8 +62,8 @@ impl Numbers<'_> {
     /// Number i; 0 beyond the last.
     pub fn at(&self, i: usize) -> f32 {
         match self {
-            Self::Single(x) => x.get(i).copied(),
-            Self::Half(x) => x.get(i).map(|b| f16::from_le_bytes(*b).to_f32()),
+            Self::F32(x) => x.get(i).copied(),
+            Self::F16(x) => x.get(i).map(|b| f16::from_le_bytes(*b).to_f32()),
         }
         .unwrap_or(0.0)
     }
@@ -71,8 +71,8 @@ impl Numbers<'_> {
     /// Numbers `start` .. `start` + `out.len()`.
     pub fn copy<F: Number>(&self, start: usize, out: &mut [F]) {
         match self {
-            Self::Single(x) => out.iter_mut().zip(x.iter().skip(start)).for_each(|(o, x)| *o = F::single(*x)),
-            Self::Half(x) => {
+            Self::F32(x) => out.iter_mut().zip(x.iter().skip(start)).for_each(|(o, x)| *o = F::single(*x)),
+            Self::F16(x) => {
                 let numbers = x.iter().skip(start).map(|b| f16::from_le_bytes(*b).to_f32());
                 out.iter_mut().zip(numbers).for_each(|(o, x)| *o = F::single(x));
             }
@@ -83,7 +83,7 @@ impl Numbers<'_> {
 #[cfg(feature = "alloc")]
 impl From<Vec<f32>> for Numbers<'_> {
     fn from(x: Vec<f32>) -> Self {
-        Self::Single(Stored::Owned(x))
+        Self::F32(Stored::Owned(x))
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
         let singles: Vec<f32> = [0.5, -1.25, 3.0e-6, 65504.0, -0.0, 7.0].to_vec();
         let bytes: Vec<[u8; 2]> = singles.iter().map(|x| f16::from_f32(*x).to_le_bytes()).collect();
         let bias = [1.0, 2.0];
-        let m = Matrix::new(2, 3, Numbers::Half(&bytes), Numbers::Single(Stored::Borrowed(&bias))).unwrap();
+        let m = Matrix::new(2, 3, Numbers::F16(&bytes), Numbers::F32(Stored::Borrowed(&bias))).unwrap();
         for (i, x) in singles.iter().enumerate() {
             assert_eq!(m.at(i / 3, i % 3), f16::from_f32(*x).to_f64());
         }
@@ -188,8 +188,7 @@ mod tests {
 
     #[test]
     fn shapes_and_numbers_that_are_none_are_errors() {
-        let of =
-            |w: &[[u8; 2]]| Matrix::new(1, 2, Numbers::Half(w), Numbers::Single(Stored::Borrowed(&[0.0]))).map(|_| ());
+        let of = |w: &[[u8; 2]]| Matrix::new(1, 2, Numbers::F16(w), Numbers::F32(Stored::Borrowed(&[0.0]))).map(|_| ());
         assert_eq!(of(&[[0, 0]]), Err(Error::Length { expected: 2, actual: 1 }));
         assert_eq!(of(&[[0, 0], [0, 0x7c]]), Err(Error::NotFinite { slot: 1 }));
         assert_eq!(of(&[[0, 0], [1, 0]]), Ok(()));

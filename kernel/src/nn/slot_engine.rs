@@ -6,9 +6,9 @@ use super::{Attention, Engine, Matrix, Next, Norm, Pooling};
 use crate::{
     arith::Arithmetic,
     circuits::{
-        linear::{self, Steps},
+        linear::{self, BsgsSplit},
         poly::{Polynomial, evaluate_doubled},
-        reduce::{Rows, row_sums},
+        reduce::{RowLayout, row_sums},
     },
     error::{Error, Result},
 };
@@ -20,7 +20,7 @@ mod rotary;
 /// How the questions lie in a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Rows kept for the tokens of a question, a power of two.
+    /// RowLayout kept for the tokens of a question, a power of two.
     pub tokens: usize,
     /// F: features of a token, a power of two.
     pub features: usize,
@@ -91,12 +91,12 @@ impl Layout {
 
 /// An engine over an arithmetic.
 #[derive(Debug)]
-pub struct Packed<'a, A> {
+pub struct SlotEngine<'a, A> {
     ev: &'a mut A,
     layout: Layout,
 }
 
-impl<'a, A: Arithmetic> Packed<'a, A> {
+impl<'a, A: Arithmetic> SlotEngine<'a, A> {
     /// Works on vectors of this layout.
     pub fn new(ev: &'a mut A, layout: Layout) -> Self {
         Self { ev, layout }
@@ -117,7 +117,7 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
         outputs: usize,
         weight: impl Fn(usize, usize, usize, usize) -> f64,
     ) -> Result<Vec<A::Slots>> {
-        let steps = Steps::new(self.layout.features)?;
+        let steps = BsgsSplit::new(self.layout.features)?;
         let mut sums: Vec<Option<A::Wide>> = (0..outputs).map(|_| None).collect();
         let mut out = Vec::with_capacity(outputs);
         for (b, x) in xs.iter().enumerate() {
@@ -145,20 +145,20 @@ impl<'a, A: Arithmetic> Packed<'a, A> {
     }
 
     /// p of c x + d where the constants make the argument of p's doubled basis: w = 2 slope c x + ..: c is folded by
-    /// the caller, who multiplies x by [`Packed::input_factor`].
+    /// the caller, who multiplies x by [`SlotEngine::input_factor`].
     fn polynomial(&mut self, p: &Polynomial, mut w: A::Slots, epsilon: f64) -> Result<A::Slots> {
         let (slope, offset) = p.to_unit();
         self.ev.add_const(&mut w, 2.0 * (offset + slope * epsilon))?;
         evaluate_doubled(self.ev, p, w)
     }
 
-    /// What x is multiplied by on its way into [`Packed::polynomial`].
+    /// What x is multiplied by on its way into [`SlotEngine::polynomial`].
     fn input_factor(p: &Polynomial) -> f64 {
         2.0 * p.to_unit().0
     }
 }
 
-impl<A: Arithmetic> Engine for Packed<'_, A> {
+impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
     type Tensor = Vec<A::Slots>;
 
     /// Depth 1.
@@ -186,7 +186,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
 
     /// Depth 3 and that of the polynomial.
     fn norm(&mut self, x: &Vec<A::Slots>, how: &Norm) -> Result<Vec<A::Slots>> {
-        let rows = Rows::new(self.layout.features, 1)?;
+        let rows = RowLayout::new(self.layout.features, 1)?;
         let mut squares = Vec::with_capacity(x.len());
         for x in x {
             squares.push(self.ev.product(x, x)?);
@@ -215,7 +215,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
         for (x, mut y) in x.iter_mut().zip(y) {
             let level = self.ev.level(x).min(self.ev.level(&y));
             *x = crate::circuits::at_level(self.ev, x, level)?;
-            y = self.ev.level_down(y, level)?;
+            y = self.ev.drop_to_level(y, level)?;
             self.ev.add(x, &y)?;
         }
         Ok(())
@@ -259,7 +259,7 @@ impl<A: Arithmetic> Engine for Packed<'_, A> {
         for x in x {
             let x = self.ev.refresh(x, depth)?;
             let level = self.ev.level(&x).min(depth);
-            out.push(self.ev.level_down(x, level)?);
+            out.push(self.ev.drop_to_level(x, level)?);
         }
         Ok(out)
     }

@@ -31,7 +31,7 @@ fn cases(chain: &Chain) -> impl Iterator<Item = (u8, u16)> {
     let n = chain.params.n();
     let mut levels = levels(chain);
     if n > ORACLE {
-        levels = vec![chain.params.highest()];
+        levels = vec![chain.params.max_level()];
     }
     levels.retain(|_| chain.params.specials() > 0);
     levels.into_iter().map(move |level| (level, if n <= EXHAUSTIVE || level == 1 { 2 } else { 1 }))
@@ -78,14 +78,14 @@ pub fn giant_steps_add_up(chain: &Chain) -> impl Iterator<Item = Program> {
         let few = if n > ORACLE { 2 } else { 5 };
         let galois = [5, 2 * n as u32 - 1, 1, 25, 125].map(|g| g % (2 * n as u32));
         let turns = turns(&mut b, chain, level, &galois[..few]);
-        let giants = turns.into_iter().map(|turn| {
+        let giant_steps = turns.into_iter().map(|turn| {
             let wide = turn.0 == 25;
             let basis = if wide { wider(chain, pq) } else { pq };
             ([b.edges(count, pq, n), b.edges(count, basis, n)], turn)
         });
-        let giants = giants.collect();
+        let giant_steps = giant_steps.collect();
         let sum = [b.value(count, pq, n), b.value(count, wider(chain, pq), n)];
-        b.step(Step::GiantSteps { q, alpha, digits, giants, sum, fresh: i % 2 == 1 });
+        b.step(Step::GiantSteps { q, alpha, digits, giant_steps, sum, fresh: i % 2 == 1 });
         b.finish()
     })
 }

@@ -15,8 +15,8 @@ use polyformer_kernel::{
 /// above and among the sources.
 fn conversions(chain: &Chain) -> Vec<(Basis, Basis)> {
     let (params, k) = (&chain.params, chain.params.specials());
-    let (line, full) = (params.line(), chain.full());
-    let last = params.line().end as usize;
+    let (line, full) = (params.modulus_chain(), chain.full());
+    let last = params.modulus_chain().end as usize;
     let p = Basis::span(k as usize, k as usize).with(k);
     let front = Basis { end: params.base().start, ..line };
     let widest = Basis { end: line.end.min(line.start + MAX_SOURCES as u16), ..line };
@@ -49,7 +49,7 @@ pub fn conversions_lift_as_they_say(chain: &Chain) -> impl Iterator<Item = Progr
 
 /// Levels worth testing: the lowest, where rational rescales of every kind are, and the topmost.
 pub(super) fn levels(chain: &Chain) -> Vec<u8> {
-    let (top, highest) = (chain.params.top(), chain.params.highest());
+    let (top, highest) = (chain.params.max_message_level(), chain.params.max_level());
     let levels =
         if chain.params.n() <= EXHAUSTIVE { (0..=4).chain(top..=highest).collect() } else { vec![1, 3, highest] };
     let mut levels: Vec<u8> = levels.into_iter().filter(|l| *l <= highest).collect();
@@ -121,7 +121,7 @@ pub fn key_switches_sum_over_digits(chain: &Chain) -> impl Iterator<Item = Progr
         let (alpha, digits) = (params.alpha(), params.digits());
         let made = if level % 2 == 0 { digits } else { key_digits(params, level) }; // keys made for the level
         let count = if small || level == 1 { 2 } else { 1 };
-        let d = b.value(count, if small { params.line() } else { q }, n);
+        let d = b.value(count, if small { params.modulus_chain() } else { q }, n);
         let mut keys = Vec::new();
         let mut accs = Vec::new();
         for _ in 0..count {

@@ -58,7 +58,7 @@ impl<F: FnMut(usize) -> usize> Chooser<'_, F> {
 
     /// A span, with or without a prefix of the specials.
     fn basis(&mut self) -> Basis {
-        let (line, k) = (self.chain.params.line(), self.chain.params.specials());
+        let (line, k) = (self.chain.params.modulus_chain(), self.chain.params.specials());
         let start = line.start as usize + (self.choose)(line.len());
         let end = start + 1 + (self.choose)(line.end as usize - start);
         let specials = (self.choose)(k as usize + 1) as u16;
@@ -76,7 +76,7 @@ impl<F: FnMut(usize) -> usize> Chooser<'_, F> {
     /// Bases that `mod_switch` moves between: of levels, or such that spans differ at one end, specials all or none.
     fn switch(&mut self) -> Option<(Basis, Basis)> {
         let (params, k) = (&self.chain.params, self.chain.params.specials());
-        let (line, level) = (params.line(), (self.choose)(params.highest() as usize + 1) as u8);
+        let (line, level) = (params.modulus_chain(), (self.choose)(params.max_level() as usize + 1) as u8);
         let (from, to) = match (self.choose)(4) {
             0 => (params.pq(level), params.q(level)),
             1 => (params.q(level), params.q(level.checked_sub(1)?)),
@@ -128,7 +128,7 @@ impl<F: FnMut(usize) -> usize> Chooser<'_, F> {
             }
             _ => {
                 let params = &self.chain.params;
-                let q = params.q((self.choose)(params.highest() as usize + 1) as u8);
+                let q = params.q((self.choose)(params.max_level() as usize + 1) as u8);
                 let (alpha, digits) = (params.alpha(), params.digits());
                 if keys.is_empty() || (0..digits).all(|j| digit(q, params.specials(), alpha, j).is_empty()) {
                     return None;

@@ -221,7 +221,7 @@ impl Machine<'_> {
 
     /// sum = [sum +] (b + c0, a)(X^galois) for each giant, (b, a) the gadget product of round(c1 / P); what was in the
     /// giants is gone.
-    fn giant_steps(&mut self, (q, alpha): (Basis, u16), giants: &[([Reg; 2], Turn)], sum: [Reg; 2], fresh: bool) {
+    fn giant_steps(&mut self, (q, alpha): (Basis, u16), giant_steps: &[([Reg; 2], Turn)], sum: [Reg; 2], fresh: bool) {
         let (before, full, like) = (self.registers.len(), q.with(self.ring.specials()), self.registers[sum[0]].shape);
         let [d, b, a] = [q, full, full].map(|basis| {
             let (shape, line) = (Shape { basis, ..like }, basis.iter().collect());
@@ -229,7 +229,7 @@ impl Machine<'_> {
             self.registers.push(Rows { shape, line, rows });
             self.registers.len() - 1
         });
-        for (i, (c, (galois, key))) in giants.iter().enumerate() {
+        for (i, (c, (galois, key))) in giant_steps.iter().enumerate() {
             self.mod_switch(full, q, d, c[1]);
             self.key_switch(q, alpha, d, core::slice::from_ref(key), &[[b, a]]);
             self.zip(Op::Add, full, b, b, c[0]);
@@ -318,8 +318,8 @@ impl Machine<'_> {
             Step::KeySwitchAdd { q, alpha, source, ref turns, ref outs, .. } => {
                 self.key_switch_add((q, alpha), source, turns, outs);
             }
-            Step::GiantSteps { q, alpha, ref giants, sum, fresh, .. } => {
-                self.giant_steps((q, alpha), giants, sum, fresh);
+            Step::GiantSteps { q, alpha, ref giant_steps, sum, fresh, .. } => {
+                self.giant_steps((q, alpha), giant_steps, sum, fresh);
             }
             Step::KeySwitch { q, alpha, d, ref keys, ref accs, .. } => self.key_switch(q, alpha, d, keys, accs),
         }

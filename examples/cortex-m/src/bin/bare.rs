@@ -4,7 +4,7 @@
 
 use core::hint::black_box;
 use device::{board, constants};
-use polyformer_kernel::{Result, ckks::{embedded::{Device, Plan}, keys::SecretSeed}, math::complex::Complex, params::{Params, presets::C12}, ring::{entropy, twiddles::Computed}};
+use polyformer_kernel::{Result, ckks::{embedded::{EmbeddedClient, Tables}, keys::SecretSeed}, math::complex::Complex, params::{Params, presets::C12}, ring::{entropy, twiddles::Computed}};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 
@@ -18,7 +18,7 @@ fn main() -> ! {
 /// Every function of a client, on numbers that the compiler may not know.
 fn everything(slots: &mut [Complex], words: &mut [u32]) -> Result<()> {
     let params = Params::new(&C12)?;
-    let device = Device::new(&params, Plan { roots: &constants::ROOTS_12[..], twiddles: Computed })?;
+    let device = EmbeddedClient::new(&params, Tables { roots: &constants::ROOTS_12[..], twiddles: Computed })?;
     let secret = SecretSeed::take(black_box(&mut [9; 32]));
     let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed(black_box([1; 32])))?;
     let mut seed = [0; 32];

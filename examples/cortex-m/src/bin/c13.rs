@@ -3,12 +3,12 @@
 #![no_main]
 
 use device::{client, constants};
-use polyformer_kernel::{ckks::embedded::Plan, math::complex::Complex, params::presets::C13, ring::twiddles::Computed};
+use polyformer_kernel::{ckks::embedded::Tables, math::complex::Complex, params::presets::C13, ring::twiddles::Computed};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     static mut SLOTS: [Complex; 4096] = [Complex { re: 0.0, im: 0.0 }; 4096];
     static mut WORDS: [u32; 8192] = [0; 8192];
-    let plan = Plan { roots: &constants::ROOTS_13[..], twiddles: Computed };
+    let plan = Tables { roots: &constants::ROOTS_13[..], twiddles: Computed };
     client::run(&C13, plan, client::Memory { slots: SLOTS, words: WORDS })
 }

@@ -4,7 +4,7 @@
 
 use core::cell::RefCell;
 use device::board;
-use polyformer_kernel::{Error, backend::{Backend, Shape}, ckks::{embedded::{Device, Plan}, keys::SecretSeed}, math::{complex::Complex, embedding::ComputedRoots}, params::{Params, Spec, presets::C12}, ring::{Ring, entropy, twiddles::Computed}};
+use polyformer_kernel::{Error, backend::{Backend, Shape}, ckks::{embedded::{EmbeddedClient, Tables}, keys::SecretSeed}, math::{complex::Complex, embedding::ComputedRoots}, params::{Params, Spec, presets::C12}, ring::{Ring, entropy, twiddles::Computed}};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 /// A source of randomness that was never started.
@@ -61,15 +61,15 @@ fn main() -> ! {
 fn all(slots: &mut [Complex], words: &mut [u32]) -> polyformer_kernel::Result<bool> {
     let length = |expected, actual| Error::Length { expected, actual };
     let params = Params::new(&C12)?;
-    let plan = Plan { roots: ComputedRoots, twiddles: Computed };
-    let device = Device::new(&params, plan)?;
+    let plan = Tables { roots: ComputedRoots, twiddles: Computed };
+    let device = EmbeddedClient::new(&params, plan)?;
     let secret = SecretSeed::take(&mut [9; 32]);
     let mut rng = ChaCha20Rng::from_seed([1; 32]);
 
     let mut well = refused("randomness that is all zeros", entropy::generator(&mut Silent), Error::NoEntropy);
     well &= refused("randomness that fails", entropy::generator(&mut Broken), Error::NoEntropy);
-    let short = Plan { roots: ComputedRoots, twiddles: &[0; 100][..] };
-    well &= refused("a short table", Device::new(&params, short), length(16384, 100));
+    let short = Tables { roots: ComputedRoots, twiddles: &[0; 100][..] };
+    well &= refused("a short table", EmbeddedClient::new(&params, short), length(16384, 100));
     let insecure = Spec { log_n: 11, ..C12 };
     let over = Params::new(&insecure).err();
     well &= matches!(over, Some(Error::Insecure { log_qp, bound: 53.0 }) if log_qp > 59.0);
@@ -102,7 +102,7 @@ fn all(slots: &mut [Complex], words: &mut [u32]) -> polyformer_kernel::Result<bo
 
     let blocks = [RefCell::new(&mut words[..64])];
     let mut memory = polyformer_scalar::Scalar::new(Ring::new(4096, 0, &[], &[])?, &blocks);
-    let shape = Shape { count: 1, basis: params.line(), cols: 4096 };
+    let shape = Shape { count: 1, basis: params.modulus_chain(), cols: 4096 };
     well &= refused("a pool that is exhausted", memory.alloc(shape), Error::OutOfMemory { words: 8192 });
     Ok(well)
 }

@@ -105,7 +105,7 @@ mod tests {
             exp::Exp,
         },
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -117,7 +117,7 @@ mod tests {
         let sigma = Approximation::chebyshev(Function::Gelu, Weight::Absolute, (-8.0, 8.0), 31).unwrap();
         let x: [f64; N] = core::array::from_fn(|i| -8.0 + i as f64 / 4.0);
         let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-        scaled_sigma(&mut Plain::<f64, N>::new(), &sigma, &mut y, 256).unwrap();
+        scaled_sigma(&mut ClearArray::<f64, N>::new(), &sigma, &mut y, 256).unwrap();
         scaled_sigma(&mut Interval::<f64, N>::new(), &sigma, &mut sure, 256).unwrap();
         for i in 0..N {
             assert!((y[0][i] - Function::Gelu.at(x[i]) / 16.0).abs() <= sigma.error() / 16.0 + 1e-15);
@@ -130,11 +130,11 @@ mod tests {
         let how = Exp::choose(20.0, 1e-4).unwrap();
         let x: [f64; N] = core::array::from_fn(|i| -20.0 * i as f64 / 63.0);
         let mut y = [x];
-        gaussian(&mut Plain::<f64, N>::new(), &how, &mut y).unwrap();
+        gaussian(&mut ClearArray::<f64, N>::new(), &how, &mut y).unwrap();
         assert!(x.iter().zip(y[0]).all(|(x, y)| (x.exp() - y).abs() <= how.error()));
         // q = (1, 2), k = (3, -1): ‖q - k‖² = 13, over 2√2
         let d = 2f64.sqrt();
-        let z = gaussian_exponent(&mut Plain::<f64, 1>::new(), &[1.0 / d], &[5.0 / d], &[10.0 / d]).unwrap();
+        let z = gaussian_exponent(&mut ClearArray::<f64, 1>::new(), &[1.0 / d], &[5.0 / d], &[10.0 / d]).unwrap();
         assert!((z[0] + 6.5 / d).abs() < 1e-15);
     }
 
@@ -144,7 +144,7 @@ mod tests {
         let x: [f64; N] = core::array::from_fn(|i| -5.0 + i as f64 * 10.0 / 63.0);
         let pattern: [f64; N] = core::array::from_fn(|i| how.pattern((i % 3 != 0) as u8 as f64, 4e4));
         let (mut y, mut sure) = ([x.map(|x| x * how.input_scale())], [x.map(|x| Bounds::point(x * how.input_scale()))]);
-        bpmax(&mut Plain::<f64, N>::new(), &how, &mut y, &[&pattern]).unwrap();
+        bpmax(&mut ClearArray::<f64, N>::new(), &how, &mut y, &[&pattern]).unwrap();
         bpmax(&mut Interval::<f64, N>::new(), &how, &mut sure, &[&pattern]).unwrap();
         for i in 0..N {
             let want = if i % 3 == 0 { 0.0 } else { how.define(x[i], 4e4) };

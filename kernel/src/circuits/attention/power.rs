@@ -10,7 +10,7 @@ use crate::{
         poly::ceil_log2,
         product,
         reciprocal::{Division, Iteration, divide, reciprocal},
-        reduce::{Rows, masked, row_sums},
+        reduce::{RowLayout, masked, row_sums},
     },
     error::{Error, Result},
 };
@@ -93,13 +93,18 @@ impl PowerSoftmax {
     }
 
     /// Levels that [`folded`] takes on rows in vectors of `slots` slots.
-    pub fn folded_depth(&self, rows: &Rows, slots: usize) -> u8 {
+    pub fn folded_depth(&self, rows: &RowLayout, slots: usize) -> u8 {
         ceil_log2(self.p as usize) + rows.depth(slots, 1.0) + self.division.divide_depth()
     }
 }
 
 /// The weights of attention of the scores `xs`. Depth [`PowerSoftmax::depth`].
-pub fn power_softmax<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+pub fn power_softmax<A: Arithmetic>(
+    ev: &mut A,
+    how: &PowerSoftmax,
+    xs: &mut [A::Slots],
+    rows: &RowLayout,
+) -> Result<()> {
     raise(ev, how, xs)?;
     let factor = how.mean * how.division.scale();
     let mut sum = row_sums(ev, xs, rows, factor)?;
@@ -112,7 +117,7 @@ pub fn power_softmax<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A:
 
 /// The same for scores that were already multiplied by [`PowerSoftmax::input_scale`]. Depth
 /// [`PowerSoftmax::folded_depth`]: one less, where rows wrap.
-pub fn folded<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+pub fn folded<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     raise(ev, how, xs)?;
     let mut sum = row_sums(ev, xs, rows, 1.0)?;
     ev.add_const(&mut sum, how.epsilon * how.division.scale())?;
@@ -121,7 +126,7 @@ pub fn folded<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots]
 
 /// The recipe as published: the reciprocal of the scaled sum, then one product. It takes log2 p + 3 levels
 /// more than it has iterations: 27 for p = 4 and 22 of them.
-pub fn published<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+pub fn published<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     raise(ev, how, xs)?;
     let factor = how.mean * how.division.scale();
     let mut sum = row_sums(ev, xs, rows, factor)?;
@@ -140,7 +145,7 @@ pub fn stable<A: Arithmetic>(
     ev: &mut A,
     how: &PowerSoftmax,
     xs: &mut [A::Slots],
-    rows: &Rows,
+    rows: &RowLayout,
     inverse: &[f64],
 ) -> Result<()> {
     for x in xs.iter_mut() {
@@ -181,9 +186,9 @@ fn power<A: Arithmetic>(ev: &mut A, x: &A::Slots, p: u32) -> Result<A::Slots> {
 mod tests {
     use super::{PowerSoftmax, folded, power_softmax, published, stable};
     use crate::{
-        circuits::reduce::Rows,
+        circuits::reduce::RowLayout,
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -210,8 +215,8 @@ mod tests {
         out
     }
 
-    fn rows() -> Rows {
-        Rows::new(L, 4).unwrap()
+    fn rows() -> RowLayout {
+        RowLayout::new(L, 4).unwrap()
     }
 
     #[test]
@@ -228,17 +233,17 @@ mod tests {
         ];
         for how in forms {
             let (want, mut y, mut sure) = (defined(&how, &x), [x], [x.map(Bounds::point)]);
-            power_softmax(&mut Plain::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
+            power_softmax(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
             power_softmax(&mut Interval::<f64, 256>::new(), &how, &mut sure, &rows()).unwrap();
             for ((y, want), sure) in y[0].iter().zip(want).zip(sure[0]) {
                 assert!((y - want).abs() <= how.error() * want + 1e-12, "{how:?}: {y} {want}");
                 assert!(sure.contains(*y));
             }
             let mut y = [x];
-            published(&mut Plain::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
+            published(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
             assert!(y[0].iter().zip(want).all(|(y, want)| (y - want).abs() <= how.error() * want + 1e-12));
             let mut y = [x.map(|x| x * how.input_scale())];
-            folded(&mut Plain::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
+            folded(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
             assert!(y[0].iter().zip(want).all(|(y, want)| (y - want).abs() <= how.error() * want + 1e-12));
         }
     }
@@ -251,7 +256,7 @@ mod tests {
             core::array::from_fn(|i| super::super::causal(20, i / 4) * (i % 4 + 1) as f64 / 1000.0);
         let how = PowerSoftmax::plain(4, (1.0, L as f64), 1e-4).unwrap();
         let mut y = [x];
-        stable(&mut Plain::<f64, 256>::new(), &how, &mut y, &rows(), &inverse).unwrap();
+        stable(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows(), &inverse).unwrap();
         (0..256).filter(|i| i / 4 > 20).for_each(|i| x[i] = 0.0);
         let want = defined(&how, &x);
         assert!(y[0].iter().zip(want).all(|(y, want)| (y - want).abs() <= how.error() * want + 1e-12));
@@ -264,7 +269,7 @@ mod tests {
             PowerSoftmax::length_agnostic(4, L, 1e-3, 1.0, 1e-3).unwrap(),
         ] {
             let mut y = [[0.0f32; 256]];
-            power_softmax(&mut Plain::<f32, 256>::new(), &how, &mut y, &rows()).unwrap();
+            power_softmax(&mut ClearArray::<f32, 256>::new(), &how, &mut y, &rows()).unwrap();
             assert_eq!(y[0], [0.0; 256]);
         }
     }
@@ -294,7 +299,8 @@ mod tests {
     #[test]
     fn the_published_range_takes_17_levels_at_most_and_the_length_agnostic_form_12() {
         use crate::{arith::Arithmetic, eval::trace::Trace};
-        type Circuit = fn(&mut Trace, &PowerSoftmax, &mut [crate::eval::trace::Leveled], &Rows) -> crate::Result<()>;
+        type Circuit =
+            fn(&mut Trace, &PowerSoftmax, &mut [crate::eval::trace::Leveled], &RowLayout) -> crate::Result<()>;
         let depth = |how: &PowerSoftmax, circuit: Circuit| {
             let mut tr = Trace::new(4 * L, None);
             let mut xs = [tr.input(40)];

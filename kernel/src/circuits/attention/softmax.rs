@@ -12,7 +12,7 @@ use crate::{
         poly::evaluate_unit,
         product,
         reciprocal::{Division, divide},
-        reduce::{Rows, row_sums},
+        reduce::{RowLayout, row_sums},
     },
     error::{Error, Result},
 };
@@ -58,7 +58,7 @@ impl Cgf {
 }
 
 /// The weights by CGF; the row is `length` entries long. Depth [`Cgf::depth`].
-pub fn cgf<A: Arithmetic>(ev: &mut A, how: &Cgf, xs: &mut [A::Slots], rows: &Rows) -> Result<()> {
+pub fn cgf<A: Arithmetic>(ev: &mut A, how: &Cgf, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     let (slope, offset) = how.exp.poly().to_unit();
     let p = how.exp.poly().clone().scaled(1.0 / how.length);
     let half = libm::sqrt(0.5 * slope);
@@ -81,7 +81,7 @@ pub fn cgf<A: Arithmetic>(ev: &mut A, how: &Cgf, xs: &mut [A::Slots], rows: &Row
     let level = ev.level(&shift);
     for x in xs {
         let t = ev.scaled(x, slope)?;
-        let mut t = ev.level_down(t, level)?;
+        let mut t = ev.drop_to_level(t, level)?;
         ev.add(&mut t, &shift)?;
         *x = evaluate_unit(ev, &p, &t)?;
     }
@@ -95,7 +95,7 @@ pub fn nexus<A: Arithmetic>(
     log_turns: u32,
     division: &Division,
     xs: &mut [A::Slots],
-    rows: &Rows,
+    rows: &RowLayout,
 ) -> Result<()> {
     for x in xs.iter_mut() {
         *x = by_limit(ev, x, log_turns)?;
@@ -140,7 +140,7 @@ impl NormaliseAndSquare {
     }
 
     /// Levels that [`normalise_and_square`] takes on these rows of a vector of `slots` slots.
-    pub fn depth(&self, rows: &Rows, slots: usize) -> u8 {
+    pub fn depth(&self, rows: &RowLayout, slots: usize) -> u8 {
         let rounds: u8 = self.roots.iter().map(|r| r.depth() + 4).sum();
         1 + self.start.unit_depth() + rounds + 2 * (1 + rows.depth(slots, 1.0))
     }
@@ -151,7 +151,7 @@ pub fn normalise_and_square<A: Arithmetic>(
     ev: &mut A,
     how: &NormaliseAndSquare,
     xs: &mut [A::Slots],
-    rows: &Rows,
+    rows: &RowLayout,
 ) -> Result<()> {
     for x in xs.iter_mut() {
         let mut t = ev.scaled(x, how.slope)?;
@@ -177,7 +177,7 @@ pub fn normalise_and_square<A: Arithmetic>(
 }
 
 /// 1/√(scale Σ x²) of each row.
-fn norms<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &Rows, root: &InverseRoot) -> Result<A::Slots> {
+fn norms<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &RowLayout, root: &InverseRoot) -> Result<A::Slots> {
     let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
     let mut squares = ev.mul(first, first)?;
     for x in rest {
@@ -193,9 +193,9 @@ fn norms<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &Rows, root: &Inverse
 mod tests {
     use super::{Cgf, NormaliseAndSquare, cgf, define, nexus, normalise_and_square};
     use crate::{
-        circuits::{reciprocal::Division, reduce::Rows},
+        circuits::{reciprocal::Division, reduce::RowLayout},
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -212,8 +212,8 @@ mod tests {
         let x = row(1.5);
         let how = Cgf::new(L, (-2.0, 2.0), 1e-5).unwrap();
         let (mut y, mut sure, mut want, mut exact) = ([x], [x.map(Bounds::point)], x, x);
-        let rows = Rows::new(L, 1).unwrap();
-        cgf(&mut Plain::<f64, L>::new(), &how, &mut y, &rows).unwrap();
+        let rows = RowLayout::new(L, 1).unwrap();
+        cgf(&mut ClearArray::<f64, L>::new(), &how, &mut y, &rows).unwrap();
         cgf(&mut Interval::<f64, L>::new(), &how, &mut sure, &rows).unwrap();
         how.define(&mut want);
         define(&mut exact);
@@ -228,17 +228,17 @@ mod tests {
         let x = row(8.0);
         let mut want = x;
         define(&mut want);
-        let rows = Rows::new(L, 1).unwrap();
+        let rows = RowLayout::new(L, 1).unwrap();
         let division = Division::choose((1.0, L as f64), 1e-4).unwrap();
         let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-        nexus(&mut Plain::<f64, L>::new(), 7, &division, &mut y, &rows).unwrap();
+        nexus(&mut ClearArray::<f64, L>::new(), 7, &division, &mut y, &rows).unwrap();
         nexus(&mut Interval::<f64, L>::new(), 7, &division, &mut sure, &rows).unwrap();
         for i in 0..L {
             assert!((y[0][i] - want[i]).abs() < 3e-3 && sure[0][i].contains(y[0][i]));
         }
         let how = NormaliseAndSquare::new(L, 8.0, 3, 1e-3).unwrap();
         let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-        normalise_and_square(&mut Plain::<f64, L>::new(), &how, &mut y, &rows).unwrap();
+        normalise_and_square(&mut ClearArray::<f64, L>::new(), &how, &mut y, &rows).unwrap();
         normalise_and_square(&mut Interval::<f64, L>::new(), &how, &mut sure, &rows).unwrap();
         for i in 0..L {
             assert!((y[0][i] - want[i]).abs() < 3e-3 && sure[0][i].contains(y[0][i]), "{} {}", y[0][i], want[i]);
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn the_depths_are_those_of_the_trace() {
         use crate::{arith::Arithmetic, eval::trace::Trace};
-        for rows in [Rows::new(L, 1).unwrap(), Rows::new(L, 4).unwrap()] {
+        for rows in [RowLayout::new(L, 1).unwrap(), RowLayout::new(L, 4).unwrap()] {
             let mut tr = Trace::new(4 * L, None);
             let how = Cgf::new(L, (-2.0, 2.0), 1e-5).unwrap();
             let mut xs = [tr.input(60), tr.input(60)];

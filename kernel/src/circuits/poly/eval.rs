@@ -12,7 +12,7 @@
 
 use super::{
     MAX_DEGREE, Polynomial, ceil_log2, is_small_integer,
-    plan::{MAX_BABIES, Plan, Step, halves, trim},
+    plan::{MAX_BABIES, Schedule, Step, halves, trim},
     square::Square,
 };
 use crate::{
@@ -71,7 +71,7 @@ fn planned<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots, completes: bo
     }
     let mut powers = Powers { top, list: Vec::new() };
     powers.push(1, 0, w)?;
-    let plan = Plan::best(&c, p.unit_depth(), completes);
+    let plan = Schedule::best(&c, p.unit_depth(), completes);
     piece(ev, &mut powers, plan, &mut c, p.unit_depth())
 }
 
@@ -153,7 +153,7 @@ impl<S> Powers<S> {
 fn piece<A: Arithmetic>(
     ev: &mut A,
     powers: &mut Powers<A::Slots>,
-    plan: Plan,
+    plan: Schedule,
     c: &mut [f64],
     depth: u8,
 ) -> Result<A::Slots> {
@@ -170,7 +170,7 @@ fn piece<A: Arithmetic>(
 fn products<A: Arithmetic>(
     ev: &mut A,
     powers: &mut Powers<A::Slots>,
-    plan: Plan,
+    plan: Schedule,
     c: &mut [f64],
     (depth, above): (u8, Option<usize>),
     sum: &mut Option<A::Wide>,
@@ -207,7 +207,7 @@ fn products<A: Arithmetic>(
 fn completed<A: Arithmetic>(
     ev: &mut A,
     powers: &mut Powers<A::Slots>,
-    plan: Plan,
+    plan: Schedule,
     (mut square, c): (Square, &mut [f64]),
     depth: u8,
     sum: &mut Option<A::Wide>,
@@ -220,10 +220,10 @@ fn completed<A: Arithmetic>(
     };
     collect(ev, sum, term)?;
     powers.make_room(depth - 1);
-    let at = powers.term(ev, 4 * plan.babies, depth - 1)?;
+    let at = powers.term(ev, 4 * plan.baby_steps, depth - 1)?;
     let term = ev.weighted_sum(&[(&powers.list[at].2, -square.size)], powers.top - (depth - 1))?;
     collect(ev, sum, term)?;
-    products(ev, powers, plan, &mut c[..=plan.babies], (depth, None), sum)
+    products(ev, powers, plan, &mut c[..=plan.baby_steps], (depth, None), sum)
 }
 
 /// Σ c_i W_i/2 at `depth`, not rescaled, without the constant.
@@ -258,7 +258,7 @@ mod tests {
         arith::Arithmetic,
         circuits::poly::{Polynomial, ceil_log2},
         eval::{
-            clear::Plain,
+            clear::ClearArray,
             interval::{Bounds, Interval},
         },
     };
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn every_degree_and_parity_agrees_with_clenshaw_and_its_enclosure() {
         let points: [f64; 16] = core::array::from_fn(|i| -1.0 + i as f64 / 7.5);
-        let mut ev = Plain::<f64, 16>::new();
+        let mut ev = ClearArray::<f64, 16>::new();
         let mut certify = Interval::<f64, 16>::new();
         for (even, odd) in [(true, true), (true, false), (false, true)] {
             for degree in (0..=70).chain([127, 200, 255]) {
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_range_is_mapped_to_the_unit_interval() {
         let p = Polynomial::new(&[0.5, -1.0, 0.25, 3.0], (-3.0, 10.0)).unwrap();
-        let mut ev = Plain::<f64, 3>::new();
+        let mut ev = ClearArray::<f64, 3>::new();
         let y = evaluate(&mut ev, &p, &[-3.0, 3.5, 10.0]).unwrap();
         for (x, y) in [-3.0, 3.5, 10.0].iter().zip(y) {
             assert!((p.at(*x) - y).abs() < 1e-13);

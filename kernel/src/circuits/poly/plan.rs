@@ -11,8 +11,8 @@ pub(super) const MAX_BABIES: usize = 16;
 
 /// Baby steps, a power of two, and whether squares are completed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    pub(super) babies: usize,
+pub(super) struct Schedule {
+    pub(super) baby_steps: usize,
     completes: bool,
 }
 
@@ -29,15 +29,15 @@ pub(super) enum Step {
     Completed(Square),
 }
 
-impl Plan {
+impl Schedule {
     /// The plan that takes the fewest products of two ciphertexts; it completes squares only if it may and that helps.
     pub(super) fn best(c: &Coeffs, depth: u8, completes: bool) -> Self {
         let either: &[bool] = if completes { &[false, true] } else { &[false] };
         let plans = either.iter().flat_map(|completes| {
-            [2, 4, 8, MAX_BABIES].into_iter().map(|babies| Self { babies, completes: *completes })
+            [2, 4, 8, MAX_BABIES].into_iter().map(|baby_steps| Self { baby_steps, completes: *completes })
         });
         let fewest = plans.min_by_key(|plan| plan.tally(c, depth).products());
-        fewest.unwrap_or(Self { babies: 2, completes: false })
+        fewest.unwrap_or(Self { baby_steps: 2, completes: false })
     }
 
     /// Takes c, trimmed, apart. `depth` is that of its sum; `above` is the giant step that left c as a remainder, if
@@ -47,15 +47,15 @@ impl Plan {
         if degree == 0 {
             return Step::Constant;
         }
-        if degree < self.babies && ceil_log2(degree) < depth {
+        if degree < self.baby_steps && ceil_log2(degree) < depth {
             return Step::Leaf;
         }
         let g = (degree + 1).next_power_of_two() / 2;
         if self.completes
-            && g == 2 * self.babies
+            && g == 2 * self.baby_steps
             && above == Some(2 * g)
-            && degree >= g + self.babies
-            && let Some(square) = complete(c, self.babies)
+            && degree >= g + self.baby_steps
+            && let Some(square) = complete(c, self.baby_steps)
         {
             return Step::Completed(square);
         }
@@ -87,10 +87,10 @@ impl Plan {
             Step::Completed(mut square) => {
                 tally.made += 1;
                 tally.spread += square.spread();
-                tally.make(4 * self.babies);
+                tally.make(4 * self.baby_steps);
                 tally.leaf(&square.left);
                 self.count(&mut square.right, depth - 1, None, tally);
-                self.count(&mut c[..=self.babies], depth, None, tally);
+                self.count(&mut c[..=self.baby_steps], depth, None, tally);
             }
         }
     }
@@ -108,7 +108,7 @@ pub(super) fn spread_of(p: &Polynomial) -> f64 {
 }
 
 fn best_tally(p: &Polynomial) -> Tally {
-    Plan::best(&p.coeffs, p.unit_depth(), true).tally(&p.coeffs, p.unit_depth())
+    Schedule::best(&p.coeffs, p.unit_depth(), true).tally(&p.coeffs, p.unit_depth())
 }
 
 /// What a plan takes.

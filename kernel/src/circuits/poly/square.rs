@@ -28,15 +28,15 @@ impl Square {
     /// Bounds of both factors, times (m + 2)²: see [`super::plan::spread_of`].
     pub(super) fn spread(&self) -> f64 {
         let size = |c: &[f64]| c.iter().map(|c| c.abs()).sum::<f64>();
-        let babies = (self.left.len() / 2 + 2) as f64;
-        size(&self.left) * size(&self.right) * babies * babies
+        let baby_steps = (self.left.len() / 2 + 2) as f64;
+        size(&self.left) * size(&self.right) * baby_steps * baby_steps
     }
 }
 
-/// Completes the square of f, of degree in [3m, 4m), m = `babies`, and leaves the remainder in f[..=m]. `None`, and f as
+/// Completes the square of f, of degree in [3m, 4m), m = `baby_steps`, and leaves the remainder in f[..=m]. `None`, and f as
 /// it was, if no a is found.
-pub(super) fn complete(f: &mut [f64], babies: usize) -> Option<Square> {
-    let (m, g) = (babies, 2 * babies);
+pub(super) fn complete(f: &mut [f64], baby_steps: usize) -> Option<Square> {
+    let (m, g) = (baby_steps, 2 * baby_steps);
     let size = libm::sqrt(f[1..].iter().map(|c| c * c).sum());
     let mut left: Vec<f64, _> = Vec::new();
     left.resize(g + 1, 0.0).ok()?;

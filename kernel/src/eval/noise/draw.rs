@@ -1,6 +1,6 @@
 //! Random errors in the slots.
 
-use super::Source;
+use super::ErrorSource;
 use crate::{
     ckks::{noise, raise::SPARSE_WEIGHT},
     math::{complex::Complex, embedding::embed},
@@ -35,9 +35,10 @@ impl Draws {
     }
 
     /// Adds an error of this deviation over all slots: of a rounding more where the secret is large.
-    pub fn add(&mut self, source: Source, z: &mut [Complex], deviation: f64) {
+    pub fn add(&mut self, source: ErrorSource, z: &mut [Complex], deviation: f64) {
         for (i, z) in z.iter_mut().enumerate() {
-            let weight = if source == Source::Rounding { self.weights.get(i).copied().unwrap_or(1.0) } else { 1.0 };
+            let weight =
+                if source == ErrorSource::Rounding { self.weights.get(i).copied().unwrap_or(1.0) } else { 1.0 };
             *z = *z + normal(&mut self.rng).scale(weight * deviation);
         }
     }

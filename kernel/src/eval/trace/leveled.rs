@@ -18,8 +18,8 @@ pub struct Leveled {
 pub struct WideLevel {
     pub(super) level: u8,
     pub(super) quadratic: bool,
-    pub(super) extended: bool,               // over P and Q, as linear maps leave it
-    pub(super) giants: BTreeMap<i32, Alive>, // inner sums of linear maps by giant step, not yet taken
+    pub(super) extended: bool,                    // over P and Q, as linear maps leave it
+    pub(super) giant_steps: BTreeMap<i32, Alive>, // inner sums of linear maps by giant step, not yet taken
     pub(super) alive: Alive,
 }
 

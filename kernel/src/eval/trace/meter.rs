@@ -37,7 +37,7 @@ impl Meter {
     /// One that knows how large polynomials are.
     pub fn of(params: &Params) -> Self {
         let size = |level| [params.q(level), params.pq(level)].map(|basis| basis.len() * params.n());
-        let levels = 0..=params.highest();
+        let levels = 0..=params.max_level();
         let covered =
             |from| levels.clone().filter(|to| params.q(from).covers(params.q(*to))).fold(0, |bits, to| bits | 1 << to);
         let (sizes, covered) = (levels.clone().map(size).collect(), levels.clone().map(covered).collect());
@@ -62,9 +62,9 @@ impl Meter {
     }
 
     /// Words that a batch of giant steps takes: the digits of each of them over P and Q, or what there is for a batch.
-    pub fn giants(&self, level: u8, giants: usize) -> usize {
+    pub fn giant_steps(&self, level: u8, giant_steps: usize) -> usize {
         let digits = self.digits.get(level as usize).copied().unwrap_or(0);
-        (giants * digits * self.pq(level)).min(BATCH_WORDS)
+        (giant_steps * digits * self.pq(level)).min(BATCH_WORDS)
     }
 
     /// Whether level `from` has every prime of level `to`; only of itself if nobody asked.
@@ -84,7 +84,7 @@ impl Meter {
     }
 
     /// Words alive now.
-    pub fn held(&self) -> usize {
+    pub fn words_alive(&self) -> usize {
         self.words.now.get()
     }
 

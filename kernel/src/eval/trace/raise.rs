@@ -12,13 +12,13 @@ impl ComplexArithmetic for Trace {
         self.plain(values.len(), level, true)
     }
     fn conjugate(&mut self, x: &Leveled) -> Result<Leveled> {
-        self.did(x.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::ModDown, 2)]);
+        self.record(x.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::ModDown, 2)]);
         self.cost.key_switch += 1;
         self.demand.conjugate = self.demand.conjugate.max(Some(x.level));
         Ok(self.switched(x.level))
     }
     fn mul_i(&mut self, x: &mut Leveled) -> Result<()> {
-        self.did(x.level, &[(Work::Pass, 1)]);
+        self.record(x.level, &[(Work::Pass, 1)]);
         Ok(())
     }
 }
@@ -30,7 +30,7 @@ impl Raise for Trace {
     }
     fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         same(0, x.level)?;
-        self.did(level, &[(Work::Raise, 1)]);
+        self.record(level, &[(Work::Raise, 1)]);
         let (q, pq) = (self.meter.q(level), self.meter.pq(level));
         Ok(Leveled { level, alive: x.alive.becomes(2 * q, q + 3 * pq) }) // the raised half; a digit times a key
     }

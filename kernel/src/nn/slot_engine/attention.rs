@@ -37,9 +37,9 @@ pub(super) struct Groups {
 impl Groups {
     /// Baby and giant steps of a turn by up to g tokens.
     pub fn steps(&self) -> [Vec<i32>; 2] {
-        let babies = 1 << self.size.ilog2().div_ceil(2);
+        let baby_steps = 1 << self.size.ilog2().div_ceil(2);
         let steps = |count: i32, each: i32| (0..count).map(|i| i * each * self.stride).collect();
-        [steps(babies, 1), steps(self.size as i32 / babies, babies)]
+        [steps(baby_steps, 1), steps(self.size as i32 / baby_steps, baby_steps)]
     }
 }
 
@@ -65,7 +65,7 @@ pub fn attention<A: Arithmetic>(
     let shifted = shift_columns(ev, groups, &z, false, factor, &[1.0])?;
     let level = shifted.first().map_or(0, |z| ev.level(z));
     let turned = turn(ev, groups, v)?;
-    let turned = ev.level_down(turned, level)?;
+    let turned = ev.drop_to_level(turned, level)?;
     let steps: Vec<i32> = (0..size as i32).map(|k| k * groups.stride).collect();
     let rows = ev.hoist(&turned, &steps)?;
     let mut mixed: Option<A::Wide> = None;
@@ -132,25 +132,25 @@ fn pattern(layout: &Layout, groups: Groups, how: &Attention<'_>) -> Vec<f64> {
 
 /// x(t + c, h, a, c). Depth 1.
 fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Slots> {
-    let (level, [babies, giants]) = (ev.level(x), groups.steps());
+    let (level, [baby_steps, giant_steps]) = (ev.level(x), groups.steps());
     let mut plain = Vec::with_capacity(groups.size);
     for c in 0..groups.size {
         let column: Vec<f64> = (0..groups.size).map(|f| (f == c) as u8 as f64).collect();
         plain.push(ev.encode_diagonal(&column, level)?);
     }
-    map(ev, x, &babies, &giants, &plain.iter().map(Some).collect::<Vec<_>>())
+    map(ev, x, &baby_steps, &giant_steps, &plain.iter().map(Some).collect::<Vec<_>>())
 }
 
 /// A linear map of x, given by its diagonals. Depth 1.
 pub(super) fn map<A: Arithmetic>(
     ev: &mut A,
     x: &A::Slots,
-    babies: &[i32],
-    giants: &[i32],
-    plain: &[Option<&A::Plain>],
+    baby_steps: &[i32],
+    giant_steps: &[i32],
+    plain: &[Option<&A::Plaintext>],
 ) -> Result<A::Slots> {
-    let hoisted = ev.hoist(x, babies)?;
-    let w = ev.transform(&hoisted, &Transform { babies, giants, plain })?;
+    let hoisted = ev.hoist(x, baby_steps)?;
+    let w = ev.transform(&hoisted, &Transform { baby_steps, giant_steps, plain })?;
     ev.rescale(w)
 }
 
@@ -181,7 +181,7 @@ fn shift_columns<A: Arithmetic>(
                 if (s as i32 % size + k >= size) == wraps { factor * pattern[at] } else { 0.0 }
             };
             let plain = ev.encode_diagonal(&(0..period).map(value).collect::<Vec<_>>(), level)?;
-            ev.transform(x, &Transform { babies: &[k], giants: &[0], plain: &[Some(&plain)] })
+            ev.transform(x, &Transform { baby_steps: &[k], giant_steps: &[0], plain: &[Some(&plain)] })
         };
         let mut sum = part(&near, false)?;
         if k > 0 {
@@ -208,6 +208,6 @@ fn add_groups<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result
         let values: Vec<f64> = (0..(count * size) as usize).map(value).collect();
         plain.push(ev.encode_diagonal(&values, level)?);
     }
-    let babies: Vec<i32> = offsets.iter().map(|o| o * size).collect();
-    map(ev, x, &babies, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
+    let baby_steps: Vec<i32> = offsets.iter().map(|o| o * size).collect();
+    map(ev, x, &baby_steps, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
 }

@@ -56,19 +56,19 @@ pub fn turned_keys<A: Arithmetic>(
     by: &Rotary,
     k: &A::Slots,
 ) -> Result<A::Slots> {
-    let (level, [babies, giants], shifts) = (ev.level(k), groups.steps(), shifts(layout));
+    let (level, [baby_steps, giant_steps], shifts) = (ev.level(k), groups.steps(), shifts(layout));
     let partners = ev.hoist(k, &shifts)?;
     let mut sum: Option<A::Wide> = None;
     for shift in shifts {
         let partner = ev.hoisted(&partners, shift)?;
-        let turned = ev.hoist(&partner, &babies)?;
-        for (g, giant) in giants.iter().enumerate() {
-            let mut plain = Vec::with_capacity(babies.len());
-            for b in 0..babies.len() {
+        let turned = ev.hoist(&partner, &baby_steps)?;
+        for (g, giant) in giant_steps.iter().enumerate() {
+            let mut plain = Vec::with_capacity(baby_steps.len());
+            for b in 0..baby_steps.len() {
                 // entry s is for slot s - giant: its token and its column together are the token of s, and b
                 let value = |s: usize| {
                     let token = (layout.place(s).0 + b) % layout.tokens;
-                    let picked = s % groups.size == g * babies.len() + b;
+                    let picked = s % groups.size == g * baby_steps.len() + b;
                     if picked { share(layout, by, token, s, shift) } else { 0.0 }
                 };
                 let values: Vec<f64> = (0..layout.period()).map(value).collect();
@@ -79,7 +79,8 @@ pub fn turned_keys<A: Arithmetic>(
             if plain.iter().all(Option::is_none) {
                 continue;
             }
-            let w = ev.transform(&turned, &Transform { babies: &babies, giants: &[*giant], plain: &plain })?;
+            let w =
+                ev.transform(&turned, &Transform { baby_steps: &baby_steps, giant_steps: &[*giant], plain: &plain })?;
             match &mut sum {
                 Some(sum) => ev.accumulate(sum, w)?,
                 None => sum = Some(w),
