@@ -84,8 +84,8 @@ fn main() {
         let c = client.encrypt(&mut ev.be, &x, 3);
         let mut text = "| after | mean over all slots | worst slot |\n|---|---|---|\n".to_string();
         for (stage, e) in lockstep(params, &client, &mut ev, (c, &x)) {
-            let turns = if stage == Stage::CoeffsToSlots { ", in turns" } else { "" };
-            let _ = writeln!(text, "| {stage:?}{turns} | {:.2} | {:.2} |", e.mean.log2(), e.worst.log2());
+            let unit = if stage == Stage::CoeffsToSlots { ", in units of q0" } else { "" };
+            let _ = writeln!(text, "| {stage:?}{unit} | {:.2} | {:.2} |", e.mean.log2(), e.worst.log2());
         }
         print!("{text}");
         return between("stages", &text);
