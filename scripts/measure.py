@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures this machine and rewrites the part of docs/performance.md between its two marks.
+"""Measures this machine and rewrites the part of docs/performance.md between its two markers.
 
     cargo build --release && python3 scripts/measure.py [--keys DIR] [--held FILE] [--skip demo,keygen]
 
-The figures are medians of wall time, so nothing else should run. Ratios against other libraries come from
-benches/peers, which has its own clock. Takes about five minutes, 11 GB of memory and 4 GB of disk.
+The figures are medians of wall time, so no other program should run. Ratios against other libraries come from
+benches/peers, which measures processor time. A run takes about five minutes, 11 GB of memory and 4 GB of disk.
 """
 
 import argparse
@@ -77,15 +77,16 @@ def operations(level):
     ntt = one["ntt_forward"]["seconds"]
     floor = [
         (f"{transforms} transforms of a limb, at {1e6 * ntt:.0f} µs each", ms(transforms * ntt)),
-        (f"{products} products of a limb with a constant, {products * N / 1e6:.0f} million words, two vector "
-         "instructions for eight of them at 5.6 a nanosecond (estimated)", ms(products * N / 8 * 2 / 5.6e9)),
-        (f"{moved / 1e6:.0f} MB of key, operand and results, at the {bandwidth / 1e9:.1f} GB/s of an addition",
+        (f"{products} products of a limb with a constant: {products * N / 1e6:.0f} million words, two vector "
+         "instructions per eight words, 5.6 instructions per nanosecond (estimate)", ms(products * N / 8 * 2 / 5.6e9)),
+        (f"{moved / 1e6:.0f} MB of key, operand and results, at {bandwidth / 1e9:.1f} GB/s as measured for `add`",
          ms(moved / bandwidth)),
         ("**measured**", ms(one["key_switch"]["seconds"])),
     ]
-    return (f"B16, level {level}, {limbs} limbs, the last four at the highest message level; milliseconds.\n\n"
+    return (f"B16, level {level}, {limbs} limbs. The last four rows are at the highest message level. Times are in "
+            "milliseconds.\n\n"
             + table(("operation", "one thread", "two threads", "MB of operands and results", "MB resident"), rows)
-            + f"\nWhat a key switch at {limbs} limbs, with its division by P, cannot do without, one thread:\n\n"
+            + f"\nThe minimal work of a key switch at {limbs} limbs, with its division by P, on one thread:\n\n"
             + table(("", "ms"), floor))
 
 
@@ -100,16 +101,16 @@ def bootstrapping():
     rate = add["bytes"] / add["seconds"]
     stages = [(p["stage"].replace("_", " "), ms(p["seconds"]), p["key_switches"], f"{p['key_bytes'] / 1e9:.2f}",
                ms(p["key_bytes"] / rate)) for p in runs[0][2]["stages"]]
-    return ("All 32,768 real slots.\n\n"
+    return ("Every run bootstraps 32,768 real slots.\n\n"
             + table(("", "threads", "seconds", "GB of keys", "GB resident at most"), rows)
-            + f"\nWhere the time of the first row goes, and how long its keys alone take to read at the {rate / 1e9:.1f} GB/s of an "
-            "addition:\n\n"
+            + f"\nThe stages of the first row. The last column is the time to read the keys at {rate / 1e9:.1f} GB/s, as measured "
+            "for `add`:\n\n"
             + table(("stage", "ms", "key switches", "GB of keys read", "ms to read them"), stages))
 
 
 def key_generation():
     steps, text = ",".join(str(k) for k in range(1, 61)), []
-    for what, level in (("the message levels", []), ("every level", ["--level", 28])):
+    for what, level in (("the message levels take", []), ("every level takes", ["--level", 28])):
         folder = tempfile.mkdtemp()
         try:
             start = time.monotonic()
@@ -119,12 +120,13 @@ def key_generation():
             size = sum(f.stat().st_size for f in pathlib.Path(folder).rglob("*") if f.is_file())
         finally:
             shutil.rmtree(folder)
-        text.append(f"for {what} {seconds:.1f} s on all cores and {size / 1e9:.2f} GB of files")
-    return f"60 rotation keys of B16 and what else `keygen` makes: {', '.join(text)}.\n"
+        text.append(f"{what} {seconds:.1f} s and {size / 1e9:.2f} GB of files")
+    return ("`keygen` makes 60 rotation keys of B16 and its other keys. On all cores "
+            f"{', and '.join(text)}.\n")
 
 
 def calibrated(use):
-    """What `use` makes of an empty folder and the figures of this machine."""
+    """The result of `use` on an empty folder and the figures of this machine."""
     with tempfile.TemporaryDirectory() as folder:
         figures = f"{folder}/speed.json"
         polyformer("calibrate", "--out", figures)
@@ -133,19 +135,20 @@ def calibrated(use):
 
 def demo(keys):
     where = ["--keys", keys] if keys else []
-    polyformer("demo", QUESTION, *where, "--json")  # makes what keys are missing
+    polyformer("demo", QUESTION, *where, "--json")  # makes the missing keys
     r = calibrated(lambda _, figures: polyformer("demo", QUESTION, *where, "--figures", figures, "--json")[0])
     share = 100 * r["encoding_seconds"] / r["total_seconds"]
-    plan = "run as planned" if r["plan_agrees"] else "NOT run as planned"
+    plan = "ran as planned" if r["plan_agrees"] else "did NOT run as planned"
     rows = sorted(r["seconds"].items(), key=lambda s: -s[1])
     rows = [(name.replace("_", " "), f"{s:.2f}") for name, s in rows if s >= 0.005 and name != "key_generation"]
-    rows.append(("**in total**", f"**{r['total_seconds']:.1f}**"))
-    return (f"`polyformer demo \"{QUESTION}\"`, its keys made: {r['label']}; {r['bootstraps']} bootstraps, "
-            f"{r['key_switches']} key switches, {r['peak_bytes'] / 1e9:.1f} GB at most, "
-            f"{r['precision_bits']:.1f} bits of agreement with the circuit in the clear.\n\n"
+    rows.append(("**total**", f"**{r['total_seconds']:.1f}**"))
+    return (f"The command is `polyformer demo \"{QUESTION}\"`, with keys from an earlier run. The answer is {r['label']}. "
+            f"The run takes {r['bootstraps']} bootstraps, {r['key_switches']} key switches and at most "
+            f"{r['peak_bytes'] / 1e9:.1f} GB. The logits agree with the circuit in the clear to {r['precision_bits']:.1f} bits.\n\n"
             + table(("stage", "seconds"), rows)
-            + f"\nOf these {r['compute_seconds']:.1f} s on ciphertexts, {plan}, {r['predicted_seconds']:.1f} s predicted by "
-            f"`calibrate`; {r['encoding_seconds']:.2f} s to encode weights, {share:.1f} % of all.\n")
+            + f"\nThe computation on ciphertexts takes {r['compute_seconds']:.1f} s of the total and {plan}. The prediction with the "
+            f"figures of `calibrate` is {r['predicted_seconds']:.1f} s. The encoding of weights takes "
+            f"{r['encoding_seconds']:.2f} s, {share:.1f} % of the total.\n")
 
 
 def questions(keys, held):
@@ -154,16 +157,18 @@ def questions(keys, held):
 
     rows = [(c["tokens"], c["questions"], c["key_switches"], c["keys"], f"{c['key_bytes'] / 1e9:.2f}",
              f"{c['seconds']:.1f}", f"{c['seconds'] / c['questions']:.2f}") for c in calibrated(pack)]
-    text = ("What `pack` plans for the demo's model, seconds on ciphertexts as predicted.\n\n"
+    text = ("The table is the plan of `pack` for the demo's model. The seconds are predicted and count the computation on "
+            "ciphertexts.\n\n"
             + table(("tokens up to", "questions in a ciphertext", "key switches", "keys", "GB of key files", "seconds",
                      "a question"), rows))
     if held:
         where = ["--keys", keys] if keys else []
         r = polyformer("eval", held, "--limit", 64, "--encrypted", 64, *where, "--json")[0]
         each = r["encrypted_seconds"] / r["encrypted_n"]
-        text += (f"\n`polyformer eval --encrypted 64` on held-out questions: {r['encrypted_agree']} of {r['encrypted_n']} with the "
-                 f"label of the clear run, logits within {r['encrypted_error']:.1e}, {r['ciphertexts']} ciphertexts, "
-                 f"{each:.2f} s a question, {r['peak_bytes'] / 1e9:.1f} GB at most.\n")
+        text += (f"\n`polyformer eval --encrypted 64` ran on held-out questions in {r['ciphertexts']} ciphertexts. "
+                 f"{r['encrypted_agree']} of {r['encrypted_n']} have the label of the clear run, and the logits are within "
+                 f"{r['encrypted_error']:.1e}. A question takes {each:.2f} s, and the run takes at most "
+                 f"{r['peak_bytes'] / 1e9:.1f} GB.\n")
     return text
 
 
@@ -172,7 +177,7 @@ def main():
     parser.add_argument("--keys", help="folder of the demo's keys")
     parser.add_argument("--held", help="labelled questions, to run 64 of them encrypted")
     parser.add_argument("--skip", default="",
-                        help="parts to leave as they are: operations, bootstrapping, keygen, demo, questions")
+                        help="parts to leave unchanged: operations, bootstrapping, keygen, demo, questions")
     args = parser.parse_args()
     skip = set(filter(None, args.skip.split(",")))
     parts = {
@@ -183,7 +188,7 @@ def main():
         "questions": ("Many questions", lambda: questions(args.keys, args.held)),
     }
     if unknown := skip - parts.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+        parser.error(f"no part {', '.join(sorted(unknown))}; the parts are {', '.join(parts)}")
     for name, (title, measure) in parts.items():
         if name not in skip:
             text = machine() + " " + measure()
