@@ -238,7 +238,7 @@ pub trait Backend {
 
     /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from): the one way moduli change. Dividing
     /// by P after a key switch, rescaling, rescaling by a rational and all of these at once are choices of the
-    /// two bases (MATH §5). All Eval.
+    /// two bases (docs/math.md §3.4). All Eval.
     fn mod_switch(
         &mut self,
         from: Basis,

@@ -1,4 +1,4 @@
-//! Bootstrapping: from the bottom of the chain back to the top, on the encrypted values (MATH §7).
+//! Bootstrapping: from the bottom of the chain back to the top, on the encrypted values (docs/math.md §10).
 //!
 //! ModRaise reads a ciphertext of level 0 modulo the whole chain, which adds multiples of the base modulus q0 to the
 //! coefficients of its message. CoeffsToSlots brings the coefficients into the slots, EvalMod removes the multiples,

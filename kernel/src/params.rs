@@ -1,7 +1,7 @@
 //! Parameters: an open [`Spec`] is checked once into closed [`Params`], whose accessors cannot fail.
 //!
 //! The modulus line is `[P | terminals | base | mains | EvalMod | CoeffsToSlots]`. A level is a span of it, and
-//! its scale follows from the level (MATH §5): scale_{l-1} = scale_l^2 / ratio_l, ratio_l being the product of the
+//! its scale follows from the level (docs/math.md §4): scale_{l-1} = scale_l^2 / ratio_l, ratio_l being the product of the
 //! primes that the rescale drops over the product of those that it restores.
 
 use crate::{

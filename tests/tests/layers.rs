@@ -132,7 +132,7 @@ fn branches(group: &str) -> Vec<&str> {
     items
 }
 
-/// The module of kernel/src/a/b.rs or kernel/src/a.rs is a.
+/// The module of a source of the kernel: the first name below the folder of sources.
 fn module(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("kernel/src/")?;
     let first = inside.split('/').next()?;

@@ -1,7 +1,7 @@
 """Polynomials that stand for functions: minimax by the Remez exchange, from (function, range, degree).
 
 Coefficients are in the Chebyshev basis of the range, T_0 first: p(x) = sum c_i T_i(t), t = (2x - lo - hi) / (hi - lo).
-Nothing here is pasted from a table; everything is computed in f64. MATH.md sections 2 and 3.
+Nothing here is pasted from a table; everything is computed in f64. See docs/math.md §11.5 and docs/math.md §12.2.
 """
 
 import math
@@ -113,7 +113,7 @@ def _exchange(e, count):
 
 
 def relaxed_inverse_sqrt(x, lo, hi, steps):
-    """1/sqrt(x) on [lo, hi] by relaxed Newton steps (MATH.md section 2); each step's k is known in advance.
+    """1/sqrt(x) on [lo, hi] by relaxed Newton steps (docs/math.md §12.2); each step's k is known in advance.
 
     a runs to 1, b to 1/sqrt(x / hi); the lower end e of a grows about 9 / 4 times a step while it is small.
     """
@@ -143,7 +143,7 @@ def newton_inverse_sqrt(x, start, steps):
 
 
 def relaxed_reciprocal(x, lo, hi, steps):
-    """1/x on [lo, hi] by relaxed Goldschmidt steps (MATH.md section 2)."""
+    """1/x on [lo, hi] by relaxed Goldschmidt steps (docs/math.md §12.1)."""
     a, b, e = 1.0, x / hi, lo / hi
     for _ in range(steps):
         k = 2.0 / (e + 1.0)

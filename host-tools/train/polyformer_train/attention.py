@@ -2,7 +2,7 @@
 positions of what is compared.
 
 Every function maps scores x [..., queries, keys] and a mask (1 keeps a key, 0 hides it; broadcast to x) to weights of
-the same shape. A hidden key gets weight 0 because x * M = 0 and 0^p = 0: no minus infinity. MATH.md section 1.
+the same shape. A hidden key gets weight 0 because x * M = 0 and 0^p = 0: no minus infinity. See docs/math.md §13.
 """
 
 import torch

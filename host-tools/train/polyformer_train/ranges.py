@@ -1,7 +1,7 @@
 """Seeing inside a model: the supplementary losses while it trains, the measured ranges when it has trained.
 
 A model calls `taps.see(name, tensor)` at every place whose range matters. `Losses` turns what it sees into penalties
-(MATH.md section 4: activation ranges, norm variances, score maxima), `Ranges` into minima and maxima.
+(docs/math.md §16: activation ranges, norm variances, score maxima), `Ranges` into minima and maxima.
 """
 
 import torch

@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_polynomial_of_eval_mod_is_the_sine_up_to_the_rounding_of_f64() {
-        // cos(2π(x - 1/4) / 4) on |x - 1/4| <= 16 + 1/4, then two doublings: sin(2πx) (MATH §7). The error of the
+        // cos(2π(x - 1/4) / 4) on |x - 1/4| <= 16 + 1/4, then two doublings: sin(2πx) (docs/math.md §10.4). The error of the
         // polynomial itself is below 2^-54; f64 rounds the angle, up to 8π, to 2^-49, and the doublings make that 2^-45.
         use core::f64::consts::PI;
         let p = super::interpolate(|u| libm::cos(PI * u / 2.0), (-16.25, 16.25), 62).unwrap();

@@ -5,7 +5,7 @@
 //! a = x y² is driven to 1: y ← y (k^1.5 / 2) (3/k - a), where relaxation takes k = 3 (1 + e - √e) / (1 + e + e²) for
 //! a in [e, 1], and the plain iteration k = 1. The factors cost no level: with A = s a and Y = √s y the step is
 //! Y ← Y (c - A), s_i = k_i (s_{i+1}/4)^(1/3), c_i = 3 s_i / k_i. Newton makes A = x Y² anew, in the shape
-//! c Y - (xY)(Y²), two levels a step, and corrects its own rounding; Goldschmidt keeps A ← A (c - A)². [MATH §2]
+//! c Y - (xY)(Y²), two levels a step, and corrects its own rounding; Goldschmidt keeps A ← A (c - A)². [docs/math.md §12.2]
 
 use super::{
     approx::{Approximation, Function, Weight},
@@ -275,7 +275,7 @@ mod tests {
         }
     }
 
-    /// MATH §2: relaxed steps on the variance ranges met in practice, plain ones in brackets.
+    /// docs/math.md §12.2: relaxed steps on the variance ranges met in practice, plain ones in brackets.
     #[test]
     fn the_steps_are_those_of_the_table() {
         for (range, relaxed, plain) in [((0.15, 10.0), 5, 8), ((0.2, 150.0), 6, 11), ((0.75, 2500.0), 7, 13)] {

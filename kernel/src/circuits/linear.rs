@@ -2,7 +2,7 @@
 //! F and their plaintexts are block-constant. The diagonals -(F-1) … F-1 are not cyclic: where one would leave its
 //! token it is zero, and no mask is needed. Baby steps are hoisted once and shared by all matrices that act on the same
 //! vector (Q, K and V); each giant step costs a row of matrices one key switch: inner sums that take the same step are
-//! added first. For F = 1, one vector a feature, weights are constants and nothing is rotated. [MATH §8]
+//! added first. For F = 1, one vector a feature, weights are constants and nothing is rotated. [docs/math.md §15.1]
 
 use crate::{
     arith::{Arithmetic, Transform},

@@ -5,7 +5,7 @@
 //! gaps: block c holds the weight of token t for token t + cd + j (modulo L) in slot (t, head, j). Both products are
 //! sums over δ = feature - j of one factor turned by δ, times the other factor with its tokens turned and its
 //! features picked by masks; the masks see to it that nothing crosses a head. Each sum is relinearised once.
-//! With hoisting, scores of all blocks take about 3L key switches, and so does mixing. [MATH §8]
+//! With hoisting, scores of all blocks take about 3L key switches, and so does mixing. [docs/math.md §15.2]
 
 use super::at_level;
 use crate::{

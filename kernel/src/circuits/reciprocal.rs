@@ -297,7 +297,7 @@ mod tests {
         }
     }
 
-    /// The table of MATH §2: steps for a relative error of 1e-3 and of 2^-20. The relaxed steps are one-sided there
+    /// The table of docs/math.md §12.1: steps for a relative error of 1e-3 and of 2^-20. The relaxed steps are one-sided there
     /// and centred here, which can only save some.
     #[test]
     fn the_steps_are_those_of_the_table() {

@@ -204,7 +204,7 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
 
     /// The slots, once all limbs were given.
     ///
-    /// They carry noise that depends on the secret: they are private to the key's owner (PARAMETERS §6).
+    /// They carry noise that depends on the secret: they are private to the key's owner (docs/math.md §17.3).
     pub fn close<'m>(&self, opening: Opening<'m>) -> Result<&'m mut [Complex]> {
         same_length(self.limbs(), opening.limbs)?;
         decode_in_place(self.plan.roots, opening.coeffs, self.params.base_scale())?;

@@ -92,7 +92,7 @@ pub fn encrypt_public<B: Backend>(
 /// needed, since messages fit there at every level. `sk` covers the base; `words` holds base.len() x n words for
 /// each item of the batch, `coeffs` n integers.
 ///
-/// The result carries noise that depends on the secret: it is private to the key's owner (PARAMETERS §6).
+/// The result carries noise that depends on the secret: it is private to the key's owner (docs/math.md §17.3).
 pub fn decrypt<B: Backend>(
     be: &mut B,
     params: &Params,

@@ -1,6 +1,6 @@
 //! Keys: the ternary secret, and the key-switching keys and public key made from it.
 //!
-//! Hybrid key switching (MATH §5): the key from s1 to s2 holds, for digit j, (b_j, a_j) over P and the whole line
+//! Hybrid key switching (docs/math.md §7.1): the key from s1 to s2 holds, for digit j, (b_j, a_j) over P and the whole line
 //! with b_j + a_j s2 = e_j + P g_j s1, where g_j is 1 modulo the primes of digit j and 0 modulo the others. That
 //! holds for every subset of the line, so one key serves every level. The halves a_j are expanded from a public
 //! seed, so that only the b_j are stored or sent.

@@ -6,7 +6,7 @@
 //! ciphertext of the small ring, which holds the mean of the k copies of each slot. [eprint 2012/240]
 //!
 //! A key *under* s'(X^k) is k samples of the small ring, so the small ring's security bound limits its modulus: the
-//! base and one special prime (PARAMETERS §1). Its digits are single primes for that reason.
+//! base and one special prime (docs/math.md §17.1). Its digits are single primes for that reason.
 
 use super::{
     Ciphertext, Ckks,

@@ -46,7 +46,7 @@ impl Residues {
     }
 
     /// The representative nearest to 0, by the rule that every backend follows: v = round(sum y_i / f_i) in 29
-    /// fractional bits, each term rounded down (MATH §5). The true nearest, unless x/F is within
+    /// fractional bits, each term rounded down (docs/math.md §3.3). The true nearest, unless x/F is within
     /// (number of primes) 2^-28 of a half-integer; this is checked here, on every call.
     pub fn centered(&self, x: &[u32]) -> BigInt {
         let fraction = |(y, f): (&u32, &u32)| {

@@ -1,4 +1,4 @@
-//! PowerSoftmax: x_j^p / Σ_i x_i^p for even p, in four forms. [Zimerman et al., arXiv 2410.09457; MATH §1]
+//! PowerSoftmax: x_j^p / Σ_i x_i^p for even p, in four forms. [Zimerman et al., arXiv 2410.09457; docs/math.md §13.1]
 //!
 //! All four are m x_j^p / (ε + m Σ x_i^p): plain has m = 1, ε = 0 and a known range of the sum; Lipschitz has ε > 0,
 //! which bounds the reciprocal whatever the row; length-agnostic has m = 1/L, so that neither end of the range

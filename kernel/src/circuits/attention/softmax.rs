@@ -1,5 +1,5 @@
 //! Softmax itself, as others have approximated it: by its cumulants (CGF), by Goldschmidt (NEXUS), and by normalising
-//! and squaring (Cho et al.). Here so that they are compared with the rest at the same parameters and rows. [MATH §1]
+//! and squaring (Cho et al.). Here so that they are compared with the rest at the same parameters and rows. [docs/math.md §13.2]
 
 use crate::{
     arith::Arithmetic,
