@@ -16,7 +16,7 @@ const PACKAGES: [(&str, &[&str]); 4] = [
     ("kernel", &["heapless", "libm", "half", "bytemuck", "rand_core", "rand_chacha", "zeroize", "subtle", "defmt"]),
     ("backends/scalar", &["polyformer-kernel"]),
     ("backends/cpu", &["polyformer-kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes, huge pages
-    ("backends/wgpu", &["polyformer-kernel", "wgpu", "bytemuck", "pollster"]), // pollster waits for a device to open
+    ("backends/wgpu", &["polyformer-kernel", "polyformer-shaders", "wgpu", "bytemuck", "pollster"]), // pollster waits for a device to open
 ];
 
 /// The longest that a file may be.

@@ -1,5 +1,5 @@
 //! The GPU backend: every operation is a recorded dispatch of a compute shader, and a ciphertext never comes back
-//! before it is downloaded. The shaders are in `shaders/`, one kernel a file; what they mean, word for word, is the
+//! before it is downloaded. The shaders are in the crate `polyformer-shaders`, one kernel a file; what they mean, word for word, is the
 //! function of the same name in [`polyformer_kernel::ring::limb`].
 //!
 //! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device

@@ -1,6 +1,7 @@
-//! The kernels: their WGSL text, put together from the files in `shaders/`, and the constants that specialise them.
+//! The kernels: their WGSL text, put together from the texts of `polyformer_shaders`, and the constants that specialise them.
 
 use polyformer_kernel::ring::convert::MAX_SOURCES;
+use polyformer_shaders as shaders;
 
 /// How 64-bit products are made. Both give the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,35 +87,35 @@ impl Kernel {
     /// Its own file.
     fn file(self) -> &'static str {
         match self {
-            Kernel::Load => include_str!("../../../shaders/load.wgsl"),
-            Kernel::Copy => include_str!("../../../shaders/copy.wgsl"),
-            Kernel::Zip => include_str!("../../../shaders/zip.wgsl"),
-            Kernel::Scalar => include_str!("../../../shaders/scalar.wgsl"),
-            Kernel::MulAdd => include_str!("../../../shaders/mul_add.wgsl"),
-            Kernel::Dot => include_str!("../../../shaders/dot.wgsl"),
-            Kernel::Tensor => include_str!("../../../shaders/tensor.wgsl"),
-            Kernel::Permute => include_str!("../../../shaders/permute.wgsl"),
-            Kernel::Residues => include_str!("../../../shaders/residues.wgsl"),
-            Kernel::Ntt => include_str!("../../../shaders/ntt.wgsl"),
-            Kernel::Intt => include_str!("../../../shaders/intt.wgsl"),
-            Kernel::Convert { .. } => include_str!("../../../shaders/convert.wgsl"),
-            Kernel::KeySwitch => include_str!("../../../shaders/key_switch.wgsl"),
+            Kernel::Load => shaders::LOAD,
+            Kernel::Copy => shaders::COPY,
+            Kernel::Zip => shaders::ZIP,
+            Kernel::Scalar => shaders::SCALAR,
+            Kernel::MulAdd => shaders::MUL_ADD,
+            Kernel::Dot => shaders::DOT,
+            Kernel::Tensor => shaders::TENSOR,
+            Kernel::Permute => shaders::PERMUTE,
+            Kernel::Residues => shaders::RESIDUES,
+            Kernel::Ntt => shaders::NTT,
+            Kernel::Intt => shaders::INTT,
+            Kernel::Convert { .. } => shaders::CONVERT,
+            Kernel::KeySwitch => shaders::KEY_SWITCH,
         }
     }
 
     /// The whole module.
     pub fn source(self, arithmetic: WideMul) -> String {
         let products = match arithmetic {
-            WideMul::Int64 => include_str!("../../../shaders/modular_u64.wgsl"),
-            WideMul::Halves => include_str!("../../../shaders/modular_u32.wgsl"),
+            WideMul::Int64 => shaders::MODULAR_U64,
+            WideMul::Halves => shaders::MODULAR_U32,
         };
         let shared = match self {
-            Kernel::Ntt | Kernel::Intt => include_str!("../../../shaders/transform.wgsl"),
-            Kernel::Permute | Kernel::KeySwitch => include_str!("../../../shaders/automorphism.wgsl"),
+            Kernel::Ntt | Kernel::Intt => shaders::TRANSFORM,
+            Kernel::Permute | Kernel::KeySwitch => shaders::AUTOMORPHISM,
             _ => "",
         };
-        let layout = include_str!("../../../shaders/layout.wgsl");
-        let modular = include_str!("../../../shaders/modular.wgsl");
+        let layout = shaders::LAYOUT;
+        let modular = shaders::MODULAR;
         [layout, products, modular, shared, self.file()].join("\n")
     }
 
