@@ -60,7 +60,7 @@ pub fn key_switch(params: &Params, level: u8) -> f64 {
 }
 
 /// ModRaise's switch to the sparse secret, before the raise: a gadget product of the base as one digit, over as many specials,
-/// which is n q0 sigma / (P' sqrt(12)), and a rounding under that secret. 2^16.0 at n = 2^16.
+/// which is n q0 sigma / (P' sqrt(12)), and a rounding under that secret. 2^15.9 at n = 2^16.
 #[cfg(feature = "alloc")]
 pub fn to_sparse(params: &Params) -> f64 {
     let (base, few) = (params.base(), params.base().len() as u16);
