@@ -17,6 +17,6 @@ for triple in "$@"; do
     name=$(tr 'a-z-' 'A-Z_' <<<"$triple")
     export "CARGO_TARGET_${name}_LINKER=$gcc-gcc" "CARGO_TARGET_${name}_RUNNER=$emulator -L /usr/$gcc"
     cargo test --release --target "$triple" -p polyformer-kernel --lib --features alloc
-    cargo test --release --target "$triple" -p polyformer-tests --test scalar --test known_answers
+    cargo test --release --target "$triple" -p polyformer-tests --test scalar --test known_answers --test placement
     echo "$triple: tests pass"
 done

@@ -9,12 +9,10 @@ use crate::{
     machine::{ComputeTarget, Host},
     plan::circuit,
 };
+use polyformer_catalogue::{Circuit, Entry, Form, attention};
 use polyformer_kernel::{
     arith::Arithmetic,
-    circuits::{
-        attention::softmax,
-        catalogue::{Circuit, Entry, Form, attention},
-    },
+    circuits::attention::softmax,
     eval::{clear::ClearVec, planner::TOP, trace::Trace},
     params::Params,
 };

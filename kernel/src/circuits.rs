@@ -10,8 +10,6 @@ use crate::{arith::Arithmetic, error::Result};
 pub mod activation;
 pub mod approx;
 pub mod attention;
-#[cfg(feature = "alloc")]
-pub mod catalogue;
 pub mod exp;
 pub mod inv_sqrt;
 #[cfg(feature = "alloc")]

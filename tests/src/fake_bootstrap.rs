@@ -2,10 +2,10 @@
 //! tested with it, on chains that have none.
 
 use crate::client::Client;
+use polyformer_catalogue::Entry;
 use polyformer_kernel::{
     arith::{Arithmetic, wrapper::Wrapper},
     backend::Backend,
-    circuits::catalogue::Entry,
     ckks::{Ciphertext, Ckks},
     error::{Error, Result},
     eval::{placement::Placement, planner::BootstrapPlanner, trace::Trace},

@@ -2,9 +2,9 @@
 //! Circuits deeper than the chain get their bootstraps from the planner; here a bootstrap holds the secret key, so that
 //! everything above bootstrapping is tested without it.
 
+use polyformer_catalogue::{Circuit, Entry, attention, every};
 use polyformer_kernel::{
     arith::Arithmetic,
-    circuits::catalogue::{Circuit, Entry, attention, every},
     eval::{
         clear::ClearVec,
         placement::{Placement, cheapest},

@@ -12,8 +12,9 @@ const KERNEL: [&str; 11] =
     ["error", "math", "arith", "ring", "backend", "params", "ckks", "eval", "circuits", "bootstrap", "nn"];
 
 /// Each package that is held small, and all that it may depend on.
-const PACKAGES: [(&str, &[&str]); 4] = [
+const PACKAGES: [(&str, &[&str]); 5] = [
     ("kernel", &["heapless", "libm", "half", "bytemuck", "rand_core", "rand_chacha", "zeroize", "subtle", "defmt"]),
+    ("host-tools/catalogue", &["polyformer-kernel", "libm"]),
     ("backends/scalar", &["polyformer-kernel"]),
     ("backends/cpu", &["polyformer-kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes, huge pages
     ("backends/wgpu", &["polyformer-kernel", "polyformer-shaders", "wgpu", "bytemuck", "pollster"]), // pollster waits for a device to open

@@ -2,12 +2,10 @@
 //! whole circuits within 1.5. Each prediction without the source that matters most is out of that factor: a source that
 //! is forgotten is noticed.
 
+use polyformer_catalogue::{Entry, every};
 use polyformer_kernel::{
     arith::{Arithmetic, ComplexArithmetic, Transform},
-    circuits::{
-        catalogue::{Entry, every},
-        poly::{Polynomial, evaluate_unit},
-    },
+    circuits::poly::{Polynomial, evaluate_unit},
     ckks::{Ckks, noise},
     error::Result,
     eval::{

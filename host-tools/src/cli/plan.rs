@@ -9,7 +9,7 @@ use crate::{
     },
     spec::SpecBuf,
 };
-use polyformer_kernel::circuits::catalogue::every;
+use polyformer_catalogue::every;
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\

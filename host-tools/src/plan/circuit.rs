@@ -6,11 +6,11 @@ use crate::{
     keys::KeySpec,
     plan::{memory, speed::Speed},
 };
+use polyformer_catalogue::Entry;
 use polyformer_kernel::{
     Result as KernelResult,
     arith::cost::Demand,
     bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
-    circuits::catalogue::Entry,
     eval::{
         clear::ClearVec,
         lockstep::{Lockstep, Step},

@@ -1,10 +1,8 @@
-//! Every circuit of the catalogue: its cost is pinned, and all its clear meanings agree.
-#![cfg(feature = "alloc")]
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+//! Every circuit of the catalogue: its cost is pinned, and all its evaluators in the clear agree.
 
+use polyformer_catalogue::{Entry, every};
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Cost},
-    circuits::catalogue::{Entry, every},
     eval::{
         clear::ClearVec,
         interval::{Bounds, IntervalVec},
