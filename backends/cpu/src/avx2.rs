@@ -1,10 +1,7 @@
 //! AVX2 lanes: eight 32-bit lanes of 256 bits. Lazy residues are in [0, 4q), factors carry floor(w 2^32 / q)
 //! (Shoup). A product of eight words is two products of four, of the even and of the odd lanes.
 
-use crate::{
-    isa::Kernel,
-    lanes::{Form, LANES, Lanes, Twiddle},
-};
+use crate::lanes::{Form, Kernel, LANES, Lanes, Twiddle};
 use core::arch::x86_64::*;
 use polyformer_kernel::math::modular::Modulus;
 

@@ -8,10 +8,7 @@
 
 mod constants;
 
-use crate::{
-    isa::Kernel,
-    lanes::{Form, LANES, Lanes, Twiddle},
-};
+use crate::lanes::{Form, Kernel, LANES, Lanes, Twiddle};
 use constants::Constants;
 use core::arch::x86_64::*;
 use polyformer_kernel::math::modular::Modulus;

@@ -1,15 +1,15 @@
 //! The contract's operations: rows are gathered, handed to threads, and each goes through a kernel.
 
 use crate::{
-    Cpu, Words,
     convert::{self, TOGETHER, Target},
     dots::{Dots, Factor},
     intt,
-    isa::Kernel,
-    lanes::{Form, Lanes},
+    lanes::{Form, Kernel, Lanes},
+    memory::Words,
     ntt::{self, Cut},
     parallel::{Place, RowMut, row, rows_mut},
     rows::{self, Permute, Plan, Residues, Tensor, Zip},
+    state::Cpu,
     tables::{End, SHORTEST, Table},
 };
 use polyformer_kernel::{

@@ -3,11 +3,11 @@
 //! the second-level cache while sum after sum is made of it.
 
 use crate::{
-    Cpu, Words,
-    isa::Kernel,
-    lanes::{LANES, Lanes},
+    lanes::{Kernel, LANES, Lanes},
+    memory::Words,
     parallel::{row, rows_mut},
     rows::{get, put, spread},
+    state::Cpu,
 };
 use core::ops::Range;
 use polyformer_kernel::{backend::Limbs, math::modular::Modulus, ring::Basis};

@@ -6,14 +6,14 @@
 //! target, and what comes out is at once taken through the first pass of the target's transform.
 
 use crate::{
-    Cpu, Words,
     convert::{self, TOGETHER, Target},
     intt,
-    isa::Kernel,
-    lanes::{Form, Lanes},
+    lanes::{Form, Kernel, Lanes},
+    memory::Words,
     ntt::{COLUMN, Column, Cut, ForwardColumn},
     parallel::{Place, row},
     stages::Stages,
+    state::Cpu,
     tables::{End, Table},
 };
 use polyformer_kernel::{backend::Limbs, math::modular::Modulus, ring::Basis};

@@ -1,8 +1,7 @@
 //! The inverse transform: blocks, then columns. See [`crate::ntt`].
 
 use crate::{
-    isa::Kernel,
-    lanes::{Form, LANES, Lanes, Twiddle},
+    lanes::{Form, Kernel, LANES, Lanes, Twiddle},
     ntt::{COLUMN, Column, Cut, RADIX, settle},
     stages::{Position, Stages, Tail, Tails, first_inputs},
     tables::{End, Table},

@@ -2,16 +2,10 @@
 
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512};
-use crate::{lanes::Lanes, portable::Portable};
-
-/// A computation on lanes L; mark `run` `#[inline(always)]`, so that it is compiled for their instructions. Most are
-/// written over any lanes; parts of them that deserve a function of their own go through [`Lanes::call`].
-pub trait Kernel<L: Lanes> {
-    /// What it returns.
-    type Output;
-    /// The computation.
-    fn run(self, lanes: L) -> Self::Output;
-}
+use crate::{
+    lanes::{Kernel, Lanes},
+    portable::Portable,
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Proof {

@@ -3,14 +3,14 @@
 //! second pass and into the products with all keys, summed over digits in 64 bits. Nothing else is written.
 
 use crate::{
-    Cpu, Words,
     convert::{TOGETHER, Target},
     extend::{self, GROUP, extend, pitch},
-    isa::Kernel,
-    lanes::{Form, LANES, Lanes},
+    lanes::{Form, Kernel, LANES, Lanes},
+    memory::Words,
     ntt::{COLUMN, Cut, ForwardBlock},
     parallel::{Place, chunks, contains, row, rows_mut},
     stages::Stages,
+    state::Cpu,
     tables::Table,
 };
 use polyformer_kernel::{

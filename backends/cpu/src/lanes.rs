@@ -6,7 +6,6 @@
 //! move elements between lanes; their order of lanes is private to the instruction set, and `load_pair` and
 //! `store_pair` are its two ends.
 
-use crate::isa::Kernel;
 use polyformer_kernel::math::modular::Modulus;
 
 /// Words a vector.
@@ -22,6 +21,15 @@ pub enum Form {
     Settled,
     /// To [0, q).
     Canonical,
+}
+
+/// A computation over the lanes `L`. Mark `run` with `#[inline(always)]`, so that the compiler emits the instructions
+/// of `L`. A part of a kernel that needs a function of its own is a kernel, and is called by [`Lanes::call`].
+pub trait Kernel<L: Lanes> {
+    /// The result of `run`.
+    type Output;
+    /// Runs the computation.
+    fn run(self, lanes: L) -> Self::Output;
 }
 
 /// One instruction set. A value of the type is the proof that the processor has it.

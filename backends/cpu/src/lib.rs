@@ -1,8 +1,16 @@
-//! The SIMD backend. Kernels are written once over eight [`lanes`]; the instruction set is chosen once, at run time
-//! ([`Isa`]), and rows are shared among threads, one parallel region an operation (two in the fused ones).
+//! The CPU backend of Polyformer: SIMD kernels, and threads over rows.
 //!
-//! Read upwards: [`lanes`] and its three implementations, [`stages`], [`ntt`] and [`intt`], [`rows`], [`convert`],
-//! [`extend`], and the fused [`key_switch`] and [`mod_switch`]; [`backend`] maps the operations of the contract to them.
+//! A kernel is written once, over eight [`lanes`]. [`Isa`] chooses the instruction set once, at run time. An operation
+//! is one parallel region over rows; a fused operation is two.
+//!
+//! The modules, from the bottom up:
+//!
+//! 1. [`lanes`]: the vocabulary of kernels; [`portable`] and, on x86-64, `avx2` and `avx512`: the instruction sets.
+//! 2. [`isa`]: the choice of an instruction set; [`tables`]: factors of the transforms.
+//! 3. [`memory`]: recycled buffers; [`parallel`]: rows and threads; [`state`]: [`Cpu`], the backend's state.
+//! 4. [`stages`], [`ntt`], [`intt`]: transforms; [`rows`], [`dots`]: element-wise operations and sums of products.
+//! 5. [`convert`], [`extend`]: basis conversion, alone and between transforms.
+//! 6. [`key_switch`], [`mod_switch`]: the fused operations; [`backend`]: the contract.
 #![deny(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -26,47 +34,9 @@ mod parallel;
 mod portable;
 mod rows;
 mod stages;
+mod state;
 mod tables;
 
 pub use isa::Isa;
 pub use memory::Words;
-
-use memory::Pool;
-use parallel::Threads;
-use polyformer_kernel::ring::Ring;
-use tables::Table;
-
-/// The backend of a machine with vectors and threads.
-#[derive(Debug)]
-pub struct Cpu<'r> {
-    ring: Ring<'r>,
-    isa: Isa,
-    threads: Threads,
-    tables: Vec<Table>, // one a line index
-    pool: Pool,
-}
-
-impl<'r> Cpu<'r> {
-    /// The widest instruction set and every processor.
-    pub fn new(ring: Ring<'r>) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-        Self::with(ring, Isa::detect(), threads)
-    }
-
-    /// A chosen instruction set and number of threads. Makes its own twiddle tables: 14 n bytes a prime and
-    /// direction at most.
-    pub fn with(ring: Ring<'r>, isa: Isa, threads: usize) -> Self {
-        let tables = (0..ring.moduli().len()).map(|m| tables::build(isa, &ring, m)).collect();
-        Self { ring, isa, threads: Threads::new(threads), tables, pool: Pool::default() }
-    }
-
-    /// The instruction set.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
-
-    /// The number of threads.
-    pub fn threads(&self) -> usize {
-        self.threads.count()
-    }
-}
+pub use state::Cpu;

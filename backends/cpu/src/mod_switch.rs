@@ -2,14 +2,14 @@
 //! transform, of which the last pass ends in the subtraction. 1/D and the sign are in the constants of the conversion.
 
 use crate::{
-    Cpu, Words,
     convert::{TOGETHER, Target},
     extend::{self, GROUP, extend, pitch},
-    isa::Kernel,
-    lanes::{Form, LANES, Lanes},
+    lanes::{Form, Kernel, LANES, Lanes},
+    memory::Words,
     ntt::{COLUMN, Cut, ForwardBlock},
     parallel::{Place, chunks, contains, row, rows_mut},
     stages::Stages,
+    state::Cpu,
     tables::Table,
 };
 use polyformer_kernel::{

@@ -4,8 +4,7 @@
 //! in registers, and writes words.
 
 use crate::{
-    isa::Kernel,
-    lanes::{Form, LANES, Lanes, Twiddle},
+    lanes::{Form, Kernel, LANES, Lanes, Twiddle},
     stages::{Stages, Tail, Tails},
     tables::Table,
 };

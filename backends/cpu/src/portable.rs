@@ -1,10 +1,7 @@
 //! Lanes without vector instructions: arrays of eight words, and what the compiler makes of them. Lazy residues
 //! are in [0, 4q), factors carry floor(w 2^32 / q) (Shoup).
 
-use crate::{
-    isa::Kernel,
-    lanes::{Form, LANES, Lanes, Twiddle},
-};
+use crate::lanes::{Form, Kernel, LANES, Lanes, Twiddle};
 use polyformer_kernel::math::modular::Modulus;
 
 /// Needs no proof.

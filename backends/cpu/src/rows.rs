@@ -2,10 +2,7 @@
 //! block-constant. These run at the speed of memory, so nothing here is unrolled by hand. Sums of products are in
 //! [`crate::dots`].
 
-use crate::{
-    isa::Kernel,
-    lanes::{LANES, Lanes},
-};
+use crate::lanes::{Kernel, LANES, Lanes};
 use polyformer_kernel::{backend::Op, math::modular::Modulus};
 
 /// x[at..at + 8], or all of a shorter x and zeros.

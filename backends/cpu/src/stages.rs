@@ -4,8 +4,7 @@
 //! 2i + 1.
 
 use crate::{
-    isa::Kernel,
-    lanes::{Lanes, Twiddle},
+    lanes::{Kernel, Lanes, Twiddle},
     tables::Tree,
 };
 

@@ -2,8 +2,8 @@
 //! three stages inside vectors one word, from which the quotient is recomputed, because there they fill memory.
 
 use crate::{
-    isa::{Isa, Kernel},
-    lanes::{LANES, Lanes, Twiddle},
+    isa::Isa,
+    lanes::{Kernel, LANES, Lanes, Twiddle},
 };
 use polyformer_kernel::{math::modular::Modulus, ring::Ring};
 

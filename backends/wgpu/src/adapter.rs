@@ -1,6 +1,9 @@
 //! The adapters of this machine, and what matters about them.
 
-use crate::{Error, Result, WideMul};
+use crate::{
+    error::{Error, Result},
+    shader::{OPERAND_BUFFERS, WideMul},
+};
 
 /// Bytes of immediates that a dispatch needs.
 pub const IMMEDIATES: u32 = 128;
@@ -9,7 +12,7 @@ const WORKGROUP: u32 = 4 * 4096;
 /// Threads of a workgroup.
 const THREADS: u32 = 256;
 /// Storage buffers that a shader names.
-const BUFFERS: u32 = 8;
+const BUFFERS: u32 = 2 + OPERAND_BUFFERS as u32;
 
 /// A GPU, or software that stands for one.
 #[derive(Clone, Debug)]

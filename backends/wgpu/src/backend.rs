@@ -1,10 +1,11 @@
 //! The contract's operations, one dispatch each.
 
 use crate::{
-    Wgpu, Words,
-    call::{Call, Operand, basis_word},
-    element::{Element, OPERANDS},
+    call::Operand,
+    conversion::{Conversion, Kept},
+    memory::Words,
     shader::Kernel,
+    state::Wgpu,
     transform::End,
 };
 use polyformer_kernel::{
@@ -15,103 +16,12 @@ use polyformer_kernel::{
 
 type Buf = Limbs<Words>;
 
-/// Words that a workgroup of an element-wise kernel works on.
-const TILE: u32 = 4 * 256;
-/// Columns that a workgroup of `convert` works on, and targets that one of its threads serves.
-const CONVERT: (u32, u32) = (256, 8);
-
 fn code(op: Op) -> u32 {
     match op {
         Op::Add => 0,
         Op::Sub => 1,
         Op::Mul => 2,
     }
-}
-
-impl Wgpu<'_> {
-    /// Workgroups for the columns of an element-wise kernel.
-    pub(crate) fn columns(&self, cols: u32) -> u32 {
-        cols.div_ceil(TILE)
-    }
-
-    /// A dispatch over the rows `over` of every item of `operands`, the first of which is written.
-    fn each(&mut self, kernel: Kernel, over: Basis, operands: &[&Buf], set: impl Fn(&mut Call)) {
-        let Some(out) = operands.first() else { return };
-        let shape = out.shape;
-        let grid = [self.columns(shape.cols), over.len() as u32];
-        let words = |o: &Buf| o.shape.basis.len() * o.shape.cols as usize;
-        self.items(shape.count, operands, |gpu, first, items| {
-            let place = |o: &Buf| (Operand::new(o, first), words(o));
-            if items == 1 && operands.len() <= OPERANDS && grid[1] > 0 {
-                let placed = core::array::from_fn(|i| place(operands.get(i).unwrap_or(out)));
-                let mut call = Call::new(over, &[]);
-                set(&mut call);
-                return gpu.recorder.element(Element { kernel, call, operands: placed, grid });
-            }
-            let operands: Vec<_> = operands.iter().map(|o| place(o).0).collect();
-            let slabs: Vec<_> = operands.iter().map(|o| o.slab).collect();
-            let mut call = Call::new(over, &operands);
-            set(&mut call);
-            gpu.recorder.dispatch(kernel, &slabs, &call, [grid[0], grid[1], items as u32]);
-        });
-    }
-
-    /// A dispatch of `convert`.
-    pub(crate) fn conversion(&mut self, c: &Conversion<'_>, out: Operand, a: Operand, items: usize) {
-        let Some(first) = c.from.first() else { return };
-        let (sources, targets) = (first.len() as u32, c.to.len() as u32);
-        let number = c.from.len() as u32;
-        let of_each = 3 * sources + targets * (sources + 1);
-        let runs = Operand { slab: 0, words: [number, c.alpha.into(), of_each, c.digits[1]] };
-        let begin = Operand { slab: 0, words: [c.digits[0], 0, 0, 0] };
-        let call = Call {
-            flags: targets | c.end as u32,
-            constants: c.constants,
-            extra: basis_word(*first),
-            ..Call::new(c.to, &[out, a, runs, begin])
-        };
-        let columns = (1u32 << out.words[3]).div_ceil(CONVERT.0);
-        let grid = [columns, targets.div_ceil(CONVERT.1), items as u32 * number];
-        self.recorder.dispatch(Kernel::Convert { sources, prepared: c.prepared }, &[out.slab, a.slab], &call, grid);
-    }
-}
-
-/// Rows `to` from the rows of each basis `from`, with the constants in the table.
-pub(crate) struct Conversion<'a> {
-    /// Bases of as many primes, `alpha` apart.
-    pub from: &'a [Basis],
-    /// Primes from one to the next.
-    pub alpha: u16,
-    /// Targets.
-    pub to: Basis,
-    /// Where they are in the table.
-    pub constants: u32,
-    /// Whether residues come with their constant.
-    pub prepared: bool,
-    /// What becomes of the targets.
-    pub end: Kept,
-    /// Where the first basis goes among those of an item, and how many these are.
-    pub digits: [u32; 2],
-}
-
-impl<'a> Conversion<'a> {
-    /// From one basis.
-    pub fn one(from: &'a Basis, to: Basis, (constants, prepared): (u32, bool), end: Kept) -> Self {
-        Self { from: core::slice::from_ref(from), alpha: 0, to, constants, prepared, end, digits: [0, 1] }
-    }
-}
-
-/// What is kept of what a conversion finds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kept {
-    /// Nothing.
-    None = 0,
-    /// Targets that are sources are left alone.
-    Skip = 1 << 16,
-    /// Targets that are sources are copied.
-    Copy = 1 << 17,
-    /// What comes out is added to what is there.
-    Sum = 1 << 18,
 }
 
 impl Backend for Wgpu<'_> {

@@ -1,6 +1,6 @@
 //! The arguments of one dispatch, as the shaders' `Call` has them.
 
-use crate::Words;
+use crate::memory::Words;
 use polyformer_kernel::{
     backend::{Limbs, Shape},
     ring::Basis,

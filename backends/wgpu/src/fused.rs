@@ -2,34 +2,19 @@
 //! conversion comes with the constants around it, and all digits are transformed and multiplied together.
 
 use crate::{
-    Wgpu, Words,
-    backend::{Conversion, Kept},
     call::Operand,
+    conversion::{Conversion, Kept},
+    digits::Digits,
+    memory::Words,
     products::{Product, Products},
+    state::Wgpu,
     transform::End,
 };
 use polyformer_kernel::{
     Result,
-    backend::{Limbs, MAX_DIGITS, Pair, Shape, Source, Workspace, digit},
+    backend::{Limbs, Pair, Shape, Source, Workspace},
     ring::Basis,
 };
-
-/// The digits of an operand.
-pub(crate) struct Digits {
-    pub q: Basis,
-    pub alpha: u16,
-    pub first: usize, // the lowest that is not empty
-    pub parts: Vec<Basis>,
-}
-
-impl Digits {
-    /// Of operands over `q`, if there are any.
-    pub fn new(q: Basis, specials: u16, alpha: u16) -> Option<Self> {
-        let parts = (0..MAX_DIGITS).map(|j| (j, digit(q, specials, alpha, j))).filter(|(_, part)| !part.is_empty());
-        let (numbers, parts): (Vec<_>, Vec<_>) = parts.unzip();
-        numbers.first().map(|first| Self { q, alpha, first: *first, parts })
-    }
-}
 
 impl Wgpu<'_> {
     /// Each out = round(a R/D), five dispatches for all that lie in the same slabs: `intt` of the dropped rows, which ends in

@@ -2,11 +2,12 @@
 //! the products with all keys, turned, are one sum. Rows are done a few at a time where all at once would take too much memory.
 
 use crate::{
-    Wgpu, Words,
-    backend::{Conversion, Kept},
     call::Operand,
-    fused::Digits,
+    conversion::{Conversion, Kept},
+    digits::Digits,
+    memory::Words,
     products::{Product, Products},
+    state::Wgpu,
     transform::End,
 };
 use polyformer_kernel::{

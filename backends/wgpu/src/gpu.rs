@@ -1,6 +1,10 @@
 //! An open device with its compiled kernels, shared by all backends that run on it.
 
-use crate::{Adapter, Result, WideMul, adapter::IMMEDIATES, shader::Kernel};
+use crate::{
+    adapter::{Adapter, IMMEDIATES},
+    error::Result,
+    shader::{Kernel, OPERAND_BUFFERS, WideMul},
+};
 use std::{
     collections::HashMap,
     sync::{
@@ -8,9 +12,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-
-/// Buffers that a dispatch writes or reads, beside the constants.
-pub const OPERANDS: usize = 6;
 
 /// The last piece of memory that is worth trying for, in bytes.
 const SMALLEST: u64 = 1 << 24;
@@ -87,7 +88,7 @@ impl Gpu {
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries })
         };
         let constants = group(&[storage(0, true), storage(1, true)]);
-        let operands = group(&core::array::from_fn::<_, OPERANDS, _>(|i| storage(i, false)));
+        let operands = group(&core::array::from_fn::<_, OPERAND_BUFFERS, _>(|i| storage(i, false)));
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: None,
             bind_group_layouts: &[Some(&constants), Some(&operands)],
@@ -198,7 +199,7 @@ impl Gpu {
     }
 
     /// The second group of a dispatch.
-    pub(crate) fn bind_operands(&self, buffers: [&wgpu::Buffer; OPERANDS]) -> wgpu::BindGroup {
+    pub(crate) fn bind_operands(&self, buffers: [&wgpu::Buffer; OPERAND_BUFFERS]) -> wgpu::BindGroup {
         self.bind(&self.0.operands, &buffers)
     }
 

@@ -1,16 +1,28 @@
-//! The GPU backend: every operation is a recorded dispatch of a compute shader, and a ciphertext never comes back
-//! before it is downloaded. The shaders are in the crate `polyformer-shaders`, one kernel a file; what they mean, word for word, is the
+//! The GPU backend of Polyformer. Each operation records one or more dispatches of a compute shader. A ciphertext stays
+//! in device memory until [`download`](polyformer_kernel::backend::Backend::download).
+//!
+//! The WGSL texts are in the crate `polyformer-shaders`, one kernel a file. A kernel computes the same words as the
 //! function of the same name in [`polyformer_kernel::ring::limb`].
 //!
-//! Read upwards: [`shader`] kernels and their text, [`gpu`] a device with its pipelines, [`memory`] slabs of device
-//! memory, [`table`] constants of calls, [`call`] the arguments of a dispatch, [`element`] those that are
-//! alike, [`recorder`] one command buffer after the other; [`transform`], [`sums`], [`products`], [`backend`], [`fused`] and [`giant_steps`] map the operations of the contract to dispatches.
+//! The modules, from the bottom up:
+//!
+//! 1. [`shader`]: the kernels and their WGSL modules; [`error`]: why a device cannot be opened.
+//! 2. [`adapter`]: the GPUs of the machine; [`gpu`]: an open device with its compiled kernels.
+//! 3. [`memory`]: ranges of device buffers (slabs); [`table`]: the words that calls read, each block stored once.
+//! 4. [`call`]: the arguments of a dispatch; [`element`]: element-wise calls that share a dispatch.
+//! 5. [`recorder`]: command buffers; [`constants`]: the blocks of the table for transforms and conversions.
+//! 6. [`state`]: [`Wgpu`], the backend's state; [`dispatch`]: dispatches over rows and items.
+//! 7. [`transform`], [`digits`], [`conversion`], [`sums`], [`products`], [`transfer`]: one kind of dispatch each.
+//! 8. [`fused`] and [`giants`]: key switching, switching of moduli, giant steps; [`backend`]: the contract.
 #![forbid(unsafe_code)]
 
 mod adapter;
 mod backend;
 mod call;
 mod constants;
+mod conversion;
+mod digits;
+mod dispatch;
 mod element;
 mod error;
 mod fused;
@@ -20,6 +32,7 @@ mod memory;
 mod products;
 mod recorder;
 mod shader;
+mod state;
 mod sums;
 mod table;
 mod transfer;
@@ -30,66 +43,4 @@ pub use error::{Error, Result};
 pub use gpu::{Gpu, Options};
 pub use memory::Words;
 pub use shader::WideMul;
-
-use polyformer_kernel::ring::Ring;
-use recorder::Recorder;
-
-/// The backend on a GPU.
-pub struct Wgpu<'r> {
-    ring: Ring<'r>,
-    recorder: Recorder,
-    downloads: u64,
-}
-
-impl<'r> Wgpu<'r> {
-    /// A backend on `gpu`, which others may use at the same time. Uploads the constants of `ring`.
-    pub fn new(ring: Ring<'r>, gpu: &Gpu) -> polyformer_kernel::Result<Self> {
-        Ok(Self { ring, recorder: Recorder::new(gpu, &ring)?, downloads: 0 })
-    }
-
-    /// The device.
-    pub fn gpu(&self) -> &Gpu {
-        self.recorder.gpu()
-    }
-
-    /// How often words were brought back from the device.
-    pub fn downloads(&self) -> u64 {
-        self.downloads
-    }
-
-    /// How many dispatches were recorded.
-    pub fn dispatches(&self) -> u64 {
-        self.recorder.dispatches()
-    }
-
-    /// How many of each kernel, the most frequent first.
-    pub fn kernels(&self) -> Vec<(&'static str, u64)> {
-        let mut counts = std::collections::BTreeMap::new();
-        self.recorder.kernels().for_each(|(kernel, count)| *counts.entry(kernel.name()).or_default() += count);
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, count)| core::cmp::Reverse(*count));
-        counts
-    }
-
-    /// Words of device memory that are set aside, free ones included.
-    pub fn reserved(&self) -> usize {
-        self.recorder.memory().reserved()
-    }
-
-    /// Words of buffers that are in use, and the most that have been at once.
-    pub fn used(&self) -> (usize, usize) {
-        self.recorder.memory().used()
-    }
-
-    /// Sets aside device memory for `words` words of buffers in all, so that a run that was planned to need them does
-    /// not fail half-way. An error says how many there are.
-    pub fn reserve(&mut self, words: usize) -> polyformer_kernel::Result<()> {
-        self.recorder.memory().reserve(words)
-    }
-}
-
-impl core::fmt::Debug for Wgpu<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Wgpu").field("gpu", self.gpu()).field("dispatches", &self.dispatches()).finish_non_exhaustive()
-    }
-}
+pub use state::Wgpu;

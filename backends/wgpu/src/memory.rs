@@ -2,7 +2,7 @@
 //! are dropped; whoever gets it next finds what was left there, and since work runs in the order in which it was
 //! recorded, what was recorded on the old range is done before.
 
-use crate::{Gpu, gpu::OPERANDS};
+use crate::{gpu::Gpu, shader::OPERAND_BUFFERS};
 use polyformer_kernel::{Error, Result, backend::Shape};
 use std::{
     collections::BTreeMap,
@@ -151,7 +151,7 @@ impl Memory {
     }
 
     /// The buffers of some slabs.
-    pub fn buffers(&self, slabs: [u16; OPERANDS]) -> [wgpu::Buffer; OPERANDS] {
+    pub fn buffers(&self, slabs: [u16; OPERAND_BUFFERS]) -> [wgpu::Buffer; OPERAND_BUFFERS] {
         let all = self.lock();
         slabs.map(|slab| all.slabs[slab as usize].buffer.clone())
     }

@@ -1,11 +1,11 @@
 //! Sums of gadget products: one dispatch for all whose operands lie in the same slabs.
 
 use crate::{
-    Wgpu, Words,
     call::{Call, Operand},
-    fused::Digits,
-    gpu::OPERANDS,
-    shader::Kernel,
+    digits::Digits,
+    memory::Words,
+    shader::{Kernel, OPERAND_BUFFERS},
+    state::Wgpu,
 };
 use polyformer_kernel::{backend::Pair, ring::Basis};
 
@@ -25,7 +25,7 @@ pub(crate) struct Products {
 
 /// A term in the table.
 struct Term {
-    slabs: [u16; OPERANDS],
+    slabs: [u16; OPERAND_BUFFERS],
     result: usize,
     words: Vec<u32>,
 }

@@ -2,12 +2,11 @@
 //! from the table is written just before the submission, which the queue's order makes early enough.
 
 use crate::{
-    Gpu,
     call::{Call, Operand},
     element::Element,
-    gpu::OPERANDS,
+    gpu::Gpu,
     memory::Memory,
-    shader::Kernel,
+    shader::{Kernel, OPERAND_BUFFERS},
     table::{self, Key, Table},
 };
 use polyformer_kernel::{
@@ -31,16 +30,16 @@ pub struct Recorder {
     table: Table,
     table_buffer: wgpu::Buffer,
     constants: wgpu::BindGroup,
-    groups: HashMap<[u16; OPERANDS], wgpu::BindGroup>,
+    groups: HashMap<[u16; OPERAND_BUFFERS], wgpu::BindGroup>,
     pipelines: HashMap<Kernel, (wgpu::ComputePipeline, u64)>, // and its dispatches
     encoder: Option<wgpu::CommandEncoder>,
     pass: Option<wgpu::ComputePass<'static>>,
-    set: (Option<Kernel>, Option<[u16; OPERANDS]>), // in the pass
-    recorded: u32,                                  // since the last submission
-    batch: u32,                                     // until the next
-    waiting: Vec<Element>,                          // calls of a kind; none while loads wait
-    loads: Vec<Load>,                               // words in the table that wait to be copied
-    written: usize,                                 // words that wait in the queue for a submission
+    set: (Option<Kernel>, Option<[u16; OPERAND_BUFFERS]>), // in the pass
+    recorded: u32,                                         // since the last submission
+    batch: u32,                                            // until the next
+    waiting: Vec<Element>,                                 // calls of a kind; none while loads wait
+    loads: Vec<Load>,                                      // words in the table that wait to be copied
+    written: usize,                                        // words that wait in the queue for a submission
 }
 
 impl Recorder {
@@ -175,7 +174,8 @@ impl Recorder {
     }
 
     fn record(&mut self, kernel: Kernel, slabs: &[u16], call: &Call, grid: [u32; 3]) {
-        let slabs: [u16; OPERANDS] = core::array::from_fn(|i| slabs.get(i).or(slabs.first()).copied().unwrap_or(0));
+        let slabs: [u16; OPERAND_BUFFERS] =
+            core::array::from_fn(|i| slabs.get(i).or(slabs.first()).copied().unwrap_or(0));
         let (pipeline, count) = self.pipelines.entry(kernel).or_insert_with(|| (self.gpu.pipeline(kernel), 0));
         *count += 1;
         let group =

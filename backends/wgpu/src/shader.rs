@@ -3,6 +3,9 @@
 use polyformer_kernel::ring::convert::MAX_SOURCES;
 use polyformer_shaders as shaders;
 
+/// Buffers of operands that every module binds (`m0` to `m5`), besides the ring and the table.
+pub const OPERAND_BUFFERS: usize = 6;
+
 /// How 64-bit products are made. Both give the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WideMul {

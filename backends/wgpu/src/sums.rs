@@ -1,9 +1,10 @@
 //! Sums of products: one dispatch for all results whose operands lie in the same slabs.
 
 use crate::{
-    Wgpu, Words,
     call::{Call, Operand},
+    memory::Words,
     shader::Kernel,
+    state::Wgpu,
 };
 use polyformer_kernel::{
     backend::{Limbs, Term},

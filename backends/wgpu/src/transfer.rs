@@ -1,9 +1,10 @@
 //! Words between host and device.
 
 use crate::{
-    Wgpu, Words,
     call::{Call, Operand},
+    memory::Words,
     shader::Kernel,
+    state::Wgpu,
 };
 use polyformer_kernel::{
     Error, Result,

@@ -1,11 +1,11 @@
 //! The number-theoretic transforms: one dispatch for rows of up to 2^12 words, two for longer ones.
 
 use crate::{
-    Wgpu, Words,
     call::{Call, Operand},
     shader::Kernel,
+    state::Wgpu,
 };
-use polyformer_kernel::{backend::Limbs, ring::Basis};
+use polyformer_kernel::ring::Basis;
 
 /// log2 of the words that a workgroup holds.
 const LOG_TILE: u32 = 12;
@@ -59,14 +59,5 @@ impl Wgpu<'_> {
         let tiles = 1 << operands[0].words[3].saturating_sub(LOG_TILE);
         let grid = [tiles, call.over.len() as u32, items as u32];
         self.recorder.dispatch(kernel, &operands.map(|o| o.slab), call, grid);
-    }
-
-    /// `f(first item, items)`: once if every operand lies in one range, otherwise item by item.
-    pub fn items(&mut self, count: u16, operands: &[&Limbs<Words>], mut f: impl FnMut(&mut Self, usize, usize)) {
-        let count = count as usize;
-        if operands.iter().all(|o| o.buf.is_whole()) {
-            return f(self, 0, count);
-        }
-        (0..count).for_each(|item| f(self, item, 1));
     }
 }

@@ -1,0 +1,64 @@
+//! The backend of a GPU: the constants of the ring, and the recorder of its work.
+
+use crate::{gpu::Gpu, recorder::Recorder};
+use polyformer_kernel::ring::Ring;
+
+/// The backend on a GPU.
+pub struct Wgpu<'r> {
+    pub(crate) ring: Ring<'r>,
+    pub(crate) recorder: Recorder,
+    pub(crate) downloads: u64,
+}
+
+impl<'r> Wgpu<'r> {
+    /// A backend on `gpu`, which others may use at the same time. Uploads the constants of `ring`.
+    pub fn new(ring: Ring<'r>, gpu: &Gpu) -> polyformer_kernel::Result<Self> {
+        Ok(Self { ring, recorder: Recorder::new(gpu, &ring)?, downloads: 0 })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.recorder.gpu()
+    }
+
+    /// How often words were brought back from the device.
+    pub fn downloads(&self) -> u64 {
+        self.downloads
+    }
+
+    /// How many dispatches were recorded.
+    pub fn dispatches(&self) -> u64 {
+        self.recorder.dispatches()
+    }
+
+    /// How many of each kernel, the most frequent first.
+    pub fn kernels(&self) -> Vec<(&'static str, u64)> {
+        let mut counts = std::collections::BTreeMap::new();
+        self.recorder.kernels().for_each(|(kernel, count)| *counts.entry(kernel.name()).or_default() += count);
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| core::cmp::Reverse(*count));
+        counts
+    }
+
+    /// Words of device memory that are set aside, free ones included.
+    pub fn reserved(&self) -> usize {
+        self.recorder.memory().reserved()
+    }
+
+    /// Words of buffers that are in use, and the most that have been at once.
+    pub fn used(&self) -> (usize, usize) {
+        self.recorder.memory().used()
+    }
+
+    /// Sets aside device memory for `words` words of buffers in all, so that a run that was planned to need them does
+    /// not fail half-way. An error says how many there are.
+    pub fn reserve(&mut self, words: usize) -> polyformer_kernel::Result<()> {
+        self.recorder.memory().reserve(words)
+    }
+}
+
+impl core::fmt::Debug for Wgpu<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Wgpu").field("gpu", self.gpu()).field("dispatches", &self.dispatches()).finish_non_exhaustive()
+    }
+}
