@@ -1,4 +1,5 @@
-//! Arithmetic on vectors of slots: the language that circuits are written in.
+//! Arithmetic on vectors of slots. Circuits are written against the trait [`Arithmetic`], and each evaluator implements
+//! the trait.
 
 use crate::{
     error::{Error, Result},

@@ -1,4 +1,4 @@
-//! The hardware contract. A backend owns memory and does arithmetic; it decides nothing.
+//! The hardware contract. A backend owns memory and computes on words. A backend takes no decision of the scheme.
 
 use crate::{
     error::Result,

@@ -1,8 +1,9 @@
-//! Bootstrapping: from the bottom of the chain back to the top, on the encrypted values (docs/math.md §10).
+//! Bootstrapping raises a ciphertext from the bottom of the modulus chain to the top, without decryption (docs/math.md
+//! §10).
 //!
-//! ModRaise reads a ciphertext of level 0 modulo the whole chain, which adds multiples of the base modulus q0 to the
-//! coefficients of its message. CoeffsToSlots brings the coefficients into the slots, EvalMod removes the multiples,
-//! SlotsToCoeffs brings them back. [`Order`] says where the last one stands.
+//! ModRaise reads a ciphertext of level 0 modulo the whole chain. The step adds multiples of the base modulus q0 to the
+//! coefficients of the message. CoeffsToSlots moves the coefficients into the slots, EvalMod removes the multiples, and
+//! SlotsToCoeffs moves the values back. [`Order`] selects the place of SlotsToCoeffs.
 
 use crate::{
     arith::{Arithmetic, Raise, cost::Demand},

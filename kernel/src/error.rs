@@ -1,4 +1,4 @@
-//! The one error type: `Copy`, no strings, every variant carries the numbers that disagree.
+//! The error type of the kernel: `Copy`, without strings. Every variant carries the numbers that disagree.
 
 use core::fmt;
 

@@ -1,7 +1,8 @@
-//! Evaluators: what a circuit can be run on instead of ciphertexts. All of them are [`crate::arith::Arithmetic`]s.
+//! Evaluators of circuits other than ciphertexts. Each evaluator implements [`crate::arith::Arithmetic`].
 //!
-//! [`clear`] computes on floats, [`interval`] on enclosures. [`trace`] counts cost and keys, [`noise`] simulates the errors
-//! of ciphertexts. [`lockstep`] runs two evaluators side by side, and [`planner`] places bootstraps by [`placement`].
+//! [`clear`] computes on floats, and [`interval`] computes on enclosures. [`trace`] counts cost and keys. [`noise`]
+//! simulates the errors of ciphertexts. [`lockstep`] runs two evaluators at once. [`planner`] places bootstraps by
+//! [`placement`].
 
 pub mod clear;
 pub mod interval;

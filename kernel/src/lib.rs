@@ -2,9 +2,9 @@
 //!
 //! The modules are layers. Each layer imports from the layers above it in this list:
 //!
-//! 1. [`error`]: what can go wrong, with the two numbers that disagree.
+//! 1. [`error`]: the error type, with the two numbers that disagree.
 //! 2. [`math`]: words modulo q, complex numbers, the canonical embedding.
-//! 3. [`arith`]: the trait that circuits are written against, and the units of their cost.
+//! 3. [`arith`]: the trait of all circuits, and the units of their cost.
 //! 4. [`ring`]: limbs, the specification of every operation on words.
 //! 5. [`backend`]: the contract of the hardware, and polynomials with their domain in the type.
 //! 6. [`params`]: checked parameters.

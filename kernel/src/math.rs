@@ -1,4 +1,4 @@
-//! Numbers without a ring: words modulo a prime, complex numbers, pairs of doubles, the canonical embedding.
+//! Numbers without a ring: words modulo a prime, complex numbers, pairs of doubles, and the canonical embedding.
 
 pub mod complex;
 #[cfg(feature = "alloc")]

@@ -1,9 +1,9 @@
-//! The transformer, written once: an encoder or a decoder of polynomials over an [`Engine`]. [`clear_engine`] runs it on rows of
-//! numbers, [`slot_engine`] on slots, which may be encrypted.
+//! The transformer, written once: an encoder or a decoder of polynomials over an [`Engine`]. [`clear_engine`] runs the
+//! transformer on rows of numbers. [`slot_engine`] runs the transformer on slots, which may be encrypted.
 //!
-//! x starts as normalised embeddings. Each layer adds attention and a feed-forward part to it; a norm multiplies by a
-//! polynomial inverse root of the mean square, and what centring and gain would do is folded into the weights. The
-//! answer is a linear map of the mean over tokens, or of the last token.
+//! x starts as normalised embeddings. Each layer adds an attention part and a feed-forward part to x. A norm multiplies
+//! x by a polynomial inverse root of the mean square; the weights contain centring and gain. The answer is a linear map
+//! of the mean over tokens, or of the last token.
 
 use crate::{
     circuits::poly::Polynomial,

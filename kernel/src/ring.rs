@@ -1,8 +1,8 @@
-//! The ring `Z_q[X]/(X^n + 1)` over a line of word-size primes.
+//! The ring `Z_q[X]/(X^n + 1)` over a modulus chain of word-size primes.
 //!
-//! The line is the special primes p_0 .. p_{k-1} followed by the q primes. Every residue basis of the library is
-//! the first few specials followed by one span of q primes ([`Basis`]), so a row of a buffer is found by
-//! arithmetic, never through an index map. [`limb`] says what every operation means, one limb at a time.
+//! The chain is the special primes p_0 .. p_{k-1} followed by the q primes. Every residue basis of the library is the
+//! first few specials followed by one span of q primes ([`Basis`]). Arithmetic therefore finds a row of a buffer,
+//! without an index map. [`limb`] specifies every operation on one limb.
 
 use crate::math::modular::Modulus;
 

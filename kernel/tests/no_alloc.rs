@@ -1,4 +1,4 @@
-//! Inference in the clear on a small device: circuits on f32, made and run without an allocator.
+//! Inference in the clear on a small client: circuits on f32 that are made and run without an allocator.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};

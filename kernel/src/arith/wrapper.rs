@@ -1,4 +1,5 @@
-//! An arithmetic around another one: whoever counts, times or looks writes that alone, everything else is done inside.
+//! A decorator for [`super::Arithmetic`]. Implement [`Wrapper`] to count, time or inspect operations. The decorator
+//! forwards all other operations to the inner arithmetic.
 
 use crate::{
     arith::{Arithmetic, Transform},

@@ -1,4 +1,4 @@
-//! Polynomials with their domain in the type.
+//! Polynomials with their domain (coefficients or evaluations) in the type.
 
 use crate::{
     backend::{Backend, Limbs, Shape},

@@ -1,4 +1,5 @@
-//! The bodies of the methods that compose others: the definition of every override.
+//! The provided bodies of the contract's composed methods. A backend that overrides such a method must produce the same
+//! words.
 
 use super::{Backend, GiantStep, Limbs, MAX_DIGITS, Op, Pair, Shape, Source, Workspace, digit};
 use crate::{

@@ -1,4 +1,5 @@
-//! An evaluator whose refresh bootstraps: ciphertexts, the tracer and the noise simulator get it from here alike.
+//! An arithmetic whose refresh runs a bootstrap. The type works over any inner arithmetic: ciphertexts, the tracer, or
+//! the noise simulator.
 
 use super::{Bootstrapper, Recipe, StageObserver};
 use crate::{

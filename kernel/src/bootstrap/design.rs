@@ -1,4 +1,4 @@
-//! What bootstrapping computes, in the clear: its maps, its sine and their factors, before anything is encoded.
+//! The design of a bootstrap in the clear: the linear maps, the sine and the scale factors, before any encoding.
 
 use super::{
     dft::{Diagonals, Direction, factor},

@@ -1,10 +1,11 @@
 //! The transforms between slots and coefficients, as products of sparse linear maps.
 //!
-//! The canonical embedding of [`crate::ckks::encode`] is log2(s) stages of butterflies on s slots. Several stages in
-//! a row are one linear map with few diagonals, all multiples of the smallest stride among them: k stages of
-//! strides h, 2h, .. 2^(k-1) h have the diagonals -(2^k - 1)h .. (2^k - 1)h, each of period 2^k h. The bit reversal
-//! is left out on both sides: SlotsToCoeffs reads what CoeffsToSlots writes, and what lies between works on each
-//! slot by itself. [eprint 2018/1043; 2020/1203, section 4]
+//! The canonical embedding of [`crate::ckks::encode`] is log2(s) stages of butterflies on s slots. Consecutive stages
+//! form one linear map with few diagonals, all multiples of the smallest stride. k stages of strides h, 2h, .. 2^(k-1)
+//! h have the diagonals -(2^k - 1)h .. (2^k - 1)h, each of period 2^k h.
+//!
+//! Both sides leave out the bit reversal. SlotsToCoeffs reads the output order of CoeffsToSlots, and the steps in
+//! between work on single slots. [eprint 2018/1043; 2020/1203, section 4]
 
 use crate::math::complex::Complex;
 use alloc::{collections::BTreeMap, vec, vec::Vec};

@@ -1,4 +1,5 @@
-//! Products of sparse linear maps, encoded: by baby steps and giant steps with a key each, or by two keys a map.
+//! Encoded products of sparse linear maps. Each map uses baby steps and giant steps, either with a key for each step or
+//! with two keys per map.
 
 use super::dft::{Diagonals, rotated_period};
 use crate::{

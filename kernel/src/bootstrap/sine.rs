@@ -1,8 +1,9 @@
-//! EvalMod: x - round(x) for x near an integer, |x| < K, as sin(2 pi x) / 2 pi.
+//! EvalMod computes x - round(x) for x near an integer, |x| < K, as sin(2 pi x) / 2 pi.
 //!
-//! sin(2 pi x) = cos(2 pi (x - 1/4)) is an even function of w = (x - 1/4) / (K + 1/4) in [-1, 1]. Its Chebyshev series,
-//! for a 2^R-th of the angle, is cut off; R doublings y <- y^2 - b^2/2 give the rest, each from amplitude b to
-//! b^2/2. The first b is chosen for the last, so that the result has any factor for free. [eprint 2020/1203, section 4]
+//! sin(2 pi x) = cos(2 pi (x - 1/4)) is an even function of w = (x - 1/4) / (K + 1/4) in [-1, 1]. A truncated Chebyshev
+//! series approximates the cosine of 2^-R of the angle. R doublings y <- y^2 - b^2/2 follow, each from amplitude b to
+//! amplitude b^2/2. The first b is chosen for the wanted last b, so that the result can have any factor without a
+//! further product. [eprint 2020/1203, section 4]
 
 use crate::math::double_double::DoubleDouble;
 use crate::{

@@ -1,5 +1,6 @@
-//! Activations. GELU, SiLU, tanh, sigmoid and ReLU are [`super::approx::Approximation`]s on a stated range, evaluated by
-//! [`activate`]; a sharper ReLU is in [`super::sign`]; the quadratic is for models that were trained with it.
+//! Activations. GELU, SiLU, tanh, sigmoid and ReLU are [`super::approx::Approximation`]s on a stated range, and
+//! [`activate`] evaluates them. A more precise ReLU is in [`super::sign`]. The quadratic activation is for models that
+//! were trained with a quadratic.
 
 use super::{approx::Approximation, poly::evaluate};
 use crate::{arith::Arithmetic, error::Result};

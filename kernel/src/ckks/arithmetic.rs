@@ -1,8 +1,8 @@
-//! Ciphertexts as a meaning of circuits.
+//! Ciphertexts as an evaluator of circuits.
 //!
-//! Each operation's error is that of [`super::noise`], for values of size about 1: sums add errors, a product of
-//! values of size v multiplies them by v, each rescale adds `rounding` and each key switch `key_switch`, over the
-//! scale of the result's level.
+//! [`super::noise`] gives the error of each operation, for values of size about 1. A sum adds the errors. A product of
+//! values of size v multiplies the errors by v. Each rescale adds `rounding`, and each key switch adds `key_switch`,
+//! over the scale of the result's level.
 
 use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide, alignment};
 use crate::{

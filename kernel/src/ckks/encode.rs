@@ -3,7 +3,7 @@
 //! Slot j of m(X) is z_j = m(zeta^(5^j)), zeta = exp(i pi/n). With w_k = m_k + i m_{k+n/2} this is the embedding of
 //! half the length in [`crate::math::embedding`].
 //!
-//! A vector of period s is encoded at length s: its polynomial is one in X^(n/2s), 2s coefficients.
+//! A vector of period s is encoded at length s. Its polynomial is a polynomial in X^(n/2s) with 2s coefficients.
 
 use crate::{
     error::{Error, Result},

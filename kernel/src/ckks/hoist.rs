@@ -1,8 +1,8 @@
-//! Key switches of the evaluator: relinearisation, automorphisms, and rotations that share their mod_up.
+//! Key switches of the evaluator: relinearisation, automorphisms, and rotations that share one mod_up.
 //!
-//! An automorphism switches first and permutes last: the key of g switches from s to s(X^(1/g)), and the
-//! permutation brings the result back under s. The digits of c1 are therefore the same for every g, and hoisting is
-//! one mod_up for many keys.
+//! An automorphism switches keys first and permutes last. The key of g switches from s to s(X^(1/g)), and the
+//! permutation brings the result under s. The digits of c1 are therefore the same for every g, and hoisting is one
+//! mod_up for many keys.
 
 use super::{Ciphertext, Ckks};
 use crate::{

@@ -1,14 +1,15 @@
-//! Predicted noise: the standard deviation of each operation's error in the slots, in units of the message times
-//! its scale (divide by the scale for the error of a value). Heuristic in the usual sense: rounding errors count as
-//! uniform and independent, and the tests compare each with what is measured.
+//! Predicted noise: the standard deviation of each operation's error in the slots, in units of the message times its
+//! scale. Divide by the scale for the error of a value. The prediction is heuristic: rounding errors count as uniform
+//! and independent. Tests compare each prediction with measurements.
 //!
-//! A polynomial whose coefficients have variance v puts variance n v in each slot (half in the real part). The
-//! secret is dense ternary, variance 2/3 a coefficient.
+//! A polynomial whose coefficients have variance v has variance n v in each slot (half in the real part). The secret is
+//! dense ternary, with variance 2/3 per coefficient.
 //!
-//! What is rounded in c1 is multiplied by the secret, which is the same from operation to operation: over all slots the
-//! deviation is what is said here, in slot i it is |s_i| / sqrt(2n/3) of it, s_i the secret there, which is itself
-//! nearly Gaussian. So the largest of 2^15 slots is about 6 deviations away where a Gaussian's would be 3 (2t K_1(2t)
-//! = 2^-15 at t = 6, K_1 Bessel's). Through a whole circuit [`crate::eval::noise`] follows this slot by slot.
+//! The secret multiplies the rounding error of c1, and the secret is the same in every operation. Over all slots the
+//! deviation is the stated deviation. In slot i the deviation is the stated one times |s_i| / sqrt(2n/3), where s_i is
+//! the secret in the slot. s_i is nearly Gaussian. The largest of 2^15 slots is therefore about 6 deviations away,
+//! where the largest of a Gaussian is 3 away. (2t K_1(2t) = 2^-15 at t = 6, with Bessel's K_1.) [`crate::eval::noise`]
+//! simulates a whole circuit slot by slot.
 
 #[cfg(feature = "alloc")]
 use super::raise::SPARSE_WEIGHT;

@@ -1,6 +1,6 @@
-//! Linear maps by baby steps and giant steps, hoisted twice: the babies share one mod_up, and the sum over the giants
-//! is divided by P once. A map is first its inner sums alone; giant steps are taken when it is rescaled, all at once and
-//! once for all maps that were accumulated.
+//! Linear maps by baby steps and giant steps, hoisted twice. The baby steps share one mod_up. The sum over the giant
+//! steps is divided by P once. The product of a map consists of its inner sums. The giant steps are done at the
+//! rescale, all at once, and once for all maps that were accumulated.
 
 use super::{Ckks, Hoisted, Plaintext, Wide};
 use crate::{

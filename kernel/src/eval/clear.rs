@@ -1,7 +1,8 @@
-//! The clear meanings of a circuit: a vector of numbers, where a number is a float ([`ClearArray`], [`ClearVec`]) or a
-//! certified enclosure ([`crate::eval::interval`]). All of them share this file's vector code; only the numbers differ.
-//! Nothing is encrypted, levels are never used up, and `[F; N]` needs no allocator: on a small device this is
-//! inference itself.
+//! The clear evaluators: a vector of numbers. A number is a float ([`ClearArray`], [`ClearVec`]) or a certified
+//! enclosure ([`crate::eval::interval`]). All clear evaluators share the vector code of this file.
+//!
+//! Nothing is encrypted, and no operation takes a level. `[F; N]` needs no allocator, so that a small client can run
+//! inference in the clear.
 
 use crate::{
     arith::{Arithmetic, Transform},

@@ -1,7 +1,7 @@
-//! Certified enclosures: every operation rounds outward, so that the true value of a circuit on exact inputs, and
-//! the value that floats of the same width compute, both lie inside. Run a circuit on [`Interval`] to know what
-//! rounding can do to it; run it on wide inputs to bound it over a range (the bound holds, and may be loose: an
-//! enclosure forgets that two operands came from one).
+//! Certified enclosures. Every operation rounds outward. An enclosure contains the true value of a circuit on exact
+//! inputs, and the value that floats of the same width compute. A run on [`Interval`] bounds the effect of rounding. A
+//! run on wide inputs bounds the circuit over a range. Such a bound is valid but can be loose, because an enclosure
+//! ignores that two operands depend on each other.
 
 use crate::eval::clear::{Clear, Number};
 

@@ -1,10 +1,12 @@
-//! Circuits deeper than the chain. A circuit sees as many levels as it likes; underneath, values are bootstrapped where
-//! a [`Placement`] says. Circuits stay free of bootstraps, and where they are is decided over the whole graph.
+//! Circuits that are deeper than the chain. The planner offers a circuit unlimited levels and bootstraps values at the
+//! points of a [`Placement`]. Circuits contain no bootstraps, and the placement considers the whole graph.
 //!
 //! A placement is a list of cuts in depth and a set of values. Operands of products at depth u are lowered to one
-//! level, which follows from u and the last cut at or before it; so everything that a sum of products adds sits at
-//! one level. A value in the set is bootstrapped when it is made. [`BootstrapPlanner`] also records the graph, which
-//! [`super::placement`] reads: run once over a tracer to record, place, and run again over anything.
+//! level, which follows from u and the last cut at or before u. All terms of a sum of products are therefore at one
+//! level. A value of the set is bootstrapped when the value is made.
+//!
+//! [`BootstrapPlanner`] also records the graph for [`super::placement`]. Run the planner once over a tracer to record,
+//! make the placement, and run the planner again over any evaluator.
 
 use super::placement::{Node, Placement};
 use crate::{

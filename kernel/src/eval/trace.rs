@@ -1,5 +1,5 @@
-//! The tracer: runs a circuit on levels alone. It says what the circuit costs, how deep it is, how many values are
-//! alive at once, and exactly which rotation keys it needs, before a key exists.
+//! The tracer: runs a circuit on levels alone. The tracer gives the cost of the circuit, its depth, the number of
+//! values alive at once, and the exact set of rotation keys. No key is needed.
 
 use crate::{
     arith::{

@@ -1,4 +1,4 @@
-//! Complex numbers: what slots hold.
+//! Complex numbers, the values of slots.
 
 use core::ops::{Add, Mul, Sub};
 

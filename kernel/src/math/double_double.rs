@@ -1,5 +1,5 @@
-//! Twice the precision of f64: an unevaluated sum of two floats, the second at most half a unit in the last place of the
-//! first. Only for coefficients that are made once. [Dekker 1971]
+//! Double-double arithmetic: an unevaluated sum of two floats. The second float is at most half a unit in the last
+//! place of the first. Only coefficients that are computed once use this arithmetic. [Dekker 1971]
 
 /// hi + lo
 #[derive(Clone, Copy, Debug)]

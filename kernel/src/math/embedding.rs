@@ -1,6 +1,6 @@
 //! The canonical embedding: z_j = sum_k w_k zeta^(5^j k) for s slots, zeta = exp(i pi / 2s), in O(s log s) butterflies.
-//! Everything is f64 in a fixed order of operations, roots from integers ([`unit()`]), no contraction: the same bits on
-//! every platform, so that keys, plaintexts and bootstrapping matrices are, too.
+//! All numbers are f64 in a fixed order of operations, without contraction. The roots come from integers ([`unit()`]).
+//! Every platform therefore computes the same bits of keys, plaintexts and bootstrapping matrices.
 
 mod unit;
 

@@ -1,6 +1,6 @@
 //! Arithmetic modulo one prime q < 2^30 on 32-bit words, Montgomery radix R = 2^32.
 //!
-//! Nothing here branches on a value: secrets pass through these functions.
+//! No function of this file branches on a value, because secrets pass through the functions.
 
 /// An odd prime q < 2^30 with its Montgomery constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The transformer on rows of numbers: plain loops, for checks and for inference in the clear.
+//! The transformer on rows of numbers, by simple loops, for checks and for inference in the clear.
 
 use super::{Attention, Engine, Matrix, Next, Norm, Pooling, Rotary};
 use crate::{

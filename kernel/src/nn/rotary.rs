@@ -1,5 +1,5 @@
-//! Rotary position embedding: query and key of token t are turned by angles that grow with t, and their product knows
-//! the distance of its two tokens, nothing else. [Su et al., arXiv 2104.09864]
+//! Rotary position embedding. Query and key of token t are rotated by angles that grow with t. Their product depends on
+//! the distance of the two tokens. [Su et al., arXiv 2104.09864]
 
 /// Features i and i + d/2 of a head of d features are turned by t base^(-2i/d): in halves, as Llama pairs them. Where
 /// neighbours 2i and 2i + 1 are paired instead, the rows of query and key in the order 0, 2, .. d - 2, 1, 3, .. d - 1 of

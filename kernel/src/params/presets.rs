@@ -1,4 +1,4 @@
-//! The parameter sets that have a name. `polyformer params` derives each of these chains; a test holds the two equal.
+//! The named parameter sets. `polyformer params` derives each chain, and a test compares the two.
 
 use super::{Bootstrap, Security, Spec};
 

@@ -1,4 +1,4 @@
-//! A parameter set as its author, or a file, writes it: anything at all, until [`super::Params`] has checked it.
+//! A parameter set as an author or a file states the set. The values are unchecked until [`super::Params`] checks them.
 
 use super::Security;
 use crate::{

@@ -1,5 +1,5 @@
-//! Constants of the conversion between residue bases, computed when they are needed: a few thousand products,
-//! nothing beside the n columns that they serve, and no table to store, keep or look up.
+//! Constants of the conversion between residue bases, computed at each use. The computation takes a few thousand
+//! products, which is little next to the n columns of a conversion. No table is stored.
 
 use super::{Basis, MAX_MODULI, Ring};
 use crate::math::modular::Modulus;

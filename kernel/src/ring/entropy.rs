@@ -1,4 +1,4 @@
-//! From a caller's source of randomness to a generator: the source is read once, looked at, and expanded.
+//! From a caller's source of randomness to a generator: reads the source once, checks the bytes, and expands the bytes.
 
 use super::sample::Seed;
 use crate::error::{Error, Result};

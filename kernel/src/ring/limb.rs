@@ -1,9 +1,9 @@
-//! The executable specification: what every backend operation does to one limb (the residues modulo one prime).
-//! Written to be read, never optimised. Fast code elsewhere is compared with it word for word.
+//! The executable specification of every backend operation on one limb (the residues modulo one prime). The code is
+//! written for readers and is never optimised. Tests compare fast code with this file word for word.
 //!
-//! Words are canonical, in [0, q). Coeff limbs hold plain residues in natural order. Eval limbs hold Montgomery
-//! residues, entry i being the value at psi^(2 bit_reverse(i) + 1). A second operand shorter than the first stands for a
-//! limb that is constant on contiguous blocks ("block-constant": a polynomial in X^(n/c)).
+//! Words are canonical, in [0, q). Coeff limbs hold residues in standard form, in natural order. Eval limbs hold
+//! Montgomery residues; entry i is the value at psi^(2 bit_reverse(i) + 1). A second operand that is shorter than the
+//! first is a limb that is constant on contiguous blocks ("block-constant": a polynomial in X^(n/c)).
 
 use super::convert::Conversion;
 use crate::{

@@ -1,4 +1,4 @@
-//! Random polynomials: uniform words from a public seed, ternary secrets and centred binomial errors from the
+//! Random polynomials: uniform words from a public seed, and ternary secrets and centred binomial errors from the
 //! caller's generator.
 
 use crate::math::modular::Modulus;

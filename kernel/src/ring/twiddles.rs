@@ -1,9 +1,9 @@
-//! Transforms of one limb with or without a table of twiddle factors: the memory plan of a small device. Without one,
-//! the factors are computed on the way, at one more product for every two words.
+//! Transforms of one limb with or without a table of twiddle factors, for a client with little memory. Without a table
+//! the transform computes the factors, at one more product for every two words.
 //!
-//! Entry i of the table is psi^bit_reverse(i) ([`super::tables`]). From i to i + 1 the t trailing ones of i become zeros and the
-//! zero after them a one; in bit_reverse, of L bits, that adds 3 2^(L-1-t) - 2^L. So the quotient of neighbours depends on t
-//! alone, and psi^n = -1: it is -(psi^(2^(L-1-t)))^3.
+//! Entry i of the table is psi^bit_reverse(i) ([`super::tables`]). From i to i + 1 the t trailing ones of i become
+//! zeros, and the zero above them becomes a one. In bit_reverse, of L bits, this step adds 3 2^(L-1-t) - 2^L. The
+//! quotient of neighbours therefore depends on t alone. With psi^n = -1 the quotient is -(psi^(2^(L-1-t)))^3.
 
 use super::tables;
 use crate::{

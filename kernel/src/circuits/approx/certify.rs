@@ -1,9 +1,10 @@
-//! A bound of |p - f| that holds at every point of the range, not only at those that were tried.
+//! A bound of |p - f| at every point of the range.
 //!
-//! The range is cut into pieces. On a piece, f is within τ of some polynomial of degree D (its Chebyshev series, by
-//! Bernstein's ellipse: τ = 2m ρ^-D / (ρ - 1)), so p - f is within τ of a polynomial of degree D' = max(d, D). Such
-//! a polynomial is nowhere larger than its largest value at the zeros of T_n divided by cos(π D' / 2n) (Ehlich and
-//! Zeller 1964). The values themselves are computed in f64, and the bound pays for their rounding.
+//! The range is divided into pieces. On a piece, f is within τ of a polynomial of degree D: its Chebyshev series, with
+//! τ = 2m ρ^-D / (ρ - 1) by Bernstein's ellipse. p - f is therefore within τ of a polynomial of degree D' = max(d, D).
+//! Such a polynomial is bounded by its largest value at the zeros of T_n, divided by cos(π D' / 2n) (Ehlich and Zeller
+//! 1964). The values are computed in f64, and the bound includes their rounding.
+//!
 //! 1/x and 1/√x have a shorter way: x p - 1 and x p² - 1 are polynomials.
 
 use super::{Function, Polynomial, Weight};

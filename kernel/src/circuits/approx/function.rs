@@ -1,5 +1,5 @@
-//! The functions that are approximated, and what a certificate must know about each: where it has a corner, and how
-//! large it gets in a disc of the complex plane around a real point.
+//! The functions to approximate. Each function has the data for a certificate: the position of a corner, and the
+//! largest size in a disc around a real point. The disc is in the complex plane.
 
 use crate::error::{Error, Result};
 use core::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};

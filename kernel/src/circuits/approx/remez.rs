@@ -1,5 +1,5 @@
-//! Remez's exchange: the polynomial whose largest weighted error is the least. Needs an allocator, and runs before
-//! any circuit does.
+//! Remez's exchange: computes the polynomial with the smallest largest weighted error. The exchange needs an allocator,
+//! and runs before any circuit.
 
 use crate::{
     circuits::poly::{MAX_DEGREE, Polynomial},

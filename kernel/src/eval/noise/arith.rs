@@ -1,4 +1,4 @@
-//! What each operation does to values and errors.
+//! The effect of each operation on values and errors.
 
 use super::{ErrorSource, NoiseSimulator, NoisyHoisted, NoisyPlaintext, NoisyProduct, NoisyVector};
 use crate::{

@@ -1,4 +1,5 @@
-//! What the tracer knows of a vector, a product, a public vector and rotations: levels, and that they are alive.
+//! The tracer's types of a vector, a product, a public vector and hoisted rotations: their levels, and a count while
+//! they are alive.
 
 use super::meter::Alive;
 use alloc::{

@@ -1,5 +1,6 @@
-//! What is alive while a circuit is traced: vectors, and the words of memory that they, public vectors and the
-//! temporaries of an operation take on ciphertexts. Keys and the temporaries of key switching are not among them.
+//! The meter of a traced circuit: the vectors alive, and their words on ciphertexts. The words also include public
+//! vectors and the temporary buffers of an operation. The meter does not count keys and the temporary buffers of key
+//! switching.
 
 use crate::params::{BATCH_WORDS, Params};
 use alloc::{rc::Rc, vec::Vec};
