@@ -1,5 +1,6 @@
 //! References lead somewhere: links of Markdown pages, numbered sections, and files that pages and comments name.
-//! The test reads every page, and every comment of Rust, WGSL and Python. A paper may be cited with a section of its own.
+//! The test reads every page, every comment of Rust, WGSL, shell and TOML, and all of Python.
+//! A paper may be cited with a section of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -138,9 +139,10 @@ fn comments(path: &str, text: &str) -> String {
     if path.ends_with(".py") {
         return text.to_string();
     }
+    let hashed = path.ends_with(".sh") || path.ends_with(".toml");
     let mut out = String::new();
     for line in text.lines() {
-        match comment(line) {
+        match if hashed { line.trim_start().strip_prefix('#') } else { comment(line) } {
             Some(comment) => out.extend([" ", comment.trim_start_matches(['/', '!']).trim()]),
             None => out.push('\n'),
         }
@@ -219,7 +221,7 @@ fn repository() -> Vec<(String, String)> {
 fn every_reference_leads_to_a_file_and_a_heading() {
     let files = repository();
     let repository = Repository::new(&files);
-    let read = |path: &str| [".md", ".rs", ".wgsl", ".py"].iter().any(|e| path.ends_with(e));
+    let read = |path: &str| [".md", ".rs", ".wgsl", ".py", ".sh", ".toml"].iter().any(|e| path.ends_with(e));
     let mut found = Vec::new();
     for (path, text) in files.iter().filter(|(path, _)| read(path)) {
         found.extend(repository.dangling(path, text).into_iter().map(|what| format!("{path}: {what}")));
@@ -277,6 +279,7 @@ fn a_planted_name_of_a_missing_file_is_found() {
     assert_eq!(found("//! one.md, math.md, `kernel/src/lib.rs`, `kernel/src/NAME.rs`, https://x.org/z.md"), [""; 0]);
     assert_eq!(found("//! `kernel/src/gone.rs` and gone.md"), ["no file kernel/src/gone.rs", "no file gone.md"]);
     assert_eq!(found("let s = \"// gone.md\"; let t = '\"'; // gone.md"), ["no file gone.md"], "strings are not read");
+    assert_eq!(planted().dangling("a.sh", "cat gone.md\n# see gone.md\n"), ["no file gone.md"]);
     assert_eq!(found("/// The DESIGN says so."), ["no page DESIGN"]);
     assert_eq!(planted().dangling("x.py", "\"\"\"MATH.md section 2.\"\"\""), ["no file MATH.md", "no page MATH"]);
 }
