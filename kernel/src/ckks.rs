@@ -11,15 +11,20 @@ pub mod embedded;
 pub mod encode;
 pub mod encrypt;
 #[cfg(feature = "alloc")]
+mod evaluation_keys;
+#[cfg(feature = "alloc")]
 mod evaluator;
+mod gadget;
 #[cfg(feature = "alloc")]
 mod hoist;
 pub mod keys;
 pub mod noise;
+mod public_key;
 #[cfg(feature = "alloc")]
 pub mod raise;
 #[cfg(feature = "alloc")]
 pub mod ring_switch;
+mod secret;
 #[cfg(feature = "alloc")]
 mod transform;
 

@@ -116,6 +116,19 @@ pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plaintext>], xs: &[&A
     }
 }
 
+/// The linear map of x whose encoded diagonals are `plain`, in the order of [`Transform`]. Depth 1.
+pub fn map<A: Arithmetic>(
+    ev: &mut A,
+    x: &A::Slots,
+    baby_steps: &[i32],
+    giant_steps: &[i32],
+    plain: &[Option<&A::Plaintext>],
+) -> Result<A::Slots> {
+    let hoisted = ev.hoist(x, baby_steps)?;
+    let w = ev.transform(&hoisted, &Transform { baby_steps, giant_steps, plain })?;
+    ev.rescale(w)
+}
+
 impl<P> Linear<P> {
     /// The level of the operands that it was encoded for.
     pub fn level(&self) -> u8 {

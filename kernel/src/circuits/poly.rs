@@ -14,6 +14,8 @@ pub use plan::products_of;
 pub const MAX_DEGREE: usize = 255;
 /// The largest slope that [`evaluate`] multiplies by exactly, without a level.
 const MAX_SLOPE: f64 = 8.0;
+/// The most baby steps.
+const MAX_BABIES: usize = 16;
 
 /// Chebyshev coefficients, T_0 first.
 pub(super) type Coeffs = Vec<f64, { MAX_DEGREE + 1 }>;

@@ -7,7 +7,7 @@
 use super::{
     encode::{decode_in_place, encode_in_place},
     encrypt::{Garner, centered},
-    keys::SecretSeed,
+    secret::SecretSeed,
 };
 use crate::{
     error::{Error, Result},

@@ -1,10 +1,7 @@
 //! Encryption and decryption of encoded messages. Needs no allocator: whoever holds the memory of a limb or two can
 //! be a client, by calling these over one modulus at a time.
 
-use super::{
-    Ciphertext,
-    keys::{PublicKey, SecretKey},
-};
+use super::{Ciphertext, public_key::PublicKey, secret::SecretKey};
 use crate::{
     backend::{
         Backend, Op, Shape,

@@ -1,6 +1,6 @@
 //! The homomorphic evaluator: its backend, keys and temporaries, and what its operations are made of.
 
-use super::{Ciphertext, encode, keys::Keys};
+use super::{Ciphertext, encode, evaluation_keys::Keys};
 use crate::{
     arith::cost::Cost,
     backend::{

@@ -11,7 +11,8 @@ use crate::{
     },
     ckks::{
         Ciphertext, Ckks,
-        keys::{SecretKey, SecretSeed, gadget_pair},
+        gadget::gadget_pair,
+        secret::{SecretKey, SecretSeed},
     },
     error::{Error, Result},
     params::{Params, Security},

@@ -8,10 +8,7 @@
 //! A key *under* s'(X^k) is k samples of the small ring, so the small ring's security bound limits its modulus: the
 //! base and one special prime (docs/math.md §17.1). Its digits are single primes for that reason.
 
-use super::{
-    Ciphertext, Ckks,
-    keys::{SecretKey, gadget_pair},
-};
+use super::{Ciphertext, Ckks, gadget::gadget_pair, secret::SecretKey};
 use crate::{
     backend::{
         Backend, Op, Pair, Shape,

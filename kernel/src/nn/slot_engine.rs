@@ -15,6 +15,7 @@ use crate::{
 use alloc::{vec, vec::Vec};
 
 mod attention;
+mod groups;
 mod rotary;
 
 /// How the questions lie in a vector.

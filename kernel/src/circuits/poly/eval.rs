@@ -11,8 +11,8 @@
 //! others by itself. [Paterson and Stockmeyer 1973; eprint 2020/1203 §5]
 
 use super::{
-    MAX_DEGREE, Polynomial, ceil_log2, is_small_integer,
-    plan::{MAX_BABIES, Schedule, Step, halves, trim},
+    MAX_BABIES, MAX_DEGREE, Polynomial, ceil_log2, is_small_integer,
+    plan::{Schedule, Step, halves, trim},
     square::Square,
 };
 use crate::{

@@ -2,12 +2,9 @@
 //! products is found by counting each; [`super::eval`] carries it out, step by step the same way.
 
 use super::{
-    Coeffs, Polynomial, ceil_log2,
+    Coeffs, MAX_BABIES, Polynomial, ceil_log2,
     square::{Square, complete},
 };
-
-/// The most baby steps.
-pub(super) const MAX_BABIES: usize = 16;
 
 /// Baby steps, a power of two, and whether squares are completed.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 //! coefficient and its constant are free. Given them, a is found by iteration: what is left of T_{m+i} changes with
 //! a_i as κ a_m does, roughly.
 
-use super::plan::MAX_BABIES;
+use super::MAX_BABIES;
 use heapless::Vec;
 
 /// a_m: W_m as it is, and with κ near the size of f neither factor is larger than it need be.

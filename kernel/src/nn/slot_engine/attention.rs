@@ -10,10 +10,10 @@
 //!
 //! A causal mask costs nothing: which scores are kept is in the plaintexts that shift the keys' columns.
 
-use super::{Layout, rotary};
+use super::{Layout, groups::Groups, rotary};
 use crate::{
     arith::{Arithmetic, Transform},
-    circuits::{at_level, poly::evaluate_doubled},
+    circuits::{at_level, linear::map, poly::evaluate_doubled},
     error::{Error, Result},
     nn::Attention,
 };
@@ -22,26 +22,6 @@ use alloc::vec::Vec;
 /// Levels from query, key and value to what the heads make of them: scores 4, power 2, shift 1, reciprocal of degree at
 /// most 7 3, product 1.
 pub const DEPTH: u8 = 11;
-
-/// Groups of the features of a head.
-#[derive(Clone, Copy)]
-pub(super) struct Groups {
-    /// g: columns of a group.
-    pub size: usize,
-    /// d/g: groups of a head.
-    count: usize,
-    /// Slots from a token to the next.
-    stride: i32,
-}
-
-impl Groups {
-    /// Baby and giant steps of a turn by up to g tokens.
-    pub fn steps(&self) -> [Vec<i32>; 2] {
-        let baby_steps = 1 << self.size.ilog2().div_ceil(2);
-        let steps = |count: i32, each: i32| (0..count).map(|i| i * each * self.stride).collect();
-        [steps(baby_steps, 1), steps(self.size as i32 / baby_steps, baby_steps)]
-    }
-}
 
 /// What the heads make of query, key and value, side by side. Depth [`DEPTH`].
 pub fn attention<A: Arithmetic>(
@@ -139,19 +119,6 @@ fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Sl
         plain.push(ev.encode_diagonal(&column, level)?);
     }
     map(ev, x, &baby_steps, &giant_steps, &plain.iter().map(Some).collect::<Vec<_>>())
-}
-
-/// A linear map of x, given by its diagonals. Depth 1.
-pub(super) fn map<A: Arithmetic>(
-    ev: &mut A,
-    x: &A::Slots,
-    baby_steps: &[i32],
-    giant_steps: &[i32],
-    plain: &[Option<&A::Plaintext>],
-) -> Result<A::Slots> {
-    let hoisted = ev.hoist(x, baby_steps)?;
-    let w = ev.transform(&hoisted, &Transform { baby_steps, giant_steps, plain })?;
-    ev.rescale(w)
 }
 
 /// For every k < g, x with column c of each group taken from column c + k, times `factor` and `pattern`; with `back`

@@ -6,12 +6,10 @@
 //! rotated by its baby steps; giant steps are shared. With b baby steps that is 2 key switches more for the query and 2 b
 //! for the keys, and two rotation keys at most, for half a head. [docs/decisions/decoders.md]
 
-use super::{
-    Layout,
-    attention::{Groups, map},
-};
+use super::{Layout, groups::Groups};
 use crate::{
     arith::{Arithmetic, Transform},
+    circuits::linear::map,
     error::{Error, Result},
     nn::Rotary,
 };

@@ -1,0 +1,157 @@
+//! Gadget keys: the key-switching keys of hybrid key switching, digit by digit.
+//!
+//! The key from s1 to s2 holds, for digit j, (b_j, a_j) over P and the whole modulus chain with
+//! b_j + a_j s2 = e_j + P g_j s1, where g_j is 1 modulo the primes of digit j and 0 modulo the others (docs/math.md §7.1). The
+//! equation holds for every subset of the chain, so one key serves every level. The halves a_j are expanded from a
+//! public seed: only the b_j are stored or sent.
+
+use super::secret::SecretKey;
+use crate::{
+    backend::{
+        Backend, Limbs, Op, Pair, Shape, digit,
+        poly::{Coeff, Poly},
+    },
+    error::Result,
+    params::Params,
+    ring::{
+        Basis,
+        sample::{self, Seed},
+    },
+};
+use zeroize::Zeroize;
+
+/// What a key-switching key switches from, always to a secret that the holder of the key decrypts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// From s^2 to s: relinearisation.
+    Relinearize,
+    /// From s to s(X^(1/g)); the automorphism X -> X^g that follows brings the result back under s. Switching first
+    /// lets many rotations share one mod_up without permuting its digits.
+    Galois(u32),
+}
+
+/// One pair (b, a) over `full` with b + a `under` = e + \[on `rows`\] P `from`, P being the specials of `full`:
+/// the stuff of key-switching keys. a is expanded from `seed`, stream `stream`. `from` covers `rows`, `under`
+/// covers `full`; `scratch` holds n integers and is wiped.
+pub fn gadget_pair<B: Backend>(
+    be: &mut B,
+    (full, rows): (Basis, Basis),
+    from: &Limbs<B::Buf>,
+    under: &Limbs<B::Buf>,
+    (seed, stream): (&Seed, u64),
+    rng: &mut impl rand_core::CryptoRng,
+    scratch: &mut [i64],
+) -> Result<Pair<B::Buf>> {
+    let shape = Shape { count: 1, basis: full, cols: be.ring().n() as u32 };
+    scratch.fill(0);
+    sample::error(rng, scratch);
+    let e = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|e| e.ntt(be).into_limbs());
+    scratch.zeroize();
+    let mut b = e?;
+    let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
+    be.upload_uniform(&mut a, seed, stream)?;
+    be.zip(Op::Mul, full, &mut tmp, &a, under);
+    be.zip_assign(Op::Sub, full, &mut b, &tmp);
+    let p = Basis::span(0, 0).with(full.specials);
+    let ring = be.ring();
+    let p = ring.constants(rows, |q| ring.product(p, q));
+    be.scalar(Op::Mul, rows, &mut tmp, from, &p);
+    be.zip_assign(Op::Add, rows, &mut b, &tmp);
+    zero(be, full, &mut tmp);
+    Ok([b, a])
+}
+
+/// The basis of a key that serves every level up to `level`: P, and the line as far as that level reaches.
+pub fn key_basis(params: &Params, level: u8) -> Basis {
+    let line = params.modulus_chain();
+    Basis { end: params.q(level).end, ..line.with(params.specials()) }
+}
+
+/// Digits of a key that serves every level up to `level`.
+pub fn key_digits(params: &Params, level: u8) -> usize {
+    let limbs = key_basis(params, level).len() - params.specials() as usize;
+    if params.alpha() == 0 { 0 } else { limbs.div_ceil(params.alpha() as usize) }
+}
+
+/// Draws digit j of a key for levels up to `level`: [`key_digits`] calls are one key. The pair is over [`key_basis`],
+/// which `sk` covers.
+///
+/// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
+pub fn switching_digit<B: Backend>(
+    be: &mut B,
+    params: &Params,
+    sk: &SecretKey<B>,
+    (switch, level): (Switch, u8),
+    j: usize,
+    seed: &Seed,
+    rng: &mut impl rand_core::CryptoRng,
+    scratch: &mut [i64],
+) -> Result<Pair<B::Buf>> {
+    let full = key_basis(params, level);
+    let rows = digit(full.with(0), params.specials(), params.alpha(), j);
+    let mut other = be.alloc(Shape { count: 1, basis: full, cols: params.n() as u32 })?;
+    let s = sk.limbs();
+    let (from, under) = match switch {
+        Switch::Relinearize => {
+            be.zip(Op::Mul, full, &mut other, s, s);
+            (&other, s)
+        }
+        Switch::Galois(g) => {
+            be.permute(full, &mut other, s, inverse_galois(g, params.n()));
+            (s, &other)
+        }
+    };
+    let pair = gadget_pair(be, (full, rows), from, under, (seed, j as u64), rng, scratch);
+    zero(be, full, &mut other);
+    pair
+}
+
+/// g^-1 modulo 2n.
+pub fn inverse_galois(g: u32, n: usize) -> u32 {
+    let mask = 2 * n as u32 - 1;
+    let mut inv = g; // Newton modulo a power of two: 3 bits, 6, 12, 24
+    for _ in 0..4 {
+        inv = inv.wrapping_mul(2u32.wrapping_sub(g.wrapping_mul(inv)));
+    }
+    inv & mask
+}
+
+fn zero<B: Backend>(be: &mut B, over: Basis, x: &mut Limbs<B::Buf>) {
+    let zeros = be.ring().constants(over, |_| 0);
+    be.scalar_assign(Op::Mul, over, x, &zeros);
+}
+
+/// A key-switching key: one pair (b_j, a_j) a digit, over [`key_basis`] of the highest level that it serves.
+#[cfg(feature = "alloc")]
+pub struct EvaluationKey<B: Backend> {
+    /// The highest level that it serves.
+    pub level: u8,
+    /// The digits.
+    pub digits: alloc::vec::Vec<Pair<B::Buf>>,
+}
+
+#[cfg(feature = "alloc")]
+impl<B: Backend> EvaluationKey<B> {
+    /// Draws every digit; arguments as [`switching_digit`].
+    pub fn generate(
+        be: &mut B,
+        params: &Params,
+        sk: &SecretKey<B>,
+        (switch, level): (Switch, u8),
+        seed: &Seed,
+        rng: &mut impl rand_core::CryptoRng,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        let digit = |j| switching_digit(be, params, sk, (switch, level), j, seed, rng, scratch);
+        Ok(Self { level, digits: (0..key_digits(params, level)).map(digit).collect::<Result<_>>()? })
+    }
+
+    /// The digits, if the key serves `level`.
+    pub(super) fn at(&self, level: u8) -> Result<&[Pair<B::Buf>]> {
+        if level <= self.level {
+            Ok(&self.digits)
+        } else {
+            Err(crate::Error::KeyLevel { key: self.level, operand: level })
+        }
+    }
+}

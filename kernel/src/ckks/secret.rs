@@ -1,0 +1,108 @@
+//! The secret: a seed of 32 bytes, the ternary polynomial that it expands to, and that polynomial in a backend's memory.
+
+use crate::{
+    backend::{
+        Backend, Limbs, Op, Shape,
+        poly::{Coeff, Eval, Poly},
+    },
+    error::Result,
+    ring::{Basis, sample},
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// The 32 bytes that a secret key is expanded from. Wiped when dropped; neither shown nor cloned.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SecretSeed([u8; 32]);
+
+impl SecretSeed {
+    /// Takes the bytes over and wipes the caller's copy.
+    pub fn take(bytes: &mut [u8; 32]) -> Self {
+        let seed = Self(*bytes);
+        bytes.zeroize();
+        seed
+    }
+
+    /// A fresh seed.
+    pub fn generate(rng: &mut impl rand_core::CryptoRng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self::take(&mut bytes)
+    }
+
+    /// The bytes, for the file that keeps them.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Ternary coefficients of which exactly `weight` are not zero, for a secret that lives for one key generation.
+    /// Every draw passes over all coefficients, so that no address depends on the secret.
+    pub fn sparse_coefficients(&self, weight: u32, out: &mut [i64]) {
+        let mut rng = ChaCha20Rng::from_seed(self.0);
+        sample::sparse_ternary(&mut rng, weight, out);
+    }
+
+    /// The uniform ternary coefficients of the secret polynomial.
+    pub fn coefficients(&self, out: &mut [i64]) {
+        out.iter_mut().zip(self.trits()).for_each(|(x, s)| *x = s);
+    }
+
+    /// The same, one by one.
+    pub(super) fn trits(&self) -> impl Iterator<Item = i64> {
+        let mut rng = ChaCha20Rng::from_seed(self.0);
+        core::iter::repeat_with(move || sample::trit(&mut rng))
+    }
+}
+
+/// The secret polynomial s over a basis: P and the line to make keys, the base primes to decrypt.
+pub struct SecretKey<B: Backend> {
+    s: Poly<Eval, B>,
+}
+
+impl<B: Backend> SecretKey<B> {
+    /// Expands the secret over `basis`. `scratch` holds n integers; it is wiped before returning.
+    pub fn expand(be: &mut B, seed: &SecretSeed, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
+        seed.coefficients(scratch);
+        Self::upload(be, basis, scratch)
+    }
+
+    /// A sparse secret ([`SecretSeed::sparse_coefficients`]) over `basis`; `scratch` likewise.
+    pub fn expand_sparse(
+        be: &mut B,
+        seed: &SecretSeed,
+        weight: u32,
+        basis: Basis,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        seed.sparse_coefficients(weight, scratch);
+        Self::upload(be, basis, scratch)
+    }
+
+    /// The secret of a ring of degree m, as an element of this larger one: s(X^(n/m)) over `basis`; `scratch` likewise.
+    pub fn expand_small(be: &mut B, seed: &SecretSeed, m: usize, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
+        let apart = scratch.len().checked_div(m).unwrap_or(0).max(1);
+        scratch.fill(0);
+        scratch.iter_mut().step_by(apart).zip(seed.trits()).for_each(|(x, s)| *x = s);
+        Self::upload(be, basis, scratch)
+    }
+
+    fn upload(be: &mut B, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
+        let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
+        let s = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|s| s.ntt(be));
+        scratch.zeroize();
+        Ok(Self { s: s? })
+    }
+
+    /// Its limbs, for the operations of this module and its siblings.
+    pub fn limbs(&self) -> &Limbs<B::Buf> {
+        self.s.limbs()
+    }
+
+    /// Overwrites the words in the backend's memory, which outlives this key in a backend that pools it.
+    pub fn wipe(mut self, be: &mut B) -> Result<()> {
+        let over = self.s.basis();
+        let zeros = be.ring().constants(over, |_| 0);
+        be.scalar_assign(Op::Mul, over, self.s.limbs_mut(), &zeros);
+        be.submit()
+    }
+}
