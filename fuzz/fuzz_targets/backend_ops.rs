@@ -1,5 +1,4 @@
-//! Random programs of backend operations: every backend, on every instruction set, leaves the words that the oracle
-//! expects.
+//! Random programs of backend operations. Every backend, on every instruction set, leaves the words of the oracle.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

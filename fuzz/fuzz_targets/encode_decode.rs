@@ -1,5 +1,5 @@
-//! Any doubles, any scale: encoding fails exactly when it should, and what it accepts decodes to what was encoded,
-//! within the error that it promises.
+//! Any doubles, any scale. Encoding fails exactly when the contract says so. An accepted vector decodes to itself
+//! within the promised error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

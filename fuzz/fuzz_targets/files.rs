@@ -1,4 +1,4 @@
-//! Any bytes are a checked file or an error, never a panic; so is any text as numbers and as a kind.
+//! Any bytes give a checked file or an error, and never a panic. The same holds for any text as numbers and as a kind.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

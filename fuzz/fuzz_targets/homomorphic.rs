@@ -1,5 +1,5 @@
-//! Random circuits on ciphertexts against the same in the clear: after every operation the error is within what
-//! `ckks::noise` predicts for the path that led there.
+//! Random circuits on ciphertexts against the same circuits in the clear. After every operation the error is within the
+//! prediction of `ckks::noise` for the path.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

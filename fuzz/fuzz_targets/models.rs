@@ -1,4 +1,4 @@
-//! Any bytes are a model's config, rows of scores or a question, or an error of one line; never a panic.
+//! Any bytes give a model's config, rows of scores or a question, or an error of one line, and never a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

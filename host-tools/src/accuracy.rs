@@ -1,4 +1,4 @@
-//! A labelled file through a model in the clear: how often the polynomial form is right, and how often its exact twin.
+//! The accuracy of a model on a labelled file, in the clear: the polynomial form and its reference model.
 
 pub mod encrypted;
 pub mod noise;

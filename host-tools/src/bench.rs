@@ -1,4 +1,4 @@
-//! Measurement of single operations: the same names, definitions and units on every backend and machine.
+//! Measurement of single operations, with the same names, definitions and units on every backend and machine.
 
 mod client;
 mod evaluator;

@@ -1,4 +1,4 @@
-//! The command line: one module a command, one line an error, exit code 2.
+//! The command line: one module per command, one line per error, exit code 2.
 
 mod bench;
 mod calibrate;

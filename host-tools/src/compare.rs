@@ -1,8 +1,9 @@
-//! Every replacement of softmax on one engine: the same parameters, the same rows of scores, and for each variant its
-//! cost, its bootstraps, and its error against softmax and against its own definition.
+//! Every replacement of softmax on one engine, with the same parameters and the same rows of scores. Each variant has
+//! its cost, its bootstraps, its error against softmax, and its error against its own definition.
 //!
-//! Each variant gets scores as its paper does: PowerSoftmax x/r, so that none is over 1; the exponentials x less the row's
-//! maximum (in a model, a public bound of it); BPMax 5x/r; σ-attention and CGF x itself.
+//! Each variant gets scores as in its paper. PowerSoftmax gets x/r, so that no score is over 1. The exponentials get x
+//! minus the row's maximum (in a model, a public bound of the maximum). BPMax gets 5x/r. σ-attention and CGF get x
+//! itself.
 
 use crate::{
     Error, Result,

@@ -1,4 +1,4 @@
-//! Errors of the tools: each is one line, `SUBJECT: what, with the two values that disagree`, the subject being a
+//! Errors of the tools. Each error is one line, `SUBJECT: what, with the two values that disagree`. The subject is a
 //! file or an option.
 
 use crate::{files::FileError, primes::BuildError};

@@ -2,7 +2,7 @@
 //!
 //! The modules are layers. Each imports from the ones above it in this list:
 //! [`spec`], [`primes`], [`files`], [`error`], [`load`], [`machine`], [`keys`], [`plan`], [`model`], [`session`],
-//! [`accuracy`], [`bench`], [`compare`], [`cli`].
+//! [`accuracy`], [`mod@bench`], [`compare`], [`cli`].
 #![deny(unsafe_code)]
 
 pub mod accuracy;

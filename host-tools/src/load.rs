@@ -1,4 +1,4 @@
-//! What a server does with files: evaluation keys and ciphertexts into a backend's memory, results out of it.
+//! The server's use of files: evaluation keys and ciphertexts into a backend's memory, and results from this memory.
 
 use crate::{
     Result,

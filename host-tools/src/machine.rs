@@ -1,4 +1,4 @@
-//! Where work runs: the tables that a backend is built from, and the one `match` that chooses a backend.
+//! The compute target: the tables of a backend, and the one `match` that selects a backend.
 
 use crate::Result;
 use polyformer_cpu::{Cpu, Isa};

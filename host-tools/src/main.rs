@@ -1,4 +1,4 @@
-//! The command line: all of it is in the library, for tests.
+//! The command line. All code is in the library, for tests.
 fn main() -> std::process::ExitCode {
     polyformer::cli::main()
 }

@@ -1,5 +1,6 @@
-//! The prime-chain builder: from a ring degree, a number of levels and a scale to a checked parameter set, with the
-//! reasons for every choice. `docs/params.md` tells the rules; the presets of the kernel are what it builds.
+//! The builder of modulus chains. The builder makes a checked parameter set from a ring degree, a number of levels and
+//! a scale, and gives the reasons for every choice. `docs/params.md` states the rules. The presets of the kernel are
+//! results of this builder.
 
 mod dnum;
 mod line;

@@ -1,5 +1,6 @@
-//! A private question: the [`Client`] holds the secret and the words, the [`Server`] the model and the evaluation keys.
-//! What passes between them is ciphertexts and the [`crate::plan::model::ModelPlan`], which both derive from the number of tokens.
+//! A private question. The [`Client`] holds the secret and the words, and the [`Server`] holds the model and the
+//! evaluation keys. Client and server exchange ciphertexts. Both derive the [`crate::plan::model::ModelPlan`] from the
+//! number of tokens.
 
 pub mod cipher;
 mod client;

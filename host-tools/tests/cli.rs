@@ -1,4 +1,4 @@
-//! The program as its users meet it: round trips, one-line errors, exit codes, nothing half-written.
+//! Tests of the program as a user runs it: round trips, errors of one line, exit codes, and no partial files.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 

@@ -1,5 +1,5 @@
-//! What the emulated device made, compared with this host. scripts/cortex-m.sh runs these after the emulator: they read
-//! the folder that DEVICE_OUTPUT names.
+//! The output of the emulated client, compared with this host. scripts/cortex-m.sh runs these tests after the emulator.
+//! The tests read the folder that DEVICE_OUTPUT names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on has failed
 

@@ -1,4 +1,4 @@
-//! `--backend` on the command line: what is there, what `auto` makes of it, and the same answers on all of them.
+//! Tests of `--backend`: the list of GPUs, the choice of `auto`, and equal answers on every backend.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 

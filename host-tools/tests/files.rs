@@ -1,4 +1,4 @@
-//! Bad files of every kind: each is an error that says what disagrees, never a panic, and nothing is half-written.
+//! Bad files of every kind. Each bad file gives an error that names the disagreement, no panic, and no partial file.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 

@@ -1,4 +1,4 @@
-//! `plan` and `compare` as their users meet them: the keys of their JSON, their numbers, and errors in one line.
+//! Tests of `plan` and `compare` as a user runs them: the keys of their JSON, their numbers, and errors of one line.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 

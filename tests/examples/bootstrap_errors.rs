@@ -1,5 +1,5 @@
-//! Errors of bootstrapping at full degree against the structure of the input: rewrites a table in
-//! docs/bootstrapping.md and, for B16, draws docs/bootstrapping.svg. Takes minutes and 6 GB.
+//! Measures the errors of bootstrapping at full degree for several kinds of input. The program rewrites a table in
+//! docs/bootstrapping.md and, for B16, draws docs/bootstrapping.svg. A run takes minutes and 6 GB.
 //!
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors [RUNS] [B16|H16] [min-ks] [complex|bottom]
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors stages

@@ -1,9 +1,10 @@
-//! A bootstrapping of full slots and a product on a GPU, compared word for word with the CPU backend: dispatches, what
-//! recording took of the time, device memory. At full degree it takes 6 GB of the machine, and as much of the device.
+//! A bootstrap of full slots and one product on a GPU, compared word for word with the CPU backend. The program prints
+//! the dispatches, the recording time and the GPU memory. At full degree a run takes 6 GB of host memory and 6 GB of
+//! GPU memory.
 //!
 //!     cargo run --release -p polyformer-tests --example gpu_bootstrap [LOG_N] [int64|halves] [ADAPTER]
 //!
-//! What recording takes by itself, with an adapter that does nothing:
+//! The recording alone, with an adapter that does nothing:
 //!
 //!     cargo run --release -p polyformer-tests -p polyformer-wgpu --features polyformer-wgpu/noop \
 //!         --example gpu_bootstrap 16 halves noop

@@ -1,5 +1,6 @@
-//! What every approximation promises, for bytes that a fuzzer chooses: inside its range the certified error holds, in
-//! f64 and in f32; outside, the result is an error or a number, never NaN where the reference is finite.
+//! The properties of every approximation, on bytes that a fuzzer chooses. Inside the range the certified error holds,
+//! in f64 and in f32. Outside the range the result is an error or a number, and never NaN where the reference is
+//! finite.
 
 use polyformer_kernel::{
     Error,

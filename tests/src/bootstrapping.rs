@@ -1,5 +1,4 @@
-//! Bootstrapping at a small ring: with its keys, on the inputs that it could stumble over; and as words, on which
-//! backends must agree.
+//! Bootstrapping on a small ring: with its keys, on difficult inputs, and as words, on which backends must agree.
 
 use crate::{
     chain::Chain,

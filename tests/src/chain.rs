@@ -1,4 +1,4 @@
-//! Rings to test on: the preset chains, at any degree.
+//! Rings for tests: the preset chains at any degree.
 
 use polyformer_kernel::{
     math::modular::Modulus,

@@ -1,8 +1,9 @@
-//! The conformance suite: programs around every method of [`Backend`], with the words that they must leave.
+//! The conformance suite: programs for every method of [`Backend`], with the expected words.
 //!
-//! For a ring of at most [`ORACLE`] the words come from the oracle, above it from the scalar backend, which below
-//! it has itself been held to the oracle. Outputs hold garbage before they are written, rows that a step does
-//! not name must stay as they are, and every register is compared, inputs included.
+//! For a ring of at most [`ORACLE`] the oracle computes the expected words. For a larger ring the scalar backend
+//! computes the expected words; the suite compares the scalar backend with the oracle on the smaller rings. Outputs
+//! hold garbage before a step writes them. Rows that a step does not name must stay unchanged. The suite compares every
+//! register, inputs included.
 
 use crate::{
     chain::Chain,

@@ -1,4 +1,4 @@
-//! Words to compute with: canonical ones with the edges often, and garbage for outputs to overwrite.
+//! Words for tests: canonical words with frequent edge values, and garbage in outputs before a step writes them.
 
 use polyformer_kernel::{backend::Shape, ring::Ring};
 

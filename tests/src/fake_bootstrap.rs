@@ -1,5 +1,5 @@
-//! Ciphertexts whose bootstrap holds the secret key: it decrypts and encrypts again. Everything above bootstrapping is
-//! tested with it, on chains that have none.
+//! Ciphertexts with a bootstrap that holds the secret key, decrypts and encrypts again. Tests of the layers above
+//! bootstrapping use this evaluator, on chains without bootstrapping.
 
 use crate::client::Client;
 use polyformer_catalogue::Entry;

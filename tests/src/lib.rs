@@ -1,11 +1,14 @@
-//! The laws: what must be true of every backend and every layer, and the means to check it.
+//! The laws: the properties of every backend and every layer, and the tools to check the properties.
 //!
-//! Read in this order: [`chain`] rings to test on, [`data`] their words, [`program`] a few backend operations as a
-//! value, [`oracle`] what they mean, by definition and in big integers, [`mod@conformance`] the suite that holds a
-//! backend to it, [`conformance::random`] programs without end, [`mutant`] backends with one fault that the suite must find.
-//! [`client`], [`transformer`] and [`bootstrapping`] are what end-to-end tests encrypt with and run, [`fake_bootstrap`] and
-//! [`probe`] meanings of circuits for tests alone, [`spread`] measured errors beside predicted ones, [`approximations`] what the circuits promise, for bytes that a fuzzer
-//! chooses.
+//! Read the modules in this order:
+//!
+//! 1. [`chain`]: rings for tests; [`data`]: their words.
+//! 2. [`program`]: a few backend operations as a value; [`oracle`]: the results by definition, in big integers.
+//! 3. [`mod@conformance`]: the suite that compares a backend with the oracle; [`conformance::random`]: random programs.
+//! 4. [`mutant`]: backends with one fault each, which the suite must find.
+//! 5. [`client`], [`transformer`], [`bootstrapping`]: the parts of end-to-end tests.
+//! 6. [`fake_bootstrap`], [`probe`]: evaluators for tests; [`spread`]: measured errors against predicted errors.
+//! 7. [`approximations`]: the properties of the circuits, for bytes that a fuzzer chooses.
 
 pub mod approximations;
 pub mod bootstrapping;

@@ -1,4 +1,4 @@
-//! Backends with one fault each. The suite must find every one of them: a test that cannot fail is no test.
+//! Backends with one fault each. The suite must find every fault, because a test that cannot fail is no test.
 
 use polyformer_kernel::{
     Result,

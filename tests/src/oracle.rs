@@ -1,6 +1,6 @@
-//! What the operations mean, by definition: sums written out, powers of psi, and (in [`integers`]) the big integers
-//! that residues stand for. Nothing here calls the kernel's arithmetic; it shares only the order of rows and words.
-//! Slow, quadratic in n, and obviously right.
+//! The results of the operations by definition: explicit sums, powers of psi, and (in [`integers`]) the big integers of
+//! the residues. The oracle does not call the kernel's arithmetic, and shares only the order of rows and words. The
+//! oracle is slow (quadratic in n) and simple to verify.
 
 use polyformer_kernel::backend::Op;
 

@@ -1,4 +1,4 @@
-//! A meaning that looks at the numbers: another one, with the largest modulus that each operation made.
+//! A decorator of an evaluator that records the largest modulus of each operation's result.
 
 use polyformer_kernel::arith::{Arithmetic, wrapper::Wrapper};
 

@@ -1,5 +1,5 @@
-//! A program: registers and a few backend operations on them, as a value. The scalar backend runs it, a backend
-//! under test runs it, the oracle says what it means, and the three are compared word for word.
+//! A program: registers and a few backend operations on the registers, as a value. The scalar backend, a backend under
+//! test and the oracle run the program. The test compares the three results word for word.
 
 use polyformer_kernel::{
     Result,

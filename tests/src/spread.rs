@@ -1,5 +1,5 @@
-//! Errors beside those that the noise meaning draws, slot by slot: a slot whose errors are large by nature, as where 1/x is
-//! steep, then counts no more than any other.
+//! Measured errors against the errors of the noise simulator, slot by slot. A slot with large errors by nature, for
+//! example where 1/x is steep, counts as much as any other slot.
 
 /// Draws of [`predicted_slots`] that suffice.
 pub const DRAWS: u8 = 24;

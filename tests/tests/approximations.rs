@@ -1,4 +1,4 @@
-//! The fuzzers' properties on bytes of a fixed generator: what the fuzz targets hunt for, in every test run.
+//! The properties of the fuzz targets on bytes of a fixed generator, in every test run.
 
 use polyformer_tests::approximations::{point, row};
 

@@ -1,5 +1,5 @@
-//! Bootstrapping, end to end at a small ring: precision on every kind of input, both orders, sparse vectors, many in
-//! a row, and what happens when a key is missing or a value is out of range.
+//! Bootstrapping end to end on a small ring: the precision on every kind of input, both orders, sparse vectors, and
+//! many bootstraps in a row. The tests also check a missing key and a value out of range.
 
 use polyformer_kernel::{
     Error,

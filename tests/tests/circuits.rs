@@ -1,6 +1,6 @@
-//! Every circuit of the catalogue on ciphertexts: the depth is the trace's, the values are those of f64 within the noise.
-//! Circuits deeper than the chain get their bootstraps from the planner; here a bootstrap holds the secret key, so that
-//! everything above bootstrapping is tested without it.
+//! Every circuit of the catalogue on ciphertexts. The depth is the depth of the trace, and the values are the values of
+//! f64 within the noise. Circuits deeper than the chain get their bootstraps from the planner. The bootstrap of these
+//! tests holds the secret key, so that a fault of real bootstrapping has no effect.
 
 use polyformer_catalogue::{Circuit, Entry, attention, every};
 use polyformer_kernel::{

@@ -1,4 +1,4 @@
-//! Each homomorphic operation computes what it says, and its noise is what `ckks::noise` predicts.
+//! Each homomorphic operation computes its definition, and its noise is the prediction of `ckks::noise`.
 
 use polyformer_kernel::{
     Error,

@@ -1,4 +1,4 @@
-//! Every circuit of the catalogue: its cost is pinned, and all its evaluators in the clear agree.
+//! Every circuit of the catalogue: its cost is fixed, and all its clear evaluators agree.
 
 use polyformer_catalogue::{Entry, every};
 use polyformer_kernel::{

@@ -1,4 +1,4 @@
-//! The CPU backend obeys the laws, on every instruction set that this machine has, alone and with company.
+//! The CPU backend obeys the laws, on every instruction set of this machine, with one thread and with several.
 
 use polyformer_cpu::{Cpu, Isa};
 use polyformer_tests::{bootstrapping::words, chain::Chain};

@@ -1,5 +1,4 @@
-//! The client of a small device makes the words that a backend makes, reads the words that a backend reads, and
-//! refuses what does not fit.
+//! The small client makes the words of a backend, reads the words of a backend, and refuses bad input.
 
 use polyformer_kernel::{
     Error,

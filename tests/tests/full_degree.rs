@@ -1,5 +1,5 @@
-//! At n = 2^16 the oracle is too slow for every word, so it is asked for some: the scalar backend, to which all
-//! others are compared word for word, is right at the degree that is used.
+//! At n = 2^16 the oracle is too slow for every word, so the oracle checks some words of the scalar backend. All other
+//! backends are compared with the scalar backend word for word.
 
 use num_bigint::BigInt;
 use polyformer_kernel::{

@@ -1,4 +1,4 @@
-//! Answers of an independent program, `vectors/make.py`: Python integers and numpy, written from the formulas.
+//! Answers of an independent program, `vectors/make.py`, which uses Python integers and numpy and follows the formulas.
 
 use polyformer_kernel::{
     backend::Shape,

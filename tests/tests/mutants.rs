@@ -1,4 +1,4 @@
-//! The suite finds every fault that it is meant to find.
+//! The suite finds every planted fault.
 
 use polyformer_tests::{
     chain::Chain,

@@ -1,6 +1,6 @@
-//! The noise meaning of a circuit predicts the errors of ciphertexts: of every operation within a factor of 1.2, through
-//! whole circuits within 1.5. Each prediction without the source that matters most is out of that factor: a source that
-//! is forgotten is noticed.
+//! The noise simulator predicts the errors of ciphertexts: every operation within a factor of 1.2, and whole circuits
+//! within 1.5. Each prediction without its largest source of error leaves the factor, so the tests notice a missing
+//! source.
 
 use polyformer_catalogue::{Entry, every};
 use polyformer_kernel::{

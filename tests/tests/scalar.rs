@@ -1,5 +1,5 @@
-//! The scalar backend obeys the laws. At n = 2^16, where the suite compares with the scalar backend itself,
-//! `full_degree.rs` asks the oracle instead.
+//! The scalar backend obeys the laws. At n = 2^16 the suite compares with the scalar backend itself, so
+//! `full_degree.rs` uses the oracle at this degree.
 
 use polyformer_kernel::{
     Error,

@@ -1,5 +1,6 @@
-//! Times of every operation at n = 2^16 over 39 q primes and 12 specials, 4 digits: `bench [isa] [threads] [filter]`.
-//! The least of all samples, which a busy machine disturbs little, and the least of the medians of five runs.
+//! Times of every operation at n = 2^16 over 39 q primes and 12 special primes, with 4 digits: `bench [isa] [threads]
+//! [filter]`. The program prints two numbers: the least of all samples, which other load affects little, and the least
+//! of the medians of five runs.
 #![allow(clippy::unwrap_used)]
 
 use polyformer_cpu::{Cpu, Isa};

@@ -1,5 +1,5 @@
-//! AVX2 lanes: eight 32-bit lanes of 256 bits. Lazy residues are in [0, 4q), factors carry floor(w 2^32 / q)
-//! (Shoup). A product of eight words is two products of four, of the even and of the odd lanes.
+//! AVX2 lanes: eight 32-bit lanes of 256 bits. Lazy residues are in [0, 4q), and factors carry floor(w 2^32 / q)
+//! (Shoup). A product of eight words is two products of four words: the even lanes and the odd lanes.
 
 use crate::lanes::{Form, Kernel, LANES, Lanes, Twiddle};
 use core::arch::x86_64::*;

@@ -1,10 +1,12 @@
 //! AVX-512 lanes: eight 64-bit lanes of 512 bits, multiplied 52 bits at a time (IFMA).
 //!
-//! A lazy residue is the low 52 bits of a lane; whatever lies above is ignored by the multiplier and never enters
-//! the low bits. Factors carry w' = floor(w 2^52 / q), so xw - floor(xw'/2^52) q is in [0, 2q) for every x below
-//! 2^52, and both products accumulate for free: a forward butterfly is three multiply-adds, one addition and one
-//! subtraction. Nothing is corrected before [`Lanes::settle`]: a pass of 16 stages grows a word to 37 bits forwards
-//! and 48 bits backwards.
+//! A lazy residue is the low 52 bits of a lane. The multiplier ignores the bits above, and the bits above never enter
+//! the low bits. Factors carry w' = floor(w 2^52 / q), so xw - floor(xw'/2^52) q is in [0, 2q) for every x below 2^52.
+//! Both products accumulate without an addition: a forward butterfly is three multiply-adds, one addition and one
+//! subtraction.
+//!
+//! No lane is corrected before [`Lanes::settle`]. A pass of 16 stages grows a word to 37 bits forwards and to 48 bits
+//! backwards.
 
 mod constants;
 

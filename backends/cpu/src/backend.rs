@@ -1,4 +1,5 @@
-//! The contract's operations: rows are gathered, handed to threads, and each goes through a kernel.
+//! The operations of the contract. Each operation gathers rows, distributes the rows over threads, and runs a compute
+//! kernel on each row.
 
 use crate::{
     convert::{self, TOGETHER, Target},

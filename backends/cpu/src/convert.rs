@@ -1,5 +1,5 @@
-//! Basis conversion as a modular matrix product: columns of source digits times constants, summed in 64 bits, one
-//! reduction a target. The overflow of a centred conversion is one more column.
+//! Basis conversion as a modular matrix product: columns of source digits times constants, summed in 64 bits, with one
+//! reduction per target. The overflow of a centred conversion is one more column.
 
 use crate::{
     lanes::{Form, LANES, Lanes},

@@ -1,6 +1,6 @@
-//! Sums of products: one, or many that share their first factors, which then come from memory once. The second
-//! factors may be block-constant. Columns are taken a chunk at a time, so that a chunk of every first factor stays in
-//! the second-level cache while sum after sum is made of it.
+//! Sums of products: one sum, or many sums that share their first factors. Shared first factors are read from memory
+//! once. The second factors may be block-constant. The code computes a chunk of columns at a time. A chunk of every
+//! first factor then stays in the second-level cache for all sums.
 
 use crate::{
     lanes::{Kernel, LANES, Lanes},

@@ -1,9 +1,9 @@
-//! The common heart of the two fused operations: residues modulo a few source primes, in Coeff, to transforms modulo
-//! many targets, without a row in Coeff ever lying in memory.
+//! The common part of the two fused operations: from residues modulo a few source primes, in Coeff, to transforms
+//! modulo many targets. No row in Coeff is written to memory.
 //!
-//! Source digits lie *tile by tile*: tile c is column c of the transform's cut (see [`crate::ntt`]), all its rows
-//! one after the other. A tile of all sources stays in the second-level cache while it is converted to target after
-//! target, and what comes out is at once taken through the first pass of the target's transform.
+//! Source digits are stored *tile by tile*. Tile c is column c of the transform's matrix (see [`crate::ntt`]), with all
+//! rows of the tile consecutive. A tile of all sources stays in the second-level cache during the conversion to all
+//! targets. Each result passes directly through the first pass of the target's transform.
 
 use crate::{
     convert::{self, TOGETHER, Target},

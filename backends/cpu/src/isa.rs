@@ -1,4 +1,4 @@
-//! The choice of instruction set, made once, at run time.
+//! The choice of the instruction set, made once at run time.
 
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512};

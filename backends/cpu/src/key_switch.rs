@@ -1,6 +1,7 @@
-//! The gadget products of hybrid key switching, target by target: every digit is converted to the target and taken
-//! through the first pass of its transform; then, block by block while it is in the first-level cache, through the
-//! second pass and into the products with all keys, summed over digits in 64 bits. Nothing else is written.
+//! The gadget products of hybrid key switching, target by target. Every digit is converted to the target and passes
+//! through the first pass of its transform. Then each block, while it is in the first-level cache, passes through the
+//! second pass and into the products with all keys. The sum over digits uses 64 bits. No other intermediate value is
+//! written to memory.
 
 use crate::{
     convert::{TOGETHER, Target},

@@ -1,10 +1,12 @@
-//! Eight residues at a time: the vocabulary in which every kernel of this backend is written once.
+//! Eight residues at a time: the operations in which every compute kernel of this backend is written once.
 //!
-//! A *lazy* residue is any representative that the instruction set finds cheap; [`Lanes::settle`] brings it back
-//! to a word. AVX-512 keeps it in 52 bits of a 64-bit lane and never corrects within a pass; AVX2 and the portable
-//! lanes keep it below 4q in 32 bits. The names of the last three stages of a transform (`split4`, `join1`, ...)
-//! move elements between lanes; their order of lanes is private to the instruction set, and `load_pair` and
-//! `store_pair` are its two ends.
+//! A *lazy* residue is any representative that is cheap on the instruction set. [`Lanes::settle`] converts a lazy
+//! residue to a word. AVX-512 keeps a lazy residue in 52 bits of a 64-bit lane and never corrects within a pass. AVX2
+//! and the portable lanes keep a lazy residue below 4q in 32 bits.
+//!
+//! The operations of the last three stages of a transform (`split4`, `join1`, ...) move elements between lanes. The
+//! order of lanes between these operations is private to the instruction set. `load_pair` and `store_pair` convert
+//! between this order and memory.
 
 use polyformer_kernel::math::modular::Modulus;
 

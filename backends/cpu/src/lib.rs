@@ -1,11 +1,12 @@
-//! The CPU backend of Polyformer: SIMD kernels, and threads over rows.
+//! The CPU backend of Polyformer: SIMD compute kernels, and threads over rows.
 //!
-//! A kernel is written once, over eight [`lanes`]. [`Isa`] chooses the instruction set once, at run time. An operation
-//! is one parallel region over rows; a fused operation is two.
+//! A compute kernel is written once, over eight [`lanes`]. [`Isa`] chooses the instruction set once, at run time. An
+//! operation is one parallel region over rows, and a fused operation is two.
 //!
 //! The modules, from the bottom up:
 //!
-//! 1. [`lanes`]: the vocabulary of kernels; [`portable`] and, on x86-64, `avx2` and `avx512`: the instruction sets.
+//! 1. [`lanes`]: the operations of compute kernels; [`portable`] and, on x86-64, `avx2` and `avx512`: the instruction
+//!    sets.
 //! 2. [`isa`]: the choice of an instruction set; [`tables`]: factors of the transforms.
 //! 3. [`memory`]: recycled buffers; [`parallel`]: rows and threads; [`state`]: [`Cpu`], the backend's state.
 //! 4. [`stages`], [`ntt`], [`intt`]: transforms; [`rows`], [`dots`]: element-wise operations and sums of products.

@@ -1,5 +1,5 @@
-//! Memory: page-aligned buffers that return to a free list when they are dropped, so that a program that works in
-//! steady state never meets a fresh page. Contents of a recycled buffer are whatever its last owner left.
+//! Memory: page-aligned buffers that return to a free list on drop. A program in steady state therefore touches no new
+//! page. A recycled buffer holds the words of its last owner.
 
 use memmap2::MmapMut;
 use polyformer_kernel::{Error, Result};

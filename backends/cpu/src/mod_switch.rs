@@ -1,5 +1,5 @@
-//! Dividing by primes, target by target: the dropped residues are converted to the target and taken through its
-//! transform, of which the last pass ends in the subtraction. 1/D and the sign are in the constants of the conversion.
+//! Division by primes, target by target. The dropped residues are converted to the target and transformed. The last
+//! pass of the transform includes the subtraction. The constants of the conversion contain 1/D and the sign.
 
 use crate::{
     convert::{TOGETHER, Target},

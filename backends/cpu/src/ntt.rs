@@ -1,7 +1,7 @@
-//! Transforms as two passes over memory. The forward one does its first stages down columns 16 words wide (one
-//! cache line), its last eight on contiguous blocks of 256 words; the inverse goes the other way. Each pass reads
-//! words, holds lazy residues in a scratch that fits the first-level cache, goes through them four stages at a time
-//! in registers, and writes words.
+//! Transforms as two passes over memory. The forward transform does its first stages down columns of 16 words (one
+//! cache line). Its last eight stages run on contiguous blocks of 256 words. The inverse transform does the blocks
+//! first. Each pass reads words, keeps lazy residues in a buffer of the first-level cache, computes four stages at a
+//! time in registers, and writes words.
 
 use crate::{
     lanes::{Form, Kernel, LANES, Lanes, Twiddle},

@@ -1,4 +1,4 @@
-//! Rows of buffers, and threads over them.
+//! Rows of buffers, and the distribution of rows over threads.
 
 use crate::memory::Words;
 use polyformer_kernel::{backend::Limbs, ring::Basis};

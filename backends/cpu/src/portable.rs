@@ -1,5 +1,5 @@
-//! Lanes without vector instructions: arrays of eight words, and what the compiler makes of them. Lazy residues
-//! are in [0, 4q), factors carry floor(w 2^32 / q) (Shoup).
+//! Lanes without vector instructions: arrays of eight words, which the compiler may vectorise. Lazy residues are in [0,
+//! 4q), and factors carry floor(w 2^32 / q) (Shoup).
 
 use crate::lanes::{Form, Kernel, LANES, Lanes, Twiddle};
 use polyformer_kernel::math::modular::Modulus;

@@ -1,5 +1,5 @@
 //! Element-wise operations on one row, eight words at a time. The second operand of a product or sum may be
-//! block-constant. These run at the speed of memory, so nothing here is unrolled by hand. Sums of products are in
+//! block-constant. The operations run at the speed of memory, so no loop is unrolled by hand. Sums of products are in
 //! [`crate::dots`].
 
 use crate::lanes::{Kernel, LANES, Lanes};

@@ -1,7 +1,7 @@
-//! The stages of a transform between vectors: up to four at a time on vectors held in registers.
+//! The stages of a transform between vectors: up to four stages at a time on vectors in registers.
 //!
-//! A node of the transform's binary tree is numbered as its twiddle: the root is 1, the children of i are 2i and
-//! 2i + 1.
+//! A node of the transform's binary tree has the number of its twiddle factor. The root is 1. The children of i are 2i
+//! and 2i + 1.
 
 use crate::{
     lanes::{Kernel, Lanes, Twiddle},

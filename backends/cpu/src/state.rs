@@ -1,4 +1,4 @@
-//! The backend of the CPU: its constants, tables, threads and memory.
+//! The state of the CPU backend: its constants, tables, threads and memory.
 
 use crate::{
     isa::Isa,

@@ -1,5 +1,5 @@
-//! Twiddle factors in the form that the lanes want: for the stages between vectors a word and its quotient, for the
-//! three stages inside vectors one word, from which the quotient is recomputed, because there they fill memory.
+//! Twiddle factors in the form of the lanes. The stages between vectors have a word and its quotient. The three stages
+//! inside vectors have one word, and the lanes compute the quotient again, because these factors take the most memory.
 
 use crate::{
     isa::Isa,

@@ -1,5 +1,5 @@
-//! Every operation and every override gives the words of the scalar backend, whatever the instruction set, the
-//! number of threads, the length, the moduli and what the buffers held before.
+//! Every operation and every override gives the words of the scalar backend. The tests vary the instruction set, the
+//! number of threads, the length, the moduli and the previous contents of the buffers.
 #![allow(clippy::unwrap_used)]
 
 use polyformer_cpu::{Cpu, Isa};

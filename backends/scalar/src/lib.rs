@@ -1,6 +1,6 @@
-//! The portable backend: one thread, the caller's memory, no allocator, safe Rust. Every operation is a loop over
-//! rows around the function of the same name in [`polyformer_kernel::ring::limb`], so this backend is the specification at
-//! work, and the one for microcontrollers.
+//! The portable backend: one thread, the caller's memory, no allocator, safe Rust. Every operation is a loop over rows
+//! of the function with the same name in [`polyformer_kernel::ring::limb`]. The backend is therefore the executable
+//! specification. The backend is also the backend for microcontrollers.
 #![no_std]
 #![forbid(unsafe_code)]
 

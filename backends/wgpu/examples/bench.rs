@@ -1,7 +1,12 @@
-//! Times of every operation over 36 q primes and 12 specials, digits of 12, on a GPU, as a table in Markdown:
-//! `bench [log2(n)] [int64|halves] [filter] [adapter]`. Beside the time: what the operation must move, each operand once,
-//! as a bandwidth and as a share of that of a copy, and the part of the time that recording took: processor time of the
-//! recording thread where Linux tells it, which a busy machine disturbs little.
+//! Times of every operation on a GPU over 36 q primes and 12 special primes, with digits of 12, as a table in Markdown:
+//! `bench [log2(n)] [int64|halves] [filter] [adapter]`.
+//!
+//! The table has three columns per operation:
+//!
+//! - the time,
+//! - the bandwidth of the minimal traffic, each operand counted once, also as a share of the bandwidth of a copy,
+//! - the part of the time that recording takes. On Linux the part is processor time of the recording thread, which
+//!   other load affects little.
 #![allow(clippy::unwrap_used)]
 
 use polyformer_kernel::{

@@ -1,4 +1,4 @@
-//! The adapters of this machine, and what matters about them.
+//! The adapters of this machine, and their properties.
 
 use crate::{
     error::{Error, Result},

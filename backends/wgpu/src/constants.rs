@@ -1,4 +1,4 @@
-//! The constants of transforms and conversions, block by block as the shaders read them. Each is made once.
+//! The constants of transforms and conversions, in the blocks that the shaders read. Each block is computed once.
 
 use crate::{
     recorder::Recorder,

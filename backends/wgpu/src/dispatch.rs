@@ -1,4 +1,4 @@
-//! Dispatches over rows and items: what the element-wise operations have in common.
+//! Dispatches over rows and items, the common part of the element-wise operations.
 
 use crate::{
     call::{Call, Operand},

@@ -1,4 +1,4 @@
-//! Why there is no device.
+//! The reasons why no GPU can be opened.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! An open device with its compiled kernels, shared by all backends that run on it.
+//! An open GPU with its compiled shaders, shared by all backends on the GPU.
 
 use crate::{
     adapter::{Adapter, IMMEDIATES},

@@ -1,6 +1,6 @@
-//! Device memory: a few large buffers, the slabs, out of which ranges are served. A range goes back when its [`Words`]
-//! are dropped; whoever gets it next finds what was left there, and since work runs in the order in which it was
-//! recorded, what was recorded on the old range is done before.
+//! GPU memory: a few large buffers (slabs), from which ranges are served. A range returns when its [`Words`] are
+//! dropped. The next owner of the range finds the old words. Work runs in the order of recording, so all work on the
+//! old range ends before the work of the next owner.
 
 use crate::{gpu::Gpu, shader::OPERAND_BUFFERS};
 use polyformer_kernel::{Error, Result, backend::Shape};

@@ -1,4 +1,4 @@
-//! The backend of a GPU: the constants of the ring, and the recorder of its work.
+//! The state of a GPU backend: the constants of the ring, and the recorder of its work.
 
 use crate::{gpu::Gpu, recorder::Recorder};
 use polyformer_kernel::ring::Ring;

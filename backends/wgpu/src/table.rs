@@ -1,5 +1,5 @@
-//! Constants of calls on the device: blocks of words, each stored once, found again by a key. A full table is
-//! emptied; the queue runs in order, so that work already submitted still reads the old words.
+//! Constants of calls on the GPU: blocks of words, each stored once and found by a key. A full table is emptied. The
+//! queue runs in order, so submitted work still reads the old words.
 
 use polyformer_kernel::ring::Basis;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What the programs hold of the demo model: all of it, and its first golden text as numbers.
+//! The data of the demo model in the programs: the whole model, and its first golden text as numbers.
 
 use half::f16;
 use polyformer_kernel::{circuits::poly::Polynomial, nn::Matrix};

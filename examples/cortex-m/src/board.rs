@@ -1,4 +1,4 @@
-//! The emulated board: its exit, its instruction counter, its stack. All `unsafe` code of the programs is here.
+//! The emulated board: its exit, its instruction counter, its stack. All `unsafe` code of the programs is in this file.
 
 use core::ptr;
 use cortex_m::peripheral::{Peripherals, SYST, syst::SystClkSource};

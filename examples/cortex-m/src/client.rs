@@ -1,5 +1,5 @@
-//! A client: encrypts the demo question for a server, reads its own message back, and decrypts an answer if there is
-//! one. Nothing here allocates, and nothing panics: whatever goes wrong is an error that ends the program.
+//! A client: encrypts the demo question for a server, decrypts its own message, and decrypts an answer if one exists.
+//! No code allocates or panics. Every failure is an error that ends the program.
 
 use crate::{
     board::{self, Counter},

@@ -1,4 +1,4 @@
-//! What a program reports of itself: lines `figure NAME: VALUE`, which the script makes a page of.
+//! The figures of a program: lines `figure NAME: VALUE`, from which the script writes a page.
 
 use crate::board;
 

@@ -1,4 +1,4 @@
-//! What the programs share. Each of them prints its results with `defmt` and ends the emulator with a status.
+//! The common part of the programs. Each program prints its results with `defmt` and ends the emulator with a status.
 #![no_std]
 
 pub mod board;

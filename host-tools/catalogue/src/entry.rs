@@ -1,4 +1,4 @@
-//! A named circuit with the range of its inputs: test inputs, and what it approximates.
+//! A named circuit with the range of its inputs, test inputs, and the function that the circuit approximates.
 
 use crate::{Circuit, Form};
 use polyformer_kernel::circuits::{attention::softmax, reduce::RowLayout};

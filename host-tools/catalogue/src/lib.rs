@@ -1,8 +1,8 @@
 //! Every circuit of the kernel by name, at parameters that models use.
 //!
-//! A [`Circuit`] is a value, so that one list serves every evaluator: the tests of depth and of agreement between
-//! evaluators, the planner, `polyformer compare` and the fuzzers. An [`Entry`] adds the name, the layout of the rows, the
-//! range of the inputs, test inputs that are the same on every machine, and the definition in floats.
+//! A [`Circuit`] is a value, so one list serves every evaluator. The users are the tests of depth and of agreement, the
+//! planner, `polyformer compare` and the fuzzers. An [`Entry`] adds the name, the layout of the rows, the range of the
+//! inputs, and the definition in floats. Its test inputs are equal on every machine.
 #![forbid(unsafe_code)]
 
 mod circuit;

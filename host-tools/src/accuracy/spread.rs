@@ -1,4 +1,4 @@
-//! Errors of logits, question by question, and the bound with which such logits are published.
+//! Errors of logits, question by question, and the bound E for the publication of such logits.
 
 /// What some errors say of all others like them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

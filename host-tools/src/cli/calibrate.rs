@@ -1,4 +1,4 @@
-//! `polyformer calibrate`: measures what predictions of seconds are made from.
+//! `polyformer calibrate`: measures the figures for predictions of seconds.
 
 use super::common::{Compute, Source, print, progress};
 use crate::{Error, Result, machine::Host, plan::speed::Speed, spec::SpecBuf};

@@ -1,4 +1,4 @@
-//! `polyformer compare`: the replacements of softmax on one engine.
+//! `polyformer compare`: compares the replacements of softmax on one engine.
 
 use super::common::{Compute, Source, print, print_json};
 use crate::{

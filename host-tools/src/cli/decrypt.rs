@@ -1,4 +1,4 @@
-//! `polyformer decrypt`: a ciphertext file to numbers.
+//! `polyformer decrypt`: decrypts a ciphertext file to numbers.
 
 use super::common::{Compute, pretrained_for, print, print_json, progress};
 use crate::{

@@ -1,4 +1,4 @@
-//! `polyformer devices`: the GPUs of this machine, and what `--backend auto` makes of them.
+//! `polyformer devices`: lists the GPUs of this machine, and the choice of `--backend auto`.
 
 use super::common::{print, print_json};
 use crate::{

@@ -1,4 +1,4 @@
-//! `polyformer encrypt`: numbers to a ciphertext file.
+//! `polyformer encrypt`: encrypts numbers to a ciphertext file.
 
 use super::common::{Compute, pretrained_for, print, print_json, progress, tokens};
 use crate::{

@@ -1,4 +1,4 @@
-//! `polyformer eval`: how often a model is right on a labelled file.
+//! `polyformer eval`: measures the accuracy of a model on a labelled file.
 
 use super::{
     common::{Compute, Rotations, pretrained, print, print_json, progress},

@@ -1,4 +1,4 @@
-//! `polyformer pack`: a trained model into one file for a server.
+//! `polyformer pack`: writes a trained model into one model file for a server.
 
 use super::common::{Compute, Source, print, print_json};
 use crate::{

@@ -1,4 +1,4 @@
-//! `polyformer params`: builds a parameter set and explains it.
+//! `polyformer params`: builds a parameter set and explains the set.
 
 use super::common::{Source, print, print_json};
 use crate::{

@@ -1,5 +1,5 @@
-//! What commands that run the model on ciphertexts share: the folder of the keys, and the server's part with a bar and
-//! seconds for each stage.
+//! The common part of the commands that run the model on ciphertexts: the key folder, and the server with its progress
+//! bar and stage times.
 
 use super::common::{name_of, progress};
 use crate::{

@@ -1,4 +1,4 @@
-//! Numbers as people keep them: a JSON array, or text with numbers between commas, semicolons and white space.
+//! Numbers in text files: a JSON array, or text with numbers between commas, semicolons and white space.
 
 use crate::files::{FileError, Result};
 

@@ -1,4 +1,5 @@
-//! The keys between the ring of a small device and the server's, drawn by whoever knows both secrets.
+//! The keys between the ring of a small client and the server's ring. Only a party that knows both secrets can draw
+//! these keys.
 
 use super::random;
 use crate::{

@@ -1,4 +1,4 @@
-//! The secret key on disk: 32 bytes that everything else is expanded from, and their public name.
+//! The secret key on disk: 32 bytes, from which everything else is expanded, and their public name.
 
 use crate::{
     error::{Result, WithPath},

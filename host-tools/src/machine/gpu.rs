@@ -1,5 +1,5 @@
-//! GPUs: which there are, which one is meant, and what `auto` makes of them. A build without the feature `wgpu` has none,
-//! and says so.
+//! GPUs: the list, the selected GPU, and the choice of `auto`. A build without the feature `wgpu` has no GPUs and says
+//! so.
 
 use crate::{Error, Result};
 

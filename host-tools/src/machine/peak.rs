@@ -1,4 +1,5 @@
-//! The largest resident size of this process: since the last reset where the system can reset it, else since the start.
+//! The largest resident size of this process: since the last reset where the system can reset the size, otherwise since
+//! the start.
 
 /// Starts a new measurement, on Linux.
 pub fn reset() {

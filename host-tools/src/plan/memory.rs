@@ -1,5 +1,6 @@
-//! What a run takes in the memory of its device, known before it: evaluation keys, the temporaries of key switching, and
-//! what a tracer counted. A device with too little gets the plan with fewer keys, or an error with both numbers.
+//! The memory of a run on its compute target, computed before the run. The memory is the evaluation keys, the temporary
+//! buffers of key switching, and the words of a tracer. A compute target with too little memory gets the plan with
+//! fewer keys, or an error with both numbers.
 
 use crate::{
     Error, Result,

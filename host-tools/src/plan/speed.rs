@@ -1,5 +1,6 @@
-//! How fast a machine does each kind of a backend's work, and the seconds of a plan that follow. The kinds are timed on
-//! uniform words at a few levels, through the evaluator that runs the circuits; between the levels lie straight lines.
+//! The speed of a machine for each kind of a backend's work, and the predicted seconds of a plan. The kinds are
+//! measured on uniform words at a few levels, through the evaluator of the circuits. Between the levels the prediction
+//! is linear.
 
 use crate::{
     Error, Result,

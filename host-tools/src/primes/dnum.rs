@@ -1,5 +1,5 @@
-//! The number of digits: few digits mean a cheap key switch and small keys, but a large P, which takes its bits
-//! from the bound. The default is the cheapest that fits.
+//! The number of digits. Few digits mean a cheap key switch and small keys, but a large P, whose bits count against the
+//! security bound. The default is the cheapest number within the bound.
 
 use super::{
     Request,

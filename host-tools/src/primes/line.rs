@@ -1,7 +1,7 @@
-//! The modulus line for a given size of digits: which primes, in which order, which level has which.
+//! The modulus chain for a given size of digits: the primes, their order, and the primes of each level.
 //!
-//! P takes the largest primes below 2^30 and base the next, so that every key-switching digit is below P. Mains
-//! are chosen from level 1 up, each level's so that its scale returns to the one asked for.
+//! P takes the largest primes below 2^30 and the base takes the next primes, so that every key-switching digit is below
+//! P. Main primes are chosen from level 1 up, so that the scale of each level returns to the requested scale.
 
 use super::{
     Request,

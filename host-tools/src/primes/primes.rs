@@ -1,4 +1,4 @@
-//! The primes to choose from, and the two choices: the nearest to a size, the pair nearest to a product.
+//! The candidate primes, and the two choices: the prime nearest to a size, and the pair nearest to a product.
 
 use polyformer_kernel::math::modular::Modulus;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! Why no chain is built: each reason with the numbers that disagree, and what would do instead.
+//! The reasons why no chain is built, each with the numbers that disagree and with a choice that would work.
 
 use super::window::ScalePattern;
 use std::fmt;

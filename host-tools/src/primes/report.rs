@@ -1,4 +1,4 @@
-//! What a chain is made of and why, as one value that prints as text and serialises as stable JSON.
+//! The explanation of a chain, as one value that prints as text and serialises as stable JSON.
 
 use super::{Chain, Decomposition, primes};
 use crate::spec::SpecBuf;

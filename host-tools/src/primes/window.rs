@@ -1,7 +1,8 @@
-//! The scale windows: how the primes of 20 to 30 bits that exist make up the scale of a level.
+//! The scale patterns: the combinations of primes of 20 to 30 bits that form the scale of a level.
 //!
-//! A level's scale must be the product of the primes that its rescale drops over those that it restores, so only
-//! some scales can be had: about that of one prime, of 4/3 primes, of 3/2, or of two.
+//! A level's scale is the product of the primes that its rescale drops over the product of the primes that the rescale
+//! restores. Only some scales are therefore possible: about the size of one prime, of 4/3 primes, of 3/2 primes, or of
+//! two primes.
 
 use super::primes::{TERMINALS, WIDE_TERMINALS};
 

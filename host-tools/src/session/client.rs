@@ -1,4 +1,4 @@
-//! The client: words to ciphertext, ciphertext to logits. The only side that has the secret.
+//! The client: words to ciphertext, ciphertext to logits. Only the client has the secret.
 
 use crate::plan::model::ModelPlan;
 use crate::{

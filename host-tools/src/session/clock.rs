@@ -1,4 +1,4 @@
-//! An arithmetic that knows how long its encoding of public vectors takes: weights are encoded while the model runs.
+//! A decorator that measures the time of encoding public vectors, because weights are encoded while the model runs.
 
 use polyformer_kernel::{
     Result,

@@ -1,6 +1,7 @@
-//! What decryption gives. The last digits of a decrypted CKKS value are noise that depends on the secret key: whoever
-//! sees enough of them may learn the key (IND-CPA^D, eprint 2020/1533). So decryption gives a [`Private`] value, and a
-//! [`Published`] one is made from it by adding noise, and counted in a [`Budget`]. [eprint 2022/816]
+//! The result of decryption. The last digits of a decrypted CKKS value are noise that depends on the secret key. Enough
+//! such digits may reveal the key (IND-CPA^D, eprint 2020/1533). Decryption therefore returns a [`Private`] value.
+//! Added noise turns a private value into a [`Published`] value, and a [`Budget`] counts each publication. [eprint
+//! 2022/816]
 
 use crate::{Error, Result, error::WithPath, files, keys::random};
 use rand_chacha::rand_core::Rng;

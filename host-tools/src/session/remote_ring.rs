@@ -1,5 +1,5 @@
-//! RingBridge a small device and the server: the keys from ring to ring, and the bytes that a device sends and reads, which are
-//! its words and nothing else.
+//! The bridge between the ring of a small client and the ring of the server. The bridge has the keys between the rings,
+//! and the bytes of the client. The bytes are the client's words alone.
 
 use crate::{
     Error, Result,

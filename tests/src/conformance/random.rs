@@ -1,5 +1,5 @@
-//! Random programs: any operations in any order on any bases, with operands that the contract allows. The suite
-//! runs a few; the fuzzer runs as many as it is given time for.
+//! Random programs: any operations in any order on any bases, with operands that the contract allows. The suite runs a
+//! few programs. The fuzzer runs programs until its time ends.
 
 use super::{Build, ORACLE};
 use crate::{

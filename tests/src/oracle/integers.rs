@@ -1,4 +1,4 @@
-//! Residues as the big integers that they stand for.
+//! Residues as big integers.
 
 use super::inverse;
 use num_bigint::{BigInt, BigUint};

@@ -1,5 +1,5 @@
-//! A bootstrapping on the GPU, end to end: the words of the scalar backend, none of them brought back on the way, in the
-//! memory that was planned.
+//! A bootstrap on the GPU, end to end. The words equal the words of the scalar backend, no word is downloaded during
+//! the bootstrap, and the memory stays within the plan.
 
 use super::gpus;
 use polyformer_tests::{

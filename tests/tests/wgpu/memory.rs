@@ -1,5 +1,5 @@
-//! Device memory: buffers over what a shader sees are split and compute the same words, a device that is too small is an
-//! error with both numbers, memory is used again, and a lost device shows at submit and download.
+//! GPU memory. Buffers above the binding limit of a shader are split and compute the same words. A GPU with too little
+//! memory gives an error with both numbers. Memory is reused. A lost GPU gives an error at submit and at download.
 
 use super::{adapter, arithmetics};
 use polyformer_kernel::{

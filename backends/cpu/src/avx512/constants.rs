@@ -1,4 +1,4 @@
-//! What the AVX-512 lanes need of a modulus.
+//! The constants of a modulus for the AVX-512 lanes.
 
 use super::Avx512;
 use core::arch::x86_64::__m512i;

@@ -1,4 +1,5 @@
-//! The client without logger and files: what a product links. No panic is left in this program; the script looks for one.
+//! The client without logger and files, as in a product. No panic is linked in this program, and the script checks
+//! this.
 #![no_std]
 #![no_main]
 

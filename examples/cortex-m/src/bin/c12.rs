@@ -1,4 +1,4 @@
-//! The client at n = 2^12; roots of the embedding in flash, twiddles computed.
+//! The client at n = 2^12, with the roots of the embedding in flash and computed twiddles.
 #![no_std]
 #![no_main]
 

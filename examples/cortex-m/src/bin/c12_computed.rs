@@ -1,4 +1,4 @@
-//! The client at n = 2^12; nothing in flash: the smallest.
+//! The client at n = 2^12 with no table in flash: the smallest client.
 #![no_std]
 #![no_main]
 

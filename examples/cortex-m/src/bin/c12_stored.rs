@@ -1,4 +1,4 @@
-//! The client at n = 2^12; roots and twiddles in flash: the fastest.
+//! The client at n = 2^12 with roots and twiddles in flash: the fastest client.
 #![no_std]
 #![no_main]
 

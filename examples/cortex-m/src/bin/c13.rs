@@ -1,4 +1,4 @@
-//! The client at n = 2^13; roots of the embedding in flash, twiddles computed.
+//! The client at n = 2^13, with the roots of the embedding in flash and computed twiddles.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The demo model in the clear: the question of the other programs, and the longest one.
+//! The demo model in the clear, on the question of the other programs and on the longest question.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What does not fit is an error value here as on a host: lengths, tables, buffers, memory, randomness.
+//! Bad input is an error value on a microcontroller as on a host: lengths, tables, buffers, memory, randomness.
 #![no_std]
 #![no_main]
 
