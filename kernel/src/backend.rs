@@ -32,7 +32,7 @@ impl Shape {
         self.count as usize * self.basis.len() * self.cols as usize
     }
 
-    /// Offset of the row of line index `m` in `item`; every item of a count of 1 is the first.
+    /// Word offset of the row of prime index `m` in `item`. With a count of 1 every item is the first.
     pub const fn at(self, item: usize, m: usize) -> usize {
         let item = if self.count == 1 { 0 } else { item };
         (item * self.basis.len() + self.basis.row(m)) * self.cols as usize
@@ -48,9 +48,9 @@ impl Shape {
 /// Residues of a batch of polynomials.
 #[derive(Debug)]
 pub struct Limbs<Buf> {
-    /// Where the words live; opaque above the backend.
+    /// The backend's handle of the words. Layers above the backend cannot read it.
     pub buf: Buf,
-    /// How they are laid out.
+    /// The layout of the words.
     pub shape: Shape,
 }
 
@@ -63,21 +63,21 @@ pub type Pair<Buf> = [Limbs<Buf>; 2];
 /// The two factors of one term of a sum of products.
 pub type Term<'a, Buf> = (&'a Limbs<Buf>, &'a Limbs<Buf>);
 
-/// What is switched by several keys: `d` (Eval, over `q`), in digits of `alpha` primes. P times `add`, over `q`, joins
-/// every product.
+/// The operand of several key switches: `d` (Eval, over `q`), in digits of `alpha` primes. P times `add`, over `q`, is
+/// added to every product.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a, Buf> {
     /// The basis of the level.
     pub q: Basis,
     /// Primes a digit.
     pub alpha: u16,
-    /// What is cut into digits.
+    /// The polynomial that is decomposed into digits.
     pub d: &'a Limbs<Buf>,
-    /// What is added to b and to a.
+    /// The addends of b and of a.
     pub add: [Option<&'a Limbs<Buf>>; 2],
 }
 
-/// A giant step of a linear map, not yet taken.
+/// A pending giant step of a linear map.
 #[derive(Debug)]
 pub struct GiantStep<'a, Buf> {
     /// (P and q) the inner sum, times P.
@@ -88,33 +88,34 @@ pub struct GiantStep<'a, Buf> {
     pub key: &'a [Pair<Buf>],
 }
 
-/// The most words that a backend takes for its own time to switch a batch: what does not fit is done in parts.
+/// The most words of temporary memory for the key switches of a batch. A larger batch is computed in parts.
 pub const BATCH_WORDS: usize = 1 << 26;
 
 /// Temporaries of [`Backend::key_switch`] and [`Backend::mod_switch`], allocated once.
 #[derive(Debug)]
 pub struct Workspace<Buf> {
-    /// (line) P modulo each prime, one word a row.
+    /// P modulo each prime of the modulus chain, one word a row.
     pub p: Limbs<Buf>,
-    /// (P and line) each digit, extended; empty where a backend's own `key_switch` does without.
+    /// Each digit, extended to P and the whole modulus chain. Empty if the backend's `key_switch` needs no such memory.
     pub ext: Vec<Limbs<Buf>, MAX_DIGITS>,
-    /// (P and line) the operand, or the part of it that is dropped, in Coeff.
+    /// The operand, or its dropped part, in Coeff, over P and the whole modulus chain.
     pub coeff: Limbs<Buf>,
-    /// (line) the converted part of a mod_switch.
+    /// The converted part of a mod_switch, over the modulus chain.
     pub tmp: Limbs<Buf>,
 }
 
-/// The required methods are the vocabulary; the provided ones are compositions that a backend overrides to fuse.
+/// The hardware contract. The required methods are the vocabulary. The provided methods are compositions that a backend
+/// may override with fused code.
 ///
 /// Contract:
 /// 1. Every word in a buffer is canonical, in [0, q), between calls.
-/// 2. Results are bit-identical on every backend, and provided bodies are the definition of their overrides.
-/// 3. Methods that return `()` *record* work in order and cannot fail; a lost device shows at `submit` or `download`.
-/// 4. `download` alone waits.
-/// 5. Operands were checked by the caller: shapes cover `over`, buffers belong to this backend.
+/// 2. Results are bit-identical on every backend, and the provided bodies define their overrides.
+/// 3. Methods that return `()` *record* work in order and cannot fail. A lost device shows at `submit` or `download`.
+/// 4. Only `download` waits.
+/// 5. The caller has checked the operands: shapes cover `over`, and buffers belong to this backend.
 ///
-/// `over` says which rows are touched: the rows of those moduli in every operand. What [`crate::ring::limb`]
-/// says of one limb holds for each of them.
+/// `over` selects the rows of an operation: the rows of those moduli in every operand. [`crate::ring::limb`] specifies
+/// the operation on each row.
 pub trait Backend {
     /// Backend memory that holds words: a borrowed block, a vector, a range of a GPU buffer.
     type Buf;
@@ -124,14 +125,14 @@ pub trait Backend {
 
     // -- memory
 
-    /// Storage; its contents are unspecified. Dropping it gives it back.
+    /// Allocates storage. The contents are unspecified. A drop returns the storage.
     fn alloc(&mut self, shape: Shape) -> Result<Limbs<Self::Buf>>;
     /// Host to backend; `src` is `shape.words()` long.
     fn upload(&mut self, dst: &mut Limbs<Self::Buf>, src: &[u32]) -> Result<()>;
     /// Signed integers to residues (Coeff): `coeffs` is count x cols long, every modulus gets the same integers.
     fn upload_signed(&mut self, dst: &mut Limbs<Self::Buf>, coeffs: &[i64]) -> Result<()>;
-    /// Uniform words (they read as Eval): the row of line index m in item i is
-    /// [`crate::ring::sample::uniform`] under `seed`, stream ([`crate::ring::MAX_MODULI`] (`stream` + i) + m).
+    /// Uniform words, read as Eval. The row of prime index m in item i is [`crate::ring::sample::uniform`] under
+    /// `seed`, stream ([`crate::ring::MAX_MODULI`] (`stream` + i) + m).
     fn upload_uniform(&mut self, dst: &mut Limbs<Self::Buf>, seed: &Seed, stream: u64) -> Result<()>;
     /// Backend to host; `dst` is `shape.words()` long. Submits and waits.
     fn download(&mut self, src: &Limbs<Self::Buf>, dst: &mut [u32]) -> Result<()>;
@@ -166,15 +167,15 @@ pub trait Backend {
 
     // -- provided: override to fuse
 
-    /// out = sum of a b over `terms`, of which there is at least one.
+    /// out = sum of a b over `terms`, at least one term.
     fn dot(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, terms: &[Term<'_, Self::Buf>]) {
         for (i, (a, b)) in terms.iter().enumerate() {
             if i == 0 { self.zip(Op::Mul, over, out, a, b) } else { self.mul_add(over, out, a, b) }
         }
     }
 
-    /// `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that there are, at least one for each g: the inner sums
-    /// of a matrix by its diagonals, all at once, so that each `a[i]` is read once.
+    /// `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that are present, at least one for each g. These are
+    /// the inner sums of a matrix by its diagonals. One call computes all sums, so that each `a[i]` is read once.
     fn inner_products(
         &mut self,
         over: Basis,
@@ -236,9 +237,9 @@ pub trait Backend {
         self.copy(digit, out, a);
     }
 
-    /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from): the one way moduli change. Dividing
-    /// by P after a key switch, rescaling, rescaling by a rational and all of these at once are choices of the
-    /// two bases (docs/math.md §3.4). All Eval.
+    /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from). This is the only operation that changes
+    /// moduli. The two bases select a division by P after a key switch, a rescale, a rational rescale, or all of them
+    /// at once (docs/math.md §3.4). All Eval.
     fn mod_switch(
         &mut self,
         from: Basis,
@@ -264,7 +265,7 @@ pub trait Backend {
         }
     }
 
-    /// The temporaries that this backend needs for operands of `count` items over `line`, `digits` digits a key.
+    /// The temporary buffers for operands of `count` items over the whole modulus chain, with `digits` digits per key.
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Self::Buf>> {
         let ring = self.ring();
         let line = Shape { count, basis: ring.modulus_chain(), cols: ring.n() as u32 };
@@ -278,8 +279,8 @@ pub trait Backend {
     }
 
     /// `accs[k] = sum_j digit_j(d) keys[k][j]` over P and `q`: the gadget products of hybrid key switching, before
-    /// their mod_switch. Digit j of `d` (Eval, over `q`) is its part in the j-th run of `alpha` q primes of the
-    /// line. Several keys share one mod_up: that is hoisting.
+    /// their mod_switch. Digit j of `d` (Eval, over `q`) is the part of `d` in the j-th run of `alpha` q primes of the
+    /// modulus chain. Several keys share one mod_up, which is hoisting.
     fn key_switch(
         &mut self,
         q: Basis,
@@ -305,9 +306,13 @@ pub trait Backend {
         provided::key_switch_add(self, source, keys, galois, outs, ws)
     }
 
-    /// `sum = sum + (b + c0, a)(X^galois)` for each giant step, with (b, a) the gadget product of round(c1 / P) with its key;
-    /// all over P and `q`. If `fresh`, what is in `sum` does not count. There is at least one giant; what is in each of them
-    /// afterwards is unspecified. An error is one of memory.
+    /// `sum = sum + (b + c0, a)(X^galois)` for each giant step, with (b, a) the gadget product of round(c1
+    /// P) with the key of the step. All over P and `q`. If `fresh`, the old contents of `sum` are ignored. The call has
+    /// at least one giant step and leaves unspecified contents in each.
+    ///
+    /// # Errors
+    ///
+    /// An error of memory.
     fn giant_steps(
         &mut self,
         (q, alpha): (Basis, u16),
@@ -320,7 +325,7 @@ pub trait Backend {
     }
 }
 
-/// The part of `q` in the j-th run of `alpha` q primes of the line.
+/// The part of `q` in the j-th run of `alpha` q primes of the modulus chain.
 pub fn digit(q: Basis, specials: u16, alpha: u16, j: usize) -> Basis {
     let start = specials + j as u16 * alpha;
     q.and(Basis { specials: 0, start, end: start + alpha })

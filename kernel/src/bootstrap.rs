@@ -27,7 +27,7 @@ use design::CORRECTION_BITS;
 use encoded::FactoredTransform;
 use sine::Sine;
 
-/// A part of bootstrapping, as [`Bootstrapper::refresh_seen`] reports it.
+/// A stage of bootstrapping, as [`Bootstrapper::refresh_seen`] reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// From slots to coefficients.
@@ -38,11 +38,11 @@ pub enum Stage {
     CoeffsToSlots,
     /// The sine.
     EvalMod,
-    /// Only with two iterations: what the first has lost, and its addition.
+    /// With two iterations only: the error of the first iteration, and its addition.
     Correction,
 }
 
-/// Called with the evaluator, a stage and what it made.
+/// A callback with the evaluator, a stage, and the result of the stage.
 pub type StageObserver<'a, A> = &'a mut dyn FnMut(&mut A, Stage, &<A as Arithmetic>::Slots) -> Result<()>;
 
 /// The matrices and polynomials of one way to bootstrap, encoded once.
@@ -122,13 +122,15 @@ impl<P> Bootstrapper<P> {
         self.refresh_seen(ev, x, &mut |_, _, _| Ok(()))
     }
 
-    /// [`Bootstrapper::refresh`] that calls `seen` after each stage, with what it made.
+    /// [`Bootstrapper::refresh`] with a call of `seen` after each stage, with the result of the stage.
     ///
-    /// With two iterations the result of the first is taken from x at its level, and what is left, multiplied by 2^16,
-    /// bootstrapped again: the error is then 2^-16 of one iteration's, beside the rounding of a rescale and of a
-    /// drop_to_level at the scale of messages. Of real slots the real part is taken at the end: the noise in the
-    /// imaginary part was in no iteration's input. For the same reason all slots are bootstrapped, whatever the
-    /// period: noise that does not repeat is noise too. [eprint 2022/1167]
+    /// With two iterations, the result of the first is subtracted from x at the level of x. The difference is
+    /// multiplied by 2^16 and bootstrapped. The final error is 2^-16 times the error of one iteration, plus the
+    /// rounding of a rescale and of a drop_to_level at the message scale.
+    ///
+    /// For real slots the real part is taken at the end, because no iteration has the noise of the imaginary part as
+    /// input. For the same reason all slots are bootstrapped, whatever the period: noise has no period. [eprint
+    /// 2022/1167]
     pub fn refresh_seen<A: Raise<Plaintext = P>>(
         &self,
         ev: &mut A,

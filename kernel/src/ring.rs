@@ -13,15 +13,16 @@ pub mod sample;
 pub mod tables;
 pub mod twiddles;
 
-/// The modulus line is at most this long.
+/// The largest length of the modulus chain.
 pub const MAX_MODULI: usize = 64;
 
-/// A set of moduli: the first `specials` of the line, then the span `[start, end)` of the line, at or after the specials.
+/// A set of moduli: the first `specials` primes of the modulus chain, then the span `[start, end)` of the chain, at or
+/// after the specials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Basis {
     /// Special primes: 0, or a prefix of P.
     pub specials: u16,
-    /// Line index of the first q prime.
+    /// Index of the first q prime in the modulus chain.
     pub start: u16,
     /// One past the last q prime.
     pub end: u16,
@@ -43,17 +44,17 @@ impl Basis {
         (self.specials + self.end - self.start) as usize
     }
 
-    /// Whether there is no limb.
+    /// Whether the basis has no limb.
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Line indices in row order.
+    /// Prime indices in row order.
     pub fn iter(self) -> impl Iterator<Item = usize> + Clone {
         (0..self.specials as usize).chain(self.start as usize..self.end as usize)
     }
 
-    /// Row of line index `m`, which must be in the basis.
+    /// Row of prime index `m`, which must be in the basis.
     pub const fn row(self, m: usize) -> usize {
         if m < self.specials as usize { m } else { self.specials as usize + m - self.start as usize }
     }
@@ -65,7 +66,7 @@ impl Basis {
         Basis { specials: self.specials.min(other.specials), start, end }
     }
 
-    /// Whether the moduli in `self` only are again a span, at one end: what [`Basis::minus`] needs.
+    /// Whether the moduli in `self` only are a span at one end, as [`Basis::minus`] requires.
     pub fn one_span_apart(self, other: Basis) -> bool {
         let both = self.and(other);
         both.start == both.end || both.start == self.start || both.end == self.end
@@ -95,7 +96,7 @@ impl Basis {
     }
 }
 
-/// The element-wise vocabulary, as a value, so that a backend can map it to a kernel.
+/// The element-wise operations as a value, so that a backend can select a compute kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// a + b
@@ -135,12 +136,12 @@ impl<'r> Ring<'r> {
         self.specials
     }
 
-    /// The modulus line.
+    /// The modulus chain.
     pub fn moduli(&self) -> &'r [Modulus] {
         self.moduli
     }
 
-    /// Modulus at line index `m`.
+    /// Modulus at prime index `m`.
     pub fn modulus(&self, m: usize) -> Modulus {
         self.moduli[m]
     }
@@ -150,13 +151,13 @@ impl<'r> Ring<'r> {
         Basis::span(self.specials as usize, self.moduli.len())
     }
 
-    /// Forward twiddles of line index `m`: entry i is psi^bit_reverse(i), Montgomery form. The first `c` entries serve
+    /// Forward twiddles of prime index `m`: entry i is psi^bit_reverse(i), Montgomery form. The first `c` entries serve
     /// a transform of length `c`.
     pub fn twiddles(&self, m: usize) -> &'r [u32] {
         &self.twiddles[2 * m * self.n..][..self.n]
     }
 
-    /// Inverse twiddles of line index `m`: entry i is psi^-bit_reverse(i), Montgomery form.
+    /// Inverse twiddles of prime index `m`: entry i is psi^-bit_reverse(i), Montgomery form.
     pub fn inv_twiddles(&self, m: usize) -> &'r [u32] {
         &self.twiddles[(2 * m + 1) * self.n..][..self.n]
     }

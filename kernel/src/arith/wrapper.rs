@@ -6,7 +6,8 @@ use crate::{
     error::Result,
 };
 
-/// What is added to an arithmetic; by default nothing. Whoever has it is an [`Arithmetic`] of the same values.
+/// The hooks of a decorator; each hook does nothing by default. A type with this trait is an [`Arithmetic`] with the
+/// values of its inner arithmetic.
 pub trait Wrapper {
     /// The arithmetic inside.
     type Inner: Arithmetic;

@@ -131,7 +131,7 @@ fn pair<B: Backend + ?Sized>(be: &mut B, basis: Basis, like: Shape) -> Result<Pa
     Ok([be.alloc(shape)?, be.alloc(shape)?])
 }
 
-/// P modulo each prime of the line.
+/// P modulo each prime of the modulus chain.
 pub fn p_modulo<B: Backend + ?Sized>(be: &mut B) -> Result<Limbs<B::Buf>> {
     let ring = be.ring();
     let (line, p) = (ring.modulus_chain(), Basis::span(0, 0).with(ring.specials()));

@@ -9,9 +9,9 @@ use crate::{
 };
 use core::ops::{Deref, DerefMut};
 
-/// `A` with a [`Bootstrapper`] that its refresh runs. Before there is one, a refresh is that of `A`.
+/// `A` with a [`Bootstrapper`], which runs at each refresh. Without a bootstrapper, a refresh is the refresh of `A`.
 ///
-/// The evaluator inside is reached by dereferencing.
+/// Dereferencing gives the inner evaluator.
 #[derive(Debug)]
 pub struct Bootstrapped<A: Raise> {
     inner: A,
@@ -24,19 +24,23 @@ impl<A: Raise> Bootstrapped<A> {
         Self { inner, prepared: None }
     }
 
-    /// `inner` with matrices that another evaluator of the same kind has encoded. A dry run counts them there.
+    /// `inner` with matrices that another evaluator of the same kind has encoded. A dry run counts the encoding in the
+    /// other evaluator.
     ///
     /// # Errors
-    /// [`Error::NotHoisted`] and others of a bootstrapper that does not fit the slots of `inner`.
+    ///
+    /// [`Error::NotHoisted`], and other errors of a bootstrapper for another number of slots.
     pub fn with(inner: A, bootstrapper: Bootstrapper<A::Plaintext>) -> Result<Self> {
         let demand = bootstrapper.demand(inner.slots())?;
         Ok(Self { inner, prepared: Some((bootstrapper, demand)) })
     }
 
-    /// Replaces the bootstrapper by one of `recipe`. The old matrices are freed before the new ones are encoded.
+    /// Replaces the bootstrapper by a bootstrapper of `recipe`. The old matrices are freed before the new ones are
+    /// encoded.
     ///
     /// # Errors
-    /// Those of [`Bootstrapper::new`]; the evaluator then has no bootstrapper.
+    ///
+    /// The errors of [`Bootstrapper::new`]. After an error the evaluator has no bootstrapper.
     pub fn prepare(&mut self, params: &Params, recipe: &Recipe) -> Result<()> {
         self.prepared = None;
         let bootstrapper = Bootstrapper::new(&mut self.inner, params, recipe)?;
@@ -55,7 +59,7 @@ impl<A: Raise> Bootstrapped<A> {
         bootstrapper.refresh_seen(&mut self.inner, x, seen)
     }
 
-    /// The bootstrapper, if there is one.
+    /// The bootstrapper, or `None`.
     pub fn bootstrapper(&self) -> Option<&Bootstrapper<A::Plaintext>> {
         self.prepared.as_ref().map(|(bootstrapper, _)| bootstrapper)
     }

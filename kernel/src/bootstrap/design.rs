@@ -20,31 +20,31 @@ pub const REACH: u32 = 16;
 /// and a constant message puts everything into one: relative error 6.6 / ratio^2. A larger ratio costs as many
 /// bits against noise.
 pub const RATIO_BITS: f64 = 13.0;
-/// The same at n = 2^16 where SlotsToCoeffs follows, which adds up the noise of EvalMod over all coefficients; a bit
-/// more for each quarter of the degree, up to [`RATIO_BITS`].
+/// log2 of the ratio at n = 2^16 if SlotsToCoeffs follows, which adds the noise of EvalMod over all coefficients. The
+/// ratio gains one bit for each quarter of the degree, up to [`RATIO_BITS`].
 const RATIO_BITS_BEFORE: f64 = 10.4;
-/// log2 of what EvalMod's result is multiplied by when SlotsToCoeffs follows, and divides by: the noise of these
-/// levels counts as much less.
+/// log2 of the factor of EvalMod's result if SlotsToCoeffs follows. SlotsToCoeffs divides by the factor, so the noise
+/// of its levels counts less by this factor.
 const HEADROOM_BITS: i32 = 6;
-/// log2 of what the second iteration multiplies the error of the first by: over 2^4 below its worst, so that what it
-/// bootstraps stays well in \[-1, 1\].
+/// log2 of the factor of the first iteration's error before the second iteration. The factor is over 2^4 below the
+/// inverse of the worst error, so that the input of the second iteration is well within \[-1, 1\].
 pub(super) const CORRECTION_BITS: u32 = 16;
 
 /// The order of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// For real slots: SlotsToCoeffs at the bottom, where it is cheap, and one EvalMod, whose result is the value, at
-    /// the top message level. Takes x from level `slots_to_coeffs` on.
+    /// For real slots: SlotsToCoeffs at the bottom, where it is cheap, and one EvalMod. The result of EvalMod is the
+    /// value, at the top message level. The input has at least level `slots_to_coeffs`.
     SlotsToCoeffsFirst,
     /// The same for complex slots, or two real vectors as real and imaginary part, with an EvalMod for each part.
     SlotsToCoeffsFirstComplex,
-    /// For complex slots at level 0: an EvalMod for each part, and SlotsToCoeffs below them, which adds up their noise: at
-    /// n = 2^16 some 4 bits less precise, and it ends three levels lower.
+    /// For complex slots at level 0: one EvalMod for each part, then SlotsToCoeffs, which adds the noise over all
+    /// coefficients. At n = 2^16 the result has some 4 bits less precision and ends three levels lower.
     ModRaiseFirst,
 }
 
 impl Order {
-    /// The order for values at `level`: with SlotsToCoeffs first if there are levels for it.
+    /// The order for values at `level`: SlotsToCoeffs first if the level is high enough.
     pub fn of(params: &Params, complex: bool, level: u8) -> Self {
         match (params.bootstrap(), complex) {
             (Some(b), _) if level < b.slots_to_coeffs => Order::ModRaiseFirst,
@@ -66,7 +66,7 @@ impl Order {
     }
 }
 
-/// What is bootstrapped, and how.
+/// The values to bootstrap, and the method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     /// The period of the vectors, a power of two of at least 4.
@@ -75,7 +75,7 @@ pub struct Recipe {
     pub order: Order,
     /// Values are in \[-range, range\] (real and imaginary part). The error is `range` times that at 1.
     pub range: f64,
-    /// How the transforms rotate.
+    /// The rotations of the transforms.
     pub steps: RotationStrategy,
 }
 
@@ -94,13 +94,13 @@ impl Recipe {
 /// The maps and polynomials of a recipe.
 #[derive(Clone, Debug)]
 pub struct Design {
-    /// From slots to coefficients, in the order in which they are applied.
+    /// From slots to coefficients, in the order of application.
     pub slots_to_coeffs: Vec<Diagonals>,
     /// From coefficients to slots.
     pub coeffs_to_slots: Vec<Diagonals>,
     /// EvalMod.
     pub sine: Sine,
-    /// EvalMod of the second iteration, if there is one.
+    /// EvalMod of the second iteration, or `None` with one iteration.
     pub correction: Option<Sine>,
     /// The message is multiplied by 2^shift before ModRaise.
     pub shift: u32,

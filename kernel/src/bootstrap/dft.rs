@@ -83,7 +83,7 @@ impl Diagonals {
         (0..self.slots).map(at).collect()
     }
 
-    /// The diagonal of this offset, if it is not zero.
+    /// The diagonal of this offset, or `None` for a zero diagonal.
     pub fn diagonal(&self, d: i32) -> Option<&[Complex]> {
         self.by_offset.get(&self.offset(d)).map(Vec::as_slice)
     }
@@ -94,8 +94,8 @@ impl Diagonals {
     }
 }
 
-/// The transform on `slots` slots as `maps` linear maps, in the order in which they are applied, the product of all
-/// of them multiplied by `factor` (spread evenly). `roots` as [`crate::math::embedding::fill_roots`] makes them.
+/// The transform on `slots` slots as `maps` linear maps, in the order of application. The product of all maps is
+/// multiplied by `factor`, spread evenly. `roots` are the roots of [`crate::math::embedding::fill_roots`].
 pub fn factor(roots: &[Complex], slots: usize, maps: usize, direction: Direction, factor: f64) -> Vec<Diagonals> {
     let stages = slots.ilog2() as usize;
     let each = libm::pow(factor, 1.0 / maps as f64);

@@ -28,10 +28,13 @@ pub const DOUBLINGS: u8 = 2;
 const MAX_DEGREE: usize = 254;
 
 impl Sine {
-    /// amplitude sin(2 pi x) for |x| < K. At K = 16 and degree 60 (depth 8) the polynomial is within 2^-50 of
-    /// sin(2 pi x) / 2 pi, most of it the rounding of its coefficients to f64: the series is cut off at 2^-57. Evaluating it
-    /// in f64 as well loses 2^-45, as x itself is known to 2^-49. `exit` is what the last rescale multiplies by beside the
-    /// nominal scales ([`crate::params::Params::eval_mod_exit_correction`]), 1 in the clear.
+    /// amplitude sin(2 pi x) for |x| < K. At K = 16 and degree 60 (depth 8) the polynomial is within 2^-50 of sin(2 pi
+    /// x)
+    /// 2 pi. Most of the error is the rounding of its coefficients to f64; the series is truncated at 2^-57. An
+    /// evaluation in f64 has an error of 2^-45, because x is known to 2^-49.
+    ///
+    /// `exit` is the factor of the last rescale relative to the nominal scales
+    /// ([`crate::params::Params::eval_mod_exit_correction`]), 1 in the clear.
     pub fn new(k: u32, degree: usize, amplitude: f64, exit: f64) -> Result<Self> {
         let reach = k as f64 + 0.25;
         let last = amplitude;
@@ -42,7 +45,8 @@ impl Sine {
         Ok(Self { reach, cosine, amplitudes: [first, middle, last], exit })
     }
 
-    /// The factor that brings x to what [`Sine::evaluate`] takes: 2 / (K + 1/4).
+    /// The factor from x to the input of [`Sine::evaluate`]: 2
+    /// (K + 1/4).
     pub fn input_factor(&self) -> f64 {
         2.0 / self.reach
     }
@@ -66,9 +70,9 @@ impl Sine {
     }
 }
 
-/// The Chebyshev coefficients of amplitude cos(z w) up to `degree`: J_0(z), and 2 (-1)^k J_2k(z) at degree 2k. Bessel's
-/// functions by Miller's recurrence J_{n-1} = (2n/z) J_n - J_{n+1}, downwards from where they vanish; J_0 + 2 Σ J_2k = 1
-/// gives their scale.
+/// The Chebyshev coefficients of amplitude cos(z w) up to `degree`: J_0(z), and 2 (-1)^k J_2k(z) at degree 2k. Miller's
+/// recurrence J_{n-1} = (2n/z) J_n - J_{n+1} gives Bessel's functions, downwards from an index where they vanish. J_0 +
+/// 2 Σ J_2k = 1 gives their scale.
 fn cosine(z: DoubleDouble, degree: usize, amplitude: f64) -> Result<heapless::Vec<f64, { MAX_DEGREE + 1 }>> {
     let mut coeffs: heapless::Vec<f64, { MAX_DEGREE + 1 }> = heapless::Vec::new();
     coeffs.resize(degree + 1, 0.0).map_err(|_| Error::TooMany { asked: degree, limit: MAX_DEGREE })?;
@@ -105,7 +109,7 @@ mod tests {
     use super::{DoubleDouble, Sine};
     use crate::eval::clear::{ClearArray, Number};
 
-    /// The arithmetic of a circuit at twice the precision of f64: what remains is the polynomial's own error.
+    /// The arithmetic of a circuit in double-double precision, so that only the polynomial's own error remains.
     impl Number for DoubleDouble {
         fn of(c: f64) -> Self {
             Self::new(c)

@@ -16,7 +16,7 @@ use crate::{
 /// The largest log2 of a coefficient that [`encode`] accepts.
 pub const MAX_BITS: f64 = 61.0;
 
-/// The largest log2 of a constant that multiplies: it is a signed word of 64 bits.
+/// The largest log2 of a constant factor, which is a signed word of 64 bits.
 #[cfg(feature = "alloc")]
 const MAX_CONSTANT_BITS: f64 = 62.99;
 
@@ -30,12 +30,14 @@ pub(crate) fn integer(x: f64) -> Result<i64> {
     Ok(round(x))
 }
 
-/// Slots to coefficients: round(scale m_k), ties away from zero. `slots` holds the values and is overwritten;
-/// `coeffs` is twice as long. `limit_bits`: the largest log2 of a coefficient that fits where the result goes,
-/// [`MAX_BITS`] at most.
+/// Slots to coefficients: round(scale m_k), ties away from zero. `slots` holds the values and is overwritten; `coeffs`
+/// has twice the length. `limit_bits` is the largest log2 of a coefficient in the target, at most [`MAX_BITS`].
 ///
-/// Error: each coefficient is off by at most 1/2 (rounding) + |scale m| 2^-52 log2(2s) (arithmetic).
-/// Fails on values that are not finite, and on coefficients over the limit.
+/// Error: each coefficient is within 1/2 (rounding) + |scale m| 2^-52 log2(2s) (arithmetic).
+///
+/// # Errors
+///
+/// A value that is not finite, or a coefficient over the limit.
 pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: f64, coeffs: &mut [i64]) -> Result<()> {
     let s = slots.len();
     if coeffs.len() != 2 * s {
@@ -49,7 +51,7 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
     Ok(())
 }
 
-/// [`encode`] where the slots are: coefficient k is the real part of slot k, k + s its imaginary part.
+/// [`encode`] in place: coefficient k is the real part of slot k, and coefficient k + s its imaginary part.
 pub fn encode_in_place(roots: impl Roots, slots: &mut [Complex], scale: f64, limit_bits: f64) -> Result<()> {
     let s = slots.len();
     if !s.is_power_of_two() || s > roots.slots() {

@@ -17,9 +17,9 @@ use crate::{
 };
 use zeroize::Zeroize;
 
-/// Symmetric encryption (b, a) over `basis` of a message that already carries its error: b = noisy - a s, a expanded
-/// from `seed`, stream `stream`, which never serve twice. A small device calls this over one modulus at a time, with
-/// the same `noisy` and `seed`: the rows are those of one call over all of them.
+/// Symmetric encryption (b, a) over `basis` of a message that already carries its error: b = noisy - a s. a is expanded
+/// from `seed`, stream `stream`; never use the pair twice. A small client calls this function over one modulus at a
+/// time, with the same `noisy` and `seed`. The rows equal the rows of one call over all moduli.
 pub fn symmetric<B: Backend>(
     be: &mut B,
     sk: &SecretKey<B>,
@@ -38,7 +38,7 @@ pub fn symmetric<B: Backend>(
 }
 
 /// Symmetric encryption of encoded coefficients at `level`: adds [`sample::error`] to `coeffs`, encrypts, and wipes
-/// them. `seed` is public and fresh: whoever has it and c0 has the ciphertext.
+/// `coeffs`. `seed` is public and fresh; `seed` and c0 together are the ciphertext.
 ///
 /// Noise: [`super::noise::fresh_symmetric`].
 pub fn encrypt<B: Backend>(
@@ -56,10 +56,10 @@ pub fn encrypt<B: Backend>(
     Ok(Ciphertext { c: c?, level })
 }
 
-/// Public-key encryption at `level`: (b v + m + e0, a v + e1) with a fresh ternary v. `pk` covers the level.
-/// `scratch` holds n integers; it and `coeffs` are wiped.
+/// Public-key encryption at `level`: (b v + m + e0, a v + e1) with a fresh ternary v. `pk` covers the level. `scratch`
+/// holds n integers. `scratch` and `coeffs` are wiped.
 ///
-/// Noise: [`super::noise::fresh_public`], 2^8 times that of [`encrypt`] at N = 2^16, and twice the upload.
+/// Noise: [`super::noise::fresh_public`], 2^8 times the noise of [`encrypt`] at N = 2^16. The upload is twice as large.
 pub fn encrypt_public<B: Backend>(
     be: &mut B,
     params: &Params,
@@ -85,11 +85,11 @@ pub fn encrypt_public<B: Backend>(
     Ok(Ciphertext { c: [c0, c1], level })
 }
 
-/// Decrypts item `item` of a batch to the centred coefficients of scale(level) m + e. Only the base primes are
-/// needed, since messages fit there at every level. `sk` covers the base; `words` holds base.len() x n words for
-/// each item of the batch, `coeffs` n integers.
+/// Decrypts item `item` of a batch to the centred coefficients of scale(level) m + e. Only the base primes are needed,
+/// because messages fit the base at every level. `sk` covers the base. `words` holds base.len() x n words for each item
+/// of the batch, and `coeffs` n integers.
 ///
-/// The result carries noise that depends on the secret: it is private to the key's owner (docs/math.md §17.3).
+/// The result carries noise that depends on the secret and is private to the key's owner (docs/math.md §17.3).
 pub fn decrypt<B: Backend>(
     be: &mut B,
     params: &Params,

@@ -20,7 +20,7 @@ use crate::{
 };
 use zeroize::Zeroize;
 
-/// What a key-switching key switches from, always to a secret that the holder of the key decrypts with.
+/// The source secret of a key-switching key. The target is always a secret that the holder of the key decrypts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
     /// From s^2 to s: relinearisation.
@@ -30,9 +30,9 @@ pub enum Switch {
     Galois(u32),
 }
 
-/// One pair (b, a) over `full` with b + a `under` = e + \[on `rows`\] P `from`, P being the specials of `full`:
-/// the stuff of key-switching keys. a is expanded from `seed`, stream `stream`. `from` covers `rows`, `under`
-/// covers `full`; `scratch` holds n integers and is wiped.
+/// One pair (b, a) over `full` with b + a `under` = e + \[on `rows`\] P `from`, where P is the product of the specials
+/// of `full`. Key-switching keys consist of such pairs. a is expanded from `seed`, stream `stream`. `from` covers
+/// `rows`, `under` covers `full`. `scratch` holds n integers and is wiped.
 pub fn gadget_pair<B: Backend>(
     be: &mut B,
     (full, rows): (Basis, Basis),
@@ -61,7 +61,7 @@ pub fn gadget_pair<B: Backend>(
     Ok([b, a])
 }
 
-/// The basis of a key that serves every level up to `level`: P, and the line as far as that level reaches.
+/// The basis of a key for every level up to `level`: P, and the modulus chain up to the last prime of the level.
 pub fn key_basis(params: &Params, level: u8) -> Basis {
     let line = params.modulus_chain();
     Basis { end: params.q(level).end, ..line.with(params.specials()) }
@@ -121,10 +121,10 @@ fn zero<B: Backend>(be: &mut B, over: Basis, x: &mut Limbs<B::Buf>) {
     be.scalar_assign(Op::Mul, over, x, &zeros);
 }
 
-/// A key-switching key: one pair (b_j, a_j) a digit, over [`key_basis`] of the highest level that it serves.
+/// A key-switching key: one pair (b_j, a_j) a digit, over [`key_basis`] of its highest level.
 #[cfg(feature = "alloc")]
 pub struct EvaluationKey<B: Backend> {
-    /// The highest level that it serves.
+    /// The highest level of the key.
     pub level: u8,
     /// The digits.
     pub digits: alloc::vec::Vec<Pair<B::Buf>>,

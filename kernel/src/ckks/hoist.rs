@@ -14,8 +14,8 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Rotations of one ciphertext, times P, over P and Q: their division by P is put off until it is clear how many
-/// of them end in one sum.
+/// Rotations of one ciphertext, times P, over P and Q. The division by P waits until the number of rotations in one sum
+/// is known.
 pub struct Hoisted<B: Backend> {
     pub(super) level: u8,
     rotated: Vec<(i32, [Poly<Eval, B>; 2])>,
@@ -67,8 +67,8 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(outs.into_iter().map(|c| c.map(Poly::assume)).collect())
     }
 
-    /// (c0, c1) relinearised: the gadget product of the quadratic part with its key, and P times the rest, which is over
-    /// Q, if there is some; over P and Q.
+    /// (c0, c1) relinearised, over P and Q. The result is the gadget product of the quadratic part with its key, plus P
+    /// times the linear part, if present.
     pub(super) fn relinearize(
         &mut self,
         level: u8,

@@ -39,15 +39,17 @@ pub fn encoding(params: &Params) -> f64 {
     sqrt(params.n() as f64 / 12.0)
 }
 
-/// A mod_switch of (c0, c1): both are rounded, sqrt(n (1 + 2n/3) / 12). 2^13.9 at n = 2^16. A rescale, drop_to_level, and
-/// every division by P has one; of values in units of the level that it ends at.
+/// A mod_switch of (c0, c1) rounds both: sqrt(n (1 + 2n/3)
+/// 12), 2^13.9 at n = 2^16. A rescale, a drop_to_level, and every division by P has one such error, in units of values
+/// at the level of the result.
 pub fn rounding(params: &Params) -> f64 {
     rounded(params, params.n() as f64 * SECRET)
 }
 
-/// The gadget product of a key switch at `level`, divided by P but not yet rounded: sqrt(sum_j n^2 D_j^2 sigma^2 / 12) / P,
-/// D_j the product of digit j at that level. What is hoisted has this and no [`rounding`]; a diagonal multiplies it.
-/// A giant step and a relinearisation have it at the scale of products.
+/// The gadget product of a key switch at `level`, divided by P but not rounded: sqrt(sum_j n^2 D_j^2 sigma^2
+/// 12)
+/// P, with D_j the product of digit j at that level. A hoisted vector has this error and no [`rounding`], and a
+/// diagonal multiplies the error. A giant step and a relinearisation have the error at the scale of products.
 pub fn gadget(params: &Params, level: u8) -> f64 {
     let log_p = log_specials(params, params.specials());
     let digits = (0..params.digits()).map(|j| digit(params.q(level), params.specials(), params.alpha(), j));
@@ -60,8 +62,9 @@ pub fn key_switch(params: &Params, level: u8) -> f64 {
     hypot(gadget(params, level), rounding(params))
 }
 
-/// ModRaise's switch to the sparse secret, before the raise: a gadget product of the base as one digit, over as many specials,
-/// which is n q0 sigma / (P' sqrt(12)), and a rounding under that secret. 2^15.9 at n = 2^16.
+/// ModRaise's switch to the sparse secret, before the raise. The first part is a gadget product of the base as one
+/// digit, over as many specials: n q0 sigma
+/// (P' sqrt(12)). The second part is a rounding under the sparse secret. 2^15.9 at n = 2^16.
 #[cfg(feature = "alloc")]
 pub fn to_sparse(params: &Params) -> f64 {
     let (base, few) = (params.base(), params.base().len() as u16);

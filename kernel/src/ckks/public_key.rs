@@ -7,7 +7,7 @@ use crate::{
     ring::{Basis, sample::Seed},
 };
 
-/// A public key (b, a) with b + a s = e over `basis`, the base and mains that ciphertexts are made at.
+/// A public key (b, a) with b + a s = e over `basis`, the base and main primes of fresh ciphertexts.
 pub struct PublicKey<B: Backend> {
     /// b and a.
     pub pair: Pair<B::Buf>,

@@ -54,13 +54,13 @@ impl SecretSeed {
     }
 }
 
-/// The secret polynomial s over a basis: P and the line to make keys, the base primes to decrypt.
+/// The secret polynomial s over a basis: P and the modulus chain to make keys, the base primes to decrypt.
 pub struct SecretKey<B: Backend> {
     s: Poly<Eval, B>,
 }
 
 impl<B: Backend> SecretKey<B> {
-    /// Expands the secret over `basis`. `scratch` holds n integers; it is wiped before returning.
+    /// Expands the secret over `basis`. `scratch` holds n integers and is wiped before the return.
     pub fn expand(be: &mut B, seed: &SecretSeed, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
         seed.coefficients(scratch);
         Self::upload(be, basis, scratch)
@@ -98,7 +98,7 @@ impl<B: Backend> SecretKey<B> {
         self.s.limbs()
     }
 
-    /// Overwrites the words in the backend's memory, which outlives this key in a backend that pools it.
+    /// Overwrites the words in the backend's memory. A backend with a pool keeps that memory after the key's end.
     pub fn wipe(mut self, be: &mut B) -> Result<()> {
         let over = self.s.basis();
         let zeros = be.ring().constants(over, |_| 0);

@@ -23,9 +23,9 @@ fn roots(half: usize) -> impl Iterator<Item = Complex> {
     core::iter::successors(Some(first), |turn| Some(turn.wrapping_mul(5))).take(half).map(unit)
 }
 
-/// Where the roots come from: the memory plan of a small device, or a table as [`fill_roots`] writes it.
+/// The source of the roots: computed by a client with little memory, or a table of [`fill_roots`].
 pub trait Roots: Copy {
-    /// The longest transform that they serve.
+    /// The length of the longest transform with these roots.
     fn slots(self) -> usize;
     /// One stage on blocks of two halves: `butterfly(x, y, root)` for each word of the first half, the one of the
     /// second half and their root.

@@ -16,7 +16,7 @@ pub enum Security {
     Toy,
 }
 
-/// log2 of the ring degree, then the bound at 128, 192 and 256 bits; 0 where none is tabulated.
+/// log2 of the ring degree, then the bound at 128, 192 and 256 bits. 0 means that the table has no bound.
 const BOUNDS: [(u8, [u16; 3]); 8] = [
     (10, [26, 0, 0]),
     (11, [53, 36, 27]),

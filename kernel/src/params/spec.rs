@@ -8,26 +8,27 @@ use crate::{
 };
 use heapless::Vec;
 
-/// A parameter set as its author writes it. Primes are listed in the order of the line.
+/// A parameter set as its author writes it. Primes are in the order of the modulus chain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spec<'a> {
     /// log2 of the ring degree.
     pub log_n: u8,
-    /// P, the special primes of key switching; empty where nothing is evaluated.
+    /// P, the special primes of key switching. Empty for a set without evaluation.
     pub specials: &'a [u32],
-    /// `[terminals | base | mains | EvalMod | CoeffsToSlots]`.
+    /// The modulus chain after P: `[rescaling primes | base | main primes | EvalMod | CoeffsToSlots]`.
     pub line: &'a [u32],
-    /// Terminals: small primes at the front of the line, restored by rational rescales.
+    /// The number of rescaling primes: small primes at the front of the chain, which rational rescales restore.
     pub terminals: u8,
-    /// Base primes: what is left at level 0.
+    /// The number of base primes, the primes of level 0.
     pub base: u8,
     /// Primes of one key-switching digit.
     pub alpha: u8,
-    /// Each level's primes, from level 0 up: how many terminals (the last ones), how many primes after them.
+    /// Each level's primes, from level 0 up: the number of rescaling primes (the last ones), and the number of primes
+    /// after them.
     pub levels: &'a [(u8, u8)],
     /// log2 of the scale at level 0.
     pub scale_bits: f64,
-    /// What the topmost levels are reserved for, if ciphertexts can be bootstrapped.
+    /// The levels that bootstrapping reserves at the top, or `None` without bootstrapping.
     pub bootstrap: Option<Bootstrap>,
     /// The security level that the chain must meet.
     pub security: Security,
@@ -44,13 +45,13 @@ pub struct Bootstrap {
     pub slots_to_coeffs: u8,
     /// log2 of the scale during EvalMod.
     pub eval_mod_scale_bits: f64,
-    /// 1, or 2 for high precision: the second bootstraps what the first has lost. It pays where the scale of messages
-    /// has more bits than one iteration keeps.
+    /// 1, or 2 for high precision: the second iteration bootstraps the error of the first. Two iterations help if the
+    /// message scale has more bits than one iteration keeps.
     pub iterations: u8,
 }
 
 impl Spec<'_> {
-    /// The line with its specials in front, every prime checked.
+    /// The modulus chain with its specials in front, every prime checked.
     pub(super) fn moduli(&self) -> Result<Vec<Modulus, MAX_MODULI>> {
         let asked = self.specials.len() + self.line.len();
         if asked > MAX_MODULI {

@@ -5,11 +5,14 @@ use crate::error::{Error, Result};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use zeroize::Zeroize;
 
-/// A generator seeded with 32 bytes of `source`, of which 64 are read. A source that fails, or repeats a 32-bit word or
-/// the first 32 bytes, as one does that was never started or is stuck, is an error. An honest source is refused once
-/// in 2^28 calls. [NIST SP 800-90B, §4.4.1, repetition count]
+/// A generator seeded with 32 of the first 64 bytes of `source`. The generator refuses an honest source once in 2^28
+/// calls. [NIST SP 800-90B, §4.4.1, repetition count]
 ///
-/// Repetition is all that can be seen from here: a counter passes. The caller answers for the source.
+/// The check sees only repetition; a counter as a source would pass. The caller is responsible for the source.
+///
+/// # Errors
+///
+/// The source fails, or repeats a 32-bit word or the first 32 bytes, as a stuck source does.
 pub fn generator(source: &mut impl rand_core::TryCryptoRng) -> Result<ChaCha20Rng> {
     let mut halves: [Seed; 2] = [[0; 32]; 2];
     let drawn = halves.iter_mut().try_for_each(|half| source.try_fill_bytes(half).map_err(|_| Error::NoEntropy));

@@ -61,8 +61,8 @@ pub fn residues(q: Modulus, out: &mut [u32], coeffs: &[i64]) {
     }
 }
 
-/// Coeff to Eval in place, for any power-of-two length up to that of the twiddles `w`: Cooley-Tukey butterflies,
-/// natural order in, bit-reversed order out, no separate twist by psi.
+/// Coeff to Eval in place, for any power-of-two length up to the length of the twiddles `w`. Cooley-Tukey butterflies,
+/// natural order in, bit-reversed order out, no separate multiplication by powers of psi.
 pub fn ntt(q: Modulus, w: &[u32], a: &mut [u32]) {
     for x in a.iter_mut() {
         *x = q.to_mont(*x);
@@ -108,14 +108,15 @@ pub fn permute(galois: u32, out: &mut [u32], a: &[u32]) {
     }
 }
 
-/// Where word i of the permuted limb comes from: the i with exponent (2 bit_reverse(i) + 1) g mod 2n.
+/// Source index of word i of the permuted limb: the index with exponent (2 bit_reverse(i) + 1) g mod 2n.
 pub fn permuted_index(i: usize, galois: u32, n: usize) -> usize {
     let bits = n.trailing_zeros();
     let e = ((2 * bit_reverse(i, bits) + 1) * galois as usize) % (2 * n);
     bit_reverse((e - 1) / 2, bits)
 }
 
-/// round(sum y_i / f_i) for y_i in [0, f_i), in integers so that every backend rounds alike: 29 fractional bits,
+/// round(sum y_i
+/// f_i) for y_i in [0, f_i), in integers, so that every backend rounds alike. The sum has 29 fractional bits. It is
 /// exact unless the sum is within (number of terms) 2^-29 of a half-integer. Every f_i is in (2^19, 2^30).
 pub fn quotient(terms: impl Iterator<Item = (u32, u32)>) -> u32 {
     let t = terms.fold(1 << 28, |t, (y, f)| t + quotient_term(y, quotient_inverse(f)));
@@ -133,10 +134,12 @@ pub fn quotient_term(y: u32, (shift, inv): (u32, u64)) -> u64 {
     (((y as u64) << shift) * inv) >> 32
 }
 
-/// Basis conversion of one coefficient: `x(i)` is its residue modulo source i, `to(t, word)` receives the residue
-/// modulo target t of the representative nearest to 0. That is sum_i y_i F/f_i - vF with y_i = x_i (F/f_i)^-1
-/// and v the [`quotient`]. Without v the value would be off by up to (number of sources) F, with a mean that
-/// one slot collects: seven bits of precision there, at n = 2^16.
+/// Basis conversion of one coefficient. `x(i)` is the residue modulo source i. `to(t, word)` receives the residue
+/// modulo target t of the representative nearest to 0.
+///
+/// The representative is sum_i y_i F/f_i - vF with y_i = x_i (F/f_i)^-1 and v the [`quotient`]. Without v the error
+/// would be up to (number of sources) F, with a mean that one slot collects. That slot would lose seven bits of
+/// precision at n = 2^16.
 pub fn convert(c: &Conversion, x: impl Fn(usize) -> u32, mut to: impl FnMut(usize, u32)) {
     let mut digits = [0; MAX_MODULI];
     for (i, d) in digits[..c.sources().len()].iter_mut().enumerate() {

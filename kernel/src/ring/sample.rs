@@ -15,9 +15,9 @@ pub const ERROR_STD: f64 = 3.24037034920393;
 /// Largest absolute value of [`error`].
 pub const ERROR_MAX: i64 = 21;
 
-/// Uniform residues modulo q: ChaCha20 under a seed and a stream, 30-bit (or shorter) candidates rejected when they
-/// are not below q. One stream a (digit, modulus), so that any row can be made by itself.
-/// The words are uniform in whatever form they are read: as Eval limbs they are taken as they are.
+/// Uniform residues modulo q: ChaCha20 under a seed and a stream. Candidates of 30 or fewer bits that are not below q
+/// are rejected. Each (digit, modulus) has its own stream, so that any row can be made alone.
+/// The words are uniform in every form, so Eval limbs take the words unchanged.
 pub struct Uniform {
     rng: ChaCha20Rng,
     q: u32,
@@ -74,8 +74,8 @@ pub fn ternary(rng: &mut impl rand_core::CryptoRng, out: &mut [i64]) {
     }
 }
 
-/// Exactly `weight` coefficients uniform in {-1, 1} at uniform places, the others 0. The addresses written do not
-/// depend on the places; how often a place is drawn twice, which says nothing about them, shows in the time.
+/// Exactly `weight` coefficients uniform in {-1, 1} at uniform places, the others 0. The written addresses do not
+/// depend on the places. The time shows how often a place is drawn twice, which reveals nothing about the places.
 pub fn sparse_ternary(rng: &mut impl rand_core::CryptoRng, weight: u32, out: &mut [i64]) {
     out.fill(0);
     let mut placed = 0;

@@ -29,8 +29,8 @@ pub fn fill_one(n: usize, q: Modulus, out: &mut [u32]) {
     }
 }
 
-/// psi, a primitive 2n-th root of unity modulo q: the first g^((q-1)/2n), g = 2, 3, ..., whose n-th power is -1.
-/// For a q that is not 1 modulo 2n there is none; the search then ends at 0.
+/// psi, a primitive 2n-th root of unity modulo q: the first g^((q-1)/2n), g = 2, 3, ..., whose n-th power is -1. A q
+/// that is not 1 modulo 2n has no such root, and the search then returns 0.
 pub fn root(n: usize, q: Modulus) -> u32 {
     let exponent = (q.q() as u64 - 1).wrapping_shr(n.trailing_zeros() + 1); // n is a power of two
     (2..q.q()).map(|g| q.pow_vartime(g, exponent)).find(|psi| q.pow_vartime(*psi, n as u64) == q.q() - 1).unwrap_or(0)

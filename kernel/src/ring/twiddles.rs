@@ -11,7 +11,7 @@ use crate::{
     math::modular::Modulus,
 };
 
-/// Where the twiddle factors of one ring degree come from: a table as [`tables::fill`] writes it, or [`Computed`].
+/// The source of the twiddle factors of one ring degree: a table of [`tables::fill`], or [`Computed`].
 pub trait Twiddles: Copy {
     /// An error if this is a table, and not one for `moduli` primes at degree n.
     fn check(self, n: usize, moduli: usize) -> Result<()>;

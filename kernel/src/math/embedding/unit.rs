@@ -6,7 +6,7 @@ use crate::math::complex::Complex;
 /// pi 2^62
 const PI: u64 = 0xc90f_daa2_2168_c235;
 
-/// Terms of the series; those left out are below 2^-67 on the octant.
+/// Terms of the series. The omitted terms are below 2^-67 on the octant.
 const TERMS: usize = 10;
 const COS: [u64; TERMS] = inverse_factorials(0);
 const SIN: [u64; TERMS] = inverse_factorials(1);
@@ -24,7 +24,8 @@ const fn inverse_factorials(first: u64) -> [u64; TERMS] {
     out
 }
 
-/// exp(2 pi i `turn` / 2^64), each part off by less than 2^-53.
+/// exp(2 pi i `turn`
+/// 2^64). Each part is within 2^-53.
 pub fn unit(turn: u64) -> Complex {
     let quadrant = turn.wrapping_add(1 << 61) >> 62; // the nearest one
     let rest = turn.wrapping_sub(quadrant << 62) as i64; // [-2^61, 2^61): an eighth of a turn to either side
