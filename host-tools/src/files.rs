@@ -6,15 +6,15 @@ mod header;
 mod map;
 pub mod numbers;
 mod packed;
+mod tensor;
 mod view;
 mod write;
 
 pub use fault::{FileError, Result};
-pub use header::{
-    Body, CiphertextMeta, ElementType, EmbeddedMeta, Expected, Header, KeyId, VERSION, hex, public_basis,
-};
+pub use header::{Body, CiphertextMeta, EmbeddedMeta, Header, KeyId, VERSION, hex, public_basis};
 pub use map::Mapped;
 pub use packed::{Map, Sizes, Weights};
+pub use tensor::{ElementType, Expected};
 pub use view::{MAX_HEADER, View};
 pub use write::{Access, atomically, cleanup_temp_files, write};
 

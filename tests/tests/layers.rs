@@ -1,5 +1,6 @@
-//! The layers hold: modules import from below, packages depend on what is listed, files are short, and `unsafe`
-//! stays in the files that need it. Read from the sources, so that a crossing cannot be merged.
+//! The layers hold: modules import from below, no files import from each other in a circle, packages depend on what is
+//! listed, files are short, and `unsafe` stays in the files that need it. The test reads the sources, so that a crossing
+//! cannot be merged.
 
 use std::{
     collections::BTreeSet,
@@ -7,20 +8,170 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The layers of the kernel, from the bottom up. A module may import from the modules before it.
-const KERNEL: [&str; 11] =
-    ["error", "math", "arith", "ring", "backend", "params", "ckks", "eval", "circuits", "bootstrap", "nn"];
+#[path = "layers/graph.rs"]
+mod graph;
+#[path = "layers/planted.rs"]
+mod planted;
+#[path = "layers/source.rs"]
+mod source;
 
-/// Each package that is held small, and all that it may depend on.
-const PACKAGES: [(&str, &[&str]); 5] = [
-    ("kernel", &["heapless", "libm", "half", "bytemuck", "rand_core", "rand_chacha", "zeroize", "subtle", "defmt"]),
-    ("host-tools/catalogue", &["polyformer-kernel", "libm"]),
-    ("backends/scalar", &["polyformer-kernel"]),
-    ("backends/cpu", &["polyformer-kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes, huge pages
-    ("backends/wgpu", &["polyformer-kernel", "polyformer-shaders", "wgpu", "bytemuck", "pollster"]), // pollster waits for a device to open
+use graph::Package;
+
+/// The top modules of each package, from the bottom up. A module may import from the modules before it.
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("kernel", &["error", "math", "arith", "ring", "backend", "params", "ckks", "eval", "circuits", "bootstrap", "nn"]),
+    ("backends/scalar", &[]),
+    (
+        "backends/cpu",
+        &[
+            "lanes",
+            "portable",
+            "avx2",
+            "avx512",
+            "isa",
+            "tables",
+            "memory",
+            "parallel",
+            "state",
+            "stages",
+            "ntt",
+            "intt",
+            "rows",
+            "dots",
+            "convert",
+            "extend",
+            "key_switch",
+            "mod_switch",
+            "backend",
+        ],
+    ),
+    (
+        "backends/wgpu",
+        &[
+            "error",
+            "shader",
+            "adapter",
+            "gpu",
+            "memory",
+            "table",
+            "call",
+            "element",
+            "recorder",
+            "constants",
+            "state",
+            "dispatch",
+            "transform",
+            "digits",
+            "conversion",
+            "sums",
+            "products",
+            "transfer",
+            "fused",
+            "giants",
+            "backend",
+        ],
+    ),
+    ("host-tools/catalogue", &["circuit", "entry", "lists"]),
+    (
+        "host-tools",
+        &[
+            "spec", "primes", "files", "error", "load", "machine", "keys", "plan", "model", "session", "accuracy",
+            "bench", "compare", "cli",
+        ],
+    ),
+    (
+        "tests",
+        &[
+            "data",
+            "chain",
+            "client",
+            "probe",
+            "spread",
+            "program",
+            "oracle",
+            "mutant",
+            "approximations",
+            "fake_bootstrap",
+            "bootstrapping",
+            "transformer",
+            "conformance",
+        ],
+    ),
 ];
 
-/// The longest that a file may be.
+/// All that the circuits of the kernel may import from, tests apart. An evaluator gives a circuit its meaning.
+const CIRCUITS: [&str; 3] = ["arith", "math", "error"];
+
+/// Each package, and all that it may depend on, dev-dependencies apart.
+const PACKAGES: [(&str, &[&str]); 11] = [
+    ("kernel", &["heapless", "libm", "half", "rand_core", "rand_chacha", "zeroize", "defmt"]),
+    ("backends/scalar", &["polyformer-kernel"]),
+    ("backends/cpu", &["polyformer-kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes; pages
+    ("backends/wgpu", &["polyformer-kernel", "polyformer-shaders", "wgpu", "bytemuck", "pollster"]),
+    ("shaders", &[]),
+    ("host-tools/catalogue", &["polyformer-kernel", "libm"]),
+    (
+        "host-tools",
+        &[
+            "polyformer-kernel",
+            "polyformer-catalogue",
+            "polyformer-scalar",
+            "polyformer-cpu",
+            "polyformer-wgpu",
+            "blake3",
+            "bytemuck",
+            "half",
+            "csv",
+            "tokenizers",
+            "clap",
+            "clap_complete",
+            "ctrlc",
+            "getrandom",
+            "indicatif",
+            "libm",
+            "memmap2",
+            "rand_chacha",
+            "rand_core",
+            "rayon",
+            "safetensors",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "zeroize",
+            "nix",
+        ],
+    ),
+    (
+        "tests",
+        &["polyformer-kernel", "polyformer-catalogue", "polyformer-scalar", "num-bigint", "num-integer", "rand_chacha"],
+    ),
+    ("fuzz", &["polyformer", "polyformer-*", "bytemuck", "libfuzzer-sys"]),
+    (
+        "benches/peers",
+        &["polyformer-cpu", "polyformer-kernel", "polyformer-tests", "nix", "poulpy-*", "rand_chacha", "tfhe-ntt"],
+    ),
+    (
+        "examples/cortex-m",
+        &[
+            "polyformer-kernel",
+            "polyformer-scalar",
+            "cortex-m",
+            "cortex-m-rt",
+            "defmt",
+            "defmt-semihosting",
+            "rand_chacha",
+            "semihosting",
+            "rand_core",
+            "half",
+            "libm",
+            "heapless",
+            "safetensors",
+            "serde_json",
+        ],
+    ),
+];
+
+/// The most lines of a file.
 const LINES: usize = 400;
 
 /// Where `unsafe` may stand: vector instructions, memory maps, for which no safe interface exists, and the stack and
@@ -37,8 +188,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every source file of the repository that git would track, by its path from the root.
+/// (path from the root, text) of every source file that git would track.
 fn sources() -> Vec<(String, String)> {
+    let sources = files(|name| name.ends_with(".rs"));
+    assert!(sources.len() > 20, "only {} sources: looked in the wrong place", sources.len());
+    sources
+}
+
+/// (path from the root, text) of every file with a name that `wanted` accepts.
+fn files(wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
@@ -47,107 +205,20 @@ fn sources() -> Vec<(String, String)> {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() && name != "target" && !name.starts_with('.') {
                 folders.push(path);
-            } else if name.ends_with(".rs") {
+            } else if wanted(&name) {
                 let from_root = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
                 files.push((from_root, fs::read_to_string(path).unwrap()));
             }
         }
     }
-    assert!(files.len() > 20, "only {} sources: looked in the wrong place", files.len());
     files.sort();
     files
 }
 
-/// The code of a file: no comments, no strings.
-fn code(text: &str) -> String {
-    let (mut out, mut rest) = (String::new(), text);
-    while let Some(c) = rest.chars().next() {
-        let skip = match c {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '"' => 1 + string_length(&rest[1..]),
-            '\'' if rest.starts_with("'\"'") => 3,
-            _ => {
-                out.push(c);
-                c.len_utf8()
-            }
-        };
-        rest = &rest[skip..];
-    }
-    out
-}
-
-/// Bytes up to and including the quote that ends a string.
-fn string_length(rest: &str) -> usize {
-    let mut escaped = false;
-    for (i, c) in rest.char_indices() {
-        match c {
-            '"' if !escaped => return i + 1,
-            _ => escaped = c == '\\' && !escaped,
-        }
-    }
-    rest.len()
-}
-
-/// Code outside the file's test module, which may look anywhere.
-fn without_tests(code: &str) -> &str {
-    code.split("\nmod tests {").next().unwrap()
-}
-
-/// The first names after each `crate::`, groups in braces opened. Names that are not modules are re-exports of
-/// `error`.
-fn imports(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let tree = &code[at + "crate::".len()..];
-        let items = match tree.strip_prefix('{') {
-            Some(group) => branches(group),
-            None => vec![tree],
-        };
-        for item in items {
-            let name: String = item.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            if name.starts_with(char::is_lowercase) {
-                found.insert(name);
-            }
-        }
-    }
-    found
-}
-
-/// The comma-separated items up to the closing brace.
-fn branches(group: &str) -> Vec<&str> {
-    let (mut items, mut depth, mut start) = (Vec::new(), 0, 0);
-    for (i, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            '}' | ',' if depth == 0 => {
-                items.push(&group[start..i]);
-                start = i + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    items
-}
-
-/// The module of a source of the kernel: the first name below the folder of sources.
-fn module(path: &str) -> Option<&str> {
-    let inside = path.strip_prefix("kernel/src/")?;
-    let first = inside.split('/').next()?;
-    Some(first.strip_suffix(".rs").unwrap_or(first)).filter(|m| *m != "lib")
-}
-
-/// What `module` imports that it may not.
-fn crossings(module: &str, text: &str) -> Vec<String> {
-    let layer = |name: &str| KERNEL.iter().position(|other| *other == name);
-    let own = layer(module).unwrap_or_else(|| panic!("kernel module {module} has no layer: give it one here"));
-    let code = code(text);
-    let mut imports = imports(without_tests(&code));
-    imports.retain(|name| layer(name).is_none_or(|other| other > own));
-    imports.into_iter().collect()
+/// The library of the package in `folder`.
+fn package(folder: &str, sources: &[(String, String)]) -> Package {
+    let inside = format!("{folder}/src/");
+    Package::new(sources.iter().filter_map(|(path, text)| Some((path.strip_prefix(&inside)?, text.as_str()))))
 }
 
 /// Names under [dependencies] and the like, dev-dependencies apart.
@@ -156,69 +227,82 @@ fn dependencies(manifest: &str) -> Vec<String> {
     let mut inside = false;
     for line in manifest.lines().map(str::trim) {
         if let Some(section) = line.strip_prefix('[') {
-            let section = section.trim_end_matches(']');
+            let section = section.split(']').next().unwrap_or(section);
             let listed = section.ends_with("dependencies") && !section.ends_with("dev-dependencies");
             let single = section.split_once("dependencies.");
             names.extend(single.filter(|(kind, _)| !kind.ends_with("dev-")).map(|(_, name)| name.to_string()));
             inside = listed;
         } else if inside && !line.is_empty() && !line.starts_with('#') {
-            names.push(line.split(['=', '.', ' ']).next().unwrap().to_string());
+            names.push(line.split(['=', '.', ' ']).next().unwrap_or(line).to_string());
         }
     }
     names
 }
 
+/// The dependencies of `manifest` that `allowed` does not list. A star at the end of a name stands for any ending.
+fn unlisted(manifest: &str, allowed: &[&str]) -> Vec<String> {
+    let listed = |name: &str| {
+        allowed.iter().any(|known| known.strip_suffix('*').map_or(name == *known, |start| name.starts_with(start)))
+    };
+    let mut names = dependencies(manifest);
+    names.retain(|name| !listed(name));
+    names
+}
+
+/// Whether a file holds more than one idea: the lines of `text`, if there are too many.
+fn too_long(text: &str) -> Option<usize> {
+    Some(text.lines().count()).filter(|lines| *lines > LINES)
+}
+
+/// Whether `text` has unsafe code.
+fn has_unsafe(text: &str) -> bool {
+    source::words(&source::code(text)).any(|(_, word)| word == "unsafe")
+}
+
 #[test]
-fn kernel_modules_import_from_below() {
-    for (path, text) in sources() {
-        if let Some(module) = module(&path) {
-            assert_eq!(crossings(module, &text), [""; 0], "{path} crosses its layer");
-        }
+fn modules_import_from_below() {
+    let sources = sources();
+    for (folder, layers) in LAYERS {
+        let package = package(folder, &sources);
+        let (listed, found) = (layers.iter().copied().collect::<BTreeSet<_>>(), package.modules());
+        assert_eq!(found, listed, "{folder}: each module has one place in the order");
+        assert_eq!(package.upward(layers), [""; 0], "{folder}");
     }
 }
 
 #[test]
-fn a_crossing_is_found_wherever_it_is_written() {
-    let found = |text: &str| crossings("circuits", text);
-    assert_eq!(found("use crate::{arith::Arithmetic, error::Result, nn::{self, Model}};"), ["nn"]);
-    assert_eq!(found("fn f(x: crate::bootstrap::Order) {}"), ["bootstrap"]);
-    assert_eq!(found("use crate::{Error, arith::{A, B}, circuits::poly,\n nn::Norm};"), ["nn"]);
-    assert!(found("/// [`crate::nn`]\nlet s = \"crate::nn\";\n#[cfg(test)]\nmod tests { use crate::nn; }").is_empty());
-    assert_eq!(crossings("ring", "use super::x; use crate::backend::Op;"), ["backend"]);
+fn no_files_import_from_each_other_in_a_circle() {
+    let sources = sources();
+    for (folder, _) in LAYERS {
+        assert_eq!(package(folder, &sources).circle(), None, "{folder}");
+    }
+}
+
+#[test]
+fn circuits_import_the_arithmetic_alone() {
+    assert_eq!(package("kernel", &sources()).beyond("circuits", &CIRCUITS), [""; 0]);
 }
 
 #[test]
 fn packages_depend_on_what_is_listed() {
-    for (package, allowed) in PACKAGES {
-        let Ok(manifest) = fs::read_to_string(root().join(package).join("Cargo.toml")) else {
-            continue; // not written yet
-        };
-        let mut extra = dependencies(&manifest);
-        assert!(!extra.is_empty(), "{package}: no dependency was read");
-        extra.retain(|name| !allowed.contains(&name.as_str()));
-        assert_eq!(extra, [""; 0], "{package} depends on more than its layer may");
+    for (path, manifest) in files(|name| name == "Cargo.toml") {
+        let Some(folder) = path.strip_suffix("/Cargo.toml") else { continue }; // the workspace
+        let known = PACKAGES.iter().find(|(name, _)| *name == folder);
+        let (_, allowed) = known.unwrap_or_else(|| panic!("{folder} is not listed: say what it may depend on"));
+        assert_eq!(unlisted(&manifest, allowed), [""; 0], "{folder}");
     }
-}
-
-#[test]
-fn every_way_to_write_a_dependency_is_read() {
-    let manifest = "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n# b = \"1\"\nc.workspace = true\n[dev-dependencies]\nd = \"1\"\n[target.'cfg(unix)'.dependencies]\ne = { version = \"1\" }\n[dependencies.f]\nversion = \"1\"\n[features]\ng = []\n";
-    assert_eq!(dependencies(manifest), ["a", "c", "e", "f"]);
 }
 
 #[test]
 fn files_are_short() {
     for (path, text) in sources() {
-        let lines = text.lines().count();
-        assert!(lines <= LINES, "{path} has {lines} lines, over {LINES}: it holds more than one idea");
+        assert_eq!(too_long(&text), None, "{path}: over {LINES} lines");
     }
 }
 
 #[test]
 fn unsafe_stays_where_it_is_needed() {
-    let word = |code: &str| code.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|w| w == "unsafe");
-    assert!(word("unsafe { x }") && !word("#![forbid(unsafe_code)]"));
     for (path, text) in sources() {
-        assert!(UNSAFE.contains(&path.as_str()) || !word(&code(&text)), "{path} has unsafe code");
+        assert!(UNSAFE.contains(&path.as_str()) || !has_unsafe(&text), "{path} has unsafe code");
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     Kind, Sizes,
     fault::{FileError, Result},
+    tensor::{ElementType, Expected},
 };
 use crate::spec::SpecBuf;
 use polyformer_kernel::{
@@ -14,8 +15,7 @@ use polyformer_kernel::{
     params::Params,
     ring::{Basis, sample::Seed},
 };
-use safetensors::Dtype;
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt};
 
 /// The format version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
@@ -112,44 +112,6 @@ pub struct Header {
     pub key: Option<KeyId>,
     /// What kind of file, with what that kind needs.
     pub body: Body,
-}
-
-/// What the numbers of a tensor are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ElementType {
-    /// U8.
-    Bytes,
-    /// U32, one row a modulus of the basis, over and over.
-    Residues(Basis),
-    /// F16.
-    Half,
-    /// F32.
-    Single,
-    /// I8.
-    Int8,
-}
-
-impl ElementType {
-    /// As safetensors calls it.
-    pub fn dtype(self) -> Dtype {
-        match self {
-            ElementType::Bytes => Dtype::U8,
-            ElementType::Residues(_) => Dtype::U32,
-            ElementType::Half => Dtype::F16,
-            ElementType::Single => Dtype::F32,
-            ElementType::Int8 => Dtype::I8,
-        }
-    }
-}
-
-/// How one tensor must look.
-pub struct Expected {
-    /// Its name.
-    pub name: Cow<'static, str>,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Its numbers.
-    pub of: ElementType,
 }
 
 impl Header {

@@ -2,7 +2,7 @@
 
 use super::{
     fault::{FileError, Result},
-    header::{ElementType, Expected},
+    tensor::{ElementType, Expected},
 };
 use serde::{Deserialize, Serialize};
 

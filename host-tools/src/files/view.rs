@@ -6,7 +6,8 @@
 use super::{
     Kind,
     fault::{FileError, Result},
-    header::{ElementType, Expected, Fields, Header},
+    header::{Fields, Header},
+    tensor::{ElementType, Expected},
 };
 use polyformer_kernel::params::Params;
 use rayon::prelude::*;

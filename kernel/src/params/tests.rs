@@ -1,0 +1,104 @@
+//! Tests of parameter sets.
+
+use super::{Params, presets};
+use crate::Error;
+
+#[test]
+fn every_preset_meets_its_bound() {
+    for (name, spec) in presets::ALL {
+        let p = Params::new(&spec).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(p.log_qp() <= p.security().bound(p.log_n()).unwrap());
+        for level in 1..=p.max_message_level() {
+            let (above, below) = (p.scale(level), p.scale(level - 1));
+            let ratio = p.ratio(p.q(level), p.q(level - 1));
+            assert!((above * above / ratio / below - 1.0).abs() < 1e-15, "{name} level {level}");
+            assert!((above.log2() - spec.scale_bits).abs() < 0.2, "{name} level {level}: 2^{}", above.log2());
+        }
+    }
+    let b16 = Params::new(&presets::B16).unwrap();
+    assert_eq!(
+        (b16.max_message_level(), b16.level_after_bootstrap(), b16.max_level(), b16.digits()),
+        (16, Some(13), 28, 4)
+    );
+    assert!((b16.log_qp() - 1740.7).abs() < 0.05);
+    let h16 = Params::new(&presets::H16).unwrap();
+    assert_eq!(
+        (h16.max_message_level(), h16.level_after_bootstrap(), h16.max_level(), h16.digits()),
+        (13, Some(10), 25, 4)
+    );
+    for level in 17..=24 {
+        assert!((b16.scale(level).log2() - 58.0).abs() < 0.01, "level {level}: 2^{}", b16.scale(level).log2());
+    }
+    assert_eq!(b16.q(28), b16.modulus_chain());
+}
+
+#[test]
+fn one_bit_over_the_bound_is_an_error_with_both_numbers() {
+    let mut spec = presets::L13;
+    spec.log_n = 12;
+    let error = Params::new(&spec).err();
+    assert!(
+        matches!(error, Some(Error::Insecure { log_qp, bound: 106.0 }) if (log_qp - 188.7).abs() < 0.1),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_spec_from_a_file_may_hold_anything() {
+    let l13 = presets::L13;
+    let b16 = presets::B16.bootstrap.unwrap();
+    let boot = super::Bootstrap {
+        coeffs_to_slots: 255,
+        eval_mod: 255,
+        slots_to_coeffs: 0,
+        eval_mod_scale_bits: 58.0,
+        iterations: 1,
+    };
+    let late = super::Bootstrap {
+        coeffs_to_slots: 0,
+        eval_mod: 0,
+        slots_to_coeffs: 3,
+        eval_mod_scale_bits: 58.0,
+        iterations: 1,
+    };
+    for spec in [
+        super::Spec { scale_bits: f64::NAN, ..l13 },
+        super::Spec { scale_bits: f64::INFINITY, ..l13 },
+        super::Spec { scale_bits: 60.0, ..l13 },
+        super::Spec { base: 0, ..l13 },
+        super::Spec { base: 255, terminals: 255, ..l13 },
+        super::Spec { levels: &[], ..l13 },
+        super::Spec { levels: &[(0, 2), (2, 4), (1, 3)], ..l13 },
+        super::Spec { levels: &[(1, 3), (2, 2)], ..l13 },
+        super::Spec { levels: &[(0, 2), (2, 255)], ..l13 },
+        super::Spec { bootstrap: Some(boot), ..l13 },
+        super::Spec { bootstrap: Some(late), ..l13 },
+        super::Spec { bootstrap: Some(super::Bootstrap { iterations: 3, ..b16 }), ..presets::B16 },
+        super::Spec { bootstrap: Some(super::Bootstrap { iterations: 0, ..b16 }), ..presets::B16 },
+        super::Spec { specials: &[], ..l13 },
+        super::Spec { alpha: 0, ..l13 },
+        super::Spec { alpha: 255, ..l13 },
+    ] {
+        assert!(Params::new(&spec).is_err(), "{spec:?}");
+    }
+}
+
+#[test]
+fn a_bad_prime_is_named() {
+    for bad in [1 << 20, 1179649, 0, u32::MAX] {
+        let mut line: std::vec::Vec<u32> = presets::L13.line.to_vec();
+        line[0] = bad;
+        let spec = super::Spec { line: &line, ..presets::L13 };
+        assert!(
+            matches!(Params::new(&spec), Err(Error::BadModulus { modulus, .. }) if modulus == bad || bad == 1179649)
+        );
+    }
+}
+
+#[test]
+fn galois_elements_are_powers_of_five() {
+    let p = Params::new(&presets::C12).unwrap();
+    assert_eq!((p.galois(0), p.galois(1), p.galois(2)), (1, 5, 25));
+    assert_eq!(p.galois(-1) as u64 * 5 % 8192, 1);
+    assert_eq!(p.galois(2048), 1);
+}
