@@ -9,76 +9,14 @@ use crate::{
         Backend, Limbs, Op, Pair, Shape,
         poly::{Eval, Poly},
     },
-    ckks::{
-        Ciphertext, Ckks,
-        gadget::gadget_pair,
-        secret::{SecretKey, SecretSeed},
-    },
+    ckks::{Ciphertext, Ckks},
     error::{Error, Result},
-    params::{Params, Security},
-    ring::{Basis, sample::Seed},
+    ring::Basis,
 };
 
-/// Weight of the ephemeral secret.
-pub const SPARSE_WEIGHT: u32 = 32;
-/// The largest log2 of the modulus of a key under the ephemeral secret, at n = 2^16; in proportion below.
-pub const SPARSE_BITS: f64 = 120.0;
+mod keys;
 
-/// The two key-switching keys of one digit each.
-pub struct RaiseKeys<B: Backend> {
-    /// From s to the sparse secret, over [`sparse_basis`].
-    pub to_sparse: Pair<B::Buf>,
-    /// Back to s, over [`dense_basis`].
-    pub to_dense: Pair<B::Buf>,
-}
-
-/// The base and as many specials, the only moduli under which a key for the sparse secret may exist. An error if
-/// there are not as many, or if their product is over [`SPARSE_BITS`]: sparse secrets are weak at large moduli.
-pub fn sparse_basis(params: &Params) -> Result<Basis> {
-    let specials = params.base().len() as u16;
-    if specials > params.specials() {
-        return Err(Error::NoBootstrap);
-    }
-    let basis = params.base().with(specials);
-    check_sparse(params, basis)?;
-    Ok(basis)
-}
-
-/// The check of [`sparse_basis`] on any basis.
-pub fn check_sparse(params: &Params, basis: Basis) -> Result<()> {
-    let log_qp = params.log_product(basis);
-    let bound = SPARSE_BITS * params.n() as f64 / 65536.0;
-    let checked = params.security() != Security::Toy;
-    if checked && log_qp > bound { Err(Error::Insecure { log_qp, bound }) } else { Ok(()) }
-}
-
-/// The whole line and one special prime more than the base has: the digit is as large as the base.
-pub fn dense_basis(params: &Params) -> Basis {
-    params.modulus_chain().with((params.base().len() as u16 + 1).min(params.specials()))
-}
-
-impl<B: Backend> RaiseKeys<B> {
-    /// Draws both keys and forgets the sparse secret. `sk` covers P and the line; `scratch` holds n integers and is
-    /// wiped; the halves a are expanded from `seed`, streams 0 and 1.
-    pub fn generate(
-        be: &mut B,
-        params: &Params,
-        sk: &SecretKey<B>,
-        seed: &Seed,
-        rng: &mut impl rand_core::CryptoRng,
-        scratch: &mut [i64],
-    ) -> Result<Self> {
-        let (small, large) = (sparse_basis(params)?, dense_basis(params));
-        let ephemeral = SecretSeed::generate(rng);
-        let sparse = SecretKey::expand_sparse(be, &ephemeral, SPARSE_WEIGHT, large, scratch)?;
-        let rows = params.base();
-        let to_sparse = gadget_pair(be, (small, rows), sk.limbs(), sparse.limbs(), (seed, 0), rng, scratch);
-        let line = params.modulus_chain();
-        let to_dense = gadget_pair(be, (large, line), sparse.limbs(), sk.limbs(), (seed, 1), rng, scratch);
-        sparse.wipe(be)?;
-        Ok(Self { to_sparse: to_sparse?, to_dense: to_dense? })
-    }
-}
+pub use keys::{RaiseKeys, SPARSE_BITS, SPARSE_WEIGHT, check_sparse, dense_basis, sparse_basis};
 
 impl<B: Backend> Ckks<'_, B> {
     /// From level 0 to `top`: the phase t becomes t + q0 I with |I| < 16.
