@@ -1,0 +1,63 @@
+//! Fixed seeds make the words that they made at commit 224f9ae: keys, ciphertexts, plaintexts, logits. The program is
+//! host-tools/examples/identity; here the sections run that take little time. `scripts/identity.sh` runs all of them, at both
+//! commits.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+#[path = "../examples/identity/bootstraps.rs"]
+mod bootstraps;
+#[path = "../examples/identity/circuits.rs"]
+mod circuits;
+#[path = "../examples/identity/evaluator.rs"]
+mod evaluator;
+#[path = "../examples/identity/machine.rs"]
+mod machine;
+#[path = "../examples/identity/models.rs"]
+mod models;
+#[path = "../examples/identity/owner.rs"]
+mod owner;
+#[path = "../examples/identity/record.rs"]
+mod record;
+#[path = "../examples/identity/rings.rs"]
+mod rings;
+#[path = "../examples/identity/scheme.rs"]
+mod scheme;
+#[path = "../examples/identity/suite.rs"]
+mod suite;
+
+use machine::Machine;
+use record::Record;
+use suite::Suite;
+
+const RECORDED: &str = include_str!("../../tests/vectors/identity-224f9ae.txt");
+
+/// Sections of larger rings.
+const SLOW: [&str; 6] =
+    ["scheme/B16-16", "scheme/H16-16", "evaluator/B16-16", "bootstrap/H16", "bootstrap/B16-12", "banking77/three-12"];
+
+/// Runs the sections that are wanted, and compares their lines with those of the older commit.
+fn unchanged(machine: Machine, wanted: impl Fn(&str) -> bool) {
+    let mut suite = Suite { machine, wanted: &wanted, out: Record::default() };
+    suite.run().unwrap();
+    let recorded = RECORDED.lines().map(|line| line.split_once(' ').unwrap()).filter(|(name, _)| wanted(name));
+    let recorded: Vec<_> = recorded.collect();
+    let made: Vec<_> = suite.out.lines().iter().map(|(name, hash)| (&name[..], &hash[..])).collect();
+    let missing = recorded.iter().filter(|line| !made.contains(line)).map(|(name, _)| *name);
+    let new = made.iter().filter(|line| !recorded.contains(line)).map(|(name, _)| *name);
+    let (missing, new): (Vec<_>, Vec<_>) = (missing.collect(), new.collect());
+    let name = machine.name();
+    assert!(missing.is_empty() && new.is_empty(), "{name}: not as recorded {missing:?}, not recorded {new:?}");
+    assert!(made.len() > 40, "only {} lines", made.len());
+}
+
+#[test]
+fn the_fastest_backend_makes_the_recorded_words() {
+    unchanged(Machine::all()[0], |name| !SLOW.iter().any(|slow| name.starts_with(slow)));
+}
+
+#[test]
+fn the_scalar_backend_makes_the_recorded_words() {
+    const PARTS: [&str; 4] =
+        ["scheme/B16-10", "evaluator/B16-10", "rings/B16-10", "bootstrap/B16-10/mod_raise_first-min_ks-period32"];
+    unchanged(Machine::Scalar, |name| PARTS.iter().any(|part| name.starts_with(part)));
+}
