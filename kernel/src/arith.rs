@@ -8,7 +8,10 @@ use crate::{
 
 #[cfg(feature = "alloc")]
 pub mod cost;
+mod sum;
 pub mod wrapper;
+
+pub use sum::Sum;
 
 /// A circuit is a function over `A: Arithmetic`. It is written once, and runs on plain floats, on intervals, on a
 /// cost tracer, and on ciphertexts over any backend.
@@ -62,7 +65,7 @@ pub trait Arithmetic {
     /// Σ c_i x_i over at least one term, as a product at `level`: terms are at that level, or [`Arithmetic::fits`] says
     /// that they may be above it.
     fn weighted_sum(&mut self, terms: &[(&Self::Slots, f64)], _level: u8) -> Result<Self::Wide> {
-        let ((x, c), rest) = terms.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+        let ((x, c), rest) = terms.split_first().ok_or(Error::Empty { what: "terms of a sum" })?;
         let mut sum = self.mul_const(x, *c)?;
         for (x, c) in rest {
             let term = self.mul_const(x, *c)?;

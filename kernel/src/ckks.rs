@@ -27,13 +27,17 @@ pub mod ring_switch;
 mod secret;
 #[cfg(feature = "alloc")]
 mod transform;
+#[cfg(feature = "alloc")]
+mod wide;
 
 #[cfg(feature = "alloc")]
 pub(crate) use evaluator::alignment;
 #[cfg(feature = "alloc")]
-pub use evaluator::{Ckks, Plaintext, Wide};
+pub use evaluator::{Ckks, Plaintext};
 #[cfg(feature = "alloc")]
 pub use hoist::Hoisted;
+#[cfg(feature = "alloc")]
+pub use wide::Wide;
 
 use crate::backend::{
     Backend,

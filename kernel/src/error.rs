@@ -60,7 +60,7 @@ pub enum Error {
         /// Its upper end.
         hi: f64,
     },
-    /// PowerSoftmax takes even powers.
+    /// A power is odd, zero, or above the largest that is supported.
     BadPower {
         /// The power asked for.
         power: u32,
@@ -92,6 +92,32 @@ pub enum Error {
         expected: usize,
         /// Elements given.
         actual: usize,
+    },
+    /// A list or an iterator that needs at least one item has none.
+    Empty {
+        /// What was expected.
+        what: &'static str,
+    },
+    /// Two sizes do not fit each other.
+    BadShape {
+        /// The condition that does not hold.
+        what: &'static str,
+        /// The first size that the condition names.
+        left: usize,
+        /// The second size that the condition names.
+        right: usize,
+    },
+    /// The parameters or the model lack something that the operation needs.
+    Unsupported {
+        /// What is not supported.
+        what: &'static str,
+    },
+    /// A word of a ciphertext or a key is not a residue.
+    BadWord {
+        /// The word.
+        word: u32,
+        /// The modulus that the word must be below.
+        modulus: u32,
     },
     /// More slots were given than the ring has, or their number does not divide it.
     Slots {
@@ -159,6 +185,22 @@ pub enum Error {
 /// Result with the kernel error.
 pub type Result<T> = core::result::Result<T, Error>;
 
+/// Checks that two operands sit at the same level.
+///
+/// # Errors
+/// [`Error::LevelMismatch`] with both levels.
+pub fn same_level(left: u8, right: u8) -> Result<()> {
+    if left == right { Ok(()) } else { Err(Error::LevelMismatch { left, right }) }
+}
+
+/// Checks that a slice has as many elements as expected.
+///
+/// # Errors
+/// [`Error::Length`] with both numbers.
+pub fn same_length(expected: usize, actual: usize) -> Result<()> {
+    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -176,7 +218,7 @@ impl fmt::Display for Error {
             Error::NotHoisted { step } => write!(f, "the rotation by {step} was not hoisted"),
             Error::BadRange { lo, hi } => write!(f, "no approximation is known on [{lo}, {hi}]"),
             Error::BadPower { power, most } => {
-                write!(f, "PowerSoftmax of power {power}, even powers up to {most} are supported")
+                write!(f, "power {power}, even powers from 2 to {most} are supported")
             }
             Error::Inaccurate { wanted, reached } => write!(f, "error {wanted:e} wanted, {reached:e} reached"),
             Error::OutOfMemory { words } => write!(f, "no room for {words} words"),
@@ -185,6 +227,10 @@ impl fmt::Display for Error {
                 write!(f, "{:.2} GiB of device memory needed, {:.2} GiB there", gib(words), gib(room))
             }
             Error::Length { expected, actual } => write!(f, "{expected} elements expected, {actual} given"),
+            Error::Empty { what } => write!(f, "no {what}: at least one is needed"),
+            Error::BadShape { what, left, right } => write!(f, "{what}: {left} and {right} given"),
+            Error::Unsupported { what } => write!(f, "not supported: {what}"),
+            Error::BadWord { word, modulus } => write!(f, "the word {word} is not below the modulus {modulus}"),
             Error::Slots { given, slots } => write!(f, "{given} values do not divide {slots} slots"),
             Error::NotFinite { slot } => write!(f, "the value in slot {slot} is not finite"),
             Error::TooLarge { bits, limit } => {
@@ -208,3 +254,25 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, same_length, same_level};
+    use std::string::ToString;
+
+    #[test]
+    fn messages_name_what_disagrees() {
+        let shape = Error::BadShape { what: "heads must divide the width", left: 3, right: 128 };
+        for (error, message) in [
+            (Error::Empty { what: "layers" }, "no layers: at least one is needed"),
+            (shape, "heads must divide the width: 3 and 128 given"),
+            (Error::Unsupported { what: "rotation by half a slot" }, "not supported: rotation by half a slot"),
+            (Error::BadWord { word: 9, modulus: 7 }, "the word 9 is not below the modulus 7"),
+            (Error::BadPower { power: 3, most: 16 }, "power 3, even powers from 2 to 16 are supported"),
+            (same_level(1, 2).unwrap_err(), "operands at levels 1 and 2"),
+            (same_length(1, 2).unwrap_err(), "1 elements expected, 2 given"),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

@@ -8,6 +8,7 @@ use core::cell::{RefCell, RefMut};
 use polyformer_kernel::{
     Error, Result,
     backend::{Backend, Limbs, Op, Shape},
+    error::same_length,
     math::modular::Modulus,
     ring::{
         Basis, MAX_MODULI, Ring,
@@ -53,10 +54,6 @@ fn rows(ring: &Ring<'_>, over: Basis, count: u16, mut f: impl FnMut(usize, usize
             f(item, m, ring.modulus(m));
         }
     }
-}
-
-fn same_length(expected: usize, actual: usize) -> Result<()> {
-    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
 }
 
 impl<'p> Backend for Scalar<'p, '_> {

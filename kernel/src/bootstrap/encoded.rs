@@ -3,7 +3,7 @@
 
 use super::dft::{Diagonals, rotated_period};
 use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Transform},
+    arith::{Arithmetic, ComplexArithmetic, Sum, Transform},
     error::{Error, Result},
     math::complex::Complex,
 };
@@ -135,15 +135,12 @@ fn one_by_one<A: Arithmetic>(ev: &mut A, x: A::Slots, map: &Transform<'_, A::Pla
             Some(sum) => Some(ev.rotate(&sum, step)?),
             None => None,
         };
-        let mut inner: Option<A::Wide> = None;
+        let mut inner = Sum::default();
         for (b, p) in map.row(g) {
             let term = ev.mul_plain(&rotated[b], p)?;
-            match &mut inner {
-                Some(inner) => ev.accumulate(inner, term)?,
-                None => inner = Some(term),
-            }
+            inner.add(ev, term)?;
         }
-        if let Some(inner) = inner {
+        if let Some(inner) = inner.into_wide() {
             let inner = ev.rescale(inner)?;
             match &mut sum {
                 Some(sum) => ev.add(sum, &inner)?,
@@ -151,7 +148,7 @@ fn one_by_one<A: Arithmetic>(ev: &mut A, x: A::Slots, map: &Transform<'_, A::Pla
             }
         }
     }
-    sum.ok_or(Error::Length { expected: 1, actual: 0 }) // cannot be: the zero map has no stages
+    sum.ok_or(Error::Empty { what: "diagonals of a linear map" })
 }
 
 /// Baby and giant steps that reach every diagonal, counted from `least`: babies are the first few multiples of the

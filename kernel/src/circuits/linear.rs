@@ -5,8 +5,8 @@
 //! added first. For F = 1, one vector a feature, weights are constants and nothing is rotated. [docs/math.md §15.1]
 
 use crate::{
-    arith::{Arithmetic, Transform},
-    error::{Error, Result},
+    arith::{Arithmetic, Sum, Transform},
+    error::{Error, Result, same_length},
 };
 use alloc::vec::Vec;
 
@@ -96,24 +96,13 @@ pub fn times<A: Arithmetic>(ev: &mut A, map: &Linear<A::Plaintext>, x: &A::Hoist
 
 /// Σ_i `maps[i]` x_i of hoisted x_i: a row of a block matrix. Depth 1, one rescale for the sum.
 pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plaintext>], xs: &[&A::Hoisted]) -> Result<A::Slots> {
-    if maps.len() != xs.len() || maps.is_empty() {
-        return Err(Error::Length { expected: maps.len().max(1), actual: xs.len() });
-    }
-    let mut sum = None;
+    same_length(maps.len(), xs.len())?;
+    let mut sum = Sum::default();
     for (map, x) in maps.iter().zip(xs) {
         let w = times(ev, map, x)?;
-        sum = Some(match sum {
-            None => w,
-            Some(mut sum) => {
-                ev.accumulate(&mut sum, w)?;
-                sum
-            }
-        });
+        sum.add(ev, w)?;
     }
-    match sum {
-        Some(sum) => ev.rescale(sum),
-        None => Err(Error::Length { expected: 1, actual: 0 }), // cannot be: not empty
-    }
+    sum.rescale(ev)
 }
 
 /// The linear map of x whose encoded diagonals are `plain`, in the order of [`Transform`]. Depth 1.

@@ -9,7 +9,7 @@
 
 use super::at_level;
 use crate::{
-    arith::Arithmetic,
+    arith::{Arithmetic, Sum},
     error::{Error, Result},
 };
 use alloc::{vec, vec::Vec};
@@ -83,16 +83,13 @@ fn pick<A: Arithmetic>(
     masks: &[A::Plaintext],
     terms: impl Iterator<Item = (usize, usize)>,
 ) -> Result<Option<A::Slots>> {
-    let mut sum: Option<A::Wide> = None;
+    let mut sum = Sum::default();
     for (feature, tokens) in terms {
         let x = ev.hoisted(turned, (tokens * heads.features()) as i32)?;
         let w = ev.mul_plain(&x, &masks[feature])?;
-        match &mut sum {
-            Some(sum) => ev.accumulate(sum, w)?,
-            None => sum = Some(w),
-        }
+        sum.add(ev, w)?;
     }
-    sum.map(|w| ev.rescale(w)).transpose()
+    sum.into_wide().map(|w| ev.rescale(w)).transpose()
 }
 
 /// S_c(t, h, j) = Σ_f Q(t, h, f) K(t + cd + j, h, f), every block c. Depth 2 from K, 1 from Q. A scale (1/√d, or that of
@@ -106,7 +103,7 @@ pub fn scores<A: Arithmetic>(ev: &mut A, heads: &Heads, q: &A::Slots, k: &A::Slo
     let mut low: Option<(u8, A::Hoisted)> = None; // Q turned by every offset, at the level of the products
     let mut blocks = Vec::with_capacity(heads.blocks());
     for c in 0..heads.blocks() {
-        let mut sum: Option<A::Wide> = None;
+        let mut sum = Sum::default();
         for offset in &offsets {
             // feature f = j + δ of token t + cd + j, still in slot f; turning by δ brings it to slot j
             let pairs = (0..d).filter_map(|j| {
@@ -125,13 +122,9 @@ pub fn scores<A: Arithmetic>(ev: &mut A, heads: &Heads, q: &A::Slots, k: &A::Slo
             let Some((_, turned_q)) = &low else { continue }; // was just made
             let q = ev.hoisted(turned_q, *offset)?;
             let w = ev.mul(&q, &u)?;
-            match &mut sum {
-                Some(sum) => ev.accumulate(sum, w)?,
-                None => sum = Some(w),
-            }
+            sum.add(ev, w)?;
         }
-        let sum = sum.ok_or(Error::Slots { given: 0, slots: d })?; // cannot be: offset 0 has terms
-        blocks.push(ev.rescale(sum)?);
+        blocks.push(sum.rescale(ev)?);
     }
     Ok(blocks)
 }
@@ -147,7 +140,7 @@ pub fn mix<A: Arithmetic>(ev: &mut A, heads: &Heads, weights: &[A::Slots], v: &A
     let masks = masks(ev, heads, v)?;
     let turned_v = hoist_tokens(ev, heads, v)?;
     let level = weights.iter().fold(ev.level(v).saturating_sub(1), |m, a| m.min(ev.level(a)));
-    let mut sum: Option<A::Wide> = None;
+    let mut sum = Sum::default();
     for (c, a) in weights.iter().enumerate() {
         let a = at_level(ev, a, level)?;
         let turned_a = ev.hoist(&a, &offsets)?;
@@ -162,14 +155,10 @@ pub fn mix<A: Arithmetic>(ev: &mut A, heads: &Heads, weights: &[A::Slots], v: &A
             let u = ev.drop_to_level(u, level)?;
             let a = ev.hoisted(&turned_a, *offset)?;
             let w = ev.mul(&a, &u)?;
-            match &mut sum {
-                Some(sum) => ev.accumulate(sum, w)?,
-                None => sum = Some(w),
-            }
+            sum.add(ev, w)?;
         }
     }
-    let sum = sum.ok_or(Error::Length { expected: 1, actual: 0 })?; // cannot be: there is a block
-    ev.rescale(sum)
+    sum.rescale(ev)
 }
 
 /// The masks of every feature, at the level of x.
@@ -203,17 +192,13 @@ pub fn bicyclic<A: Arithmetic>(
     }
     let turned_a = ev.hoist(a, &steps.iter().map(|s| s.0).collect::<Vec<_>>())?;
     let turned_b = ev.hoist(b, &steps.iter().map(|s| s.1).collect::<Vec<_>>())?;
-    let mut sum: Option<A::Wide> = None;
+    let mut sum = Sum::default();
     for (of_a, of_b) in steps {
         let (a, b) = (ev.hoisted(&turned_a, of_a)?, ev.hoisted(&turned_b, of_b)?);
         let w = ev.mul(&a, &b)?;
-        match &mut sum {
-            Some(sum) => ev.accumulate(sum, w)?,
-            None => sum = Some(w),
-        }
+        sum.add(ev, w)?;
     }
-    let sum = sum.ok_or(Error::Slots { given: 0, slots: m })?; // cannot be: m > 0, as it is coprime to n
-    ev.rescale(sum)
+    sum.rescale(ev)
 }
 
 fn coprime(a: usize, b: usize) -> bool {

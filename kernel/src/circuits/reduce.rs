@@ -56,7 +56,7 @@ impl RowLayout {
 /// factor · Σ of each row, in every slot of the row. A row may go on through all of `xs` (not empty). Depth
 /// [`RowLayout::depth`]; log2(width) rotations, or twice as many if rows do not wrap.
 pub fn row_sums<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &RowLayout, factor: f64) -> Result<A::Slots> {
-    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let (first, rest) = xs.split_first().ok_or(Error::Empty { what: "vectors" })?;
     let mut sum = ev.copy(first)?;
     for x in rest {
         ev.add(&mut sum, x)?;
@@ -111,7 +111,7 @@ mod tests {
     fn a_row_without_vectors_or_with_an_odd_width_is_an_error() {
         assert_eq!(RowLayout::new(6, 1).err(), Some(Error::Slots { given: 6, slots: 1 }));
         let none = row_sums(&mut ClearArray::<f32, 4>::new(), &[], &RowLayout::new(2, 1).unwrap(), 1.0);
-        assert_eq!(none, Err(Error::Length { expected: 1, actual: 0 }));
+        assert_eq!(none, Err(Error::Empty { what: "vectors" }));
     }
 
     #[cfg(feature = "alloc")]

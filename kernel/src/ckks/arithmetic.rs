@@ -4,18 +4,14 @@
 //! values of size v multiplies the errors by v. Each rescale adds `rounding`, and each key switch adds `key_switch`,
 //! over the scale of the result's level.
 
-use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide, alignment};
+use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide, alignment, wide::Parts};
 use crate::{
     arith::{Arithmetic, ComplexArithmetic, Raise, Transform, cost::Demand},
     backend::{Backend, Op},
-    error::{Error, Result},
+    error::{Error, Result, same_level},
     math::complex::Complex,
 };
 use alloc::vec::Vec;
-
-fn same(left: u8, right: u8) -> Result<()> {
-    if left == right { Ok(()) } else { Err(Error::LevelMismatch { left, right }) }
-}
 
 impl<B: Backend> Arithmetic for Ckks<'_, B> {
     type Slots = Ciphertext<B>;
@@ -50,7 +46,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn add(&mut self, x: &mut Ciphertext<B>, y: &Ciphertext<B>) -> Result<()> {
-        same(x.level, y.level)?;
+        same_level(x.level, y.level)?;
         for (x, y) in x.c.iter_mut().zip(&y.c) {
             self.be.zip_assign(Op::Add, y.basis(), x.limbs_mut(), y.limbs());
         }
@@ -58,7 +54,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn sub(&mut self, x: &mut Ciphertext<B>, y: &Ciphertext<B>) -> Result<()> {
-        same(x.level, y.level)?;
+        same_level(x.level, y.level)?;
         for (x, y) in x.c.iter_mut().zip(&y.c) {
             self.be.zip_assign(Op::Sub, y.basis(), x.limbs_mut(), y.limbs());
         }
@@ -66,7 +62,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn add_plain(&mut self, x: &mut Ciphertext<B>, p: &Plaintext<B>) -> Result<()> {
-        same(x.level, p.level)?;
+        same_level(x.level, p.level)?;
         self.be.zip_assign(Op::Add, self.params.q(x.level), x.c[0].limbs_mut(), p.m.limbs());
         Ok(())
     }
@@ -92,7 +88,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn mul(&mut self, x: &Ciphertext<B>, y: &Ciphertext<B>) -> Result<Wide<B>> {
-        same(x.level, y.level)?;
+        same_level(x.level, y.level)?;
         self.executed.mul += 1;
         let over = self.params.q(x.level);
         let ([mut d0, mut d1], mut d2) = (self.pair(over)?, self.poly(over)?);
@@ -102,7 +98,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     }
 
     fn mul_plain(&mut self, x: &Ciphertext<B>, p: &Plaintext<B>) -> Result<Wide<B>> {
-        same(x.level, p.level)?;
+        same_level(x.level, p.level)?;
         self.executed.mul_plain += 1;
         let over = self.params.q(x.level);
         let mut out = self.pair(over)?;
@@ -122,7 +118,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
     /// A term from above forgets the limbs that `level` does not have; its constant makes up for its scale.
     fn weighted_sum(&mut self, terms: &[(&Ciphertext<B>, f64)], level: u8) -> Result<Wide<B>> {
         if terms.is_empty() {
-            return Err(Error::Length { expected: 1, actual: 0 });
+            return Err(Error::Empty { what: "terms of a sum" });
         }
         self.executed.mul_const += terms.len() as u32;
         let (over, scale) = (self.params.q(level), self.params.scale(level));
@@ -139,7 +135,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
             let terms: Vec<_> = terms.iter().zip(&weights).map(|((x, _), c)| (x.c[half].limbs(), c)).collect();
             self.be.dot(over, out.limbs_mut(), &terms);
         }
-        Ok(Wide { c: Some(out), c2: None, giant_steps: Vec::new(), level, extended: false })
+        Ok(Wide::of(out, None, level))
     }
 
     /// At the level, or above it with every prime of it.
@@ -147,32 +143,9 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         level <= x.level && self.params.q(x.level).covers(self.params.q(level))
     }
 
-    fn accumulate(&mut self, w: &mut Wide<B>, mut v: Wide<B>) -> Result<()> {
-        same(w.level, v.level)?;
-        let extended = w.extended || v.extended;
-        for one in [&mut *w, &mut v] {
-            if extended && !one.extended {
-                one.c = one.c.as_ref().map(|c| self.extend(one.level, c)).transpose()?;
-                one.extended = true;
-            }
-        }
-        match (&mut w.c, v.c) {
-            (Some(w), Some(v)) => self.add_pair(w, &v),
-            (w @ None, v) => *w = v,
-            (Some(_), None) => {}
-        }
-        for (step, v) in v.giant_steps {
-            match w.giant_steps.iter_mut().find(|(other, _)| *other == step) {
-                Some((_, w)) => self.add_pair(w, &v),
-                None => w.giant_steps.push((step, v)),
-            }
-        }
-        match (&mut w.c2, v.c2) {
-            (Some(w), Some(v)) => self.be.zip_assign(Op::Add, v.basis(), w.limbs_mut(), v.limbs()),
-            (w @ None, v) => *w = v,
-            (Some(_), None) => {}
-        }
-        Ok(())
+    fn accumulate(&mut self, w: &mut Wide<B>, v: Wide<B>) -> Result<()> {
+        same_level(w.level, v.level)?;
+        self.add_wide(w, v)
     }
 
     /// Giant steps are taken; then relinearisation, division by P and rescale are one mod_switch, whose rounding is the
@@ -181,18 +154,21 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         let level = w.level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
         self.executed.rescale += 1;
         let (q, pq, to) = (self.params.q(w.level), self.params.pq(w.level), self.params.q(level));
-        let c = self.giant_steps(w.level, w.giant_steps, w.c)?;
-        let c = c.ok_or(Error::Length { expected: 1, actual: 0 })?; // cannot be: a product has some part
-        let c = match &w.c2 {
-            Some(c2) => {
-                let mut acc = self.relinearize(w.level, c2, (!w.extended).then_some(&c))?;
-                if w.extended {
-                    self.add_pair(&mut acc, &c);
-                }
-                self.switch_basis(pq, to, &acc)?
+        let c = match w.parts {
+            Parts::Products { c, c2: None } => self.switch_basis(q, to, &c)?,
+            Parts::Products { c, c2: Some(c2) } => {
+                let c = self.relinearize(w.level, &c2, Some(&c))?;
+                self.switch_basis(pq, to, &c)?
             }
-            None if w.extended => self.switch_basis(pq, to, &c)?,
-            None => self.switch_basis(q, to, &c)?,
+            Parts::Maps { sums, c2 } => {
+                let mut c = self.giant_steps(w.level, sums)?;
+                if let Some(c2) = c2 {
+                    let mut acc = self.relinearize(w.level, &c2, None)?;
+                    self.add_pair(&mut acc, &c);
+                    c = acc;
+                }
+                self.switch_basis(pq, to, &c)?
+            }
         };
         Ok(Ciphertext { c, level })
     }

@@ -10,7 +10,7 @@ use super::{
     secret::SecretSeed,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, same_length},
     math::{complex::Complex, embedding::Roots, modular::Modulus},
     params::Params,
     ring::{
@@ -77,10 +77,6 @@ fn each_word(words: &mut [u32], coeffs: &mut [Complex], f: impl Fn(&mut u32, &mu
     let (low, high) = words.split_at_mut(words.len() / 2);
     low.iter_mut().zip(coeffs.iter_mut()).for_each(|(w, z)| f(w, &mut z.re));
     high.iter_mut().zip(coeffs.iter_mut()).for_each(|(w, z)| f(w, &mut z.im));
-}
-
-fn same_length(expected: usize, actual: usize) -> Result<()> {
-    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
 }
 
 impl<'m> Message<'m> {

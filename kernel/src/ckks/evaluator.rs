@@ -14,22 +14,6 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 
-/// A product: scale squared; quadratic in the secret when `c2` is present; times P, over P and Q, when extended. A
-/// linear map leaves its inner sums in `giant_steps`: those of several maps are added before a giant step is taken.
-pub struct Wide<B: Backend> {
-    pub(super) c: Option<[Poly<Eval, B>; 2]>, // None: nothing but `giant_steps`
-    pub(super) c2: Option<Poly<Eval, B>>,
-    pub(super) giant_steps: Vec<(i32, [Poly<Eval, B>; 2])>, // each to be rotated by its step; times P, over P and Q
-    pub(super) level: u8,
-    pub(super) extended: bool,
-}
-
-impl<B: Backend> Wide<B> {
-    pub(super) fn of(c: [Poly<Eval, B>; 2], c2: Option<Poly<Eval, B>>, level: u8) -> Self {
-        Self { c: Some(c), c2, giant_steps: Vec::new(), level, extended: false }
-    }
-}
-
 /// A public vector encoded at the scale of its level; block-constant if it is periodic.
 pub struct Plaintext<B: Backend> {
     /// The polynomial.

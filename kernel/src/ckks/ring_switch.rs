@@ -45,7 +45,7 @@ pub fn lift_basis(params: &Params) -> Basis {
 pub fn lower_basis(params: &Params, small: &Params) -> Result<Basis> {
     same_base(params, small)?;
     if params.specials() == 0 {
-        return Err(Error::MissingRelinKey);
+        return Err(Error::Unsupported { what: "ring switching without a special prime" });
     }
     let basis = params.base().with(1);
     check_small(params, small, basis)?;
@@ -60,7 +60,8 @@ pub fn check_small(params: &Params, small: &Params, basis: Basis) -> Result<()> 
 /// The small ring divides the large one, and both have the same base primes and the same scale there.
 fn same_base(params: &Params, small: &Params) -> Result<()> {
     if small.n() > params.n() {
-        return Err(Error::Slots { given: small.slots(), slots: params.slots() });
+        let what = "the small ring's degree must not exceed the large ring's";
+        return Err(Error::BadShape { what, left: small.n(), right: params.n() });
     }
     let primes = |p: &Params| p.base().iter().map(|m| p.moduli()[m].q()).collect::<Vec<_>>();
     let (ours, theirs) = (primes(params), primes(small));
@@ -125,9 +126,7 @@ pub fn receive<B: Backend>(
     let shape = Shape { count: 1, basis: params.base(), cols: small.n() as u32 };
     let wrong = c0.chunks_exact(small.n()).zip(small.base().iter()).find_map(|(row, m)| {
         let q = small.moduli()[m].q();
-        row.iter()
-            .find(|w| **w >= q)
-            .map(|w| Error::TooLarge { bits: libm::log2(*w as f64), limit: libm::log2(q as f64) })
+        row.iter().find(|w| **w >= q).map(|w| Error::BadWord { word: *w, modulus: q })
     });
     if let Some(error) = wrong {
         return Err(error);

@@ -2,13 +2,13 @@
 //! steps is divided by P once. The product of a map consists of its inner sums. The giant steps are done at the
 //! rescale, all at once, and once for all maps that were accumulated.
 
-use super::{Ckks, Hoisted, Plaintext, Wide};
+use super::{
+    Ckks, Hoisted, Plaintext, Wide,
+    wide::{Halves, InnerSums, Parts},
+};
 use crate::{
     arith::Transform,
-    backend::{
-        Backend, GiantStep,
-        poly::{Eval, Poly},
-    },
+    backend::{Backend, GiantStep, poly::Poly},
     error::{Error, Result},
 };
 use alloc::vec::Vec;
@@ -24,15 +24,10 @@ impl<B: Backend> Ckks<'_, B> {
         let used: Vec<usize> = (0..map.giant_steps.len()).filter(|g| map.row(*g).next().is_some()).collect();
         let mut sums = Vec::with_capacity(used.len());
         for used in used.chunks(GIANTS) {
-            let steps = used.iter().map(|g| map.giant_steps[*g]);
-            sums.extend(steps.zip(self.inner_sums(h, map, used)?));
+            let steps: Vec<i32> = used.iter().map(|g| self.giant_step(map.giant_steps[*g])).collect();
+            sums.extend(steps.into_iter().zip(self.inner_sums(h, map, used)?));
         }
-        let here = sums.iter().position(|(step, _)| self.params.galois(*step) == 1);
-        let c = here.map(|i| sums.remove(i).1);
-        if c.is_none() && sums.is_empty() {
-            return Err(Error::Length { expected: 1, actual: 0 });
-        }
-        Ok(Wide { c, c2: None, giant_steps: sums, level: h.level, extended: true })
+        Ok(Wide { level: h.level, parts: Parts::Maps { sums: InnerSums::new(sums)?, c2: None } })
     }
 
     /// The sum of rotated vectors times diagonals for each of `giant_steps`.
@@ -41,7 +36,7 @@ impl<B: Backend> Ckks<'_, B> {
         h: &Hoisted<B>,
         map: &Transform<'_, Plaintext<B>>,
         giant_steps: &[usize],
-    ) -> Result<Vec<[Poly<Eval, B>; 2]>> {
+    ) -> Result<Vec<Halves<B>>> {
         let (pq, width) = (self.params.pq(h.level), map.baby_steps.len());
         let diagonal = |g: usize, b: usize| map.plain[g * width + b];
         let used: Vec<usize> = (0..width).filter(|b| giant_steps.iter().any(|g| diagonal(*g, *b).is_some())).collect();
@@ -61,31 +56,30 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(first.into_iter().zip(second).map(|(c0, c1)| [c0, c1].map(Poly::assume)).collect())
     }
 
-    /// sum += the rotation of each pair, over P and Q and times P, by its step, which is none of nothing: c1 is divided by
-    /// P, switched, and joined by c0.
-    pub(super) fn giant_steps(
-        &mut self,
-        level: u8,
-        giant_steps: Vec<(i32, [Poly<Eval, B>; 2])>,
-        sum: Option<[Poly<Eval, B>; 2]>,
-    ) -> Result<Option<[Poly<Eval, B>; 2]>> {
-        if giant_steps.is_empty() {
-            return Ok(sum);
-        }
-        self.executed.key_switch += giant_steps.len() as u32;
-        let fresh = sum.is_none();
-        let mut sum = match sum {
+    /// A step as inner sums have it: 0 if it is no rotation.
+    fn giant_step(&self, step: i32) -> i32 {
+        if self.params.galois(step) == 1 { 0 } else { step }
+    }
+
+    /// Takes the giant steps of `sums` and adds everything up, times P, over P and Q. For each inner sum that is rotated, c1
+    /// is divided by P and key-switched, c0 is added, and the pair is rotated.
+    pub(super) fn giant_steps(&mut self, level: u8, sums: InnerSums<B>) -> Result<Halves<B>> {
+        let (here, rotated) = sums.split();
+        let fresh = here.is_none();
+        let sum = match here {
+            Some(sum) if rotated.is_empty() => return Ok(sum),
             Some(sum) => sum,
             None => self.pair(self.params.pq(level))?,
-        }
-        .map(Poly::into_limbs);
+        };
+        self.executed.key_switch += rotated.len() as u32;
+        let mut sum = sum.map(Poly::into_limbs);
         let Self { be, ws, params, keys, .. } = self;
-        let giant = |(step, c): (i32, [Poly<Eval, B>; 2])| {
+        let giant = |(step, c): (i32, Halves<B>)| {
             let galois = params.galois(step);
             Ok(GiantStep { c: c.map(Poly::into_limbs), galois, key: keys.galois(galois, level)? })
         };
-        let mut giant_steps = giant_steps.into_iter().map(giant).collect::<Result<Vec<_>>>()?;
+        let mut giant_steps = rotated.into_iter().map(giant).collect::<Result<Vec<_>>>()?;
         be.giant_steps((params.q(level), params.alpha()), &mut giant_steps, &mut sum, fresh, ws)?;
-        Ok(Some(sum.map(Poly::assume)))
+        Ok(sum.map(Poly::assume))
     }
 }

@@ -21,7 +21,7 @@ pub const TOP: u8 = 250;
 /// A value, its place in the graph, and the depth at which the circuit sees it.
 #[derive(Debug)]
 pub struct PlannedValue<S> {
-    inner: Option<S>, // always there between calls
+    inner: S,
     origin: usize,
     depth: u8,
 }
@@ -76,8 +76,8 @@ where
     }
 
     /// A result of the circuit.
-    pub fn output(&self, x: PlannedValue<A::Slots>) -> Result<A::Slots> {
-        x.inner.ok_or(Error::NotFinite { slot: 0 })
+    pub fn output(&self, x: PlannedValue<A::Slots>) -> A::Slots {
+        x.inner
     }
 
     /// The graph so far; a value's place is its index.
@@ -99,30 +99,38 @@ where
         product: bool,
         operands: Vec<usize>,
     ) -> Result<PlannedValue<A::Slots>> {
-        let origin = self.nodes.len();
-        let node = Node { depth, product, operands, name };
-        let inner = if self.placement.refreshes(origin) { (self.refresh)(&mut self.inner, x)? } else { x };
-        if let Some(watch) = &mut self.watch {
-            watch(&self.inner, &node, &inner);
-        }
-        self.nodes.push(node);
-        Ok(PlannedValue { inner: Some(inner), origin, depth })
+        let inner = if self.refreshes_next() { (self.refresh)(&mut self.inner, x)? } else { x };
+        let origin = self.record(&inner, Node { depth, product, operands, name });
+        Ok(PlannedValue { inner, origin, depth })
     }
 
-    /// x, changed in place, is a new value.
+    /// x, changed in place, is a new value. A bootstrap takes a copy, so that x stays valid if it fails.
     fn changed(&mut self, name: &'static str, x: &mut PlannedValue<A::Slots>, operands: Vec<usize>) -> Result<()> {
-        let inner = x.inner.take().ok_or(Error::NotFinite { slot: 0 })?;
-        *x = self.made(name, inner, x.depth, false, operands)?;
+        if self.refreshes_next() {
+            let copy = self.inner.copy(&x.inner)?;
+            x.inner = (self.refresh)(&mut self.inner, copy)?;
+        }
+        x.origin = self.record(&x.inner, Node { depth: x.depth, product: false, operands, name });
         Ok(())
     }
 
-    fn held(x: &PlannedValue<A::Slots>) -> Result<&A::Slots> {
-        x.inner.as_ref().ok_or(Error::NotFinite { slot: 0 }) // cannot be missing: see the field
+    /// Whether the placement bootstraps the next value of the graph.
+    fn refreshes_next(&self) -> bool {
+        self.placement.refreshes(self.nodes.len())
+    }
+
+    /// Notes a value in the graph and returns its place.
+    fn record(&mut self, x: &A::Slots, node: Node) -> usize {
+        if let Some(watch) = &mut self.watch {
+            watch(&self.inner, &node, x);
+        }
+        self.nodes.push(node);
+        self.nodes.len() - 1
     }
 
     /// A copy of x at the level of operands at its depth.
     fn operand(&mut self, x: &PlannedValue<A::Slots>) -> Result<A::Slots> {
-        let copy = self.inner.copy(Self::held(x)?)?;
+        let copy = self.inner.copy(&x.inner)?;
         self.inner.drop_to_level(copy, self.placement.level(x.depth)?)
     }
 
@@ -139,19 +147,17 @@ where
         op: fn(&mut A, &mut A::Slots, &A::Slots) -> Result<()>,
     ) -> Result<()> {
         same(x.depth, y.depth)?;
-        let mut a = x.inner.take().ok_or(Error::NotFinite { slot: 0 })?;
-        let b = Self::held(y)?;
-        let (of_a, of_b) = (self.inner.level(&a), self.inner.level(b));
-        if of_a == of_b {
-            op(&mut self.inner, &mut a, b)?;
-        } else {
-            a = self.inner.drop_to_level(a, of_a.min(of_b))?;
-            let b = self.inner.copy(b)?;
-            let b = self.inner.drop_to_level(b, of_a.min(of_b))?;
-            op(&mut self.inner, &mut a, &b)?;
+        let (a, b) = (self.inner.level(&x.inner), self.inner.level(&y.inner));
+        if a > b {
+            x.inner = self.inner.copy_at_level(&x.inner, b)?;
         }
-        *x = self.made(name, a, x.depth, false, vec![x.origin, y.origin])?;
-        Ok(())
+        if a < b {
+            let y = self.inner.copy_at_level(&y.inner, a)?;
+            op(&mut self.inner, &mut x.inner, &y)?;
+        } else {
+            op(&mut self.inner, &mut x.inner, &y.inner)?;
+        }
+        self.changed(name, x, vec![x.origin, y.origin])
     }
 }
 
@@ -189,7 +195,7 @@ where
     }
 
     fn copy(&mut self, x: &Self::Slots) -> Result<Self::Slots> {
-        Ok(PlannedValue { inner: Some(self.inner.copy(Self::held(x)?)?), origin: x.origin, depth: x.depth })
+        Ok(PlannedValue { inner: self.inner.copy(&x.inner)?, origin: x.origin, depth: x.depth })
     }
     fn add(&mut self, x: &mut Self::Slots, y: &Self::Slots) -> Result<()> {
         self.combined("add", x, y, A::add)
@@ -201,26 +207,19 @@ where
     fn add_plain(&mut self, x: &mut Self::Slots, p: &A::Plaintext) -> Result<()> {
         let mut sum = self.operand(x)?;
         self.inner.add_plain(&mut sum, p)?;
-        let mut made = self.made("add_plain", sum, x.depth, false, vec![x.origin])?;
-        core::mem::swap(x, &mut made);
+        *x = self.made("add_plain", sum, x.depth, false, vec![x.origin])?;
         Ok(())
     }
     fn neg(&mut self, x: &mut Self::Slots) -> Result<()> {
-        if let Some(inner) = &mut x.inner {
-            self.inner.neg(inner)?;
-        }
+        self.inner.neg(&mut x.inner)?;
         self.changed("neg", x, vec![x.origin])
     }
     fn add_const(&mut self, x: &mut Self::Slots, c: f64) -> Result<()> {
-        if let Some(inner) = &mut x.inner {
-            self.inner.add_const(inner, c)?;
-        }
+        self.inner.add_const(&mut x.inner, c)?;
         self.changed("add_const", x, vec![x.origin])
     }
     fn mul_int(&mut self, x: &mut Self::Slots, k: i32) -> Result<()> {
-        if let Some(inner) = &mut x.inner {
-            self.inner.mul_int(inner, k)?;
-        }
+        self.inner.mul_int(&mut x.inner, k)?;
         self.changed("mul_int", x, vec![x.origin])
     }
 
@@ -256,14 +255,14 @@ where
     }
 
     fn rotate(&mut self, x: &Self::Slots, k: i32) -> Result<Self::Slots> {
-        let turned = self.inner.rotate(Self::held(x)?, k)?;
+        let turned = self.inner.rotate(&x.inner, k)?;
         self.made("rotate", turned, x.depth, false, vec![x.origin])
     }
     /// Made at the level of products: diagonals may follow.
     fn hoist(&mut self, x: &Self::Slots, steps: &[i32]) -> Result<Self::Hoisted> {
         let a = self.operand(x)?;
         let at = self.made("hoist", a, x.depth, false, vec![x.origin])?;
-        Ok(PlannedHoisted { inner: self.inner.hoist(Self::held(&at)?, steps)?, origin: at.origin, depth: x.depth })
+        Ok(PlannedHoisted { inner: self.inner.hoist(&at.inner, steps)?, origin: at.origin, depth: x.depth })
     }
     fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots> {
         let x = self.inner.hoisted(&h.inner, k)?;

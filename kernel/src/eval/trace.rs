@@ -6,7 +6,7 @@ use crate::{
         Arithmetic, Transform,
         cost::{Cost, Demand, Tally, Work},
     },
-    error::{Error, Result},
+    error::{Error, Result, same_level},
     params::Params,
 };
 use alloc::{
@@ -102,7 +102,7 @@ impl Trace {
             return Err(Error::LevelExhausted { need: 1, have: 0 });
         }
         let alive = Alive::vector(&self.meter, self.size(level, quadratic, extended));
-        Ok(WideLevel { level, quadratic, extended, giant_steps: BTreeMap::new(), alive })
+        Ok(WideLevel { level, quadratic, maps: extended.then(BTreeMap::new), alive })
     }
 
     /// Words of a product.
@@ -150,10 +150,6 @@ impl Trace {
     }
 }
 
-fn same(left: u8, right: u8) -> Result<()> {
-    if left == right { Ok(()) } else { Err(Error::LevelMismatch { left, right }) }
-}
-
 impl Arithmetic for Trace {
     type Slots = Leveled;
     type Wide = WideLevel;
@@ -179,14 +175,14 @@ impl Arithmetic for Trace {
     }
     fn add(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
         self.record(x.level, &[(Work::Pass, 1)]);
-        same(x.level, y.level)
+        same_level(x.level, y.level)
     }
     fn sub(&mut self, x: &mut Leveled, y: &Leveled) -> Result<()> {
         self.record(x.level, &[(Work::Pass, 1)]);
-        same(x.level, y.level)
+        same_level(x.level, y.level)
     }
     fn add_plain(&mut self, x: &mut Leveled, p: &PlainLevel) -> Result<()> {
-        same(x.level, p.level)
+        same_level(x.level, p.level)
     }
     fn neg(&mut self, _: &mut Leveled) -> Result<()> {
         Ok(())
@@ -200,13 +196,13 @@ impl Arithmetic for Trace {
     }
 
     fn mul(&mut self, x: &Leveled, y: &Leveled) -> Result<WideLevel> {
-        same(x.level, y.level)?;
+        same_level(x.level, y.level)?;
         self.cost.mul += 1;
         self.record(x.level, &[(Work::Tensor, 1)]);
         self.wide(x.level, true, false)
     }
     fn mul_plain(&mut self, x: &Leveled, p: &PlainLevel) -> Result<WideLevel> {
-        same(x.level, p.level)?;
+        same_level(x.level, p.level)?;
         self.cost.mul_plain += 1;
         self.record(x.level, &[(Work::Pass, 1)]);
         self.wide(x.level, false, false)
@@ -229,27 +225,30 @@ impl Arithmetic for Trace {
         level <= x.level && self.meter.covers(x.level, level)
     }
     fn accumulate(&mut self, w: &mut WideLevel, v: WideLevel) -> Result<()> {
-        same(w.level, v.level)?;
+        same_level(w.level, v.level)?;
         self.record(w.level, &[(Work::Pass, 1)]);
-        if w.extended != v.extended {
+        if w.maps.is_some() != v.maps.is_some() {
             self.meter.temporary(2 * self.meter.pq(w.level));
         }
-        (w.quadratic, w.extended) = (w.quadratic || v.quadratic, w.extended || v.extended);
-        for (step, sum) in v.giant_steps {
-            if w.giant_steps.insert(step, sum).is_some() {
-                self.record(w.level, &[(Work::Pass, 1)]);
+        w.quadratic |= v.quadratic;
+        if let Some(maps) = v.maps {
+            let sums = w.maps.get_or_insert_default();
+            for (step, sum) in maps {
+                if sums.insert(step, sum).is_some() {
+                    self.record(w.level, &[(Work::Pass, 1)]);
+                }
             }
         }
         drop(v.alive);
-        w.alive.resize(self.size(w.level, w.quadratic, w.extended));
+        w.alive.resize(self.size(w.level, w.quadratic, w.maps.is_some()));
         Ok(())
     }
     fn rescale(&mut self, w: WideLevel) -> Result<Leveled> {
         self.cost.rescale += 1;
-        for step in w.giant_steps.keys() {
+        for step in w.maps.iter().flat_map(BTreeMap::keys) {
             self.step(*step, w.level, &[(Work::ModDown, 1), (Work::ModUp, 1)]);
         }
-        self.record(w.level, &[(if w.quadratic || w.extended { Work::ModDown } else { Work::Rescale }, 2)]);
+        self.record(w.level, &[(if w.quadratic || w.maps.is_some() { Work::ModDown } else { Work::Rescale }, 2)]);
         if w.quadratic {
             self.record(w.level, &[(Work::ModUp, 1), (Work::Gadget, 1), (Work::Pass, 1)]);
             self.cost.key_switch += 1;
@@ -257,7 +256,7 @@ impl Arithmetic for Trace {
         }
         self.lowest = self.lowest.min(w.level - 1); // a product has at least one level
         let (q, pair) = (self.meter.q(w.level), 2 * self.meter.pq(w.level));
-        let giant_steps = w.giant_steps.len(); // one at a time, or as many as a batch has room for
+        let giant_steps = w.maps.as_ref().map_or(0, BTreeMap::len); // one at a time, or as many as a batch has room for
         let turned = if giant_steps == 0 { 0 } else { (pair + q).max(self.meter.giant_steps(w.level, giant_steps)) };
         let gadget = if w.quadratic { pair } else { turned };
         let alive = w.alive.becomes(2 * self.meter.q(w.level - 1), gadget);
@@ -290,12 +289,12 @@ impl Arithmetic for Trace {
         Ok(self.at(h.level))
     }
     fn transform(&mut self, h: &HoistedLevel, map: &Transform<'_, PlainLevel>) -> Result<WideLevel> {
-        let mut w = self.wide(h.level, false, true)?;
+        let (mut w, mut sums) = (self.wide(h.level, false, true)?, BTreeMap::new());
         let pair = 2 * self.meter.pq(h.level);
         for (g, giant) in map.giant_steps.iter().enumerate() {
             let mut entries = 0;
             for (b, p) in map.row(g) {
-                same(h.level, p.level)?;
+                same_level(h.level, p.level)?;
                 if !p.diagonal || !h.steps.contains(&map.baby_steps[b].rem_euclid(self.slots as i32)) {
                     return Err(Error::NotHoisted { step: map.baby_steps[b] });
                 }
@@ -306,10 +305,11 @@ impl Arithmetic for Trace {
                 self.record(h.level, &[(Work::Term, entries)]);
                 let step = giant.rem_euclid(self.slots as i32);
                 if step != 0 {
-                    w.giant_steps.insert(step, Alive::vector(&self.meter, pair));
+                    sums.insert(step, Alive::vector(&self.meter, pair));
                 }
             }
         }
+        w.maps = Some(sums);
         Ok(w)
     }
     fn drop_to_level(&mut self, x: Leveled, level: u8) -> Result<Leveled> {

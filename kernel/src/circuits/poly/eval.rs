@@ -11,12 +11,12 @@
 //! others by itself. [Paterson and Stockmeyer 1973; eprint 2020/1203 §5]
 
 use super::{
-    MAX_BABIES, MAX_DEGREE, Polynomial, ceil_log2, is_small_integer,
+    MAX_BABIES, Polynomial, ceil_log2, is_small_integer,
     plan::{Schedule, Step, halves, trim},
     square::Square,
 };
 use crate::{
-    arith::Arithmetic,
+    arith::{Arithmetic, Sum},
     circuits::at_level,
     error::{Error, Result},
 };
@@ -157,10 +157,9 @@ fn piece<A: Arithmetic>(
     c: &mut [f64],
     depth: u8,
 ) -> Result<A::Slots> {
-    let mut sum = None;
+    let mut sum = Sum::default();
     products(ev, powers, plan, c, (depth, None), &mut sum)?;
-    let wide = sum.ok_or(Error::TooMany { asked: 0, limit: MAX_DEGREE })?; // cannot be: the degree is not zero
-    let mut out = ev.rescale(wide)?;
+    let mut out = sum.rescale(ev)?;
     ev.add_const(&mut out, c[0])?;
     Ok(out)
 }
@@ -173,14 +172,14 @@ fn products<A: Arithmetic>(
     plan: Schedule,
     c: &mut [f64],
     (depth, above): (u8, Option<usize>),
-    sum: &mut Option<A::Wide>,
+    sum: &mut Sum<A::Wide>,
 ) -> Result<()> {
     let c = trim(c);
     match plan.step(c, depth, above) {
         Step::Constant => Ok(()),
         Step::Leaf => {
             let term = leaf(ev, powers, c, depth)?;
-            collect(ev, sum, term)
+            sum.add(ev, term)
         }
         Step::Divided(g) => {
             let (r, q) = c.split_at_mut(g);
@@ -194,7 +193,7 @@ fn products<A: Arithmetic>(
                 let at = powers.operand(ev, g, depth - 1)?;
                 ev.mul(&q, &powers.list[at].2)?
             };
-            collect(ev, sum, term)?;
+            sum.add(ev, term)?;
             products(ev, powers, plan, r, (depth, Some(g)), sum)
         }
         Step::Completed(square) => completed(ev, powers, plan, (square, c), depth, sum),
@@ -210,7 +209,7 @@ fn completed<A: Arithmetic>(
     plan: Schedule,
     (mut square, c): (Square, &mut [f64]),
     depth: u8,
-    sum: &mut Option<A::Wide>,
+    sum: &mut Sum<A::Wide>,
 ) -> Result<()> {
     let term = {
         let left = leaf(ev, powers, &square.left, depth - 1)?;
@@ -218,11 +217,11 @@ fn completed<A: Arithmetic>(
         let right = piece(ev, powers, plan, &mut square.right, depth - 1)?;
         ev.mul(&left, &right)?
     };
-    collect(ev, sum, term)?;
+    sum.add(ev, term)?;
     powers.make_room(depth - 1);
     let at = powers.term(ev, 4 * plan.baby_steps, depth - 1)?;
     let term = ev.weighted_sum(&[(&powers.list[at].2, -square.size)], powers.top - (depth - 1))?;
-    collect(ev, sum, term)?;
+    sum.add(ev, term)?;
     products(ev, powers, plan, &mut c[..=plan.baby_steps], (depth, None), sum)
 }
 
@@ -237,17 +236,6 @@ fn leaf<A: Arithmetic>(ev: &mut A, powers: &mut Powers<A::Slots>, c: &[f64], dep
     }
     let terms: Vec<_, MAX_TERMS> = places.iter().map(|(at, c)| (&powers.list[*at].2, *c)).collect();
     ev.weighted_sum(&terms, powers.top - (depth - 1))
-}
-
-/// sum += term
-fn collect<A: Arithmetic>(ev: &mut A, sum: &mut Option<A::Wide>, term: A::Wide) -> Result<()> {
-    match sum {
-        Some(sum) => ev.accumulate(sum, term),
-        None => {
-            *sum = Some(term);
-            Ok(())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,10 @@ use super::{ErrorSource, NoiseSimulator, NoisyHoisted, NoisyPlaintext, NoisyProd
 use crate::{
     arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
     ckks::{alignment, noise},
-    error::{Error, Result},
+    error::{Error, Result, same_level},
     math::complex::Complex,
 };
 use alloc::{vec, vec::Vec};
-
-fn same(left: u8, right: u8) -> Result<()> {
-    if left == right { Ok(()) } else { Err(Error::LevelMismatch { left, right }) }
-}
 
 fn add(x: &mut [Complex], y: &[Complex]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x = *x + *y);
@@ -83,17 +79,17 @@ impl Arithmetic for NoiseSimulator<'_> {
         Ok(x.clone())
     }
     fn add(&mut self, x: &mut NoisyVector, y: &NoisyVector) -> Result<()> {
-        same(x.level, y.level)?;
+        same_level(x.level, y.level)?;
         add(&mut x.z, &y.z);
         Ok(())
     }
     fn sub(&mut self, x: &mut NoisyVector, y: &NoisyVector) -> Result<()> {
-        same(x.level, y.level)?;
+        same_level(x.level, y.level)?;
         x.z.iter_mut().zip(&y.z).for_each(|(x, y)| *x = *x - *y);
         Ok(())
     }
     fn add_plain(&mut self, x: &mut NoisyVector, p: &NoisyPlaintext) -> Result<()> {
-        same(x.level, p.level)?;
+        same_level(x.level, p.level)?;
         x.z.iter_mut().zip(p.z.iter().cycle()).for_each(|(x, p)| *x = *x + *p);
         Ok(())
     }
@@ -111,12 +107,12 @@ impl Arithmetic for NoiseSimulator<'_> {
     }
 
     fn mul(&mut self, x: &NoisyVector, y: &NoisyVector) -> Result<NoisyProduct> {
-        same(x.level, y.level)?;
+        same_level(x.level, y.level)?;
         let z = x.z.iter().zip(&y.z).map(|(x, y)| *x * *y).collect();
         self.product_of(z, x.level, true)
     }
     fn mul_plain(&mut self, x: &NoisyVector, p: &NoisyPlaintext) -> Result<NoisyProduct> {
-        same(x.level, p.level)?;
+        same_level(x.level, p.level)?;
         let mut z = self.zeros();
         add_product(&mut z, &x.z, &p.z);
         match p.diagonal {
@@ -130,7 +126,7 @@ impl Arithmetic for NoiseSimulator<'_> {
     }
     fn weighted_sum(&mut self, terms: &[(&NoisyVector, f64)], level: u8) -> Result<NoisyProduct> {
         if terms.is_empty() {
-            return Err(Error::Length { expected: 1, actual: 0 });
+            return Err(Error::Empty { what: "terms of a sum" });
         }
         let (scale, mut sum) = (self.params.scale(level), self.zeros());
         for (x, c) in terms {
@@ -146,7 +142,7 @@ impl Arithmetic for NoiseSimulator<'_> {
         level <= x.level && self.params.q(x.level).covers(self.params.q(level))
     }
     fn accumulate(&mut self, w: &mut NoisyProduct, v: NoisyProduct) -> Result<()> {
-        same(w.level, v.level)?;
+        same_level(w.level, v.level)?;
         add(&mut w.z, &v.z);
         w.quadratic |= v.quadratic;
         for (step, v) in v.giant_steps {
@@ -214,7 +210,7 @@ impl Arithmetic for NoiseSimulator<'_> {
         for (g, giant) in map.giant_steps.iter().enumerate() {
             let (step, mut inner) = (self.step(*giant), None);
             for (b, p) in map.row(g) {
-                same(h.level, p.level)?;
+                same_level(h.level, p.level)?;
                 let turned = h.get(self.step(map.baby_steps[b]), map.baby_steps[b])?;
                 if !p.diagonal {
                     return Err(Error::NotHoisted { step: map.baby_steps[b] });
@@ -276,7 +272,7 @@ impl ComplexArithmetic for NoiseSimulator<'_> {
 impl Raise for NoiseSimulator<'_> {
     /// From here on a value is what it was over the scale of `level`.
     fn mod_raise(&mut self, x: NoisyVector, level: u8) -> Result<NoisyVector> {
-        same(0, x.level)?;
+        same_level(0, x.level)?;
         let unit = 1.0 / self.params.scale(level);
         let mut z = scaled(&x.z, self.params.scale(0) * unit);
         self.disturb(ErrorSource::Raise, &mut z, noise::to_sparse(self.params) * unit);

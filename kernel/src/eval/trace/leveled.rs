@@ -19,8 +19,7 @@ pub struct Leveled {
 pub struct WideLevel {
     pub(super) level: u8,
     pub(super) quadratic: bool,
-    pub(super) extended: bool,                    // over P and Q, as linear maps leave it
-    pub(super) giant_steps: BTreeMap<i32, Alive>, // inner sums of linear maps by giant step, not yet taken
+    pub(super) maps: Option<BTreeMap<i32, Alive>>, // over P and Q if there is a linear map; its inner sums by giant step
     pub(super) alive: Alive,
 }
 

@@ -1,9 +1,9 @@
 //! What bootstrapping does beside circuits, traced.
 
-use super::{Leveled, PlainLevel, Trace, Work, same};
+use super::{Leveled, PlainLevel, Trace, Work};
 use crate::{
     arith::{ComplexArithmetic, Raise, cost::Demand},
-    error::Result,
+    error::{Result, same_level},
     math::complex::Complex,
 };
 
@@ -29,7 +29,7 @@ impl Raise for Trace {
         Ok(())
     }
     fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
-        same(0, x.level)?;
+        same_level(0, x.level)?;
         self.record(level, &[(Work::Raise, 1)]);
         let (q, pq) = (self.meter.q(level), self.meter.pq(level));
         Ok(Leveled { level, alive: x.alive.becomes(2 * q, q + 3 * pq) }) // the raised half; a digit times a key

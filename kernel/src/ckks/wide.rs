@@ -1,0 +1,115 @@
+//! Products before their rescale: what is multiplied, accumulated and only then relinearised and divided.
+
+use super::Ckks;
+use crate::{
+    backend::{
+        Backend, Op,
+        poly::{Eval, Poly},
+    },
+    error::{Error, Result},
+};
+use alloc::vec::Vec;
+use core::iter::once;
+
+/// (c0, c1)
+pub(super) type Halves<B> = [Poly<Eval, B>; 2];
+
+/// A product or a sum of products, at squared scale.
+pub struct Wide<B: Backend> {
+    pub(super) level: u8,
+    pub(super) parts: Parts<B>,
+}
+
+/// What a sum of products is made of. `c2` is its quadratic part, over Q, if a term is a product of two ciphertexts.
+pub(super) enum Parts<B: Backend> {
+    /// Products alone: (c0, c1) over Q.
+    Products { c: Halves<B>, c2: Option<Poly<Eval, B>> },
+    /// At least one linear map, and perhaps products: times P, over P and Q.
+    Maps { sums: InnerSums<B>, c2: Option<Poly<Eval, B>> },
+}
+
+/// Inner sums of linear maps, each with its giant step, that is the rotation that it waits for. Step 0 is no rotation:
+/// products are added there. There is at least one. Each is times P, over P and Q.
+pub(super) struct InnerSums<B: Backend> {
+    first: (i32, Halves<B>),
+    rest: Vec<(i32, Halves<B>)>,
+}
+
+impl<B: Backend> Wide<B> {
+    /// A product over Q.
+    pub(super) fn of(c: Halves<B>, c2: Option<Poly<Eval, B>>, level: u8) -> Self {
+        Self { level, parts: Parts::Products { c, c2 } }
+    }
+}
+
+impl<B: Backend> InnerSums<B> {
+    /// These sums.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] if there is none.
+    pub(super) fn new(sums: impl IntoIterator<Item = (i32, Halves<B>)>) -> Result<Self> {
+        let mut sums = sums.into_iter();
+        let first = sums.next().ok_or(Error::Empty { what: "diagonals of a linear map" })?;
+        Ok(Self { first, rest: sums.collect() })
+    }
+
+    /// The sum that is not rotated, and those that are.
+    pub(super) fn split(self) -> (Option<Halves<B>>, Vec<(i32, Halves<B>)>) {
+        let (mut here, mut rotated) = (None, Vec::with_capacity(1 + self.rest.len()));
+        for (step, sum) in once(self.first).chain(self.rest) {
+            match (step, &here) {
+                (0, None) => here = Some(sum),
+                _ => rotated.push((step, sum)),
+            }
+        }
+        (here, rotated)
+    }
+}
+
+impl<B: Backend> Ckks<'_, B> {
+    /// w += v, at the same level.
+    pub(super) fn add_wide(&mut self, w: &mut Wide<B>, v: Wide<B>) -> Result<()> {
+        let level = w.level;
+        match (&mut w.parts, v.parts) {
+            (Parts::Products { c, c2 }, Parts::Products { c: d, c2: d2 }) => {
+                self.add_pair(c, &d);
+                self.add_quadratic(c2, d2);
+            }
+            (Parts::Products { c, c2 }, Parts::Maps { mut sums, c2: d2 }) => {
+                let c = self.extend(level, c)?;
+                self.add_inner(&mut sums, 0, c);
+                let mut c2 = c2.take();
+                self.add_quadratic(&mut c2, d2);
+                w.parts = Parts::Maps { sums, c2 };
+            }
+            (Parts::Maps { sums, c2 }, Parts::Products { c: d, c2: d2 }) => {
+                let d = self.extend(level, &d)?;
+                self.add_inner(sums, 0, d);
+                self.add_quadratic(c2, d2);
+            }
+            (Parts::Maps { sums, c2 }, Parts::Maps { sums: others, c2: d2 }) => {
+                for (step, sum) in once(others.first).chain(others.rest) {
+                    self.add_inner(sums, step, sum);
+                }
+                self.add_quadratic(c2, d2);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an inner sum to that of its step, if there is one.
+    fn add_inner(&mut self, sums: &mut InnerSums<B>, step: i32, sum: Halves<B>) {
+        match once(&mut sums.first).chain(&mut sums.rest).find(|(other, _)| *other == step) {
+            Some((_, w)) => self.add_pair(w, &sum),
+            None => sums.rest.push((step, sum)),
+        }
+    }
+
+    fn add_quadratic(&mut self, w: &mut Option<Poly<Eval, B>>, v: Option<Poly<Eval, B>>) {
+        match (w, v) {
+            (Some(w), Some(v)) => self.be.zip_assign(Op::Add, v.basis(), w.limbs_mut(), v.limbs()),
+            (w @ None, v) => *w = v,
+            (Some(_), None) => {}
+        }
+    }
+}
