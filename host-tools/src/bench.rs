@@ -190,7 +190,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
         let mut ckks = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1)?);
         let seed = SecretSeed::take(&mut crate::keys::random::bytes()?);
         let mut scratch = vec![0; params.n()];
-        let full = params.modulus_chain().with(params.specials());
+        let full = params.full();
         let sk = SecretKey::expand(&mut ckks.be, &seed, full, &mut scratch)?;
         let mut bench = Harness {
             ckks,

@@ -192,7 +192,7 @@ impl Job for Worker<'_> {
         let Shared { host, secret, wants, folder, next } = self.shared;
         let params = host.params();
         let mut scratch = vec![0; params.n()];
-        let full = params.modulus_chain().with(params.specials());
+        let full = params.full();
         let sk = SecretKey::expand(&mut be, &secret.seed, full, &mut scratch)?;
         while let Some(want) = wants.get(next.fetch_add(1, Ordering::Relaxed)) {
             let spare = self.spare.lock().map(|spare| spare.recv());

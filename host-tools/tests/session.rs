@@ -35,7 +35,7 @@ fn toy(log_n: u8) -> (Spec<'static>, Params) {
 
 fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, wants: &[KeySpec]) -> Keys<B> {
     let (mut rng, mut scratch, seed) = (random::generator().unwrap(), vec![0; params.n()], random::bytes().unwrap());
-    let full = params.modulus_chain().with(params.specials());
+    let full = params.full();
     let sk = SecretKey::expand(be, &secret.seed, full, &mut scratch).unwrap();
     let mut keys = Keys::default();
     for want in wants {

@@ -137,7 +137,7 @@ impl Params {
         if alpha == 0 || alpha > MAX_SOURCES || digits > crate::backend::MAX_DIGITS {
             return Err(Error::TooMany { asked: alpha.max(digits), limit: MAX_SOURCES });
         }
-        let p = self.log_product(Basis::span(0, 0).with(self.specials));
+        let p = self.log_product(Basis::specials(self.specials));
         for j in 0..digits {
             let digit = self.log_product(crate::backend::digit(self.modulus_chain(), self.specials, self.alpha, j));
             if digit > p {
@@ -190,6 +190,11 @@ impl Params {
     /// Every q prime.
     pub fn modulus_chain(&self) -> Basis {
         Basis::span(self.specials as usize, self.moduli.len())
+    }
+
+    /// Every prime: P and the whole modulus chain.
+    pub fn full(&self) -> Basis {
+        self.modulus_chain().with(self.specials)
     }
 
     /// The base primes, which every level has: enough to decrypt.

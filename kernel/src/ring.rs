@@ -34,6 +34,11 @@ impl Basis {
         Self { specials: 0, start: start as u16, end: end as u16 }
     }
 
+    /// The first `k` specials alone.
+    pub const fn specials(k: u16) -> Self {
+        Self { specials: k, start: 0, end: 0 }
+    }
+
     /// The same span with `k` specials in front.
     pub const fn with(self, k: u16) -> Self {
         Self { specials: k, ..self }

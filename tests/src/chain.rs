@@ -50,7 +50,7 @@ impl Chain {
 
     /// P and every q prime.
     pub fn full(&self) -> Basis {
-        self.params.modulus_chain().with(self.params.specials())
+        self.params.full()
     }
 
     /// Runs `f` on the scalar backend with `blocks` buffers, each as large as three polynomials over the full basis.

@@ -30,7 +30,7 @@ impl<'p, B: Backend> Client<'p, B> {
     pub fn new(be: &mut B, params: &'p Params, seed: u8) -> Self {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let secret = SecretSeed::generate(&mut rng);
-        let full = params.modulus_chain().with(params.specials());
+        let full = params.full();
         let sk = SecretKey::expand(be, &secret, full, &mut vec![0; params.n()]).unwrap();
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);

@@ -62,7 +62,7 @@ fn read(small: &Params, [c0, c1]: &[Vec<u32>; 2]) -> Vec<Complex> {
 /// Both keys between the ring of `client` and that of the device.
 fn keys<B: Backend>(be: &mut B, params: &Params, small: &Params, large: &SecretSeed) -> (LiftKey<B>, LowerKey<B>) {
     let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([8; 32]));
-    let all = params.modulus_chain().with(params.specials());
+    let all = params.full();
     let sk = SecretKey::expand(be, large, all, scratch).unwrap();
     let device = SecretKey::expand_small(be, &secret(), small.n(), all, scratch).unwrap();
     let lift = LiftKey::generate(be, params, small, [&device, &sk], &[1; 32], rng, scratch).unwrap();

@@ -16,6 +16,7 @@ use crate::{
 use polyformer_kernel::{
     Error, Result,
     backend::{self, Backend, Limbs, MAX_DIGITS, Op, Pair, Shape, Term, Workspace},
+    error::same_length,
     math::modular::Modulus,
     ring::{
         Basis, MAX_MODULI, Ring,
@@ -29,10 +30,6 @@ type Buf = Limbs<Words>;
 
 /// Words that one thread goes through before another would have woken up.
 const SMALL: usize = 1 << 15;
-
-fn same_length(expected: usize, actual: usize) -> Result<()> {
-    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
-}
 
 /// Line index of row `i` of `basis`.
 fn line_index(basis: Basis, i: usize) -> usize {

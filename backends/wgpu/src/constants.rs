@@ -34,7 +34,7 @@ impl Recorder {
     /// The end of `intt` over P and `q` of what is divided by P and then cut into digits: in rows of P as for the conversion of a
     /// mod_switch, in others times 1/P.
     pub fn divided(&mut self, ring: &Ring<'_>, q: Basis, log_cols: u32) -> u32 {
-        let p = Basis::span(0, 0).with(ring.specials());
+        let p = Basis::specials(ring.specials());
         self.block(Key::Divided(key3(q), log_cols), || {
             let c = Conversion::new(ring, p, Basis::span(0, 0));
             let of_p = p.iter().map(|m| (m, ring.modulus(m).from_mont(c.hat_inv(m))));
@@ -46,7 +46,7 @@ impl Recorder {
     /// P modulo each prime of `over`, 0 modulo those of P.
     pub fn raised(&mut self, ring: &Ring<'_>, over: Basis) -> u32 {
         self.block(Key::Raised(key3(over)), || {
-            let p = Basis::span(0, 0).with(ring.specials());
+            let p = Basis::specials(ring.specials());
             let factor = |m: usize| ring.modulus(m).to_mont(ring.product(p, ring.modulus(m)));
             over.iter().map(|m| if m < ring.specials() as usize { 0 } else { factor(m) }).collect()
         })

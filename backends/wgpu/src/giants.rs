@@ -51,7 +51,7 @@ impl Wgpu<'_> {
     /// c1 / P in Coeff, where c1 was.
     fn divide(&mut self, digits: &Digits, batch: &[Step<'_, '_>]) {
         let (ring, log_cols) = (self.ring, batch[0].c1.words[3]);
-        let p = Basis::span(0, 0).with(ring.specials());
+        let p = Basis::specials(ring.specials());
         self.recorder.make_room();
         let ends = self.recorder.divided(&ring, digits.q, log_cols);
         let quotient = self.recorder.quotient(&ring, digits.q.with(ring.specials()), digits.q);

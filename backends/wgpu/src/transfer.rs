@@ -9,15 +9,12 @@ use crate::{
 use polyformer_kernel::{
     Error, Result,
     backend::{Limbs, Shape},
+    error::same_length,
     ring::{
         MAX_MODULI,
         sample::{self, Seed},
     },
 };
-
-fn same_length(expected: usize, actual: usize) -> Result<()> {
-    if expected == actual { Ok(()) } else { Err(Error::Length { expected, actual }) }
-}
 
 impl Wgpu<'_> {
     pub(crate) fn write(&mut self, dst: &Limbs<Words>, src: &[u32]) -> Result<()> {

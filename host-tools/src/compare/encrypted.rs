@@ -89,7 +89,7 @@ impl Job for Encrypted<'_> {
         let (n, slots, top) = (params.n(), params.slots(), params.max_message_level());
         let RunPlan { placement, recipe, demand, .. } = self.plan;
         let mut rng = random::generator()?;
-        let full = params.modulus_chain().with(params.specials());
+        let full = params.full();
         let mut coeffs = vec![0; n];
         let sk = SecretKey::expand(&mut be, &SecretSeed::generate(&mut rng), full, &mut coeffs)?;
         let mut keys = Keys::default();

@@ -220,7 +220,7 @@ impl Job for Measure<'_> {
 /// Seconds that a polynomial over P and the line takes longer when its memory was never touched before: to be asked of a
 /// backend that has not given any memory back.
 fn fresh<B: Backend>(be: &mut B, params: &Params) -> Result<f64> {
-    let basis = params.modulus_chain().with(params.specials());
+    let basis = params.full();
     let x = expand(be, 1, basis, &random::bytes()?, 0)?;
     let (mut held, mut times) = (Vec::new(), Vec::new());
     for _ in 0..POLYNOMIALS {

@@ -90,7 +90,7 @@ impl Report {
     /// Reports a parameter set; `cuts` are the alternatives that were weighed, if any.
     pub fn new(spec: &SpecBuf, params: &Params, cuts: &[Decomposition]) -> Self {
         let (n, dnum) = (params.n(), params.digits());
-        let log_p = params.log_product(Basis::span(0, 0).with(params.specials()));
+        let log_p = params.log_product(Basis::specials(params.specials()));
         let digits: Vec<Digit> = (0..dnum)
             .map(|j| params.log_product(digit(params.modulus_chain(), params.specials(), params.alpha(), j)))
             .map(|bits| Digit { bits, margin: log_p - bits })

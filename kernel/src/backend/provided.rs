@@ -134,7 +134,7 @@ fn pair<B: Backend + ?Sized>(be: &mut B, basis: Basis, like: Shape) -> Result<Pa
 /// P modulo each prime of the modulus chain.
 pub fn p_modulo<B: Backend + ?Sized>(be: &mut B) -> Result<Limbs<B::Buf>> {
     let ring = be.ring();
-    let (line, p) = (ring.modulus_chain(), Basis::span(0, 0).with(ring.specials()));
+    let (line, p) = (ring.modulus_chain(), Basis::specials(ring.specials()));
     let words = ring.constants(line, |q| ring.product(p, q));
     let mut out = be.alloc(Shape { count: 1, basis: line, cols: 1 })?;
     be.upload(&mut out, &words)?;

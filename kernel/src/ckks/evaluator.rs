@@ -117,7 +117,7 @@ impl<'p, B: Backend> Ckks<'p, B> {
 
     /// The constants of P modulo each prime of `over`.
     pub(super) fn p_mod(&self, over: Basis) -> Constants {
-        let (ring, p) = (self.be.ring(), Basis::span(0, 0).with(self.params.specials()));
+        let (ring, p) = (self.be.ring(), Basis::specials(self.params.specials()));
         ring.constants(over, |q| ring.product(p, q))
     }
 

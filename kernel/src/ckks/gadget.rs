@@ -52,7 +52,7 @@ pub fn gadget_pair<B: Backend>(
     be.upload_uniform(&mut a, seed, stream)?;
     be.zip(Op::Mul, full, &mut tmp, &a, under);
     be.zip_assign(Op::Sub, full, &mut b, &tmp);
-    let p = Basis::span(0, 0).with(full.specials);
+    let p = Basis::specials(full.specials);
     let ring = be.ring();
     let p = ring.constants(rows, |q| ring.product(p, q));
     be.scalar(Op::Mul, rows, &mut tmp, from, &p);

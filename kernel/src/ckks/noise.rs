@@ -91,7 +91,7 @@ fn rounded(params: &Params, secret: f64) -> f64 {
 }
 
 fn log_specials(params: &Params, count: u16) -> f64 {
-    params.log_product(Basis::span(0, 0).with(count))
+    params.log_product(Basis::specials(count))
 }
 
 fn sqr(x: f64) -> f64 {

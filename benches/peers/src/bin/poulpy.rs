@@ -54,7 +54,7 @@ impl<'p> Ours<'p> {
         let mut ckks = Ckks::new(be, params, Keys::default(), 1)?;
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let secret = SecretSeed::generate(&mut rng);
-        let full = params.modulus_chain().with(params.specials());
+        let full = params.full();
         let sk = SecretKey::expand(&mut ckks.be, &secret, full, &mut vec![0; N])?;
         let distance = |level: &u8| (params.log_product(params.q(*level)) - LOG_Q).abs();
         let level = (0..=params.max_level()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0);
