@@ -65,7 +65,7 @@ pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
 pub struct Accuracy {
     /// Of the polynomial form.
     pub poly: f64,
-    /// Of the exact twin, if there is one.
+    /// Of the reference model, or `None` without one.
     pub exact: Option<f64>,
 }
 

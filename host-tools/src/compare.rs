@@ -38,9 +38,9 @@ pub struct Row {
     pub error_vs_softmax: f64,
     /// The largest difference of a weight from the variant's own definition.
     pub error_vs_definition: f64,
-    /// What that difference cannot exceed, rounding apart; `null` where no bound is certified.
+    /// A certified bound of that difference, without rounding; `null` without a certificate.
     pub certified_error: Option<f64>,
-    /// Seconds on ciphertexts; `null` if they were not run.
+    /// Seconds on ciphertexts; `null` without a run.
     pub seconds: Option<f64>,
 }
 
@@ -53,7 +53,7 @@ pub struct Scores {
     pub rows: Vec<Vec<f64>>,
 }
 
-/// How synthetic scores are spread over [-range, range].
+/// The distribution of synthetic scores over [-range, range].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Distribution {
     /// Evenly.
@@ -81,7 +81,8 @@ impl Scores {
         Self { length, rows }
     }
 
-    /// One row a line, numbers separated by blanks or commas; every row as long as the first, a power of two.
+    /// Parses one row per line, with blanks or commas between the numbers. Every row has the length of the first, a
+    /// power of two.
     pub fn parse(text: &str, slots: usize) -> Result<Self> {
         let mut rows: Vec<Vec<f64>> = Vec::new();
         for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
@@ -125,7 +126,7 @@ impl Scores {
     }
 }
 
-/// A variant, its input, and what its weights should be.
+/// A variant, its input, and its expected weights.
 pub struct Case {
     /// The circuit.
     pub entry: Entry,
@@ -174,7 +175,7 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl Case {
-    /// Whether it is not too deep for these parameters.
+    /// Whether the circuit's depth is possible with these parameters.
     pub fn fits(&self, params: &Params) -> Result<bool> {
         Ok(params.bootstrap().is_some() || circuit::graph(&self.entry, params.slots())?.1 <= params.max_message_level())
     }

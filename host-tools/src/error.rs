@@ -4,16 +4,16 @@
 use crate::{files::FileError, primes::BuildError};
 use std::path::{Path, PathBuf};
 
-/// What can go wrong.
+/// An error of the tools.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file is not what it must be.
+    /// A fault of a file.
     #[error("{}: {fault}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         fault: FileError,
     },
     /// An option or argument has a value that cannot be used.
@@ -21,7 +21,7 @@ pub enum Error {
     Usage {
         /// The option.
         subject: String,
-        /// What is wrong, with the values.
+        /// The fault, with the values.
         what: String,
     },
     /// No such chain.

@@ -10,7 +10,7 @@ use polyformer_kernel::math::modular::Modulus;
 pub struct Avx2(());
 
 impl Avx2 {
-    /// The proof, on a processor that has it.
+    /// The proof value, if this processor has the instruction set.
     pub fn detect() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
@@ -35,7 +35,7 @@ impl Avx2 {
         unsafe { _mm256_set1_epi32(x as i32) }
     }
 
-    /// x - bound where that is not negative: x < 2 bound.
+    /// x - bound if x >= bound, else x. Requires x < 2 bound.
     #[inline(always)]
     fn below(self, x: __m256i, bound: __m256i) -> __m256i {
         // SAFETY: `self` proves AVX2.

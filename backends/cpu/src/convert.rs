@@ -31,8 +31,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// `outs[t] = sum_i digits[i] targets[t].constants[i]` modulo the primes of up to [`TOGETHER`] targets; all slices
-/// have one length, a multiple of 16. The digits are canonical and at most 16, but for one more below 17.
+/// `outs[t] = sum_i digits[i] targets[t].constants[i]` modulo the primes of up to [`TOGETHER`] targets. All slices have
+/// one length, a multiple of 16. At most 16 digits are canonical, and one more digit is below 17.
 #[inline(always)]
 pub fn product<L: Lanes>(l: L, digits: &[&[u32]], targets: &[Target<'_>], outs: &mut [&mut [u32]], form: Form) {
     match (targets, outs) {

@@ -47,7 +47,7 @@ pub struct Dots<'a> {
     pub a: Vec<&'a [u32]>,
     /// As many second factors for each result.
     pub b: Vec<Factor<'a>>,
-    /// Whether the sums are added to what the results hold.
+    /// Whether the sums are added to the old contents of the results.
     pub accumulate: bool,
 }
 

@@ -21,8 +21,8 @@ use polyformer_kernel::{backend::Limbs, math::modular::Modulus, ring::Basis};
 /// Targets of a fused operation that share the reading of the sources.
 pub const GROUP: usize = 4;
 
-/// Words from one row of scratch to the next: 65 cache lines more than n, for rows a power of two apart would fall
-/// into the same sets of every cache.
+/// Words from one row of scratch to the next: n and 65 cache lines. Rows at a distance of a power of two would map to
+/// the same sets of every cache.
 pub fn pitch(n: usize) -> usize {
     n + 65 * COLUMN
 }
@@ -120,8 +120,8 @@ impl<L: Lanes> Kernel<L> for Overflow<'_> {
 }
 
 impl Cpu<'_> {
-    /// Rows `over` of item `item` of `a`, to Coeff, times the plain `scale` of their line index, and their quotient,
-    /// tile by tile: scratch rows, see [`rows`].
+    /// Rows `over` of item `item` of `a`, to Coeff, times the standard-form `scale` of their prime index, and their
+    /// quotient. The result is scratch rows, tile by tile, see [`rows`].
     pub(crate) fn digits(
         &self,
         over: Basis,

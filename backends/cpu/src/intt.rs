@@ -21,18 +21,17 @@ fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Tail<'_
     l.inverse_raised(q, l.raise(u, l.raised(q, Some(level))), v, l.factor(w), raised)
 }
 
-/// First pass, one block: canonical words to words below 2q, or, where it is the only pass, to canonical words
-/// times `scale`.
+/// First pass, one block: canonical words to words below 2q. If it is the only pass: to canonical words times `scale`.
 pub struct InverseBlock<'a, L: Lanes> {
     /// Of the inverse tree.
     pub stages: &'a Stages<'a, L>,
-    /// What all words are multiplied by at the end of the only pass.
+    /// The factor of all words at the end of the only pass.
     pub scale: Option<&'a Twiddle>,
     /// Node of the block.
     pub root: usize,
     /// Canonical words.
     pub src: &'a [u32],
-    /// Where it goes to.
+    /// The output.
     pub dst: &'a mut [u32],
     /// The block's vectors.
     pub x: &'a mut [L::V],
@@ -65,15 +64,15 @@ impl<L: Lanes> Kernel<L> for InverseBlock<'_, L> {
 pub struct InverseColumn<'a, L: Lanes> {
     /// Of the inverse tree.
     pub stages: &'a Stages<'a, L>,
-    /// What all words are multiplied by.
+    /// The factor of all words.
     pub end: &'a End,
     /// Words below 2q.
     pub src: &'a [u32],
-    /// Where in `src`.
+    /// The column in `src`.
     pub from: Column,
     /// Canonical words.
     pub dst: &'a mut [u32],
-    /// Where in `dst`.
+    /// The column in `dst`.
     pub to: Column,
     /// Two vectors a row.
     pub x: &'a mut [L::V],

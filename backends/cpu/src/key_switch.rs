@@ -33,7 +33,7 @@ pub struct Product<'a> {
     pub table: &'a Table,
     /// Its row among the targets of the conversions.
     pub row: usize,
-    /// The digit that it belongs to, and its row of the operand.
+    /// The target's own digit and its row of the operand, or `None` for a special prime.
     pub own: Option<(usize, &'a [u32])>,
     /// For each half of each key the result and the key's rows, one a digit.
     pub outs: Vec<(&'a mut [u32], Vec<&'a [u32]>)>,

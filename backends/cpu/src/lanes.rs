@@ -13,10 +13,10 @@ use polyformer_kernel::math::modular::Modulus;
 /// Words a vector.
 pub const LANES: usize = 8;
 
-/// A constant factor w as it lies in memory: w, and its quotient by q (see [`Lanes::twiddle`]).
+/// A constant factor w in memory: w, and its quotient by q (see [`Lanes::twiddle`]).
 pub type Twiddle = [u64; 2];
 
-/// How far a word has to be reduced before it is stored.
+/// The reduction of a word before its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As far as a transform or a product needs.
@@ -34,7 +34,7 @@ pub trait Kernel<L: Lanes> {
     fn run(self, lanes: L) -> Self::Output;
 }
 
-/// One instruction set. A value of the type is the proof that the processor has it.
+/// One instruction set. A value of the type proves that the processor has the instruction set.
 pub trait Lanes: Copy + Send + Sync {
     /// Eight residues, lazy or words.
     type V: Copy + Send + Sync;
@@ -68,9 +68,9 @@ pub trait Lanes: Copy + Send + Sync {
     }
     /// x[at..at + 16] = v, settled words.
     fn store_two(self, q: &Self::Q, x: &mut [u32], at: usize, v: [Self::V; 2], form: Form);
-    /// Asks for the cache line of x[at], which need not exist.
+    /// Prefetches the cache line of x[at]. The index may be out of range.
     fn prefetch(self, x: &[u32], at: usize);
-    /// Asks for the cache line of x[at] in order to write it.
+    /// Prefetches the cache line of x[at] for a write. The index may be out of range.
     fn prefetch_write(self, x: &mut [u32], at: usize);
     /// Eight times the word x, for arithmetic on words.
     fn splat(self, x: u32) -> Self::V;
@@ -101,14 +101,14 @@ pub trait Lanes: Copy + Send + Sync {
 
     // -- transforms
 
-    /// What the first input of a first forward butterfly needs, so that up to 16 stages stay lazy.
+    /// Prepares the first input of a first forward butterfly, so that up to 16 stages stay lazy.
     fn lift(self, q: &Self::Q, u: Self::V) -> Self::V;
     /// (u + xw, u - xw), lazy.
     fn forward(self, q: &Self::Q, u: Self::V, x: Self::V, w: Self::W) -> [Self::V; 2];
     /// (u + v, (u - v) w), lazy, in stage `stage` < 16 of a pass over words in [0, 2q).
     fn inverse(self, q: &Self::Q, u: Self::V, v: Self::V, w: Self::W, stage: u32) -> [Self::V; 2];
-    /// The multiple of q by which the first input of [`Lanes::inverse_raised`] stays above the second up to stage
-    /// `level` < 8 of a pass whose words are in [0, 2q); 0 where there is no need.
+    /// The multiple of q that keeps the first input of [`Lanes::inverse_raised`] above the second, up to stage `level`
+    /// < 8. The words of the pass are in [0, 2q). 0 where no multiple is needed.
     fn raised(self, q: &Self::Q, level: Option<usize>) -> Self::V;
     /// u + raised, lazy.
     fn raise(self, u: Self::V, raised: Self::V) -> Self::V;
@@ -127,9 +127,9 @@ pub trait Lanes: Copy + Send + Sync {
     fn spread8(self, q: &Self::Q, words: &[u32; 8]) -> Self::W;
     /// Two vectors of 8 words, natural order, to their first and second halves.
     fn split4(self, x: [Self::V; 2]) -> [Self::V; 2];
-    /// What split4 gave to the first and second halves of its blocks of 4.
+    /// Undoes split4: the first and second halves of its blocks of 4.
     fn split2(self, x: [Self::V; 2]) -> [Self::V; 2];
-    /// What split2 gave to even and odd words.
+    /// Undoes split2: even and odd words.
     fn split1(self, x: [Self::V; 2]) -> [Self::V; 2];
     /// Inverse of split4.
     fn join4(self, x: [Self::V; 2]) -> [Self::V; 2];

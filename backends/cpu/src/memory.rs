@@ -13,11 +13,11 @@ use std::{
 /// Free blocks by their length in words.
 type Free = BTreeMap<usize, Vec<MmapMut>>;
 
-/// Where buffers come from and go back to.
+/// The source of buffers. A dropped buffer returns to the pool.
 #[derive(Clone, Debug, Default)]
 pub struct Pool(Arc<Mutex<Free>>);
 
-/// A buffer of words; dropping it gives it back.
+/// A buffer of words. A drop returns the buffer.
 #[derive(Debug)]
 pub struct Words {
     block: Option<MmapMut>, // None only while it is dropped
@@ -44,15 +44,15 @@ impl Pool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// [`Pool::take`] in the middle of recorded work, where nobody can be told of a failure: it aborts, as every
-    /// small allocation does.
+    /// [`Pool::take`] during recorded work, which cannot report a failure. The function aborts without memory, like
+    /// every small allocation.
     pub fn scratch(&self, words: usize) -> Words {
         self.take(words).unwrap_or_else(|_| handle_alloc_error(Layout::new::<[u32; 1 << 20]>()))
     }
 }
 
-/// Plain pages: huge ones, tried where a virtual machine backs them late, cost up to five times as long at first
-/// touch, and saved 2 % of a rotation.
+/// Plain pages. Huge pages were tried on a virtual machine that backs them late. The first touch took up to five times
+/// as long, and a rotation gained 2 %.
 fn fresh(words: usize) -> std::io::Result<MmapMut> {
     let block = MmapMut::map_anon(4 * words)?;
     #[cfg(target_os = "linux")]

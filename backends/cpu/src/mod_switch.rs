@@ -24,7 +24,7 @@ pub struct Quotient<'a> {
     pub table: &'a Table,
     /// -F/f_i / D for each source, and F/D for the quotient: Montgomery words.
     pub constants: Vec<u32>,
-    /// The operand's row, and the plain R/D that multiplies it; none for a restored prime.
+    /// The operand's row and its standard-form factor R/D; `None` for a restored prime.
     pub kept: Option<(&'a [u32], u32)>,
     /// Result.
     pub out: &'a mut [u32],

@@ -11,10 +11,10 @@ use crate::{
 
 /// log2 of the longest block of the second pass.
 const BLOCK_LOG: u32 = 8;
-/// Words a cache line: the width of a column.
+/// Words per cache line: the width of a column.
 pub const COLUMN: usize = 2 * LANES;
 
-/// How a transform of `n` words is cut: `rows` blocks of `cols` words; with one row there is one pass.
+/// The division of a transform of `n` words: `rows` blocks of `cols` words. A transform of one row has one pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// Blocks, and length of a column.
@@ -41,7 +41,7 @@ impl Cut {
     }
 }
 
-/// Where a column lies in memory: row r at `at + r * stride`.
+/// A column in memory: row r at `at + r * stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     /// First word of the first row.
@@ -50,22 +50,22 @@ pub struct Column {
     pub stride: usize,
 }
 
-/// Four stages at once, and the rows or vectors that they take.
+/// The rows or vectors of four stages at once.
 pub const RADIX: usize = 16;
 
 /// First pass, one column.
 pub struct ForwardColumn<'a, L: Lanes> {
     /// Of the forward tree.
     pub stages: &'a Stages<'a, L>,
-    /// What all words are multiplied by on the way.
+    /// The factor of all words in this pass.
     pub scale: Option<&'a Twiddle>,
     /// Settled words.
     pub src: &'a [u32],
-    /// Where in `src`.
+    /// The column in `src`.
     pub from: Column,
     /// Settled words.
     pub dst: &'a mut [u32],
-    /// Where in `dst`.
+    /// The column in `dst`.
     pub to: Column,
     /// Two vectors a row.
     pub x: &'a mut [L::V],
@@ -147,11 +147,11 @@ pub struct ForwardBlock<'a, L: Lanes> {
     pub stages: &'a Stages<'a, L>,
     /// Node of the block.
     pub root: usize,
-    /// Where it comes from.
+    /// The input.
     pub src: &'a [u32],
-    /// Where it goes to.
+    /// The output.
     pub x: &'a mut [L::V],
-    /// What the caller will read next: asked for a line at a time, for memory takes as long as the arithmetic.
+    /// The next input of the caller, prefetched a line at a time, because memory takes as long as the arithmetic.
     pub next: [&'a [u32]; 2],
 }
 

@@ -9,19 +9,19 @@ use rayon::prelude::*;
 pub struct Place {
     /// Item of the batch.
     pub item: usize,
-    /// Line index.
+    /// Prime index.
     pub m: usize,
 }
 
 /// A row that is being written.
 pub type RowMut<'a> = (Place, &'a mut [u32]);
 
-/// Whether line index `m` is in `basis`.
+/// Whether prime index `m` is in `basis`.
 pub fn contains(basis: Basis, m: usize) -> bool {
     m < basis.specials as usize || (basis.start as usize..basis.end as usize).contains(&m)
 }
 
-/// The row of line index `p.m` in item `p.item`.
+/// The row of prime index `p.m` in item `p.item`.
 pub fn row(x: &Limbs<Words>, p: Place) -> &[u32] {
     &x.buf[x.shape.range(p.item, p.m)]
 }
@@ -49,18 +49,18 @@ pub fn chunks<T>(all: Vec<T>, len: usize) -> Vec<Vec<T>> {
 pub struct Threads(Option<rayon::ThreadPool>);
 
 impl Threads {
-    /// `count` threads; with one, or where the system gives none, the caller's thread does the work.
+    /// `count` threads. With one thread, or without threads of the system, the caller's thread does the work.
     pub fn new(count: usize) -> Self {
         Self((count > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(count).build().ok()).flatten())
     }
 
-    /// How many.
+    /// The number of threads.
     pub fn count(&self) -> usize {
         self.0.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
-    /// How many of `tasks` equal tasks to hand out together, so that each thread has some: at most `limit`, and a
-    /// multiple of `unit` where there are enough.
+    /// The number of tasks per group, for `tasks` equal tasks, so that each thread has some. The group has at most
+    /// `limit` tasks, and a multiple of `unit` if possible.
     pub fn group(&self, tasks: usize, limit: usize, unit: usize) -> usize {
         limit.min(tasks.div_ceil(self.count()).next_multiple_of(unit))
     }

@@ -48,7 +48,7 @@ pub struct Zip<'a> {
     pub q: Modulus,
     /// Operation.
     pub op: Op,
-    /// Result, and first operand where `a` is none.
+    /// Result. Also the first operand if `a` is `None`.
     pub out: &'a mut [u32],
     /// First operand.
     pub a: Option<&'a [u32]>,
@@ -139,16 +139,16 @@ impl<L: Lanes> Kernel<L> for Residues<'_> {
     }
 }
 
-/// out = a(X^galois), or out + a(X^galois), Eval. In bit-reversed order the exponents of 16 neighbours differ in their top four bits
-/// alone, so a block of 16 comes from one block of 16, in one of 16 orders.
+/// out = a(X^galois), or out + a(X^galois), Eval. In bit-reversed order the exponents of 16 neighbours differ in their
+/// top four bits. A block of 16 is therefore a permuted block of 16, in one of 16 orders.
 pub struct Permute<'a> {
     /// Result.
     pub out: &'a mut [u32],
     /// Operand.
     pub a: &'a [u32],
-    /// Where each block comes from and in which order.
+    /// The source and the order of each block.
     pub plan: &'a Plan,
-    /// The modulus of the addition, if there is one.
+    /// The modulus of the addition, or `None` without an addition.
     pub add: Option<Modulus>,
 }
 

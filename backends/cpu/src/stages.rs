@@ -57,7 +57,7 @@ pub struct Tails<'a> {
     w8: &'a [[u32; 8]],
 }
 
-/// Those of one block.
+/// The factors of one block.
 pub type Tail<'a> = (&'a Twiddle, &'a [u32; 2], &'a [u32; 4], &'a [u32; 8]);
 
 impl<'a> Tails<'a> {
@@ -83,7 +83,7 @@ impl<'a> Tails<'a> {
 /// The factors of four stages: of a node, its children, theirs, and theirs.
 type Four<'a> = (&'a Twiddle, &'a [Twiddle; 2], &'a [Twiddle; 4], &'a [Twiddle; 8]);
 
-/// Those of node `node`.
+/// The factors of node `node`.
 #[inline(always)]
 fn four(tree: &[Twiddle], node: usize) -> Four<'_> {
     let (two, four, eight) = (&tree[2 * node..], &tree[4 * node..], &tree[8 * node..]);
@@ -155,7 +155,7 @@ impl<L: Lanes> Stages<'_, L> {
         [a, b, c, d]
     }
 
-    /// The factor of a node, and those of its children.
+    /// The factor of a node, and the factors of its children.
     #[inline(always)]
     fn two(&self, node: usize) -> (&Twiddle, &[Twiddle]) {
         (&self.tree.factors[node], &self.tree.factors[2 * node..][..2])
@@ -256,8 +256,8 @@ impl<L: Lanes> Stages<'_, L> {
         [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3]
     }
 
-    /// How far to raise element `e` out of 16 when stage `stage` out of four has multiplied it. It is the first input
-    /// of every following stage whose bit is 0 in its index, up to the first bit that is 1.
+    /// The multiple of q for element `e` of 16 after stage `stage` of four. The element is the first input of every
+    /// following stage whose bit is 0 in its index, up to the first bit 1.
     #[inline(always)]
     fn raised(&self, p: Position<L::V>, stage: usize, e: usize) -> L::V {
         let rest = e >> (stage + 1);
@@ -289,7 +289,7 @@ impl<L: Lanes> Stages<'_, L> {
     }
 }
 
-/// How far the results of four inverse stages are raised.
+/// The multiples of q for the results of four inverse stages.
 #[derive(Clone, Copy)]
 pub struct Position<V> {
     /// Stages before them.
@@ -300,8 +300,8 @@ pub struct Position<V> {
     pub end: V,
 }
 
-/// The last stage in which an element of index `i` is a first input, if it is one up to stage `done` and its index
-/// counts the four stages after.
+/// The last stage in which an element of index `i` is a first input, up to stage `done`. The index counts the four
+/// stages after.
 #[inline(always)]
 pub fn first_inputs(done: usize, i: usize) -> usize {
     done + (i | 16).trailing_zeros() as usize

@@ -53,17 +53,17 @@ impl<L: Lanes> Kernel<L> for Build<'_> {
     }
 }
 
-/// The table of line index `m`.
+/// The twiddle factors of the prime with index `m`, for the instruction set `isa`.
 pub fn build(isa: Isa, ring: &Ring<'_>, m: usize) -> Table {
     isa.run(Build { ring, m })
 }
 
-/// What the last stage of an inverse transform multiplies by.
+/// The factors of the last stage of an inverse transform.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     /// Every word.
     pub all: Twiddle,
-    /// Instead, what the last butterflies multiply already: the factor of the root times `all`.
+    /// The factors of the last butterflies in that case: the factor of the root times `all`.
     pub root: Twiddle,
 }
 

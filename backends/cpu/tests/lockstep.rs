@@ -43,7 +43,7 @@ impl Constants {
     }
 }
 
-/// What words operands hold.
+/// The contents of the operands.
 #[derive(Clone, Copy, Debug)]
 enum Words {
     Random,

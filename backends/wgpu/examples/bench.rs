@@ -95,7 +95,7 @@ fn recording(be: &mut Wgpu<'_>, x: &mut Limbs<Words>, y: &Limbs<Words>, z: &mut 
     );
 }
 
-/// What this thread has used of a processor.
+/// Processor time of this thread, in seconds.
 fn processor_seconds() -> Option<f64> {
     std::thread::yield_now(); // or the count stops at the last tick
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;

@@ -46,8 +46,9 @@ fn reached_by(backends: wgpu::Backends) -> Vec<Adapter> {
 }
 
 impl Adapter {
-    /// The first adapter with `name` in its name, whatever the case; the first of all without. With the feature `noop`, that
-    /// name is of one that takes all that is recorded and does nothing, with bindings of any size.
+    /// The first adapter whose name contains `name` in any case; without a name the first adapter. With the feature
+    /// `noop`, the name `noop` selects an adapter that accepts all records and does nothing. Its bindings have any
+    /// size.
     pub fn find(name: Option<&str>) -> Result<Self> {
         let idle = cfg!(feature = "noop") && name == Some("noop");
         let all = if idle { reached_by(wgpu::Backends::NOOP) } else { adapters() };
@@ -65,7 +66,7 @@ impl Adapter {
         &self.info.name
     }
 
-    /// What kind it is.
+    /// The kind of the adapter.
     pub fn kind(&self) -> &'static str {
         match self.info.device_type {
             wgpu::DeviceType::DiscreteGpu => "discrete GPU",
@@ -86,7 +87,7 @@ impl Adapter {
         self.info.backend == wgpu::Backend::Noop
     }
 
-    /// The programming interface that it is reached by.
+    /// The programming interface of the adapter.
     pub fn interface(&self) -> String {
         self.info.backend.to_string()
     }
@@ -96,7 +97,7 @@ impl Adapter {
         format!("{} {}", self.info.driver, self.info.driver_info).trim().into()
     }
 
-    /// The faster of the arithmetics that it has.
+    /// The faster of the supported arithmetics.
     pub fn arithmetic(&self) -> WideMul {
         if self.has_int64() { WideMul::Int64 } else { WideMul::Halves }
     }

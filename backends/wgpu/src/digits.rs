@@ -14,7 +14,7 @@ pub(crate) struct Digits {
 }
 
 impl Digits {
-    /// Of operands over `q`, if there are any.
+    /// The digits of operands over `q`, or `None` for an empty basis.
     pub fn new(q: Basis, specials: u16, alpha: u16) -> Option<Self> {
         let parts = (0..MAX_DIGITS).map(|j| (j, digit(q, specials, alpha, j))).filter(|(_, part)| !part.is_empty());
         let (numbers, parts): (Vec<_>, Vec<_>) = parts.unzip();

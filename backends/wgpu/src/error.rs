@@ -2,39 +2,39 @@
 
 use core::fmt;
 
-/// What can be wrong before the first buffer.
+/// A failure before the first buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The system has no adapter that wgpu finds.
     NoAdapter,
     /// No adapter has this in its name.
     NotFound {
-        /// What was asked for.
+        /// The requested name.
         asked: String,
-        /// How many adapters there are.
+        /// The number of adapters.
         among: usize,
     },
-    /// 64-bit integers were asked for, and the adapter has none.
+    /// 64-bit integers were requested, and the adapter has none.
     NoInt64 {
         /// The adapter.
         adapter: String,
     },
-    /// A limit of the adapter is below what the shaders need.
+    /// A limit of the adapter is below the need of the shaders.
     Limit {
         /// The adapter.
         adapter: String,
         /// The name of the limit.
         limit: &'static str,
-        /// What the shaders need.
+        /// The need of the shaders.
         need: u64,
-        /// What the adapter has.
+        /// The limit of the adapter.
         have: u64,
     },
     /// The driver refused to open the device.
     Refused {
         /// The adapter.
         adapter: String,
-        /// What it said.
+        /// The message of the driver.
         reason: String,
     },
 }

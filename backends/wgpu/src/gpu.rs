@@ -16,18 +16,18 @@ use std::{
 /// The last piece of memory that is worth trying for, in bytes.
 const SMALLEST: u64 = 1 << 24;
 
-/// What to choose instead of the best of the adapter.
+/// Choices in place of the best of the adapter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// The arithmetic.
     pub arithmetic: Option<WideMul>,
-    /// The most words of a buffer that shaders see, if less than the adapter allows: what does not fit is split.
+    /// The most words of a buffer that a shader can bind, if less than the adapter allows. A larger buffer is split.
     pub binding_words: Option<usize>,
     /// The most words of device memory to use.
     pub memory_words: Option<usize>,
 }
 
-/// An open device. Clones share it.
+/// An open GPU. Clones share the GPU.
 #[derive(Clone)]
 pub struct Gpu(Arc<Inner>);
 
@@ -45,7 +45,7 @@ struct Inner {
     lost: Arc<Fault>,
 }
 
-/// What the device died of.
+/// The reason of the loss of the GPU.
 #[derive(Default)]
 struct Fault(OnceLock<String>);
 
@@ -125,12 +125,12 @@ impl Gpu {
         self.0.lost.0.get().is_some()
     }
 
-    /// Why it went away.
+    /// The reason of the loss, or `None`.
     pub fn fault(&self) -> Option<&str> {
         self.0.lost.0.get().map(String::as_str)
     }
 
-    /// Gives the device up: whoever uses it sees a lost device.
+    /// Closes the GPU. Every later use reports a lost device.
     pub fn destroy(&self) {
         self.0.lost.note("given up".into());
         self.0.device.destroy();
@@ -154,7 +154,7 @@ impl Gpu {
         self.0.memory_words
     }
 
-    /// A buffer of `words` words, or nothing if the device has no room for it.
+    /// A buffer of `words` words, or `None` without enough memory.
     pub(crate) fn buffer(&self, words: usize, usage: wgpu::BufferUsages) -> Option<wgpu::Buffer> {
         let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let size = 4 * words as u64;
@@ -175,7 +175,8 @@ impl Gpu {
         self.0.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
     }
 
-    /// Bytes of device memory that can be set aside now, counted up to `most`: it is tried out, and given back.
+    /// Bytes of GPU memory that can be allocated now, up to `most`. The function allocates the memory and frees it
+    /// again.
     pub fn room(&self, most: u64) -> u64 {
         let (mut held, mut bytes) = (Vec::new(), 0);
         let usage = wgpu::BufferUsages::STORAGE;
@@ -203,7 +204,7 @@ impl Gpu {
         self.bind(&self.0.operands, &buffers)
     }
 
-    /// The kernel, compiled when it is first asked for.
+    /// The shader, compiled at the first request.
     pub(crate) fn pipeline(&self, kernel: Kernel) -> wgpu::ComputePipeline {
         let mut pipelines = self.0.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let pipeline = pipelines.entry(kernel).or_default().clone();
@@ -211,8 +212,8 @@ impl Gpu {
         pipeline.get_or_init(|| self.compile(kernel)).clone()
     }
 
-    /// Compiles what a ring with this many special primes takes, until it is told to stop: on another thread, so that no
-    /// operation waits for its kernel.
+    /// Compiles the shaders of a ring with this many special primes, until `stop`. Call the function on another thread,
+    /// so that no operation waits for its shader.
     pub fn prepare(&self, specials: u16, stop: &AtomicBool) {
         for kernel in Kernel::all(specials.into()) {
             if stop.load(Ordering::Relaxed) {

@@ -11,10 +11,10 @@ use std::{
 
 /// Words to which ranges are rounded: the alignment of copies and of cache lines.
 const GRAIN: usize = 64;
-/// Words of the first slab; each one after it doubles what there is, up to what a shader can see.
+/// Words of the first slab. Each later slab doubles the total, up to the binding limit of a shader.
 const FIRST: usize = 1 << 20;
 
-/// Where ranges come from. Clones share it.
+/// The source of ranges. Clones share the memory.
 #[derive(Clone, Debug)]
 pub struct Memory(Arc<Mutex<Slabs>>);
 
@@ -44,7 +44,7 @@ pub struct Range {
     words: usize,
 }
 
-/// A buffer: whole items of a batch in one or more ranges. Dropping it gives them back.
+/// A buffer: whole items of a batch in one or more ranges. A drop returns the ranges.
 #[derive(Debug)]
 pub struct Words {
     parts: Vec<Range>,
@@ -53,7 +53,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// The range that holds `item`, and where in it the item starts, `words` being those of an item.
+    /// The range that holds `item`, and the offset of the item in the range. `words` is the size of an item.
     pub fn place(&self, item: usize, words: usize) -> (u16, usize) {
         let part = self.parts.get(item / self.per_part);
         part.map_or((0, 0), |p| (p.slab, p.offset + item % self.per_part * words))
@@ -64,7 +64,7 @@ impl Words {
         self.parts.first().map_or((0, 0, 0), |p| (p.slab, p.offset, p.words))
     }
 
-    /// In how many pieces it lies.
+    /// The number of ranges.
     pub fn ranges(&self) -> usize {
         self.parts.len()
     }
@@ -138,7 +138,11 @@ impl Memory {
         self.lock().reserved()
     }
 
-    /// Slabs until there are `words` words, or an error with what there is.
+    /// Allocates slabs until `words` words exist.
+    ///
+    /// # Errors
+    ///
+    /// The number of words that could be allocated.
     pub fn reserve(&self, words: usize) -> Result<()> {
         let mut slabs = self.lock();
         while slabs.reserved() < words {
@@ -178,7 +182,7 @@ impl Slabs {
         true
     }
 
-    /// The first range that is large enough, of a new slab if there is none.
+    /// The first range that is large enough, in a new slab if necessary.
     fn take(&mut self, words: usize) -> Result<Range> {
         let words = words.next_multiple_of(GRAIN);
         if let Some(range) = self.find(words) {

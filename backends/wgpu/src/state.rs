@@ -21,17 +21,17 @@ impl<'r> Wgpu<'r> {
         self.recorder.gpu()
     }
 
-    /// How often words were brought back from the device.
+    /// The number of downloads.
     pub fn downloads(&self) -> u64 {
         self.downloads
     }
 
-    /// How many dispatches were recorded.
+    /// The number of recorded dispatches.
     pub fn dispatches(&self) -> u64 {
         self.recorder.dispatches()
     }
 
-    /// How many of each kernel, the most frequent first.
+    /// The number of dispatches of each shader, the most frequent first.
     pub fn kernels(&self) -> Vec<(&'static str, u64)> {
         let mut counts = std::collections::BTreeMap::new();
         self.recorder.kernels().for_each(|(kernel, count)| *counts.entry(kernel.name()).or_default() += count);
@@ -50,8 +50,11 @@ impl<'r> Wgpu<'r> {
         self.recorder.memory().used()
     }
 
-    /// Sets aside device memory for `words` words of buffers in all, so that a run that was planned to need them does
-    /// not fail half-way. An error says how many there are.
+    /// Reserves GPU memory for `words` words of buffers in total, so that a planned run does not fail midway.
+    ///
+    /// # Errors
+    ///
+    /// The number of words that exist.
     pub fn reserve(&mut self, words: usize) -> polyformer_kernel::Result<()> {
         self.recorder.memory().reserve(words)
     }

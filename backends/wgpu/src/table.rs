@@ -7,30 +7,30 @@ use std::collections::HashMap;
 /// Words of the table.
 pub const WORDS: usize = 1 << 20;
 
-/// Words beside, for what must not empty it.
+/// Additional words, for writes that must not empty the table.
 const SPARE: usize = 1 << 10;
 
 /// A basis that hashes.
 pub type Key3 = [u16; 3];
 
-/// What a block holds.
+/// The contents of a block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// These words.
     Words(Vec<u32>),
-    /// What `intt` over a basis ends in, for rows of 2^log words.
+    /// The final factors of `intt` over a basis, for rows of 2^log words.
     Inverse(Key3, u32),
     /// Conversions from a basis and as many more of as many primes, alpha apart.
     Convert(Key3, Key3, u16, u16),
-    /// `intt` of what a mod_switch drops, for rows of 2^log words.
+    /// The final factors of `intt` over the dropped rows of a mod_switch, for rows of 2^log words.
     Dropped(Key3, Key3, u32),
     /// The conversion of a mod_switch.
     Quotient(Key3, Key3),
-    /// What a mod_switch multiplies the kept rows by.
+    /// The factors of the kept rows of a mod_switch.
     Kept(Key3, Key3),
-    /// `intt` of what is divided by P and then cut into digits, for rows of 2^log words.
+    /// The final factors of `intt` for operands that are divided by P and then decomposed, for rows of 2^log words.
     Divided(Key3, u32),
-    /// P modulo the rows of a basis, 0 for those of P.
+    /// P modulo the rows of a basis, and 0 for the rows of P.
     Raised(Key3),
     /// `intt` of the digits of a basis, alpha primes each, for rows of 2^log words.
     Digits(Key3, u16, u32),
@@ -41,7 +41,7 @@ pub fn key3(basis: Basis) -> Key3 {
     [basis.specials, basis.start, basis.end]
 }
 
-/// Which blocks are where, and the words that the device does not have yet.
+/// The offsets of the blocks, and the words that the GPU does not have yet.
 #[derive(Debug, Default)]
 pub struct Table {
     blocks: HashMap<Key, u32>,
@@ -50,7 +50,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Where the block is, if it is there.
+    /// The offset of the block, or `None`.
     pub fn find(&self, key: &Key) -> Option<u32> {
         self.blocks.get(key).copied()
     }
@@ -60,7 +60,7 @@ impl Table {
         self.used + words + SPARE <= WORDS
     }
 
-    /// A new block; there must be room for it.
+    /// Inserts a block. The table must have room.
     pub fn insert(&mut self, key: Key, words: &[u32]) -> u32 {
         let at = self.push(words);
         self.blocks.insert(key, at);
@@ -75,7 +75,7 @@ impl Table {
         at
     }
 
-    /// The words to write, and where, before what was recorded runs.
+    /// The pending words and their offset. Write the words before the recorded work runs.
     pub fn take_pending(&mut self) -> Option<(usize, Vec<u32>)> {
         let words = core::mem::take(&mut self.pending);
         (!words.is_empty()).then(|| (self.used - words.len(), words))

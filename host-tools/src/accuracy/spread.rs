@@ -1,6 +1,6 @@
 //! Errors of logits, question by question, and the bound E for the publication of such logits.
 
-/// What some errors say of all others like them.
+/// The statistics of some errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spread {
     /// Questions.
@@ -16,12 +16,12 @@ pub struct Spread {
     squares: f64,
 }
 
-/// E over the largest deviation of a question. A normal error is beyond 8 deviations once in 2^49 values, so none of 2^18 is but
-/// for a chance of 2^-31; and twice that, because tests hold predictions to ciphertexts within less than a factor of 2.
+/// E = 16 σ, with σ the largest deviation of a question. A Gaussian error exceeds 8 σ with probability 2^-49, hence
+/// with probability 2^-31 anywhere among 2^18 values. The factor 2 covers the prediction error that the tests allow.
 const MARGIN: f64 = 16.0;
 
 impl Spread {
-    /// Adds a question: its logits, and what they would be without errors.
+    /// Adds a question: its logits, and its logits without errors.
     pub fn add(&mut self, got: &[f64], want: &[f64]) {
         let errors = got.iter().zip(want).map(|(a, b)| (a - b).abs());
         let squares: f64 = errors.clone().map(|e| e * e).sum();

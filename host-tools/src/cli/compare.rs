@@ -36,7 +36,7 @@ pub struct Args {
     /// Scores lie in [-R, R].
     #[arg(long, value_name = "R", default_value_t = 8.0)]
     range: f64,
-    /// How the scores are spread.
+    /// The distribution of the scores.
     #[arg(long, value_enum, default_value_t = Distribution::Uniform)]
     distribution: Distribution,
     /// Scores from a file instead.
@@ -51,7 +51,7 @@ pub struct Args {
     /// Run on ciphertexts under a throwaway key, and measure.
     #[arg(long)]
     run: bool,
-    /// One JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
     /// Write a picture of depth against error.

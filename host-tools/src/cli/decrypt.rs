@@ -31,7 +31,7 @@ key in FILE.published, S at least 30 (eprint 2022/816). `polyformer eval FILE --
 model: 4.8e-5 for that in the program, predicted from the circuit over 1,498 held-out questions, not proven
 (docs/threat-model.md says what that promises).";
 
-/// Decrypt to numbers, one a line. They are private to the owner of the key: see below.
+/// Decrypt to numbers, one per line. The numbers are private to the owner of the key: see below.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -43,7 +43,7 @@ pub struct Args {
     /// Write the numbers to a file that only you can read, instead of printing them.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// As one JSON object, {"values": [...]}; `encrypt` reads it back.
+    /// Print one JSON object, {"values": [...]}, which `encrypt` can read.
     #[arg(long)]
     json: bool,
     /// Only the first N numbers: of an answer of `infer`, as many as the model has labels are logits.
@@ -52,23 +52,23 @@ pub struct Args {
     /// The file is the answer of `infer`: print the model's three likeliest labels.
     #[arg(long, conflicts_with_all = ["out", "json", "first"])]
     labels: bool,
-    /// The model of --labels, a folder or a packed file; the model in the program by default.
+    /// The model of --labels, a folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH", requires = "labels")]
     model: Option<PathBuf>,
     /// Make the result fit for others to see, as one of T that will be.
     #[arg(long, value_name = "T", requires = "noise_bound")]
     publish: Option<u32>,
-    /// No value's error exceeds this, by what is known of the circuit.
+    /// A bound of every value's error, from the circuit and not from the values.
     #[arg(long, value_name = "E", requires = "publish", allow_negative_numbers = true)]
     noise_bound: Option<f64>,
-    /// Bits of statistical security of what is published.
+    /// Bits of statistical security of the published values.
     #[arg(long, value_name = "S", default_value_t = 30, requires = "publish")]
     statistical_bits: u32,
     #[command(flatten)]
     compute: Compute,
 }
 
-/// The values as others may see them, counted before they are shown.
+/// The published values. The budget counts them before they are printed.
 fn published(args: &Args, results: u32, bound: f64, values: &Private) -> Result<Published> {
     let mut name = args.key.clone().into_os_string();
     name.push(".published");

@@ -10,7 +10,7 @@ use std::io::Write;
 /// List the GPUs of this machine.
 #[derive(clap::Args)]
 pub struct Args {
-    /// One JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
 }

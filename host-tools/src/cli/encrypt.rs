@@ -37,7 +37,7 @@ pub struct Args {
     /// Encrypt a question to a model instead.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["values", "public_key", "level"])]
     text: Option<String>,
-    /// The model of --text, a folder or a packed file; the model in the program by default.
+    /// The model of --text, a folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH", requires = "text")]
     model: Option<PathBuf>,
     /// The secret key.
@@ -83,7 +83,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
 }
 
-/// A question as the model's client packs it.
+/// A question, packed by the model's client.
 fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, out: &mut dyn Write) -> Result<()> {
     let secret = Secret::read(key)?;
     let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
@@ -136,7 +136,7 @@ fn write(
     print(out, format_args!("{file}  {count} values at level {level}, {:.1} MB\n", bytes as f64 / 1e6))
 }
 
-/// The input as messages call it.
+/// The name of the input in messages.
 fn named(path: &Path) -> &Path {
     if path == Path::new("-") { Path::new("standard input") } else { path }
 }

@@ -20,9 +20,9 @@ The file holds the tokenizer, the embeddings, the weights in the order of slots,
 parameter set. --json prints one object: model, params, weights, model_bytes, weight_error, range, top, polynomials
 and layouts, each with tokens, questions, slots, level, bootstraps, key_switches, keys, key_bytes, seconds and chosen.";
 
-/// Pack a trained model into one file, and say what it will cost.
+/// Write a trained model into one model file, and print its cost.
 ///
-/// Without a folder it packs the model in the program.
+/// Without a folder the command packs the model in the program.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -30,7 +30,7 @@ pub struct Args {
     folder: Option<PathBuf>,
     #[command(flatten)]
     source: Source,
-    /// How to store weights.
+    /// The storage of the weights.
     #[arg(long, value_enum, default_value_t = Weights::F16)]
     weights: Weights,
     /// Figures of the server's machine, as `polyformer calibrate` writes them, to predict seconds from.

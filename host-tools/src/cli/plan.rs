@@ -24,8 +24,8 @@ bootstrap.";
 
 /// Plan a circuit: levels, value ranges, bootstraps, keys, memory.
 ///
-/// Bootstraps are placed by cost over the whole graph; how many there would be if each stretch simply went on until the
-/// levels ran out is shown beside.
+/// Bootstraps are placed by cost over the whole graph. The output also has the number of bootstraps of a greedy
+/// placement, which bootstraps when the levels run out.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

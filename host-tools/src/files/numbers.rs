@@ -2,7 +2,11 @@
 
 use crate::files::{FileError, Result};
 
-/// Reads finite numbers; an error names the line.
+/// Reads finite numbers.
+///
+/// # Errors
+///
+/// The error names the line.
 pub fn parse(text: &str) -> Result<Vec<f64>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['[', '{']) { json(text) } else { plain(text) }
@@ -22,7 +26,7 @@ fn plain(text: &str) -> Result<Vec<f64>> {
     Ok(out)
 }
 
-/// An array of numbers, or an object with such an array as "values", as `decrypt --json` prints it.
+/// An array of numbers, or an object with the array "values", as `decrypt --json` prints it.
 fn json(text: &str) -> Result<Vec<f64>> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]

@@ -3,18 +3,18 @@
 
 use crate::{Error, Result};
 
-/// A GPU and how it multiplies, chosen and found to be there.
+/// A selected GPU and its method of multiplication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AdapterChoice {
     /// Its place among [`list`].
     pub adapter: usize,
     /// Out of 16-bit halves, not with 64-bit integers.
     pub halves: bool,
-    /// The most bytes of its memory to use; all that there are without.
+    /// The most bytes of GPU memory to use; `None` for all.
     pub memory: Option<u64>,
 }
 
-/// How a GPU makes 64-bit products.
+/// The GPU's method of 64-bit products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum WideMul {
     /// With its 64-bit integers.
@@ -23,7 +23,7 @@ pub enum WideMul {
     Halves,
 }
 
-/// What matters about an adapter.
+/// The properties of an adapter.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Listed {
     /// Its name.
@@ -38,7 +38,7 @@ pub struct Listed {
     pub memory_bytes: Option<u64>,
     /// Whether shaders have 64-bit integers.
     pub int64: bool,
-    /// Bytes of the largest buffer that a shader sees; what is larger is split.
+    /// Bytes of the largest buffer that a shader can bind. A larger buffer is split.
     pub binding_bytes: u64,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
@@ -73,7 +73,7 @@ pub fn pick(name: Option<&str>, arithmetic: Option<WideMul>) -> Result<AdapterCh
     Ok(AdapterChoice { adapter, halves, memory: None })
 }
 
-/// The first GPU that is no software and can run the shaders, or why there is none.
+/// The first GPU that is not software and can run the shaders, or the reason why no GPU qualifies.
 pub fn auto() -> std::result::Result<(AdapterChoice, String), String> {
     let all = list().map_err(|error| error.to_string())?;
     let good = |a: &Listed| !a.software && a.lacks.is_none();
@@ -94,7 +94,7 @@ mod with {
     use polyformer_wgpu::{Gpu, Options, WideMul, adapters};
     use std::sync::OnceLock;
 
-    /// A device once it was opened.
+    /// A GPU after its first use.
     #[derive(Clone, Debug, Default)]
     pub struct Opened(OnceLock<Gpu>);
 
@@ -143,7 +143,7 @@ mod with {
     use super::{Listed, refused};
     use crate::Result;
 
-    /// There is nothing to measure.
+    /// Measures nothing in a build without GPUs.
     pub fn measure(_: &mut [Listed]) {}
 
     /// An error: nobody can look.

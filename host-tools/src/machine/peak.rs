@@ -6,7 +6,7 @@ pub fn reset() {
     let _ = std::fs::write("/proc/self/clear_refs", "5"); // elsewhere the peak is that of the whole run
 }
 
-/// Bytes; 0 where the system does not tell.
+/// Bytes; 0 if the system does not report the size.
 pub fn bytes() -> usize {
     from_proc().unwrap_or_else(from_usage)
 }

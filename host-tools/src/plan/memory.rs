@@ -10,7 +10,7 @@ use crate::{
 use polyformer_kernel::{Error::DeviceMemory, bootstrap::RotationStrategy, params::Params};
 use std::io::Write;
 
-/// Words of a polynomial over P and the whole line.
+/// Words of a polynomial over P and the whole modulus chain.
 pub fn polynomial(params: &Params) -> usize {
     params.moduli().len() * params.n()
 }
@@ -20,14 +20,14 @@ pub fn temporaries(params: &Params) -> usize {
     (params.digits() + 2) * polynomial(params)
 }
 
-/// Words of these keys, of temporaries, and of what was traced ([`polyformer_kernel::eval::trace::Trace::words`]).
+/// Words of these keys, of temporary buffers, and of a trace ([`polyformer_kernel::eval::trace::Trace::words`]).
 pub fn words(params: &Params, wants: &[KeySpec], traced: usize) -> usize {
     let keys: usize = wants.iter().map(|want| want.words(params)).sum();
     keys + temporaries(params) + traced
 }
 
-/// What `plan` makes of the rotations asked for, or of few keys (min-KS) if the GPU has no room for more, which a line on
-/// standard error then says. `words` are those that a plan takes.
+/// The result of `plan` for the requested rotations, or for few keys (min-KS) if the GPU has less memory. A line on
+/// standard error reports the second case. `words` returns the words of a plan.
 pub fn fit_to_memory<P>(
     host: &Host,
     on: ComputeTarget,

@@ -11,22 +11,23 @@ use super::{
 };
 use crate::spec::{BootstrapBuf, SpecBuf};
 
-/// What bootstrapping takes: EvalMod in 8 levels at 2^58, CoeffsToSlots in 4 of 2^56, 3 message levels at the end.
+/// The levels of bootstrapping: EvalMod in 8 levels at 2^58, CoeffsToSlots in 4 of 2^56, and 3 message levels at the
+/// end.
 pub const BOOTSTRAP: BootstrapBuf =
     BootstrapBuf { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
-/// Sizes of EvalMod's primes in bits: near 29, away from the mains.
+/// Sizes of EvalMod's primes in bits: near 29, apart from the main primes.
 const EVAL_MOD_PRIMES: (f64, f64) = (28.6, 29.4);
 /// The size of CoeffsToSlots' primes in bits.
 const COEFFS_TO_SLOTS_PRIME: f64 = 28.0;
-/// The farthest that a level's scale may be from the scale asked for, in bits.
+/// The largest difference between a level's scale and the requested scale, in bits.
 const MAX_DRIFT: f64 = 0.5;
-/// How far P is above every digit, in bits, so that a key switch is not noisier than a rescale.
+/// The bits of P above every digit, so that a key switch is no noisier than a rescale.
 const MARGIN: f64 = 2.0;
 /// A client's chain is the base of B16, which comes after 12 special primes.
 const CLIENT_SKIPS: usize = 12;
 
-/// The parameter set with digits of `alpha` primes and the smallest P that is [`MARGIN`] above every digit, or as
-/// many primes as a digit; not yet checked against any bound.
+/// The parameter set with digits of `alpha` primes. P is the smallest that is [`MARGIN`] above every digit, with at
+/// most as many primes as a digit. The set is not yet checked against a bound.
 pub fn assemble(ask: &Request, window: ScalePattern, alpha: usize) -> Result<SpecBuf> {
     let mut specials = 1;
     loop {
@@ -81,8 +82,8 @@ fn take(pool: &mut Vec<Prime>, count: usize) -> Vec<u32> {
     pool.drain(..count.min(pool.len())).map(|p| p.q).collect()
 }
 
-/// The primes that each level adds above the base. With s_{l-1} the scale below and r the part of the ratio that
-/// terminals make, the level wants primes of 2s - s_{l-1} - r bits: its own scale is then s again.
+/// The primes that each level adds above the base. With s_{l-1} the scale below and r the bits of the rescaling primes,
+/// the level wants primes of 2s - s_{l-1} - r bits. Its own scale is then s again.
 fn mains(ask: &Request, window: ScalePattern, levels: &[(u8, u8)], pool: &[Prime]) -> Result<Vec<u32>> {
     let mut pool: Vec<Prime> = pool.iter().copied().filter(|p| p.bits > window.smallest_main()).collect();
     let (mut mains, mut scale) = (Vec::new(), ask.scale_bits);
@@ -106,14 +107,14 @@ fn mains(ask: &Request, window: ScalePattern, levels: &[(u8, u8)], pool: &[Prime
     Ok(mains)
 }
 
-/// log2 of the product of the last `count` terminals.
+/// log2 of the product of the last `count` rescaling primes.
 fn terminal_bits(window: ScalePattern, count: u8) -> f64 {
     let all = window.terminals();
     primes::total(&all[all.len() - count as usize..])
 }
 
-/// EvalMod's pairs, taken out of `pool`, in line order: the lowest level's first. They are chosen from the top
-/// down, where the scale is exact, and each pair brings the scale below it back to 2^58.
+/// EvalMod's pairs, taken from `pool`, in the order of the chain: the lowest level's first. The pairs are chosen from
+/// the top down, where the scale is exact. Each pair brings the scale below it back to 2^58.
 fn eval_mod(pool: &mut Vec<Prime>) -> Result<Vec<u32>> {
     let asked = BOOTSTRAP.eval_mod_scale_bits;
     let (low, high) = EVAL_MOD_PRIMES;

@@ -8,36 +8,36 @@ use std::fmt;
 pub enum BuildError {
     /// The ring degree is no power of two from 2^10 to 2^16.
     Degree {
-        /// The degree asked for.
+        /// The requested degree.
         n: u64,
     },
     /// The scale is in no window.
     ScalePattern {
-        /// log2 of the scale asked for.
+        /// log2 of the requested scale.
         scale_bits: f64,
     },
     /// More levels than a chain can have.
     Levels {
-        /// Levels asked for.
+        /// Requested levels.
         asked: usize,
         /// The most, with or without bootstrapping.
         limit: usize,
     },
     /// Bootstrapping needs levels for SlotsToCoeffs.
     FewLevels {
-        /// Levels asked for.
+        /// Requested levels.
         asked: u8,
         /// The fewest.
         limit: u8,
     },
     /// The scale leaves no room between the message and q0.
     BootstrapScale {
-        /// log2 of the scale asked for.
+        /// log2 of the requested scale.
         scale_bits: f64,
         /// The largest.
         limit: f64,
     },
-    /// More primes than the modulus line can hold.
+    /// More primes than a modulus chain can hold.
     Limbs {
         /// Primes needed.
         asked: usize,
@@ -46,18 +46,18 @@ pub enum BuildError {
     },
     /// No prime is left that keeps the scale.
     Drift {
-        /// The level that has none.
+        /// The level without primes.
         level: usize,
-        /// log2 of the scale that it would have.
+        /// log2 of the scale of that level.
         got: f64,
-        /// log2 of the scale asked for.
+        /// log2 of the requested scale.
         asked: f64,
     },
-    /// Digits of so many primes cannot be converted in one step, or there are too many digits.
+    /// A digit has too many primes for one conversion, or the number of digits is too large.
     Dnum {
-        /// Digits asked for.
+        /// Requested digits.
         dnum: usize,
-        /// The fewest digits for this line.
+        /// The fewest digits for this chain.
         least: usize,
         /// The most.
         most: usize,

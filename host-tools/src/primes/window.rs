@@ -11,9 +11,9 @@ use super::primes::{TERMINALS, WIDE_TERMINALS};
 pub enum ScalePattern {
     /// One prime a level.
     Single,
-    /// Four primes in three levels: rescales drop and restore the two 20-bit terminals in turn.
+    /// Four primes in three levels. Rescales drop and restore the two 20-bit rescaling primes alternately.
     Rational,
-    /// Three primes in two levels: rescales drop and restore two terminals of 22 bits.
+    /// Three primes in two levels. Rescales drop and restore two rescaling primes of 22 bits together.
     Half,
     /// Two primes a level.
     Pairs,
@@ -39,7 +39,7 @@ impl ScalePattern {
         Self::ALL.into_iter().find(|w| (w.range().0..=w.range().1).contains(&scale_bits))
     }
 
-    /// The terminals at the front of the line.
+    /// The rescaling primes at the front of the chain.
     pub const fn terminals(self) -> &'static [u32] {
         match self {
             ScalePattern::Rational => &TERMINALS,
@@ -53,7 +53,7 @@ impl ScalePattern {
         if scale_bits + 8.0 < 59.9 { 2 } else { 3 }
     }
 
-    /// (terminals, primes after them) of message level `l` over `base` base primes.
+    /// (rescaling primes, primes after them) of message level `l` over `base` base primes.
     pub const fn level(self, l: u8, base: u8) -> (u8, u8) {
         match self {
             ScalePattern::Single => (0, base + l),
@@ -67,7 +67,7 @@ impl ScalePattern {
         }
     }
 
-    /// The smallest size of a main prime, in bits: keeps the mains of the cycle together.
+    /// The smallest size of a main prime, in bits. The limit keeps the main primes of the cycle close together.
     pub const fn smallest_main(self) -> f64 {
         match self {
             ScalePattern::Rational | ScalePattern::Half => 29.2,

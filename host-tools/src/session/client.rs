@@ -30,7 +30,7 @@ impl<'a> Client<'a> {
         Self { host, on, secret, text }
     }
 
-    /// The slots of some questions: what is encrypted, one period long.
+    /// The slots of some questions, the plaintext, one period long.
     pub fn slots(&self, layout: &Layout, questions: &[Vec<u32>]) -> Result<Vec<f64>> {
         let mut slots = vec![0.0; layout.period()];
         for (i, ids) in questions.iter().enumerate() {
@@ -39,7 +39,7 @@ impl<'a> Client<'a> {
         Ok(slots)
     }
 
-    /// One ciphertext of the slots, repeated as far as it goes.
+    /// One ciphertext of the slots, repeated to the full length.
     pub fn encrypt(&self, slots: &[f64]) -> Result<Encrypted> {
         let params = self.host.params();
         let values: Vec<f64> = slots.iter().copied().cycle().take(params.slots()).collect();

@@ -38,12 +38,16 @@ impl Private {
         Self(values)
     }
 
-    /// The values, for the owner's eyes: what leaves the owner goes through [`Private::publish`].
+    /// The values, for the owner of the key only. Values for others go through [`Private::publish`].
     pub fn expose(&self) -> &[f64] {
         &self.0
     }
 
-    /// The first `count` values alone: what is not kept need not be published. There are as many.
+    /// The first `count` values, so that the rest need not be published.
+    ///
+    /// # Errors
+    ///
+    /// The vector has fewer values.
     pub fn first(mut self, count: usize) -> Result<Self> {
         match self.0.get_mut(count..) {
             Some(rest) if count > 0 => rest.zeroize(),
@@ -53,8 +57,8 @@ impl Private {
         Ok(self)
     }
 
-    /// The values with Gaussian noise of [`Budget::deviation`], as one result of the budget. `bound`: no value's own
-    /// noise exceeds it, by what is known of the circuit, never by looking at this result.
+    /// The values with Gaussian noise of [`Budget::deviation`], as one result of the budget. `bound` is a bound of
+    /// every value's error, from the circuit and never from this result.
     pub fn publish(&self, budget: &mut Budget, bound: f64) -> Result<Published> {
         let sigma = budget.deviation(bound)?;
         budget.spend()?;
@@ -80,7 +84,7 @@ impl fmt::Display for Published {
     }
 }
 
-/// How much may be published under one key, decided before the first result is.
+/// The number of results to publish under one key, decided before the first result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -122,8 +126,11 @@ impl Budget {
         Ok(())
     }
 
-    /// The budget kept at `path`, or this one if none is. One that is kept was decided with the first result: it must
-    /// be the same.
+    /// The budget in the file at `path`, or this budget without a file.
+    ///
+    /// # Errors
+    ///
+    /// The file has another budget, because the first result fixes the budget.
     pub fn kept_at(self, path: &Path) -> Result<Self> {
         if !path.exists() {
             return Ok(self);
@@ -137,7 +144,7 @@ impl Budget {
         Err(Error::usage(path.display().to_string(), format!("made for {}, not for {}", say(&kept), say(&self))))
     }
 
-    /// Keeps it: before a result is shown.
+    /// Writes the budget to its file. Call this before a result is shown.
     pub fn keep(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_vec(self).map_err(std::io::Error::from).with_path(path)?;
         files::atomically(path, files::Access::Private, |file| file.write_all(&text)).with_path(path)
