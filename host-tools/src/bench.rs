@@ -58,7 +58,7 @@ pub enum Op {
     RotateHoisted8,
     /// One rotation key, in memory.
     KeygenGalois,
-    /// Full real slots from the lowest level that it takes back to the top.
+    /// All real slots from the lowest possible level to the top.
     Bootstrap,
 }
 
@@ -76,16 +76,16 @@ impl Op {
     }
 }
 
-/// One line of the output; its fields are stable.
+/// One line of the output. The fields are stable.
 #[derive(Clone, Debug, Serialize)]
 pub struct Record {
     /// The operation.
     pub op: Op,
     /// The backend.
     pub backend: String,
-    /// The instructions that it uses.
+    /// The instruction set.
     pub isa: &'static str,
-    /// The parameter set, or its hash if it is no preset.
+    /// The name of the preset, or the hash of another parameter set.
     pub preset: String,
     /// Ring degree.
     pub n: usize,
@@ -99,7 +99,7 @@ pub struct Record {
     pub seconds: f64,
     /// Bytes of the operands, keys and results of one operation.
     pub bytes: usize,
-    /// Largest resident size of the process while it was measured.
+    /// Largest resident size of the process during the measurement.
     pub peak_bytes: usize,
     /// Of a bootstrap, its parts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -115,11 +115,11 @@ pub struct Part {
     pub seconds: f64,
     /// Key switches.
     pub key_switches: u32,
-    /// Bytes of keys that they read, each as often as it is used.
+    /// Bytes of keys that the stage reads. A key counts at every use.
     pub key_bytes: u64,
 }
 
-/// What to measure.
+/// The operations to measure.
 pub struct BenchSpec<'a> {
     /// Operations, in order.
     pub ops: &'a [Op],
@@ -127,7 +127,7 @@ pub struct BenchSpec<'a> {
     pub level: u8,
     /// Time to spend on each.
     pub budget: Duration,
-    /// How bootstrapping rotates.
+    /// The rotation strategy of bootstrapping.
     pub steps: RotationStrategy,
 }
 
@@ -146,7 +146,7 @@ pub fn run(
     host.run(on, Bench { host, plan, words, report })
 }
 
-/// The level that it is measured at: bootstrapping starts where its input must be.
+/// The level of the measurement. Bootstrapping starts at the level of its input.
 fn level_of(op: Op, params: &Params, asked: u8) -> u8 {
     match (op, params.bootstrap()) {
         (Op::Bootstrap, Some(b)) => b.slots_to_coeffs,
@@ -220,7 +220,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
     }
 }
 
-/// What the operations are measured on.
+/// The operands of the measurements.
 struct Harness<'p, B: Backend> {
     ckks: Bootstrapped<Ckks<'p, B>>,
     sk: SecretKey<B>,
@@ -290,7 +290,7 @@ impl<B: Backend> Harness<'_, B> {
     }
 }
 
-/// Waits until everything recorded so far is done: a download of one word comes after it.
+/// Waits for everything recorded so far, by a download of one word.
 pub fn finish<B: Backend>(be: &mut B) -> Result<()> {
     let last = be.ring().modulus_chain().end as usize;
     let word = be.alloc(Shape { count: 1, basis: Basis::span(last - 1, last), cols: 1 })?;
@@ -314,7 +314,7 @@ pub fn level_near(params: &Params, log_q: f64) -> u8 {
     (0..=params.max_level()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
 }
 
-/// The operations asked for, or all that are possible but bootstrapping, which has gigabytes of keys to make first.
+/// The requested operations, or all possible operations but bootstrapping, which must first make gigabytes of keys.
 pub fn select(asked: &[Op], params: &Params, level: u8) -> Result<Vec<Op>> {
     if let Some(op) = asked.iter().find(|op| !op.possible(params, level)) {
         let name = serde_json::to_string(op).unwrap_or_default();

@@ -25,7 +25,7 @@ pub enum BackendKind {
     Scalar,
     /// A GPU.
     Wgpu,
-    /// A GPU that is no software if there is one, else the CPU.
+    /// The first GPU that is not software, otherwise the CPU.
     Auto,
 }
 
@@ -46,7 +46,7 @@ impl ComputeTarget {
         Self { backend: BackendKind::Cpu, threads, gpu: gpu::AdapterChoice::default() }
     }
 
-    /// The instructions that it uses on this machine.
+    /// The instruction set on this machine.
     pub fn isa(self) -> &'static str {
         match self.backend {
             BackendKind::Wgpu if self.gpu.halves => "16-bit halves",
@@ -56,12 +56,12 @@ impl ComputeTarget {
         }
     }
 
-    /// Where the client works beside this device: what it makes goes into files, never to a GPU.
+    /// The client's compute target next to this target. The client's results go into files, and never to a GPU.
     pub fn client(self) -> Self {
         if self.backend == BackendKind::Wgpu { Self::cpu(self.threads) } else { self }
     }
 
-    /// How many threads one instance does use.
+    /// The number of threads of one instance.
     pub fn uses(self) -> usize {
         match self.backend {
             BackendKind::Cpu => self.threads,
@@ -69,7 +69,7 @@ impl ComputeTarget {
         }
     }
 
-    /// Several instances that share the threads: how many, and what each is.
+    /// Several instances that share the threads: their number, and the target of each.
     pub fn split(self, most: usize) -> (usize, ComputeTarget) {
         let parts = if self.backend == BackendKind::Wgpu { 1 } else { self.threads.clamp(1, most) };
         (parts, ComputeTarget { threads: self.threads.div_ceil(parts), ..self })
@@ -89,11 +89,11 @@ impl fmt::Display for BackendKind {
 
 /// Work for whichever backend is chosen.
 pub trait Job {
-    /// What comes of it.
+    /// The result.
     type Output;
-    /// Does it.
+    /// Runs the job on a backend.
     fn run<B: Backend>(self, be: B) -> Result<Self::Output>;
-    /// Words of buffers that it needs at least, as far as it was planned: a GPU sets them aside before it starts.
+    /// The planned words of buffers. A GPU reserves the words before the job starts.
     fn words(&self) -> usize {
         0
     }
@@ -108,7 +108,7 @@ pub struct Host {
     gpu: gpu::Opened,
 }
 
-/// Buffers that a scalar backend can hand out. They are zero pages until they are used.
+/// The number of buffers of a scalar backend. Their pages stay zero until their first use.
 const BLOCKS: usize = 192;
 
 impl Host {
@@ -136,7 +136,11 @@ impl Host {
         Ok(self.params.ring(&self.twiddles)?)
     }
 
-    /// An error if the GPU has no room for as many words: before anything is made that only it would need.
+    /// Checks the memory of the GPU, before the program makes anything for the GPU.
+    ///
+    /// # Errors
+    ///
+    /// The GPU has less than `words` words.
     pub fn check(&self, on: ComputeTarget, words: usize) -> Result<()> {
         struct Room(usize);
         impl Job for Room {

@@ -36,7 +36,8 @@ pub trait Arithmetic {
     fn slots(&self) -> usize;
     /// Levels left before a `refresh` is needed.
     fn level(&self, x: &Self::Slots) -> u8;
-    /// Encodes a public vector for operands at `level`. Its length divides `slots()`; it is repeated.
+    /// Encodes a public vector for operands at `level`. The length of `values` divides `slots()`, and the values are
+    /// repeated.
     fn encode(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext>;
     /// Encodes a public vector for [`Arithmetic::transform`] of operands at `level`.
     fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext>;
@@ -62,8 +63,8 @@ pub trait Arithmetic {
     fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plaintext) -> Result<Self::Wide>;
     /// cx in every slot
     fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide>;
-    /// Σ c_i x_i over at least one term, as a product at `level`: terms are at that level, or [`Arithmetic::fits`] says
-    /// that they may be above it.
+    /// Σ c_i x_i over at least one term, as a product at `level`. Each term is at `level`, or above it if
+    /// [`Arithmetic::fits`] is true for the term.
     fn weighted_sum(&mut self, terms: &[(&Self::Slots, f64)], _level: u8) -> Result<Self::Wide> {
         let ((x, c), rest) = terms.split_first().ok_or(Error::Empty { what: "terms of a sum" })?;
         let mut sum = self.mul_const(x, *c)?;
@@ -73,7 +74,7 @@ pub trait Arithmetic {
         }
         Ok(sum)
     }
-    /// Whether x may be a term of a weighted sum at `level` as it is.
+    /// Whether x can be a term of a weighted sum at `level` without a change of its level.
     fn fits(&self, x: &Self::Slots, level: u8) -> bool {
         self.level(x) == level
     }
@@ -89,8 +90,8 @@ pub trait Arithmetic {
     /// The rotation by `k`, one of the steps that were hoisted.
     fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots>;
     /// A linear map of the vector whose rotations by `map.baby_steps` were hoisted. Ciphertexts hoist twice: a giant
-    /// step costs one key switch, the whole map one division by P. Both wait for the rescale: maps that were accumulated
-    /// share them.
+    /// step costs one key switch, and the whole map costs one division by P. Both wait for the rescale, and accumulated
+    /// maps share them.
     fn transform(&mut self, h: &Self::Hoisted, map: &Transform<'_, Self::Plaintext>) -> Result<Self::Wide>;
     /// The same values at a lower level.
     fn drop_to_level(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
@@ -99,7 +100,7 @@ pub trait Arithmetic {
         let y = self.copy(x)?;
         self.drop_to_level(y, level)
     }
-    /// Ensures at least `depth` levels: bootstraps if there are fewer.
+    /// Ensures at least `depth` levels. Bootstraps if x has fewer.
     fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots>;
 
     /// `rescale(mul(x, y))`
@@ -114,7 +115,7 @@ pub trait Arithmetic {
     }
 }
 
-/// Arithmetic on complex slots: what the transforms of bootstrapping need beside [`Arithmetic`].
+/// Arithmetic on complex slots, which the transforms of bootstrapping need in addition to [`Arithmetic`].
 pub trait ComplexArithmetic: Arithmetic {
     /// Encodes a complex public vector for [`Arithmetic::transform`] of operands at `level`.
     fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<Self::Plaintext>;
@@ -124,14 +125,16 @@ pub trait ComplexArithmetic: Arithmetic {
     fn mul_i(&mut self, x: &mut Self::Slots) -> Result<()>;
 }
 
-/// What bootstrapping needs beside complex slots.
+/// The operations of bootstrapping in addition to complex slots.
 pub trait Raise: ComplexArithmetic {
-    /// From level 0 to `level`, the highest: the coefficients of the scaled message gain small multiples of the base
-    /// modulus. In the clear they gain none.
+    /// Raises from level 0 to `level`, the highest. The coefficients of the scaled message gain small multiples of the
+    /// base modulus. In the clear the values stay unchanged.
     fn mod_raise(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;
-    /// Called before each bootstrap with the keys that it needs. Evaluators that count bootstraps or hold keys override it.
+    /// Called before each bootstrap, with the keys of the bootstrap. An evaluator that counts bootstraps or holds keys
+    /// overrides this method.
     ///
     /// # Errors
+    ///
     /// The first key of `demand` that is missing.
     #[cfg(feature = "alloc")]
     fn begin_bootstrap(&mut self, _demand: &cost::Demand) -> Result<()> {
@@ -153,7 +156,7 @@ pub struct Transform<'a, P> {
 }
 
 impl<P> Transform<'_, P> {
-    /// The (baby index, diagonal) pairs of giant step `g`.
+    /// The pairs (baby step index, diagonal) of giant step `g`.
     pub fn row(&self, g: usize) -> impl Iterator<Item = (usize, &P)> {
         let row = &self.plain[g * self.baby_steps.len()..][..self.baby_steps.len()];
         row.iter().enumerate().filter_map(|(b, p)| p.map(|p| (b, p)))

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// What a caller can get wrong, or a device can refuse.
+/// A mistake of the caller, or a refusal of a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
@@ -50,7 +50,7 @@ pub enum Error {
     },
     /// A rotation that was not hoisted, or a diagonal that was not encoded for a linear map.
     NotHoisted {
-        /// The rotation asked for.
+        /// The requested rotation.
         step: i32,
     },
     /// No approximation is known on this range.
@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// A power is odd, zero, or above the largest that is supported.
     BadPower {
-        /// The power asked for.
+        /// The requested power.
         power: u32,
         /// The largest that is supported.
         most: u32,
@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// A buffer or memory pool is too small.
     OutOfMemory {
-        /// Words asked for.
+        /// The requested number of words.
         words: usize,
     },
     /// A device has less memory than is needed.
@@ -86,7 +86,7 @@ pub enum Error {
         /// Words that the device gives.
         room: usize,
     },
-    /// A slice is not as long as the shape that it fills.
+    /// The length of a slice differs from the shape that it fills.
     Length {
         /// Elements expected.
         expected: usize,
@@ -119,7 +119,7 @@ pub enum Error {
         /// The modulus that the word must be below.
         modulus: u32,
     },
-    /// More slots were given than the ring has, or their number does not divide it.
+    /// More slots than the ring has, or a number of slots that does not divide it.
     Slots {
         /// Slots given.
         given: usize,
@@ -138,7 +138,7 @@ pub enum Error {
         /// log2 of the largest coefficient that fits.
         limit: f64,
     },
-    /// log2(QP) is over the bound of the ring degree at the security asked for.
+    /// log2(QP) is over the bound of the ring degree at the requested security.
     Insecure {
         /// log2(QP) of the parameters.
         log_qp: f64,
@@ -150,7 +150,7 @@ pub enum Error {
         /// log2 of the ring degree.
         log_n: u8,
     },
-    /// A modulus is not a prime below 2^30 that is 1 modulo 2n, or it appears twice.
+    /// A modulus is not a prime below 2^30 that is 1 modulo 2n, or a modulus appears twice.
     BadModulus {
         /// The modulus.
         modulus: u32,
@@ -159,19 +159,19 @@ pub enum Error {
     },
     /// More moduli, levels, digits or primes a digit than the library is built for.
     TooMany {
-        /// How many were asked for.
+        /// The requested number.
         asked: usize,
         /// The most that are supported.
         limit: usize,
     },
-    /// A level's primes are not a span of the modulus line, or the levels do not descend.
+    /// A level's primes are no span of the modulus chain, or the levels do not descend.
     BadLevel {
         /// The level.
         level: u8,
     },
     /// Bootstrapping takes one iteration or two.
     BadIterations {
-        /// What was asked for.
+        /// The requested level.
         asked: u8,
     },
     /// The evaluator has no bootstrapping keys.

@@ -9,8 +9,8 @@ use polyformer_kernel::{
     ring::{Basis, Ring, convert::Conversion, limb::quotient_inverse},
 };
 
-/// What an inverse transform of rows of 2^log words ends in, times `c`: plain, so that the product also leaves
-/// Montgomery form.
+/// The final factor of an inverse transform of rows of 2^log words, times `c`. The factor is in standard form, so that
+/// the product also leaves Montgomery form.
 fn inverse(q: Modulus, log_cols: u32, c: u32) -> u32 {
     q.mul(q.to_mont(q.inv(1 << log_cols)), c)
 }
@@ -31,8 +31,8 @@ impl Recorder {
         })
     }
 
-    /// The end of `intt` over P and `q` of what is divided by P and then cut into digits: in rows of P as for the conversion of a
-    /// mod_switch, in others times 1/P.
+    /// The final factors of `intt` over P and `q`, for operands that are divided by P and then decomposed. The rows of
+    /// P have the factors of a mod_switch. The other rows have 1/P.
     pub fn divided(&mut self, ring: &Ring<'_>, q: Basis, log_cols: u32) -> u32 {
         let p = Basis::specials(ring.specials());
         self.block(Key::Divided(key3(q), log_cols), || {
@@ -43,7 +43,7 @@ impl Recorder {
         })
     }
 
-    /// P modulo each prime of `over`, 0 modulo those of P.
+    /// P modulo each prime of `over`, and 0 modulo the primes of P.
     pub fn raised(&mut self, ring: &Ring<'_>, over: Basis) -> u32 {
         self.block(Key::Raised(key3(over)), || {
             let p = Basis::specials(ring.specials());
@@ -52,7 +52,7 @@ impl Recorder {
         })
     }
 
-    /// The end of `intt` over what a mod_switch drops: times R and (D/d)^-1.
+    /// The final factors of `intt` over the dropped rows of a mod_switch: R and (D/d)^-1.
     pub fn dropped(&mut self, ring: &Ring<'_>, from: Basis, to: Basis, log_cols: u32) -> u32 {
         let (drop, restore) = (from.minus(to), to.minus(from));
         self.block(Key::Dropped(key3(from), key3(to), log_cols), || {

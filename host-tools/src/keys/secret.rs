@@ -10,11 +10,11 @@ use polyformer_kernel::{ckks::keys::SecretSeed, params::Params};
 use std::path::Path;
 use zeroize::Zeroize;
 
-/// A secret key with the parameter set that it is for.
+/// A secret key and its parameter set.
 pub struct Secret {
-    /// What to expand.
+    /// The seed to expand.
     pub seed: SecretSeed,
-    /// The header of its file; [`Header::key`] names it.
+    /// The header of its file. [`Header::key`] is its name.
     pub header: Header,
     /// Its parameters.
     pub params: Params,

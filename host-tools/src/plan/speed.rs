@@ -74,7 +74,7 @@ fn name(work: Work) -> String {
     }
 }
 
-/// The straight line through the nearest two of `points`, which are sorted, at x; not below 0.
+/// Linear interpolation through the nearest two of the sorted `points`, at x; at least 0.
 fn between(points: &[(f64, f64)], x: f64) -> Option<f64> {
     let above = points.iter().position(|p| p.0 >= x).unwrap_or(points.len()).clamp(1, points.len().max(2) - 1);
     match points.get(above - 1..=above) {
@@ -119,7 +119,7 @@ impl Speed {
         Ok(speed)
     }
 
-    /// Writes it.
+    /// Writes the figures to a file.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from).with_path(path)?;
         atomically(path, Access::Shared, |file| file.write_all(text.as_bytes())).with_path(path)
@@ -149,7 +149,7 @@ struct Measure<'a> {
     step: &'a dyn Fn(),
 }
 
-/// Seconds of `work` on what `make` gives it: the lower quartile, which other programs on the machine disturb least.
+/// Seconds of `work` on the result of `make`: the lower quartile, which other programs disturb least.
 fn time<S, T, O>(
     s: &mut S,
     mut make: impl FnMut(&mut S) -> Result<T>,
@@ -173,7 +173,7 @@ fn nothing<S>(_: &mut S) -> Result<()> {
     Ok(())
 }
 
-/// Two halves of uniform words: for time, they are as good as a key.
+/// Two halves of uniform words. For measurements of time they are as good as a key.
 fn pair<B: Backend>(be: &mut B, basis: Basis, stream: u64) -> Result<Pair<B::Buf>> {
     let seed = random::bytes()?;
     Ok([expand(be, 1, basis, &seed, 2 * stream)?, expand(be, 1, basis, &seed, 2 * stream + 1)?])
@@ -217,8 +217,8 @@ impl Job for Measure<'_> {
     }
 }
 
-/// Seconds that a polynomial over P and the line takes longer when its memory was never touched before: to be asked of a
-/// backend that has not given any memory back.
+/// Additional seconds of a polynomial over P and the modulus chain whose memory is touched for the first time. The
+/// backend must not have returned any memory before.
 fn fresh<B: Backend>(be: &mut B, params: &Params) -> Result<f64> {
     let basis = params.full();
     let x = expand(be, 1, basis, &random::bytes()?, 0)?;

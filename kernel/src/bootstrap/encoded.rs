@@ -9,14 +9,16 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// How the rotations of a linear map are made, and by which keys.
+/// The method and the keys of the rotations of a linear map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RotationStrategy {
-    /// A key for each baby step and each giant step: babies share one mod_up, giants one division by P.
+    /// A key for each baby step and each giant step. Baby steps share one mod_up, and giant steps share one division by
+    /// P.
     #[default]
     Hoisted,
-    /// min-KS: each rotation is made from the last, with one key for the babies of a map and one for its giants, and one
-    /// more for each product of maps. As many key switches, none of them hoisted. [ARK, MICRO 2022]
+    /// min-KS: each rotation is made from the previous one. One key serves the baby steps of a map, one its giant
+    /// steps, and one more each product of maps. The number of key switches is the same, and no key switch is hoisted.
+    /// [ARK, MICRO 2022]
     MinKs,
 }
 
@@ -54,7 +56,7 @@ impl<P> FactoredTransform<P> {
     }
 }
 
-/// A linear map split into baby and giant steps and encoded for one level.
+/// A linear map, split into baby steps and giant steps and encoded for one level.
 #[derive(Debug)]
 struct Encoded<P> {
     steps: RotationStrategy,
@@ -65,9 +67,11 @@ struct Encoded<P> {
 }
 
 impl<P> Encoded<P> {
-    /// Encodes the diagonals of `map`; a map of period p takes 2p words a limb. With [`RotationStrategy::MinKs`] the offsets must
-    /// not be negative: the map is that of the input rotated by `turn`, and `turn` grows by its least offset, for what
-    /// follows to make up for. With [`RotationStrategy::Hoisted`] it stays 0.
+    /// Encodes the diagonals of `map`. A map of period p takes 2p words a limb.
+    ///
+    /// With [`RotationStrategy::MinKs`] the offsets must be nonnegative. The encoded map is the map of the input
+    /// rotated by `turn`. `turn` grows by the least offset of the map, and a later step corrects it. With
+    /// [`RotationStrategy::Hoisted`] `turn` stays 0.
     fn new<A: ComplexArithmetic<Plaintext = P>>(
         ev: &mut A,
         map: &Diagonals,
@@ -119,8 +123,8 @@ impl<P> Encoded<P> {
     }
 }
 
-/// The map with each baby rotated from the last, and the giants by Horner's rule: the last inner sum first, rotated
-/// by one giant step each time another is added.
+/// The map with each baby step rotated from the previous one, and the giant steps by Horner's rule. The last inner sum
+/// comes first. The sum is rotated by one giant step before each addition.
 fn one_by_one<A: Arithmetic>(ev: &mut A, x: A::Slots, map: &Transform<'_, A::Plaintext>) -> Result<A::Slots> {
     let mut rotated = Vec::with_capacity(map.baby_steps.len());
     rotated.push(x);
@@ -151,8 +155,9 @@ fn one_by_one<A: Arithmetic>(ev: &mut A, x: A::Slots, map: &Transform<'_, A::Pla
     sum.ok_or(Error::Empty { what: "diagonals of a linear map" })
 }
 
-/// Baby and giant steps that reach every diagonal, counted from `least`: babies are the first few multiples of the
-/// stride. A baby costs a gadget product, a giant a whole key switch, so there are more babies.
+/// Baby steps and giant steps that reach every diagonal, counted from `least`. The baby steps are the first multiples
+/// of the stride. A baby step costs a gadget product and a giant step a whole key switch, so the split has more baby
+/// steps.
 fn split(map: &Diagonals, least: i32) -> (Vec<i32>, Vec<i32>) {
     let smallest = map.offsets().filter(|d| *d != 0).map(i32::abs).min().unwrap_or(1);
     let reach = |f: fn(i32, i32) -> i32| map.offsets().map(|d| d - least).fold(0, f) / smallest;
@@ -163,7 +168,7 @@ fn split(map: &Diagonals, least: i32) -> (Vec<i32>, Vec<i32>) {
     ((0..baby_steps).map(|b| b * smallest).collect(), giant_steps.collect())
 }
 
-/// Whether an earlier (giant, baby) stands for the same diagonal modulo the number of slots.
+/// Whether an earlier (giant step, baby step) reaches the same diagonal modulo the number of slots.
 fn reached_before(map: &Diagonals, baby_steps: &[i32], giant_steps: &[i32], g: i32, b: i32) -> bool {
     let d = map.offset(g + b);
     giant_steps

@@ -138,7 +138,7 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         Ok(Wide::of(out, None, level))
     }
 
-    /// At the level, or above it with every prime of it.
+    /// True at the level, or above the level with every prime of the level.
     fn fits(&self, x: &Ciphertext<B>, level: u8) -> bool {
         level <= x.level && self.params.q(x.level).covers(self.params.q(level))
     }
@@ -148,8 +148,8 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         self.add_wide(w, v)
     }
 
-    /// Giant steps are taken; then relinearisation, division by P and rescale are one mod_switch, whose rounding is the
-    /// only one.
+    /// Executes the pending giant steps. Relinearisation, division by P and rescale are then one mod_switch with one
+    /// rounding.
     fn rescale(&mut self, w: Wide<B>) -> Result<Ciphertext<B>> {
         let level = w.level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
         self.executed.rescale += 1;
@@ -189,8 +189,9 @@ impl<B: Backend> Arithmetic for Ckks<'_, B> {
         self.hoisted_transform(h, map)
     }
 
-    /// Forgets limbs, then one constant brings the scale to that of the new level, at any distance. Its rounding is a
-    /// relative error below 2^9.5 / scale, beside one `rounding`.
+    /// Drops limbs; one constant then brings the scale to the scale of the new level, at any distance. The rounding of
+    /// the constant is a relative error below 2^9.5
+    /// scale, in addition to one `rounding`.
     fn drop_to_level(&mut self, x: Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
         if level == x.level { Ok(x) } else { self.copy_at_level(&x, level) }
     }

@@ -1,5 +1,5 @@
-//! Encryption and decryption of encoded messages. Needs no allocator: whoever holds the memory of a limb or two can
-//! be a client, by calling these over one modulus at a time.
+//! Encryption and decryption of encoded messages. The functions need no allocator and work on one modulus at a time, so
+//! a client needs memory for one or two limbs only.
 
 use super::{Ciphertext, public_key::PublicKey, secret::SecretKey};
 use crate::{

@@ -13,7 +13,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// GiantStep steps whose inner sums are made at once: each group of them reads all babies.
+/// Giant steps whose inner sums are computed at once. Each group of giant steps reads all baby steps.
 const GIANTS: usize = 12;
 
 impl<B: Backend> Ckks<'_, B> {

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What a slot holds: f32, f64, or an enclosure of them.
+/// The value of a slot: f32, f64, or an enclosure of them.
 pub trait Number: 'static + Copy {
     /// The number of a circuit's constant.
     fn of(c: f64) -> Self;
@@ -70,7 +70,7 @@ impl Number for f32 {
     }
 }
 
-/// Where the slots of a vector live: an array on the stack, or the heap.
+/// The storage of a vector's slots: an array on the stack, or the heap.
 pub trait Storage: Clone {
     /// A slot.
     type Number: Number;

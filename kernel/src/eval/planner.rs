@@ -18,7 +18,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 /// The level that a circuit sees before anything is multiplied.
 pub const TOP: u8 = 250;
 
-/// A value, its place in the graph, and the depth at which the circuit sees it.
+/// A value, its place in the graph, and its depth in the circuit.
 #[derive(Debug)]
 pub struct PlannedValue<S> {
     inner: S,
@@ -42,12 +42,12 @@ pub struct PlannedHoisted<H> {
     depth: u8,
 }
 
-/// Sees every value when it is made.
+/// A callback that receives every new value.
 pub type Watch<'w, A> = Box<dyn FnMut(&A, &Node, &<A as Arithmetic>::Slots) + 'w>;
 
 /// Runs circuits on `A` with the bootstraps of a placement; `refresh(evaluator, value)` does one.
 pub struct BootstrapPlanner<'w, A: Arithmetic, R> {
-    /// What it runs on.
+    /// The inner evaluator.
     pub inner: A,
     refresh: R,
     placement: Placement,
@@ -65,7 +65,7 @@ where
         Self { inner, refresh, placement, nodes: Vec::new(), watch: None }
     }
 
-    /// From now on `watch` sees every value, after its bootstrap if it has one.
+    /// Calls `watch` with every later value, after the bootstrap of the value.
     pub fn watch(&mut self, watch: Watch<'w, A>) {
         self.watch = Some(watch);
     }
@@ -272,7 +272,7 @@ where
         let w = self.inner.transform(&h.inner, map)?;
         Ok(self.wide(w, vec![h.origin], h.depth))
     }
-    /// Only what the circuit sees: the value itself is lowered when it is multiplied.
+    /// Changes the circuit's view only. The value itself is lowered when it is multiplied.
     fn drop_to_level(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
         let depth = depth_of(level)?;
         if depth < x.depth {
@@ -280,7 +280,7 @@ where
         }
         Ok(PlannedValue { depth, ..x })
     }
-    /// Nothing: there are always levels.
+    /// Does nothing, because the planner always has levels.
     fn refresh(&mut self, x: Self::Slots, _: u8) -> Result<Self::Slots> {
         Ok(x)
     }

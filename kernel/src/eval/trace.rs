@@ -34,7 +34,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A tracer of vectors of `slots` slots. `refreshed` is the level after a bootstrap, if there is one.
+    /// A tracer of vectors of `slots` slots. `refreshed` is the level after a bootstrap, or `None` without
+    /// bootstrapping.
     pub fn new(slots: usize, refreshed: Option<u8>) -> Self {
         let (cost, demand, meter) = (Cost::default(), Demand::default(), Rc::new(Meter::default()));
         Self { slots, refreshed, cost, demand, work: Tally::new(), meter, lowest: u8::MAX }
@@ -111,7 +112,7 @@ impl Trace {
         2 * if extended { pq } else { q } + if quadratic { q } else { 0 }
     }
 
-    /// A public vector of `given` slots, and the integers that it is made from.
+    /// A public vector of `given` slots, and its integers.
     fn plain(&mut self, given: usize, level: u8, diagonal: bool) -> Result<PlainLevel> {
         let slots = self.slots;
         if given == 0 || !slots.is_multiple_of(given) {
@@ -123,7 +124,7 @@ impl Trace {
         Ok(PlainLevel { level, diagonal, _alive: Alive::words(&self.meter, full / slots * given) })
     }
 
-    /// What a ciphertext takes to be switched: its gadget product, and that divided by P.
+    /// The work of a ciphertext's key switch: its gadget product, and the division by P.
     fn switched(&mut self, level: u8) -> Leveled {
         let y = self.at(level);
         self.meter.temporary(2 * (self.meter.pq(level) + self.meter.q(level)));
@@ -137,7 +138,7 @@ impl Trace {
         }
     }
 
-    /// Notes the step, in [1, slots), if it is a rotation at all: a gadget product, and what else it takes.
+    /// Records the step, in [1, slots), if it is not zero: a gadget product and the work `beside`.
     fn step(&mut self, k: i32, level: u8, beside: &[(Work, u32)]) {
         let k = k.rem_euclid(self.slots as i32);
         if k != 0 {
@@ -220,7 +221,7 @@ impl Arithmetic for Trace {
         self.record(level, &[(Work::Pass, terms.len() as u32)]);
         self.wide(level, false, false)
     }
-    /// Known of primes only if they were [`Trace::measured`].
+    /// Knows the primes of levels only after [`Trace::measured`].
     fn fits(&self, x: &Leveled, level: u8) -> bool {
         level <= x.level && self.meter.covers(x.level, level)
     }

@@ -1,9 +1,9 @@
 //! Rotary position embedding. Query and key of token t are rotated by angles that grow with t. Their product depends on
 //! the distance of the two tokens. [Su et al., arXiv 2104.09864]
 
-/// Features i and i + d/2 of a head of d features are turned by t base^(-2i/d): in halves, as Llama pairs them. Where
-/// neighbours 2i and 2i + 1 are paired instead, the rows of query and key in the order 0, 2, .. d - 2, 1, 3, .. d - 1 of
-/// each head make the same scores in halves.
+/// Features i and i + d/2 of a head of d features are rotated by t base^(-2i/d): in halves, as in Llama. For a model
+/// that pairs neighbours 2i and 2i + 1, reorder the rows of query and key in each head to 0, 2, .. d - 2, 1, 3, .. d -
+/// 1. The scores stay the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rotary {
     /// Of the angles: 10,000 in most models.

@@ -93,7 +93,8 @@ fn sup(lo: f64, hi: f64, degree: usize, g: impl Fn(f64) -> f64) -> f64 {
     worst / libm::cos(PI / (2 * OVERSAMPLING) as f64)
 }
 
-/// What rounding can do to p / f.
+/// The effect of rounding on p
+/// f.
 fn slack(f: Function, p: &Polynomial, lo: f64, hi: f64) -> f64 {
     p.rounding(f64::EPSILON) / f.at(hi).min(f.at(lo)) * 2.0 + 4.0 * f64::EPSILON
 }

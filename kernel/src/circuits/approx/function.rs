@@ -40,19 +40,19 @@ impl Function {
         }
     }
 
-    /// Whether it is defined on [lo, hi].
+    /// Checks that the function is defined on [lo, hi].
     pub fn check(self, (lo, hi): (f64, f64)) -> Result<()> {
         let positive = matches!(self, Function::Reciprocal | Function::InvSqrt);
         let fine = lo < hi && lo.is_finite() && hi.is_finite() && (!positive || lo > 0.0);
         if fine { Ok(()) } else { Err(Error::BadRange { lo, hi }) }
     }
 
-    /// Where it is not analytic, if it is a polynomial on both sides.
+    /// The point where the function is not analytic, if the function is a polynomial on both sides.
     pub(super) fn corner(self) -> Option<f64> {
         if self == Function::Relu { Some(0.0) } else { None }
     }
 
-    /// (r, m): it is analytic on the disc of radius r around c, and at most m there in modulus.
+    /// (r, m): the function is analytic on the disc of radius r around c, with modulus at most m.
     pub(super) fn disc(self, c: f64) -> (f64, f64) {
         match self {
             Function::Exp => (1.0, libm::exp(c + 1.0)),

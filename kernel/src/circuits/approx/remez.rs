@@ -22,14 +22,14 @@ pub enum Terms {
     Odd,
 }
 
-/// Where the error is measured, and the range of the polynomial: for odd ones, [a, b] and [-b, b].
+/// The domain of the error, and the range of the polynomial. For odd polynomials these are [a, b] and [-b, b].
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// The terms to use.
     pub terms: Terms,
-    /// Where the error counts.
+    /// The domain of the error.
     pub domain: (f64, f64),
-    /// Where the Chebyshev basis lives.
+    /// The range of the Chebyshev basis.
     pub range: (f64, f64),
 }
 
@@ -55,8 +55,8 @@ pub fn remez(f: impl Fn(f64) -> f64, w: impl Fn(f64) -> f64, target: Target, deg
     Ok(p)
 }
 
-/// The exchange itself: the best polynomial that it met, its largest error on the grid, and whether that error was
-/// level in the end.
+/// The exchange. Returns the best polynomial, its largest error on the grid, and whether the error was level at the
+/// end.
 fn exchange(
     f: &impl Fn(f64) -> f64,
     w: &impl Fn(f64) -> f64,
@@ -88,7 +88,7 @@ fn exchange(
     best.map(|(error, p)| (p, error, is_level)).ok_or(Error::BadRange { lo, hi })
 }
 
-/// The polynomial whose weighted error is ±E in turn at the reference points.
+/// The polynomial whose weighted error is alternately +E and -E at the reference points.
 fn level(
     f: &impl Fn(f64) -> f64,
     w: &impl Fn(f64) -> f64,
@@ -140,7 +140,7 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
     Some(x)
 }
 
-/// Indices of `count` extrema of alternating sign, the largest that there are; fewer if there are no more.
+/// Indices of the `count` largest extrema of alternating sign, or of fewer if fewer exist.
 fn alternation(errors: &[f64], count: usize) -> Vec<usize> {
     let mut extrema: Vec<usize> = Vec::new();
     for (i, e) in errors.iter().enumerate() {

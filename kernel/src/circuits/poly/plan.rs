@@ -1,5 +1,6 @@
-//! How a polynomial is evaluated: how many baby steps there are, and what is done with each piece. The plan of fewest
-//! products is found by counting each; [`super::eval`] carries it out, step by step the same way.
+//! The plan of a polynomial evaluation: the number of baby steps, and the treatment of each piece. The search counts
+//! the products of each plan and selects the plan with the fewest products. [`super::eval`] follows the plan step by
+//! step.
 
 use super::{
     Coeffs, MAX_BABIES, Polynomial, ceil_log2,
@@ -13,12 +14,12 @@ pub(super) struct Schedule {
     completes: bool,
 }
 
-/// What is done with Σ c_i T_i.
+/// The treatment of Σ c_i T_i.
 #[expect(clippy::large_enum_variant, reason = "one at a time exists, and there is no heap")]
 pub(super) enum Step {
-    /// Nothing: it is a constant.
+    /// No work: the piece is a constant.
     Constant,
-    /// It is one sum over the baby steps.
+    /// One sum over the baby steps.
     Leaf,
     /// c = q W_g + r of this g: r is in c[..g], q in c[g..].
     Divided(usize),
@@ -27,7 +28,8 @@ pub(super) enum Step {
 }
 
 impl Schedule {
-    /// The plan that takes the fewest products of two ciphertexts; it completes squares only if it may and that helps.
+    /// The plan with the fewest products of two ciphertexts. The plan completes squares if `completes` is true and the
+    /// squares save products.
     pub(super) fn best(c: &Coeffs, depth: u8, completes: bool) -> Self {
         let either: &[bool] = if completes { &[false, true] } else { &[false] };
         let plans = either.iter().flat_map(|completes| {
@@ -37,8 +39,8 @@ impl Schedule {
         fewest.unwrap_or(Self { baby_steps: 2, completes: false })
     }
 
-    /// Takes c, trimmed, apart. `depth` is that of its sum; `above` is the giant step that left c as a remainder, if
-    /// one did.
+    /// Divides the trimmed c. `depth` is the depth of its sum. `above` is the giant step that left c as a remainder, or
+    /// `None`.
     pub(super) fn step(self, c: &mut [f64], depth: u8, above: Option<usize>) -> Step {
         let degree = c.len().saturating_sub(1);
         if degree == 0 {
@@ -66,7 +68,7 @@ impl Schedule {
         tally
     }
 
-    /// The products that evaluation makes of c, and the W_i that it needs.
+    /// The products of the evaluation of c, and the W_i that c needs.
     fn count(self, c: &mut [f64], depth: u8, above: Option<usize>, tally: &mut Tally) {
         let c = trim(c);
         match self.step(c, depth, above) {
@@ -98,8 +100,8 @@ pub fn products_of(p: &Polynomial) -> u32 {
     best_tally(p).products()
 }
 
-/// Σ |left| |right| (m + 2)² over all squares that the plan of p completes, m baby steps: how many roundings they are
-/// worth that cancel in exact arithmetic.
+/// Σ |left| |right| (m + 2)² over all completed squares in the plan of p, with m baby steps. The sum counts the
+/// roundings of terms that cancel in exact arithmetic.
 pub(super) fn spread_of(p: &Polynomial) -> f64 {
     best_tally(p).spread
 }
@@ -108,7 +110,7 @@ fn best_tally(p: &Polynomial) -> Tally {
     Schedule::best(&p.coeffs, p.unit_depth(), true).tally(&p.coeffs, p.unit_depth())
 }
 
-/// What a plan takes.
+/// The products and powers of a plan.
 #[derive(Default)]
 struct Tally {
     made: u32,   // products, the W_i apart

@@ -1,15 +1,17 @@
-//! Completing the square: a piece of degree < 4m, m baby steps, for two products where dividing by W_{2m} takes three.
+//! Completing the square: a piece of degree < 4m, with m baby steps, takes two products where a division by W_{2m}
+//! takes three.
 //!
-//! f = q W_{2m} + r needs a product for each of q, q W_{2m} and r, because both q and r are of degree < 2m. But where
-//! W_{4m} = W_{2m}² - 2 is at hand, f + κ W_{4m} = (W_{2m} + a) (κ W_{2m} + b) + r has a remainder of degree <= m, which
-//! takes none, for the right a of degree m: a κ a in the product reaches the degrees in between. κ, a's leading
-//! coefficient and its constant are free. Given them, a is found by iteration: what is left of T_{m+i} changes with
-//! a_i as κ a_m does, roughly.
+//! f = q W_{2m} + r needs one product for each of q, q W_{2m} and r, because q and r are of degree < 2m. If W_{4m} =
+//! W_{2m}² - 2 exists, f + κ W_{4m} = (W_{2m} + a) (κ W_{2m} + b) + r is possible. For the right a of degree m, the
+//! remainder has degree <= m and takes no product. The term a κ a reaches the degrees in between.
+//!
+//! κ, the leading coefficient of a, and its constant are free. Given these three, an iteration finds a: the residue of
+//! T_{m+i} changes with a_i roughly as κ a_m does.
 
 use super::MAX_BABIES;
 use heapless::Vec;
 
-/// a_m: W_m as it is, and with κ near the size of f neither factor is larger than it need be.
+/// a_m: W_m itself. With κ near the size of f, neither factor is larger than necessary.
 const LEADING: f64 = 2.0;
 /// Most steps of the iteration; 40 are typical of pieces whose upper half is the larger.
 const MAX_STEPS: usize = 150;
@@ -33,8 +35,8 @@ impl Square {
     }
 }
 
-/// Completes the square of f, of degree in [3m, 4m), m = `baby_steps`, and leaves the remainder in f[..=m]. `None`, and f as
-/// it was, if no a is found.
+/// Completes the square of f, of degree in [3m, 4m), m = `baby_steps`, and leaves the remainder in f[..=m]. If the
+/// iteration finds no a, returns `None` and leaves f unchanged.
 pub(super) fn complete(f: &mut [f64], baby_steps: usize) -> Option<Square> {
     let (m, g) = (baby_steps, 2 * baby_steps);
     let size = libm::sqrt(f[1..].iter().map(|c| c * c).sum());

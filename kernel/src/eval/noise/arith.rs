@@ -30,7 +30,7 @@ impl NoiseSimulator<'_> {
         k.rem_euclid(self.params.slots() as i32)
     }
 
-    /// A product of factors at the scale of `level`, as its rescale reads it.
+    /// A product of factors at the scale of `level`, in units of the rescaled value.
     fn product_of(&self, mut z: Vec<Complex>, level: u8, quadratic: bool) -> Result<NoisyProduct> {
         if level == 0 {
             return Err(Error::LevelExhausted { need: 1, have: 0 });
@@ -153,7 +153,8 @@ impl Arithmetic for NoiseSimulator<'_> {
         }
         Ok(())
     }
-    /// Giant steps and relinearisation are at the scale of products, one rounding at that of the result.
+    /// Giant steps and relinearisation have their errors at the scale of products, and one rounding at the scale of the
+    /// result.
     fn rescale(&mut self, w: NoisyProduct) -> Result<NoisyVector> {
         let NoisyProduct { mut z, giant_steps, level, quadratic } = w;
         let level_after = level.checked_sub(1).ok_or(Error::LevelExhausted { need: 1, have: 0 })?;
@@ -270,7 +271,7 @@ impl ComplexArithmetic for NoiseSimulator<'_> {
 }
 
 impl Raise for NoiseSimulator<'_> {
-    /// From here on a value is what it was over the scale of `level`.
+    /// After ModRaise, a value is the old value over the scale of `level`.
     fn mod_raise(&mut self, x: NoisyVector, level: u8) -> Result<NoisyVector> {
         same_level(0, x.level)?;
         let unit = 1.0 / self.params.scale(level);

@@ -13,7 +13,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-/// A secret, and a source of errors under it. Not for keys.
+/// A secret, and a source of errors under the secret. Not for keys.
 #[derive(Debug)]
 pub(super) struct Draws {
     rng: ChaCha8Rng,
@@ -34,7 +34,7 @@ impl Draws {
         Self { rng, roots: roots.to_vec(), weights }
     }
 
-    /// Adds an error of this deviation over all slots: of a rounding more where the secret is large.
+    /// Adds an error with this deviation over all slots. A rounding adds more where the secret is large.
     pub fn add(&mut self, source: ErrorSource, z: &mut [Complex], deviation: f64) {
         for (i, z) in z.iter_mut().enumerate() {
             let weight =
@@ -43,8 +43,8 @@ impl Draws {
         }
     }
 
-    /// Adds `size` times the slots of a polynomial I as ModRaise adds it, round(the sum of as many uniform numbers from -1/2 to
-    /// 1/2 as the sparse secret has coefficients).
+    /// Adds `size` times the slots of ModRaise's polynomial I. A coefficient of I is the rounded sum of uniform numbers
+    /// from -1/2 to 1/2, one per nonzero coefficient of the sparse secret.
     pub fn add_multiples(&mut self, z: &mut [Complex], size: f64) {
         let mut multiples: Vec<Complex> =
             z.iter().map(|_| Complex { re: multiple(&mut self.rng), im: multiple(&mut self.rng) }).collect();

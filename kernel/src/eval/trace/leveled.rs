@@ -23,7 +23,7 @@ pub struct WideLevel {
     pub(super) alive: Alive,
 }
 
-/// A public vector known only by its level and by what it was encoded for.
+/// A public vector, reduced to its level and the purpose of its encoding.
 #[derive(Debug)]
 pub struct PlainLevel {
     pub(super) level: u8,

@@ -6,7 +6,7 @@ use crate::params::{BATCH_WORDS, Params};
 use alloc::{rc::Rc, vec::Vec};
 use core::cell::Cell;
 
-/// A number that goes up and down, and the largest that it has been.
+/// A number that rises and falls, with its maximum.
 #[derive(Debug, Default)]
 struct Gauge {
     now: Cell<usize>,
@@ -24,7 +24,7 @@ impl Gauge {
     }
 }
 
-/// How much is alive, and how much has been at most.
+/// The current amounts, and their maxima.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     vectors: Gauge,
@@ -35,7 +35,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// One that knows how large polynomials are.
+    /// A meter with the sizes of polynomials.
     pub fn of(params: &Params) -> Self {
         let size = |level| [params.q(level), params.pq(level)].map(|basis| basis.len() * params.n());
         let levels = 0..=params.max_level();
@@ -52,7 +52,7 @@ impl Meter {
         Self { sizes, digits, covered, ..Self::default() }
     }
 
-    /// Words of a polynomial over Q of the level; 0 if nobody asked.
+    /// Words of a polynomial over Q of the level; 0 without parameters.
     pub fn q(&self, level: u8) -> usize {
         self.sizes.get(level as usize).map_or(0, |[q, _]| *q)
     }
@@ -62,18 +62,18 @@ impl Meter {
         self.sizes.get(level as usize).map_or(0, |[_, pq]| *pq)
     }
 
-    /// Words that a batch of giant steps takes: the digits of each of them over P and Q, or what there is for a batch.
+    /// Words of a batch of giant steps: the digits of each step over P and Q, or the limit of a batch.
     pub fn giant_steps(&self, level: u8, giant_steps: usize) -> usize {
         let digits = self.digits.get(level as usize).copied().unwrap_or(0);
         (giant_steps * digits * self.pq(level)).min(BATCH_WORDS)
     }
 
-    /// Whether level `from` has every prime of level `to`; only of itself if nobody asked.
+    /// Whether level `from` has every prime of level `to`. Without parameters, only for equal levels.
     pub fn covers(&self, from: u8, to: u8) -> bool {
         from == to || self.covered.get(from as usize).is_some_and(|bits| bits >> to & 1 == 1)
     }
 
-    /// Words beside what is alive, for the time of an operation.
+    /// Temporary words of an operation, in addition to the words alive.
     pub fn temporary(&self, words: usize) {
         self.words.add(words);
         self.words.sub(words);
@@ -95,7 +95,7 @@ impl Meter {
     }
 }
 
-/// Counts while it exists.
+/// A count for the lifetime of the value.
 #[derive(Debug)]
 pub(super) struct Alive {
     meter: Rc<Meter>,
@@ -117,7 +117,8 @@ impl Alive {
         Self { meter: meter.clone(), vectors: 0, words }
     }
 
-    /// The vector made anew with this many words: both are there until it is done, and `temporary` words beside.
+    /// Replaces the vector by a new one of this many words. Both exist during the operation, with `temporary` words in
+    /// addition.
     pub fn becomes(mut self, words: usize, temporary: usize) -> Self {
         self.meter.temporary(words + temporary);
         self.resize(words);
