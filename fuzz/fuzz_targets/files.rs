@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use polyformer::files::{FileError, Kind, View, numbers};
 
-/// Checks a file; the digest that it has and the one that it should have, if only that is wrong so far.
+/// Checks a file. If only the digest is wrong, returns the actual and the expected digest.
 fn parse(bytes: &[u8]) -> Option<(String, String)> {
     match View::parse(bytes) {
         Err(FileError::Digest { expected, actual }) => return Some((expected, actual)),

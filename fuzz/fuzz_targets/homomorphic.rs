@@ -18,10 +18,10 @@ type Be = Scalar<'static, 'static>;
 
 const LOG_N: u8 = 7;
 const ROTATIONS: [i32; 4] = [1, 2, 5, -3];
-/// Values larger than this are not multiplied: they would leave the base modulus.
+/// The largest value that is multiplied. A product of larger values would leave the base modulus.
 const LARGEST: f64 = 1024.0;
 
-/// A ciphertext, what it should hold, a bound on |slots|, and its noise: standard deviation of the error of a slot.
+/// A ciphertext, its expected values, a bound on |slots|, and its noise: the standard deviation of the error of a slot.
 struct Value {
     ct: Ciphertext<Be>,
     clear: Vec<Complex>,
@@ -56,7 +56,7 @@ impl Machine {
         noise::key_switch(self.params, level) / self.params.scale(level)
     }
 
-    /// What a rescale from `level` adds: rounding, and the key switch before it, divided along with the rest.
+    /// The noise of a rescale from `level`: rounding, and the noise of the key switch before, divided by the rescale.
     fn rescaled(&self, level: u8) -> f64 {
         let (rounding, switch) = (noise::rounding(self.params), noise::key_switch(self.params, level));
         (rounding + switch) / self.params.scale(level - 1)
@@ -82,7 +82,7 @@ impl Machine {
         (at(x), at(y))
     }
 
-    /// One step on `x` and `y`; nothing if it does not apply to them.
+    /// One step on `x` and `y`, or `None` if the step does not apply.
     fn step(&mut self, choose: &mut impl FnMut(u8) -> u8, x: &Value, y: &Value) -> Option<Value> {
         let map = |x: &Value, f: &dyn Fn(Complex) -> Complex| x.clear.iter().map(|z| f(*z)).collect::<Vec<_>>();
         let level = x.ct.level;

@@ -55,7 +55,7 @@ fn a_program_without_gpus_says_how_to_get_them() {
     assert!(said.len() == 1 && said[0].contains("--features wgpu"), "{said:?}");
 }
 
-/// Whether there is no adapter, and none must be there.
+/// Whether the machine has no adapter, and no adapter is required.
 #[cfg(feature = "wgpu")]
 fn skipped(out: &Output) -> bool {
     let none = out.status.code() == Some(2) && own(out) == ["error: --backend wgpu: no adapter"];

@@ -131,7 +131,7 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
 }
 
-/// Rewrites what is between the marks of that name.
+/// Replaces the text between the markers of that name.
 fn between(name: &str, lines: &str) {
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end {name} -->"));
     let page = docs().join("bootstrapping.md");

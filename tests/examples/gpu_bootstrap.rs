@@ -84,7 +84,7 @@ fn main() {
 /// Bootstrappings, one after the other.
 const RUNS: usize = 2;
 
-/// What a backend has done so far.
+/// The counts of a backend so far.
 struct Counts {
     downloads: u64,
     dispatches: u64,
@@ -100,7 +100,7 @@ impl Counts {
         Self { downloads, dispatches, kernels, processor, at: Instant::now() }
     }
 
-    /// What was recorded from here to `end`, which is done now.
+    /// Prints the records from `self` to `end`.
     fn report(&self, end: &Self) {
         let (time, count) = (seconds(self.at), end.dispatches - self.dispatches);
         let downloads = end.downloads - self.downloads;
@@ -130,7 +130,7 @@ fn gigabytes(words: usize) -> f64 {
     4e-9 * words as f64
 }
 
-/// What this thread has used of a processor, on Linux.
+/// Processor time of this thread, in seconds, on Linux.
 fn processor_seconds() -> Option<f64> {
     std::thread::yield_now(); // or the count stops at the last tick
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;

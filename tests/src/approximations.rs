@@ -21,7 +21,7 @@ use std::{
     sync::{Mutex, OnceLock},
 };
 
-/// Approximations of functions, with ranges that models meet and some that they do not.
+/// Approximations of functions, with ranges of models and with other ranges.
 fn functions() -> &'static [Approximation] {
     static ALL: OnceLock<Vec<Approximation>> = OnceLock::new();
     ALL.get_or_init(|| {

@@ -21,7 +21,7 @@ use polyformer_kernel::{
 pub type Scalar = polyformer_scalar::Scalar<'static, 'static>;
 
 /// Runs `f` with a client and an evaluator that bootstraps by `recipe`, at the primes of `spec` and ring degree
-/// 2^`log_n`, and returns the trace whose keys they have: of a refresh and a product.
+/// 2^`log_n`. Returns the trace of a refresh and a product, whose keys the client has.
 pub fn with(
     (spec, log_n): (&Spec<'_>, u8),
     recipe: Recipe,
@@ -90,7 +90,8 @@ impl<'v> Stages<'v> {
         Self { values, low, turns: high.iter().map(|z| 2.0 * z.re / factor).collect(), factor }
     }
 
-    /// The errors of what a stage made: after CoeffsToSlots in turns; of the others that it looks at in values.
+    /// The errors of a stage's result, or `None` for a stage without a comparison. The unit after CoeffsToSlots is q0;
+    /// the unit of other stages is a value.
     pub fn errors(&self, stage: Stage, made: &[Complex]) -> Option<Errors> {
         let far = |want: &[Complex]| {
             Errors::of(made.iter().zip(want).map(|(z, want)| (z.re - want.re).hypot(z.im - want.im)))
@@ -107,8 +108,8 @@ impl<'v> Stages<'v> {
     }
 }
 
-/// A bootstrapping of all real slots beside the same steps in the clear: errors after SlotsToCoeffs, CoeffsToSlots and
-/// EvalMod. Before EvalMod the encrypted values are the clear ones and a multiple of one, which the secret knows.
+/// A bootstrap of all real slots with the same steps in the clear: errors after SlotsToCoeffs, CoeffsToSlots and
+/// EvalMod. Before EvalMod an encrypted value is the clear value plus a multiple of one, which the secret determines.
 pub fn lockstep<B: Backend>(
     params: &Params,
     client: &Client<'_, B>,
@@ -142,14 +143,14 @@ pub fn predicted(ev: &mut Bootstrapped<NoiseSimulator<'_>>, level: u8, values: &
 /// A period that a small ring has.
 pub const PERIOD: usize = 32;
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug)]
 pub struct BootstrapRun {
     /// Both halves of a bootstrapped and squared ciphertext.
     pub words: Vec<Vec<u32>>,
-    /// What it decrypts to, against the square.
+    /// The errors of the decrypted values, against the square.
     pub errors: Errors,
-    /// Words that the trace says it takes at most, beside what is there before it.
+    /// The largest number of words by the trace, without the words before the run.
     pub planned: usize,
 }
 

@@ -52,7 +52,7 @@ impl<'r> Data<'r> {
         words
     }
 
-    /// What an output may hold before it is written: words that are not canonical for any modulus.
+    /// Garbage for an output before its first write: words that are not canonical for any modulus.
     pub fn garbage(&mut self, shape: Shape) -> Vec<u32> {
         (0..shape.words()).map(|i| 0xDEAD_BEEF ^ (i as u32 & 0xFFFF)).collect()
     }

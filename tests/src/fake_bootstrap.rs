@@ -76,7 +76,7 @@ pub struct Ran {
     pub outputs: Vec<Vec<f64>>,
     /// Its depth.
     pub depth: u8,
-    /// How often it bootstrapped.
+    /// The number of bootstraps.
     pub bootstraps: usize,
 }
 

@@ -14,7 +14,7 @@ pub struct Seen {
 /// Runs circuits on `A`. `measure(ev, x)` is max |x|: for floats the largest of the slots, for ciphertexts that of their
 /// decryption.
 pub struct Probe<A, M> {
-    /// What it runs on.
+    /// The inner evaluator.
     pub inner: A,
     measure: M,
     seen: Vec<Seen>,
@@ -31,7 +31,7 @@ impl<A: Arithmetic, M: FnMut(&mut A, &A::Slots) -> f64> Probe<A, M> {
         &self.seen
     }
 
-    /// The operation of the largest result, and its index; the first of them if there are several.
+    /// The operation with the largest result, and its index; the first of several.
     pub fn most(&self) -> Option<(usize, Seen)> {
         let larger = |a: (usize, Seen), b: (usize, Seen)| if b.1.most > a.1.most { b } else { a };
         self.seen.iter().copied().enumerate().reduce(larger)

@@ -32,7 +32,7 @@ fn placement(entry: &Entry, top: u8) -> (Placement, u8) {
     (cheapest(deep.nodes(), top, top).unwrap(), depth)
 }
 
-/// A circuit on ciphertexts: its depth, and its decrypted outputs. It bootstraps as often as planned.
+/// A circuit on ciphertexts: its depth, and its decrypted outputs. The number of bootstraps must equal the plan's.
 fn encrypted(entry: &Entry, inputs: &[Vec<f64>]) -> (u8, Vec<Vec<f64>>) {
     let (params, be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
     let top = params.max_message_level();
@@ -75,7 +75,7 @@ fn scores() -> Vec<f64> {
     (0..SLOTS).map(|i| size[i % 4] * if i / 4 == 7 { 1.0 } else { ((i * i) as f64).sin() }).collect()
 }
 
-/// What the weights of `scores` should be.
+/// The expected weights of `scores`.
 fn defined(entry: &Entry, scores: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; SLOTS];
     for r in 0..4 {

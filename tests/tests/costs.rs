@@ -21,7 +21,7 @@ fn trace(entry: &Entry) -> (u8, Cost) {
     (depth, tr.cost())
 }
 
-/// Name, depth, products of two ciphertexts, key switches. A line changes only on purpose.
+/// Name, depth, products of two ciphertexts, key switches. Change a row only on purpose.
 const GOLDEN: &[(&str, u8, u32, u32)] = &[
     ("power_softmax_published", 27, 47, 54),
     ("power_softmax", 16, 27, 34),

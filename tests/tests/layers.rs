@@ -174,7 +174,7 @@ const PACKAGES: [(&str, &[&str]); 11] = [
 /// The most lines of a file.
 const LINES: usize = 400;
 
-/// Where `unsafe` may stand: vector instructions, memory maps, for which no safe interface exists, and the stack and
+/// The files that may have `unsafe`: vector instructions, memory maps without a safe interface, and the stack and
 /// faults of a bare board.
 const UNSAFE: [&str; 5] = [
     "backends/cpu/src/avx2.rs",

@@ -113,7 +113,7 @@ impl Op {
     }
 }
 
-/// x and 2^16, where a constant's own error is more than that of a rescale.
+/// x and 2^16. At this size the error of a constant is larger than the error of a rescale.
 fn large<A: Arithmetic>(ev: &mut A, x: &A::Slots) -> Result<A::Slots> {
     let mut z = ev.copy(x)?;
     ev.add_const(&mut z, 65536.0)?;
@@ -279,7 +279,7 @@ fn placement(entry: &Entry, top: u8) -> Placement {
     cheapest(deep.nodes(), top, top).unwrap()
 }
 
-/// The errors of every output on ciphertexts over what is predicted.
+/// The errors of every output on ciphertexts, divided by the prediction.
 fn errors(entry: &Entry, without: Option<ErrorSource>) -> f64 {
     let (params, be) = Chain::new(&presets::L15, LOG_N).into_scalar(700);
     let (top, inputs) = (params.max_message_level(), entry.sample(SLOTS, 1));

@@ -23,12 +23,12 @@ fn adapter() -> Option<Adapter> {
     }
 }
 
-/// Every arithmetic that it has.
+/// Every arithmetic of the adapter.
 fn arithmetics(adapter: &Adapter) -> Vec<WideMul> {
     if adapter.has_int64() { vec![WideMul::Halves, WideMul::Int64] } else { vec![WideMul::Halves] }
 }
 
-/// The first adapter with each arithmetic, opened once for all tests that do it no harm.
+/// The first adapter with each arithmetic, opened once for all tests that leave the GPU intact.
 fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {

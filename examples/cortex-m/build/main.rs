@@ -5,7 +5,7 @@ use std::{env, fmt::Write, fs, path::PathBuf};
 
 mod model;
 
-/// The programs that print: the logger is linked whether it is used or not.
+/// The programs that print. The logger is linked in each of them.
 const LOGGING: [&str; 6] = ["c12", "c12_stored", "c12_computed", "c13", "refusals", "plain"];
 
 fn main() {

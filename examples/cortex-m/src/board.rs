@@ -39,7 +39,7 @@ unsafe fn HardFault(_: &cortex_m_rt::ExceptionFrame) -> ! {
 pub struct Counter(SYST);
 
 impl Counter {
-    /// Starts it. `None` the second time.
+    /// Starts the board. `None` at the second call.
     pub fn start() -> Option<Self> {
         let mut timer = Peripherals::take()?.SYST;
         timer.set_clock_source(SystClkSource::Core);

@@ -14,7 +14,7 @@ use semihosting::{
     io::{self, Read, Write},
 };
 
-/// What went wrong.
+/// The failures of a client.
 pub enum Fault {
     /// An argument of the kernel.
     Kernel(Error),
@@ -44,8 +44,8 @@ pub struct Memory {
     pub words: &'static mut [u32],
 }
 
-/// The program. The secret and the source of randomness are those of a test: a product keeps a secret of its own, and
-/// asks its hardware for randomness.
+/// The program. The secret and the source of randomness are for a test. A product keeps a secret of its own and gets
+/// randomness from its hardware.
 pub fn run(spec: &Spec<'_>, plan: Tables<impl Roots, impl Twiddles>, mut on: Memory) -> ! {
     let well = Params::new(spec).map_err(Fault::from).and_then(|params| {
         let device = EmbeddedClient::new(&params, plan)?;
@@ -114,7 +114,7 @@ fn one_limb(
     Ok(count)
 }
 
-/// Words of a file, little end first; stops where it ends.
+/// Words of a file, little-endian, up to the end of the file.
 struct Words(File);
 
 impl Iterator for Words {
@@ -126,7 +126,7 @@ impl Iterator for Words {
     }
 }
 
-/// Words below q of a stream, as many as are asked for.
+/// Words below q of a stream, as many as requested.
 struct Half {
     uniform: Uniform,
     chunk: [u32; 64],
@@ -148,7 +148,7 @@ impl Iterator for Half {
     }
 }
 
-/// Decrypts what was just written, and prints the largest error in 2^-32.
+/// Decrypts the written ciphertext, and prints the largest error in units of 2^-32.
 #[inline(never)] // to here
 fn read_back(
     device: &EmbeddedClient<'_, impl Roots, impl Twiddles>,
@@ -182,8 +182,8 @@ fn read_back(
     Ok(())
 }
 
-/// Decrypts answer.bin, pairs of words of c0 and c1, limb by limb, and says which of its first numbers is the largest, and
-/// by how much.
+/// Decrypts answer.bin, pairs of words of c0 and c1, limb by limb. Prints the largest of the first numbers, and its
+/// distance to the next.
 fn answer(device: &EmbeddedClient<'_, impl Roots, impl Twiddles>, secret: &SecretSeed, on: &mut Memory) -> Result<()> {
     let Ok(file) = File::open(c"answer.bin") else {
         return Ok(());

@@ -3,21 +3,21 @@
 use crate::{Circuit, Form};
 use polyformer_kernel::circuits::{attention::softmax, reduce::RowLayout};
 
-/// A circuit, where its rows lie, and the range of its inputs.
+/// A circuit, the layout of its rows, and the range of its inputs.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its name.
     pub name: &'static str,
     /// The circuit.
     pub circuit: Circuit,
-    /// Where its rows lie.
+    /// The layout of the rows.
     pub rows: RowLayout,
     /// The range of its inputs.
     pub range: (f64, f64),
 }
 
 impl Entry {
-    /// What an input is multiplied by before the circuit sees it: folded factors, and those of divisions.
+    /// The factor of an input before the circuit: folded factors, and the factors of divisions.
     pub fn input_scale(&self) -> f64 {
         match &self.circuit {
             Circuit::Power(how, Form::Folded) => how.input_scale(),
@@ -29,7 +29,7 @@ impl Entry {
         }
     }
 
-    /// The definition that an attention circuit stands for, in floats: `row`, before any factor of the input, becomes its
+    /// The definition of an attention circuit in floats: replaces `row`, before any factor of the input, by its
     /// weights. `None` for other circuits.
     pub fn define(&self, row: &mut [f64]) -> Option<()> {
         match &self.circuit {
@@ -54,7 +54,7 @@ impl Entry {
         Some(())
     }
 
-    /// The error of a weight against [`Entry::define`] that is certified, where one is: weights are at most 1.
+    /// The certified error of a weight against [`Entry::define`], or `None`. Weights are at most 1.
     pub fn certified_error(&self) -> Option<f64> {
         match &self.circuit {
             Circuit::Power(how, _) => Some(how.error()),

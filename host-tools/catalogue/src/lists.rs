@@ -16,8 +16,8 @@ use polyformer_kernel::{
     error::Result,
 };
 
-/// The attention rows, for rows of `length` scores in [-range, range]; `error` is what the division may add, `narrow` the
-/// range of CGF's exponents. PowerSoftmax sees scores over `range`, so that none is over 1.
+/// The attention circuits for rows of `length` scores in [-range, range]. `error` is the error of the division, and
+/// `narrow` the range of CGF's exponents. PowerSoftmax gets scores over `range`, so that no score is over 1.
 pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
     let rows = RowLayout::new(length, slots / length)?;
     let (l, unit) = (length as f64, (-1.0, 1.0));

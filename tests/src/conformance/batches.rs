@@ -46,7 +46,7 @@ fn turns(b: &mut Build<'_>, chain: &Chain, level: u8, galois: &[u32]) -> Vec<Tur
     galois.iter().map(&mut turn).collect()
 }
 
-/// Nothing, one half or both halves beside the products; no rotation, and rotations either way.
+/// No addend, an addend of one half, and of both halves; no rotation, and rotations in both directions.
 pub fn rotations_share_their_digits(chain: &Chain) -> impl Iterator<Item = Program> {
     let (params, n) = (&chain.params, chain.params.n());
     cases(chain).enumerate().flat_map(move |(i, (level, count))| {
@@ -68,7 +68,7 @@ pub fn rotations_share_their_digits(chain: &Chain) -> impl Iterator<Item = Progr
     })
 }
 
-/// Each giant step with its own key, onto a sum and onto nothing.
+/// Each giant step with its own key, onto an old sum and onto a fresh sum.
 pub fn giant_steps_add_up(chain: &Chain) -> impl Iterator<Item = Program> {
     let (params, n) = (&chain.params, chain.params.n());
     cases(chain).enumerate().map(move |(i, (level, count))| {

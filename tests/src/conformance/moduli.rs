@@ -11,8 +11,8 @@ use polyformer_kernel::{
     ring::{Basis, convert::MAX_SOURCES},
 };
 
-/// Pairs (from, to): one source, all terminals, P, a full digit, as many sources as there may be; targets below,
-/// above and among the sources.
+/// Pairs (from, to). The sources are one prime, all rescaling primes, P, a full digit, and the most possible. The
+/// targets are below, above and among the sources.
 fn conversions(chain: &Chain) -> Vec<(Basis, Basis)> {
     let (params, k) = (&chain.params, chain.params.specials());
     let (line, full) = (params.modulus_chain(), chain.full());
@@ -34,7 +34,7 @@ fn conversions(chain: &Chain) -> Vec<(Basis, Basis)> {
     cases.into_iter().filter(possible).collect()
 }
 
-/// The representative nearest to 0, on the integers where it turns.
+/// The representative nearest to 0, on the integers at the edges of centring.
 pub fn conversions_lift_as_they_say(chain: &Chain) -> impl Iterator<Item = Program> {
     let n = chain.params.n();
     conversions(chain).into_iter().map(move |(from, to)| {
@@ -47,7 +47,7 @@ pub fn conversions_lift_as_they_say(chain: &Chain) -> impl Iterator<Item = Progr
     })
 }
 
-/// Levels worth testing: the lowest, where rational rescales of every kind are, and the topmost.
+/// The tested levels: the lowest, with all kinds of rational rescales, and the topmost.
 pub(super) fn levels(chain: &Chain) -> Vec<u8> {
     let (top, highest) = (chain.params.max_message_level(), chain.params.max_level());
     let levels =
@@ -78,7 +78,7 @@ pub fn a_digit_extends_to_every_modulus(chain: &Chain) -> impl Iterator<Item = P
     })
 }
 
-/// Pairs (from, to) of a level: rescale (rational where the chain says so), division by P, both at once.
+/// Pairs (from, to) of a level: rescale (rational in a rational chain), division by P, and both at once.
 pub(super) fn switches(chain: &Chain) -> Vec<(Basis, Basis)> {
     let (params, k) = (&chain.params, chain.params.specials());
     let mut pairs = Vec::new();
@@ -110,8 +110,8 @@ pub fn switching_moduli_rounds_to_nearest(chain: &Chain) -> impl Iterator<Item =
     })
 }
 
-/// Two hoisted keys, a batch of two, keys of one item, of all digits or of those of the level, accumulators just
-/// large enough or larger.
+/// Two hoisted keys, and a batch of two. Keys of one item, of all digits or of the level's digits. Accumulators of the
+/// exact size or larger.
 pub fn key_switches_sum_over_digits(chain: &Chain) -> impl Iterator<Item = Program> {
     let (params, n, full) = (&chain.params, chain.params.n(), chain.full());
     let small = n <= EXHAUSTIVE;

@@ -73,7 +73,8 @@ impl<F: FnMut(usize) -> usize> Chooser<'_, F> {
         Basis { specials, start: basis.start, end: basis.end.min(basis.start + room) }
     }
 
-    /// Bases that `mod_switch` moves between: of levels, or such that spans differ at one end, specials all or none.
+    /// Two bases for `mod_switch`: the bases of levels, or bases whose spans differ at one end, with all specials or no
+    /// specials.
     fn switch(&mut self) -> Option<(Basis, Basis)> {
         let (params, k) = (&self.chain.params, self.chain.params.specials());
         let (line, level) = (params.modulus_chain(), (self.choose)(params.max_level() as usize + 1) as u8);

@@ -22,7 +22,7 @@ pub fn transforms_evaluate_at_odd_powers_of_psi(chain: &Chain) -> impl Iterator<
     )
 }
 
-/// X -> X^g for rotations to both sides, conjugation, the identity, and elements that are none of these.
+/// X -> X^g for rotations in both directions, conjugation, the identity, and other elements.
 pub fn automorphisms_permute_values(chain: &Chain) -> impl Iterator<Item = Program> {
     let n = chain.params.n();
     bases(chain).into_iter().flat_map(move |over| [n, n / 4].map(|cols| (over, cols))).map(move |(over, cols)| {

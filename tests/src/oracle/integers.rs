@@ -45,9 +45,9 @@ impl Residues {
         self.sum(&self.digits(x)) % &self.modulus
     }
 
-    /// The representative nearest to 0, by the rule that every backend follows: v = round(sum y_i / f_i) in 29
-    /// fractional bits, each term rounded down (docs/math.md §3.3). The true nearest, unless x/F is within
-    /// (number of primes) 2^-28 of a half-integer; this is checked here, on every call.
+    /// The representative nearest to 0, by the rule of every backend: v = round(sum y_i
+    /// f_i) in 29 fractional bits, each term rounded down (docs/math.md §3.3). The result is the true nearest unless
+    /// x/F is within (number of primes) 2^-28 of a half-integer. Every call checks this.
     pub fn centered(&self, x: &[u32]) -> BigInt {
         let fraction = |(y, f): (&u32, &u32)| {
             let shift = (29 - f.ilog2()) as usize; // so that the shifted prime has 30 bits
@@ -65,7 +65,8 @@ impl Residues {
     }
 }
 
-/// round(aR/D) for residues over `from`, going to the primes `to`: D the primes left behind, R those that are new.
+/// round(aR/D) from residues over `from` to the primes `to`. D is the product of the dropped primes, and R the product
+/// of the new primes.
 #[derive(Debug)]
 pub struct Switch {
     from: Residues,
@@ -81,8 +82,8 @@ impl Switch {
         Self { from: Residues::new(from), drop: Residues::new(&without(from, to)), restored }
     }
 
-    /// (aR - t)/D with t = aR modulo D, centred by the rule of [`Residues::centered`]. It is the nearest integer,
-    /// unless t itself is beyond D/2 for being within the tolerance of that rule; checked here.
+    /// (aR - t)/D with t = aR modulo D, centred by the rule of [`Residues::centered`]. The result is the nearest
+    /// integer, unless t is beyond D/2 within the tolerance of the rule. Every call checks this.
     pub fn rounded(&self, a: &[u32]) -> BigInt {
         let scaled = BigInt::from(self.from.exact(a)) * &self.restored;
         let t = self.drop.centered(&self.drop.primes.iter().map(|d| rem(&scaled, *d)).collect::<Vec<u32>>());

@@ -10,7 +10,7 @@ use polyformer_wgpu::Wgpu;
 
 const LOG_N: u8 = 10;
 
-/// Words that hold all of it, so that no dispatch is split for its operands lying in different buffers.
+/// Words of a slab that holds all buffers, so that no dispatch is split because of its operands' buffers.
 const ONE_SLAB: usize = 1 << 25;
 
 #[test]
