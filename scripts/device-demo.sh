@@ -24,9 +24,9 @@ emulate() {
 }
 for _ in {1..32}; do printf '\t'; done >secret.bin # that of the emulated device
 "$polyformer" keygen --preset C12 --seed secret.bin --out device
-"$polyformer" keygen --preset B16 --infer 9 --device device/secret.safetensors --out keys
+"$polyformer" keygen --preset B16 --infer 9 --embedded device/secret.safetensors --out keys
 emulate
-"$polyformer" infer question.bin --raw --device keys/eval/device-*.safetensors --eval keys/eval --tokens 9 \
+"$polyformer" infer question.bin --raw --embedded keys/eval/device-*.safetensors --eval keys/eval --tokens 9 \
     --out answer.bin --json
 class=$(emulate | sed -n 's/^answer class \([0-9]*\), .*/\1/p')
 label=$(awk -v n="$class" '/"labels"/ {at = NR} at && NR == at + 1 + n {gsub(/[ ",]/, ""); print; exit}' \

@@ -15,7 +15,6 @@ mod keygen;
 mod pack;
 mod params;
 mod plan;
-mod serve;
 
 use crate::{Error, Result, error::WithPath};
 use clap::{CommandFactory, Parser, Subcommand};

@@ -4,6 +4,7 @@
 pub mod embedded;
 pub mod random;
 pub mod secret;
+pub mod store;
 
 use secret::Secret;
 
@@ -46,12 +47,18 @@ pub enum KeySpec {
 }
 
 impl KeySpec {
-    /// The keys that `demand` names, and those of ModRaise if it bootstraps.
-    pub fn all(params: &Params, demand: &Demand, bootstraps: bool) -> Vec<Self> {
+    /// The keys that `demand` names.
+    pub fn all(params: &Params, demand: &Demand) -> Vec<Self> {
         let rotations = demand.rotations.iter().map(|(k, level)| (params.galois(*k), *level));
         let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
         let galois = rotations.chain(conjugate).map(|(g, level)| KeySpec::Galois(g, level));
-        demand.relin.map(KeySpec::Relin).into_iter().chain(bootstraps.then_some(KeySpec::Raise)).chain(galois).collect()
+        demand
+            .relin
+            .map(KeySpec::Relin)
+            .into_iter()
+            .chain(demand.raise.then_some(KeySpec::Raise))
+            .chain(galois)
+            .collect()
     }
 
     /// Words in the memory of the server, both halves.
@@ -136,14 +143,14 @@ struct Shared<'a> {
     next: AtomicUsize,
 }
 
-/// Makes `wants` and writes them into `folder`; `done` is called after each file.
+/// Makes `wants` and writes them into `folder`; `on_key` is called after each file.
 pub fn generate(
     host: &Host,
     on: ComputeTarget,
     secret: &Secret,
     wants: &[KeySpec],
     folder: &Path,
-    done: impl Fn() + Sync,
+    mut on_key: impl FnMut(),
 ) -> Result<()> {
     let (workers, each) = on.split(MOST_WORKERS);
     let shared = Shared { host, secret, wants, folder, next: AtomicUsize::new(0) };
@@ -166,7 +173,7 @@ pub fn generate(
             let tensors = split(&words, &header, host.params());
             files::write(&path, &header, host.params(), &tensors).with_path(&path)?;
             let _ = give_back.send(words); // nobody is left to take it when all is drawn
-            done();
+            on_key();
             Ok(())
         });
         shared.next.store(wants.len(), Ordering::Relaxed); // a failed writer stops the workers

@@ -61,16 +61,40 @@ pub fn pair<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed, st
     Ok([b, expand(be, 1, basis, seed, stream)?])
 }
 
-/// Loads the ciphertexts of a file as one batch.
-pub fn load_ciphertext<B: Backend>(be: &mut B, view: &View<'_>, sealed: CiphertextMeta) -> Result<Ciphertext<B>> {
-    let basis = view.params.q(sealed.level);
-    let shape = Shape { count: sealed.count, basis, cols: view.params.n() as u32 };
-    let c0 = Poly::from_words(be, shape, view.words(0))?;
-    let c1 = match sealed.seed {
-        Some(seed) => Poly::assume(expand(be, sealed.count, basis, &seed, 0)?),
-        None => Poly::from_words(be, shape, view.words(1))?,
+/// The second half of stored ciphertexts.
+#[derive(Clone, Copy)]
+pub enum SecondHalf<'a> {
+    /// The words of c1.
+    Stored(&'a [u32]),
+    /// The seed that c1 is expanded from, and the stream of the first ciphertext; the streams of the others follow.
+    Seed(&'a Seed, u64),
+}
+
+impl<'a> SecondHalf<'a> {
+    /// As a file says: the seed of `meta`, or the words `c1`.
+    pub fn of(meta: &'a CiphertextMeta, c1: &'a [u32]) -> Self {
+        meta.seed.as_ref().map_or(Self::Stored(c1), |seed| Self::Seed(seed, 0))
+    }
+}
+
+/// Ciphertexts at `level` from words: `shape` says how many and which rows. The words of each half are as many as
+/// `shape` has.
+///
+/// # Errors
+/// [`polyformer_kernel::Error::Length`] for another number of words; errors of the backend's memory.
+pub fn ciphertext<B: Backend>(
+    be: &mut B,
+    shape: Shape,
+    level: u8,
+    c0: &[u32],
+    c1: SecondHalf<'_>,
+) -> Result<Ciphertext<B>> {
+    let c0 = Poly::from_words(be, shape, c0)?;
+    let c1 = match c1 {
+        SecondHalf::Seed(seed, stream) => Poly::assume(expand(be, shape.count, shape.basis, seed, stream)?),
+        SecondHalf::Stored(words) => Poly::from_words(be, shape, words)?,
     };
-    Ok(Ciphertext { c: [c0, c1], level: sealed.level })
+    Ok(Ciphertext { c: [c0, c1], level })
 }
 
 /// The header and tensors of a computed ciphertext that holds `values` values; `from` is that of its inputs.

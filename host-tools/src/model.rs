@@ -15,7 +15,7 @@ pub use packed::QuestionsPerCiphertext;
 pub use text::{Text, probabilities, top};
 
 use crate::{
-    error::{Result, WithPath},
+    error::{Error, Result, WithPath},
     files::{self, FileError, Mapped, View},
     spec::SpecBuf,
 };
@@ -25,6 +25,9 @@ use std::{
     path::{Path, PathBuf},
 };
 use weights::Weights;
+
+/// The preset that a model that is not packed runs on.
+const PRESET: &str = "B16";
 
 /// A model that can be asked.
 pub struct Pretrained {
@@ -63,6 +66,23 @@ impl Pretrained {
         }
         let mapped = Mapped::open(path).with_path(path)?;
         View::parse(mapped.bytes()).and_then(|view| packed::read(&view)).with_path(path)
+    }
+
+    /// The model at `path` ([`Pretrained::read`]), or the model in the program.
+    ///
+    /// # Errors
+    /// Those of [`Pretrained::read`].
+    pub fn open(path: Option<&Path>) -> Result<Self> {
+        path.map_or_else(Self::embedded, Self::read)
+    }
+
+    /// The parameter set that the model runs on: the set that it was packed for, or B16.
+    ///
+    /// # Errors
+    /// None for the presets of this program.
+    pub fn parameter_set(&self) -> Result<SpecBuf> {
+        let spec = self.spec.clone().or_else(|| SpecBuf::preset(PRESET));
+        spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
     }
 
     /// Rows that a question of this many tokens takes, and how many such questions share a ciphertext of `slots`.

@@ -128,6 +128,11 @@ impl SpecBuf {
         presets::ALL.iter().find(|(_, spec)| Self::from(spec) == *self).map(|(name, _)| *name)
     }
 
+    /// What messages call it: the name of the preset, or the first 16 hexadecimal digits of the hash.
+    pub fn label(&self) -> String {
+        self.name().map_or_else(|| self.hash().to_hex()[..16].into(), String::from)
+    }
+
     /// The parameter-set hash: BLAKE3 of the fields in the order of the struct. Integers are little-endian, lists
     /// carry their length as u32, reals are IEEE doubles, an option is a byte 0 or 1 and then its fields. One iteration is
     /// left out, more are a byte.

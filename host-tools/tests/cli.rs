@@ -5,12 +5,12 @@
 use polyformer::{
     files::{self, Body, Header, Mapped, View},
     keys::secret::Secret,
-    load,
+    load::{self, SecondHalf},
     machine::{BackendKind, ComputeTarget, Host, Job},
 };
 use polyformer_kernel::{
     arith::Arithmetic,
-    backend::Backend,
+    backend::{Backend, Shape},
     ckks::{Ckks, keys::Keys},
 };
 use std::{
@@ -174,7 +174,7 @@ fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
     good(&["keygen", "--preset", "C12", "--seed", &at("drawn"), "--out", &at("device")], "");
     let device = at("device/secret.safetensors");
     assert!(std::fs::read(&device).unwrap().ends_with(&[9; 32]));
-    good(&["keygen", "--preset", "B16", "--level", "0", "--device", &device, "--out", &at("keys")], "");
+    good(&["keygen", "--preset", "B16", "--level", "0", "--embedded", &device, "--out", &at("keys")], "");
     let files = std::fs::read_dir(at("keys/eval")).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
     let key = at(&format!("keys/eval/{}", files.into_iter().find(|f| f.starts_with("device-")).unwrap()));
     assert!(good(&["inspect", &key], "").contains("device-key"));
@@ -192,7 +192,7 @@ fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
     };
     let infer = |question: &str, key: &str, raw: &[&str]| {
         let (eval, answer) = (at("keys/eval"), at("answer"));
-        let args = ["infer", question, "--device", key, "--eval", &eval, "--tokens", "9", "--out", &answer];
+        let args = ["infer", question, "--embedded", key, "--eval", &eval, "--tokens", "9", "--out", &answer];
         let line = bad(&[&args, raw].concat(), "");
         assert!(!Path::new(&answer).exists());
         line
@@ -329,7 +329,9 @@ impl Job for Server {
         let view = View::parse(mapped.bytes()).unwrap();
         let Body::Ciphertext(sealed) = view.header.body else { unreachable!() };
         let mut ckks = Ckks::new(be, &self.params, keys, sealed.count)?;
-        let x = load::load_ciphertext(&mut ckks.be, &view, sealed)?;
+        let shape = Shape { count: sealed.count, basis: self.params.q(sealed.level), cols: self.params.n() as u32 };
+        let c1 = SecondHalf::of(&sealed, view.words(1));
+        let x = load::ciphertext(&mut ckks.be, shape, sealed.level, view.words(0), c1)?;
         let square = ckks.product(&x, &x)?;
         let y = ckks.rotate(&square, 1)?;
         let (header, tensors) = load::save_ciphertext(&mut ckks.be, &y, 2, &view.header)?;

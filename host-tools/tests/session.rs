@@ -6,24 +6,22 @@ use polyformer::{
     Result,
     accuracy::{
         Labelled,
-        encrypted::{Agreement, batches, wants},
+        encrypted::{Agreement, batches},
         noise,
     },
     files::{Body, Header, KeyId},
-    keys::{KeySpec, embedded::draw, random, secret::Secret},
+    keys::{embedded::draw, random, secret::Secret},
     machine::{ComputeTarget, Host, Job},
     model::Pretrained,
     plan::model::ModelPlan,
-    session::{Client, RingBridge, Server, asked, cipher, told},
+    session::{Client, RingBridge, Server, cipher, encode_answer, parse_question},
     spec::SpecBuf,
 };
 use polyformer_kernel::{
+    arith::cost::Demand,
     backend::Backend,
     bootstrap::RotationStrategy,
-    ckks::{
-        keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch},
-        raise::RaiseKeys,
-    },
+    ckks::keys::{Keys, SecretKey, SecretSeed},
     params::{Params, Security, Spec, presets},
 };
 
@@ -33,27 +31,10 @@ fn toy(log_n: u8) -> (Spec<'static>, Params) {
     (spec, Params::new(&spec).unwrap())
 }
 
-fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, wants: &[KeySpec]) -> Keys<B> {
-    let (mut rng, mut scratch, seed) = (random::generator().unwrap(), vec![0; params.n()], random::bytes().unwrap());
+fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, demand: &Demand) -> Keys<B> {
     let full = params.full();
-    let sk = SecretKey::expand(be, &secret.seed, full, &mut scratch).unwrap();
-    let mut keys = Keys::default();
-    for want in wants {
-        let mut make = |be: &mut B, switch| {
-            EvaluationKey::generate(be, params, &sk, switch, &seed, &mut rng, &mut scratch).unwrap()
-        };
-        match *want {
-            KeySpec::Relin(level) => keys.relin = Some(make(be, (Switch::Relinearize, level))),
-            KeySpec::Galois(g, level) => {
-                keys.galois.insert(g, make(be, (Switch::Galois(g), level)));
-            }
-            KeySpec::Raise => {
-                keys.raise = Some(RaiseKeys::generate(be, params, &sk, &seed, &mut rng, &mut scratch).unwrap());
-            }
-            KeySpec::Public => {}
-        }
-    }
-    keys
+    let sk = SecretKey::expand(be, &secret.seed, full, &mut vec![0; params.n()]).unwrap();
+    Keys::generate(be, params, &sk, demand, &mut random::generator().unwrap()).unwrap()
 }
 
 struct Run<'a> {
@@ -71,8 +52,7 @@ impl Job for Run<'_> {
         let Self { host, on, secret, model, questions } = self;
         let batches = batches(host.params(), model, questions, RotationStrategy::Hoisted)?;
         assert_eq!(batches.len(), 1);
-        let wants = wants(host.params(), &batches);
-        let keys = keys(&mut be, host.params(), secret, &wants);
+        let keys = keys(&mut be, host.params(), secret, &batches[0].plan.demand);
         let of = Header { body: Body::Params, ..secret.header.clone() };
         let mut server = Server::new(be, host.params(), keys, &model.model, &of)?;
         let client = Client::new(host, on, secret, &model.text);
@@ -144,7 +124,7 @@ impl Job for Asked<'_> {
     fn run<B: Backend>(self, mut be: B) -> Result<cipher::Encrypted> {
         let Self { host, secret, device, plan, model, question } = self;
         let params = host.params();
-        let keys = keys(&mut be, params, secret, &KeySpec::all(params, &plan.demand, true));
+        let keys = keys(&mut be, params, secret, &plan.demand);
         let rings = draw(&mut be, host, secret, device, &[[1; 32], [2; 32]])?;
         let header = Header { body: Body::Params, ..device.header.clone() };
         let between = RingBridge::new(header, device.params.clone(), rings);
@@ -180,17 +160,17 @@ fn a_small_device_is_answered_in_its_own_ring() {
     let Body::Ciphertext(sealed) = question.header.body else { unreachable!() };
     let words: Vec<u8> = question.tensors[0].iter().flat_map(|w| w.to_le_bytes()).collect();
     let bytes = [&sealed.seed.unwrap()[..], &words].concat();
-    let question = asked(&bytes, &device.header, small.params()).unwrap();
+    let question = parse_question(&bytes, &device.header, small.params()).unwrap();
     assert_eq!(question.tensors[0].len() * 4, words.len());
-    let few = asked(&bytes[1..], &device.header, small.params()).err().unwrap().to_string();
+    let few = parse_question(&bytes[1..], &device.header, small.params()).err().unwrap().to_string();
     assert_eq!(few, "--raw: a question of 16415 bytes where 16416 are needed");
     let large = [&bytes[..40], &[255; 4], &bytes[44..]].concat();
-    let large = asked(&large, &device.header, small.params()).err().unwrap().to_string();
+    let large = parse_question(&large, &device.header, small.params()).err().unwrap().to_string();
     assert!(large.starts_with("question: tensor \"c0\" row 0 word 2 is 4294967295, not below"), "{large}");
 
     let job = Asked { host: &host, secret: &secret, device: &device, plan: &plan, model: &model, question: &question };
     let answer = host.run(on, job).unwrap();
-    assert_eq!(told(&answer).len(), 2 * words.len());
+    assert_eq!(encode_answer(&answer).len(), 2 * words.len());
     let logits = client.decrypt(&plan, &answer, 1).unwrap();
     let want = polyformer::accuracy::logits(&model, &ids).unwrap();
     for (got, want) in logits[0].expose().iter().zip(&want) {

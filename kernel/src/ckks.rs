@@ -7,14 +7,20 @@
 #[cfg(feature = "alloc")]
 mod arithmetic;
 
+#[cfg(feature = "alloc")]
+mod client;
 pub mod embedded;
 pub mod encode;
+#[cfg(feature = "alloc")]
+mod encoder;
 pub mod encrypt;
 #[cfg(feature = "alloc")]
 mod evaluation_keys;
 #[cfg(feature = "alloc")]
 mod evaluator;
 mod gadget;
+#[cfg(feature = "alloc")]
+mod generate;
 #[cfg(feature = "alloc")]
 mod hoist;
 pub mod keys;
@@ -31,9 +37,15 @@ mod transform;
 mod wide;
 
 #[cfg(feature = "alloc")]
+pub use client::Client;
+#[cfg(feature = "alloc")]
+pub use encoder::Encoder;
+#[cfg(feature = "alloc")]
 pub(crate) use evaluator::alignment;
 #[cfg(feature = "alloc")]
 pub use evaluator::{Ckks, Plaintext};
+#[cfg(feature = "alloc")]
+pub use generate::public_seed;
 #[cfg(feature = "alloc")]
 pub use hoist::Hoisted;
 #[cfg(feature = "alloc")]

@@ -277,6 +277,12 @@ impl Params {
         self.primes(basis).map(libm::log2).sum()
     }
 
+    /// The largest log2 of an encoded coefficient: a centred integer modulo the product of the base primes has that
+    /// many bits beside its sign.
+    pub fn limit_bits(&self) -> f64 {
+        self.log_product(self.base) - 1.0
+    }
+
     fn primes(&self, basis: Basis) -> impl Iterator<Item = f64> {
         basis.iter().filter_map(|m| self.moduli.get(m)).map(|q| q.q() as f64)
     }

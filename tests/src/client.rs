@@ -4,42 +4,30 @@ use polyformer_kernel::{
     arith::cost::Demand,
     backend::Backend,
     ckks::{
-        Ciphertext,
-        encode::{MAX_BITS, decode, encode},
-        encrypt::{decrypt, encrypt, encrypt_public},
-        keys::{EvaluationKey, Keys, PublicKey, SecretKey, SecretSeed, Switch},
-        raise::RaiseKeys,
+        self, Ciphertext,
+        keys::{EvaluationKey, Keys, SecretSeed, Switch},
     },
-    math::{complex::Complex, embedding::fill_roots},
+    math::complex::Complex,
     params::Params,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-/// A secret key and what it takes to use it.
+/// The kernel's client with public seeds that are counted, so that everything follows from one byte.
 pub struct Client<'p, B: Backend> {
-    params: &'p Params,
-    seed: SecretSeed,
-    sk: SecretKey<B>,
-    roots: Vec<Complex>,
-    rng: ChaCha20Rng,
+    inner: ckks::Client<'p, B, ChaCha20Rng>,
     drawn: u8,
 }
 
 impl<'p, B: Backend> Client<'p, B> {
     /// A client whose secret, keys and noise follow from `seed`.
     pub fn new(be: &mut B, params: &'p Params, seed: u8) -> Self {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let secret = SecretSeed::generate(&mut rng);
-        let full = params.full();
-        let sk = SecretKey::expand(be, &secret, full, &mut vec![0; params.n()]).unwrap();
-        let mut roots = vec![Complex::default(); params.slots()];
-        fill_roots(&mut roots);
-        Self { params, seed: secret, sk, roots, rng, drawn: 0 }
+        let inner = ckks::Client::new(be, params, ChaCha20Rng::from_seed([seed; 32])).unwrap();
+        Self { inner, drawn: 0 }
     }
 
     /// The secret, for keys to other rings.
     pub fn secret(&self) -> SecretSeed {
-        SecretSeed::take(&mut { *self.seed.expose() })
+        SecretSeed::take(&mut { *self.inner.secret().expose() })
     }
 
     fn public_seed(&mut self) -> [u8; 32] {
@@ -49,54 +37,37 @@ impl<'p, B: Backend> Client<'p, B> {
 
     /// One key for operands up to `level`.
     pub fn key(&mut self, be: &mut B, switch: Switch, level: u8) -> EvaluationKey<B> {
-        let (seed, scratch) = (self.public_seed(), &mut vec![0; self.params.n()]);
-        EvaluationKey::generate(be, self.params, &self.sk, (switch, level), &seed, &mut self.rng, scratch).unwrap()
+        let seed = self.public_seed();
+        self.inner.key(be, switch, level, &seed).unwrap()
     }
 
     /// The keys that `demand` names, and those of ModRaise if the chain can be bootstrapped.
     pub fn keys(&mut self, be: &mut B, demand: &Demand) -> Keys<B> {
-        let relin = demand.relin.map(|level| self.key(be, Switch::Relinearize, level));
-        let mut keys = Keys { relin, ..Keys::default() };
-        let rotations = demand.rotations.iter().map(|(k, level)| (self.params.galois(*k), *level));
-        let conjugate = demand.conjugate.map(|level| (self.params.galois_conjugate(), level));
-        for (g, level) in rotations.chain(conjugate).collect::<Vec<_>>() {
-            keys.galois.insert(g, self.key(be, Switch::Galois(g), level));
-        }
-        if self.params.bootstrap().is_some() {
-            let (seed, scratch) = (self.public_seed(), &mut vec![0; self.params.n()]);
-            let raise = RaiseKeys::generate(be, self.params, &self.sk, &seed, &mut self.rng, scratch);
-            keys.raise = Some(raise.unwrap());
-        }
-        keys
-    }
-
-    fn encoded(&self, values: &[Complex], level: u8) -> Vec<i64> {
-        let (mut slots, mut coeffs) = (values.to_vec(), vec![0; self.params.n()]);
-        encode(&self.roots, &mut slots, self.params.scale(level), MAX_BITS, &mut coeffs).unwrap();
-        coeffs
+        let demand = Demand { raise: self.inner.params().bootstrap().is_some(), ..demand.clone() };
+        let Self { inner, drawn } = self;
+        let seed = || {
+            *drawn += 1;
+            [*drawn; 32]
+        };
+        inner.keys_seeded(be, &demand, seed).unwrap()
     }
 
     /// Symmetric encryption at `level`.
     pub fn encrypt(&mut self, be: &mut B, values: &[Complex], level: u8) -> Ciphertext<B> {
-        let (mut coeffs, seed) = (self.encoded(values, level), self.public_seed());
-        encrypt(be, self.params, &self.sk, level, &mut coeffs, &seed, &mut self.rng).unwrap()
+        let seed = self.public_seed();
+        self.inner.encrypt_seeded(be, values, level, &seed).unwrap()
     }
 
     /// Encryption at `level` under a public key of this client.
     pub fn encrypt_public(&mut self, be: &mut B, values: &[Complex], level: u8) -> Ciphertext<B> {
-        let (mut coeffs, seed, scratch) =
-            (self.encoded(values, level), self.public_seed(), &mut vec![0; self.params.n()]);
-        let pk = PublicKey::generate(be, &self.sk, self.params.modulus_chain(), &seed, &mut self.rng, scratch).unwrap();
-        encrypt_public(be, self.params, &pk, level, &mut coeffs, &mut self.rng, scratch).unwrap()
+        let seed = self.public_seed();
+        let pk = self.inner.public_key(be, &seed).unwrap();
+        self.inner.encrypt_public(be, &pk, values, level).unwrap()
     }
 
     /// Decryption to slots.
     pub fn decrypt(&self, be: &mut B, ct: &Ciphertext<B>) -> Vec<Complex> {
-        let (n, mut slots) = (self.params.n(), self.roots.clone());
-        let (mut words, mut coeffs) = (vec![0; self.params.base().len() * n], vec![0; n]);
-        decrypt(be, self.params, &self.sk, ct, 0, &mut words, &mut coeffs).unwrap();
-        decode(&self.roots, &coeffs, self.params.scale(ct.level), &mut slots).unwrap();
-        slots
+        self.inner.decrypt(be, ct).unwrap()
     }
 
     /// The errors of `ct` against what it should hold.

@@ -82,7 +82,7 @@ pub fn record_plan(name: &str, trace: &Trace, out: &mut Record) {
     let c = trace.cost();
     let counts = [c.mul, c.mul_plain, c.mul_const, c.rescale, c.key_switch, c.hoist, c.bootstrap, c.peak];
     out.words(&format!("{name}/cost"), &counts);
-    let Demand { relin, conjugate, rotations } = trace.demand();
+    let Demand { relin, conjugate, rotations, .. } = trace.demand();
     let one = |key: Option<u8>| key.map_or(-1, i64::from);
     let rotations = rotations.iter().flat_map(|(k, level)| [*k as i64, *level as i64]);
     let keys: Vec<i64> = [one(*relin), one(*conjugate)].into_iter().chain(rotations).collect();

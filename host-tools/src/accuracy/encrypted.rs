@@ -63,14 +63,8 @@ pub fn batches(
 /// The keys of every batch.
 pub fn wants(params: &Params, batches: &[Batch]) -> Vec<KeySpec> {
     let mut all = Demand::default();
-    for Demand { relin, conjugate, rotations } in batches.iter().map(|b| &b.plan.demand) {
-        (all.relin, all.conjugate) = (all.relin.max(*relin), all.conjugate.max(*conjugate));
-        for (step, level) in rotations {
-            let highest = all.rotations.entry(*step).or_insert(*level);
-            *highest = (*highest).max(*level);
-        }
-    }
-    KeySpec::all(params, &all, true)
+    batches.iter().for_each(|batch| all.join(&batch.plan.demand));
+    KeySpec::all(params, &all)
 }
 
 /// Words in the memory of the server at most: those of the batch that takes most.

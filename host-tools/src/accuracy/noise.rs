@@ -41,7 +41,7 @@ pub fn predict(
             seed[..8].copy_from_slice(&number.to_le_bytes());
             ev.reseed(seed);
             let ids = group.iter().map(|i| &questions[*i].ids[..]);
-            sum = sum.and(&asked(&mut ev, model, &layout, &ids.collect::<Vec<_>>())?);
+            sum = sum.and(&predict_one(&mut ev, model, &layout, &ids.collect::<Vec<_>>())?);
             step();
         }
         Ok(sum)
@@ -50,7 +50,7 @@ pub fn predict(
 }
 
 /// The errors of one ciphertext's questions.
-pub fn asked(
+pub fn predict_one(
     ev: &mut Bootstrapped<NoiseSimulator<'_>>,
     model: &Pretrained,
     layout: &Layout,

@@ -6,7 +6,7 @@ use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,
     ckks::{
-        Ciphertext, encode, encrypt,
+        Ciphertext, Encoder, encode, encrypt,
         keys::{EvaluationKey, PublicKey, Switch, key_basis, key_digits},
     },
     math::{complex::Complex, embedding::fill_roots},
@@ -30,7 +30,8 @@ impl<B: Backend> Harness<'_, B> {
     pub(super) fn decode(&mut self) -> Result<(f64, usize)> {
         let coeffs = self.coefficients()?;
         let (mut z, scale) = (vec![Complex::default(); self.params.slots()], self.params.scale(self.level));
-        let roots = self.roots();
+        let mut roots = z.clone();
+        fill_roots(&mut roots);
         let seconds = median(self.budget, || {
             let start = Instant::now();
             encode::decode(&roots, &coeffs, scale, &mut z)?;
@@ -111,18 +112,11 @@ impl<B: Backend> Harness<'_, B> {
         2 * key_digits(self.params, self.level) * key_basis(self.params, self.level).len() * self.params.n() * 4
     }
 
-    fn roots(&self) -> Vec<Complex> {
-        let mut roots = vec![Complex::default(); self.params.slots()];
-        fill_roots(&mut roots);
-        roots
-    }
-
     /// An encoded message.
     fn coefficients(&self) -> Result<Vec<i64>> {
-        let mut z: Vec<Complex> = self.values().into_iter().map(Complex::from).collect();
-        let mut coeffs = vec![0; self.params.n()];
-        encode::encode(&self.roots(), &mut z, self.params.scale(self.level), encode::MAX_BITS, &mut coeffs)?;
-        Ok(coeffs)
+        let values = self.values();
+        let values = values.iter().map(|x| Complex::from(*x));
+        Ok(Encoder::new(self.params).encode(values, self.params.scale(self.level))?.to_vec())
     }
 
     /// A ciphertext at the level.

@@ -3,7 +3,7 @@
 use super::{Harness, Part, finish, median};
 use crate::{
     Result,
-    keys::{demand_of_bootstrapping, random},
+    keys::{KeySpec, demand_of_bootstrapping, random},
 };
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Work},
@@ -12,7 +12,6 @@ use polyformer_kernel::{
     ckks::{
         Ciphertext, Ckks,
         keys::{Keys, Switch},
-        raise::RaiseKeys,
     },
     eval::trace::Trace,
     params::Params,
@@ -132,24 +131,11 @@ impl<B: Backend> Harness<'_, B> {
     /// The bytes are those of the keys: each is read at least once.
     pub(super) fn bootstrap(&mut self) -> Result<(f64, usize)> {
         let demand = demand_of_bootstrapping(self.params, Order::SlotsToCoeffsFirst, self.steps)?;
-        let conjugate = demand.conjugate.map(|level| (self.params.galois_conjugate(), level));
-        let rotations = demand.rotations.iter().map(|(k, level)| (self.params.galois(*k), *level));
-        let galois: Vec<(u32, u8)> = rotations.chain(conjugate).collect();
-        let (level, mut bytes) = (self.level, 0);
-        for (g, highest) in galois {
-            self.level = highest;
-            let key = self.evaluation_key(Switch::Galois(g))?;
-            bytes += self.key_bytes();
-            self.ckks.keys_mut().0.galois.insert(g, key);
-        }
-        self.level = demand.relin.unwrap_or(level);
-        let relin = self.evaluation_key(Switch::Relinearize)?;
-        bytes += self.key_bytes();
-        self.level = level;
-        let (seed, mut rng, be) = (random::bytes()?, random::generator()?, &mut self.ckks.be);
-        let raise = RaiseKeys::generate(be, self.params, &self.sk, &seed, &mut rng, &mut self.scratch)?;
-        let keys = self.ckks.keys_mut().0;
-        (keys.relin, keys.raise) = (Some(relin), Some(raise));
+        let switching = KeySpec::all(self.params, &demand).into_iter().filter(|key| *key != KeySpec::Raise);
+        let (level, bytes) = (self.level, switching.map(|key| 4 * key.words(self.params)).sum());
+        let be = &mut self.ckks.be;
+        let keys = Keys::generate(be, self.params, &self.sk, &demand, &mut random::generator()?)?;
+        *self.ckks.keys_mut().0 = keys;
         let recipe = Recipe::new(self.params.slots(), Order::SlotsToCoeffsFirst, 1.0).with(self.steps);
         self.ckks.prepare(self.params, &recipe)?;
         let x = self.ciphertext()?;

@@ -1,18 +1,21 @@
 //! What measuring an operation takes in the memory of its device.
 
 use super::Op;
-use crate::{Result, keys::KeySpec, plan::memory};
+use crate::{
+    Result,
+    keys::KeySpec,
+    plan::{dry_run::DryRun, memory},
+};
 use polyformer_kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapper, Order, Recipe, RotationStrategy},
-    eval::trace::Trace,
+    bootstrap::{Order, Recipe, RotationStrategy},
     params::Params,
 };
 
 /// Words of the operation's keys, of temporaries, and of all that is alive.
 pub(super) fn words(op: Op, params: &Params, level: u8, steps: RotationStrategy) -> Result<usize> {
-    let new = || Trace::new(params.slots(), None).measured(params);
-    let (mut tr, mut before) = (new(), new());
+    let mut dry = DryRun::new(params);
+    let mut tr = dry.trace();
     let x = tr.input(level);
     let mut wants = Vec::new();
     match op {
@@ -37,16 +40,17 @@ pub(super) fn words(op: Op, params: &Params, level: u8, steps: RotationStrategy)
         Op::KeygenGalois => wants.push(KeySpec::Galois(params.galois(1), level)),
         Op::Bootstrap => {
             let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0).with(steps);
-            let bootstrapper = Bootstrapper::new(&mut before, params, &recipe)?;
+            let bootstrapper = dry.bootstrapper(&recipe)?;
             let y = tr.copy(&x)?;
             bootstrapper.refresh(&mut tr, y)?;
         }
     }
-    wants.extend(KeySpec::all(params, tr.demand(), op == Op::Bootstrap));
+    let taken = dry.finish(&tr);
+    wants.extend(KeySpec::all(params, &taken.demand));
     let one = memory::polynomial(params);
     let own = if op == Op::KeySwitch { memory::temporaries(params) } else { 0 };
     // the secret, and what encryption and key generation draw
-    Ok(3 * one + own + memory::words(params, &wants, before.words() + tr.words()))
+    Ok(3 * one + own + memory::words(params, &wants, taken.traced))
 }
 
 #[cfg(all(test, feature = "wgpu"))]

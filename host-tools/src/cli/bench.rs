@@ -65,7 +65,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let ops = select(&args.op, params, level)?;
     let (choice, threads, limbs) = (device.backend, device.uses(), params.q(level).len());
-    let preset = spec.name().map_or_else(|| spec.hash().to_hex()[..16].to_string(), String::from);
+    let preset = spec.label();
     if !args.json {
         let log_q = params.log_product(params.q(level));
         let isa = device.isa();

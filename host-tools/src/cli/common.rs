@@ -6,6 +6,8 @@ use crate::{
     files::{FileError, Kind, Mapped, View},
     machine::{BackendKind, ComputeTarget, gpu},
     model::Pretrained,
+    plan::model::ModelPlan,
+    session::{Executed, progress::Progress},
     spec::SpecBuf,
 };
 use polyformer_kernel::{bootstrap::RotationStrategy, params::presets};
@@ -112,23 +114,16 @@ impl Compute {
     }
 }
 
-/// The model in a folder or a packed file, or that in the program.
-pub fn pretrained(path: Option<&Path>) -> Result<Pretrained> {
-    path.map_or_else(Pretrained::embedded, Pretrained::read)
-}
-
-/// The same, for files of this parameter set: a model that was packed for another is an error.
+/// The model at `path`, or the model in the program, for files of this parameter set.
+///
+/// # Errors
+/// A model that was packed for another parameter set.
 pub fn pretrained_for(path: Option<&Path>, spec: &SpecBuf) -> Result<Pretrained> {
-    let model = pretrained(path)?;
+    let model = Pretrained::open(path)?;
     if let (Some(path), Some(packed)) = (path, model.spec.as_ref().filter(|packed| *packed != spec)) {
-        return Err(FileError::OtherParams { expected: name_of(spec), actual: name_of(packed) }).with_path(path);
+        return Err(FileError::OtherParams { expected: spec.label(), actual: packed.label() }).with_path(path);
     }
     Ok(model)
-}
-
-/// What a parameter set is called: its name, or the start of its hash.
-pub fn name_of(spec: &SpecBuf) -> String {
-    spec.name().map_or_else(|| spec.hash().to_hex()[..16].into(), String::from)
 }
 
 /// The tokens of a text, and a note on standard error about those that the model does not know.
@@ -136,10 +131,22 @@ pub fn tokens(model: &Pretrained, text: &str) -> Result<Vec<u32>> {
     let ids = model.text.tokens(text)?;
     let unknown = model.text.unknown(&ids);
     if unknown > 0 {
-        // nobody to tell if standard error is closed
-        let _ = writeln!(std::io::stderr(), "note: the model does not know {unknown} of the {} tokens", ids.len());
+        note_unknown(unknown, ids.len());
     }
     Ok(ids)
+}
+
+fn note_unknown(unknown: usize, tokens: usize) {
+    // nobody to tell if standard error is closed
+    let _ = writeln!(std::io::stderr(), "note: the model does not know {unknown} of the {tokens} tokens");
+}
+
+/// A line on standard error if the run was not the one that was planned.
+pub fn warn_departure(executed: &Executed, plan: &ModelPlan) {
+    if let Some((what, planned, executed)) = executed.departs(plan) {
+        // nobody to tell if standard error is closed
+        let _ = writeln!(std::io::stderr(), "warning: {planned} {what} planned, {executed} executed");
+    }
 }
 
 /// A value as one line of JSON on standard output.
@@ -159,4 +166,31 @@ pub fn progress(length: usize, what: &'static str) -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new(length as u64).with_message(what);
     style.into_iter().for_each(|style| bar.set_style(style));
     bar
+}
+
+/// Shows the progress of a session as bars and notes on standard error. `parts` is the number of parts of the model, 0 if
+/// unknown.
+pub fn show_progress(parts: usize) -> impl FnMut(Progress) {
+    let mut current: Option<(&'static str, indicatif::ProgressBar)> = None;
+    let mut step = move |done: Option<usize>, total: usize, what: &'static str| {
+        if current.as_ref().is_none_or(|(name, _)| *name != what) {
+            current.take().into_iter().for_each(|(_, bar)| bar.finish_and_clear());
+            current = Some((what, progress(total, what)));
+        }
+        let Some((_, bar)) = &current else { return };
+        match done {
+            Some(done) => bar.set_position(done as u64),
+            None => bar.inc(1),
+        }
+        if bar.position() >= total as u64 && total > 0 {
+            bar.finish_and_clear();
+        }
+    };
+    move |event| match event {
+        Progress::UnknownTokens { unknown, tokens } => note_unknown(unknown, tokens),
+        Progress::MakingKeys { total: 0, .. } => {}
+        Progress::MakingKeys { done, total } => step(Some(done), total, "making keys"),
+        Progress::LoadingKeys { done, total } => step(Some(done), total, "loading keys"),
+        Progress::Part { .. } => step(None, parts, "computing on ciphertexts"),
+    }
 }

@@ -1,16 +1,13 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
-use super::{
-    common::{Compute, Rotations, name_of, pretrained, print, print_json, tokens},
-    serve::{Serve, Stages, folder, keys, planned, spec_of},
-};
+use super::common::{Compute, Rotations, print, print_json, show_progress, warn_departure};
 use crate::{
     Result,
-    keys::KeyFolder,
-    machine::{Host, peak},
-    model::{Pretrained, probabilities, top},
+    keys::store::default_folder,
+    machine::peak,
+    model::Pretrained,
     plan::{model::ModelPlan, speed::Speed},
-    session::{Client, Watched, cipher::Encrypted},
+    session::{Answer, Asker, Watched},
 };
 use polyformer_kernel::{
     eval::clear::ClearVec,
@@ -71,110 +68,111 @@ struct Errors {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
-    let mut stages = Stages::default();
+    let target = args.compute.device()?;
     peak::reset();
-    let model = pretrained(args.model.as_deref())?;
-    let (ids, x) = stages.time("preprocess", || {
-        let ids = tokens(&model, &args.text)?;
-        let x = model.text.embed(&ids);
-        Ok((ids, x))
-    })?;
-    let spec = spec_of(&model)?;
+    let model = Pretrained::open(args.model.as_deref())?;
+    let ids = model.text.tokens(&args.text)?;
+    let spec = model.parameter_set()?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
-    let host = Host::new(spec.params()?);
-    let plan = planned(&host, device, None, &model.model, &[ids.len()], args.rotate.steps())?;
+    let keys = args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?;
+    let (poly, parts) = in_rows(&model, model.text.embed(&ids))?;
 
-    let (poly, steps) = in_rows(&model, x)?;
-    let wants = plan.wants(host.params());
-    let (preset, folder) = (name_of(&spec), KeyFolder::new(&folder(args.keys.as_deref(), &spec)?));
-    let secret = stages.time("key_generation", || keys(&host, device.client(), &folder, spec, &wants))?;
+    let asker = Asker::open(model, &keys)?.on(target).with_rotations(args.rotate.steps());
+    let mut asker = asker.on_progress(show_progress(parts));
+    let answer = asker.ask(&args.text)?;
+    warn_departure(&answer.executed, &answer.plan);
+    let best = answer.best();
 
-    let client = Client::new(&host, device.client(), &secret, &model.text);
-    let slots = client.slots(&plan.layout, std::slice::from_ref(&ids))?;
-    let question = stages.time("encode_encrypt", || client.encrypt(&slots))?;
-    let serve = Serve {
-        host: &host,
-        model: &model.model,
-        plan: &plan,
-        eval: &folder.eval,
-        wants: &wants,
-        of: &secret.header,
-        question: &question,
-        device: None,
-        steps,
-        stages: &mut stages,
+    let errors = Errors::measure(asker.model(), &ids, &poly, &answer)?;
+    let report = Report {
+        top: best.iter().take(3).map(|(class, p)| (asker.model().text.label(*class), *p)).collect(),
+        preset: spec.label(),
+        security: asker.host().params().security().bits(),
+        predicted: speed.map(|s| s.seconds(&answer.plan.work)),
+        errors,
+        answer: &answer,
     };
-    let served = host.run(device, serve)?;
-    served.warn(&plan);
-    let answer = &served.answer;
-    let answers = stages.time("decrypt_decode", || client.decrypt(&plan, answer, 1))?;
-    let logits = answers.first().map_or(&[][..], |row| row.expose());
-    let order = stages.time("postprocess", || Ok(top(logits)))?;
-
-    let circuit = on_slots(&model, &plan, slots)?;
-    let exact = model.exact.as_ref().map(|twin| twin.logits(&ids));
-    let errors = Errors {
-        model: exact.map(|exact| worst(&exact, &poly)),
-        approximation: worst(&poly, &circuit),
-        encryption: worst(&circuit, logits),
-    };
-    let p = probabilities(logits);
-    let top: Vec<(&str, f64)> = order.iter().take(3).map(|c| (model.text.label(*c), p[*c])).collect();
-    let total: f64 = stages.0.iter().filter(|(name, _)| *name != "key_generation").map(|(_, s)| s).sum();
-    let (up, down) = (sent(&question), sent(answer));
-    let (precision, bits) = (-errors.encryption.log2(), host.params().security().bits());
-    let (cost, predicted) = (served.executed.cost, speed.map(|s| s.seconds(&plan.work)));
-    let (compute, encoding) = (served.seconds, served.executed.encoding);
-    if args.json {
-        let seconds = stages.json();
-        let list: Vec<_> = top.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect();
-        return print_json(
-            out,
-            &serde_json::json!({
-                "label": top.first().map(|t| t.0), "top": list, "seconds": seconds, "total_seconds": total,
-                "peak_bytes": peak::bytes(), "bytes_up": up, "bytes_down": down, "precision_bits": precision,
-                "security_bits": bits, "preset": preset, "bootstraps": cost.bootstrap,
-                "key_switches": cost.key_switch, "errors": errors,
-                "plan_agrees": served.executed.departs(&plan).is_none(), "compute_seconds": compute,
-                "predicted_seconds": predicted, "encoding_seconds": encoding,
-            }),
-        );
-    }
-    for (label, p) in &top {
-        print(out, format_args!("{:>6.2} %  {label}\n", 100.0 * p))?;
-    }
-    print(out, format_args!("\n"))?;
-    for (name, seconds) in &stages.0 {
-        print(out, format_args!("{seconds:>8.2} s  {name}\n"))?;
-    }
-    let (peak, up, down) = (peak::bytes() as f64 / 1e9, up as f64 / 1e6, down as f64 / 1e6);
-    print(out, format_args!("{total:>8.2} s  in total, without key generation; {peak:.1} GB at most\n"))?;
-    let share = 100.0 * encoding / total;
-    print(out, format_args!("{encoding:>8.2} s  of these to encode weights, {share:.1} %\n"))?;
-    if let Some(predicted) = predicted {
-        print(out, format_args!("{predicted:>8.2} s  were predicted for {compute:.2} s on ciphertexts\n"))?;
-    }
-    print(out, format_args!("\n"))?;
-    let (bootstraps, switches) = (cost.bootstrap, cost.key_switch);
-    let line = format_args!(
-        "{preset}, {bits} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, {down:.1} MB \
-         down\n"
-    );
-    print(out, line)?;
-    let model = errors.model.map_or("unknown (no exact twin came with the model)".into(), |e| format!("{e:.2}"));
-    let (approximation, encryption) = (errors.approximation, errors.encryption);
-    let line = format_args!(
-        "largest error of a logit: {model} by polynomials instead of the exact functions, {approximation:.1e} by the \
-         circuit on slots, {encryption:.1e} by encryption\n"
-    );
-    print(out, line)
+    if args.json { print_json(out, &report.json()) } else { print(out, format_args!("{report}")) }
 }
 
-/// Bytes that travel, the seed of a half that is not stored included.
-fn sent(x: &Encrypted) -> usize {
-    let words: usize = x.tensors.iter().map(|t| t.len()).sum();
-    4 * words + if x.tensors.len() == 1 { 32 } else { 0 }
+/// What is printed.
+struct Report<'a> {
+    top: Vec<(&'a str, f64)>,
+    preset: String,
+    security: u16,
+    predicted: Option<f64>,
+    errors: Errors,
+    answer: &'a Answer,
+}
+
+impl Report<'_> {
+    /// Seconds of all stages but the making of keys.
+    fn total(&self) -> f64 {
+        let stages = self.answer.timings.iter();
+        stages.filter(|(name, _)| *name != "key_generation").map(|(_, seconds)| seconds).sum()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let Self { top, preset, security, predicted, errors, answer } = self;
+        let seconds: serde_json::Map<_, _> = answer.timings.iter().map(|(name, s)| (name.into(), s.into())).collect();
+        let list: Vec<_> = top.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect();
+        let cost = answer.executed.cost;
+        serde_json::json!({
+            "label": top.first().map(|t| t.0), "top": list, "seconds": seconds, "total_seconds": self.total(),
+            "peak_bytes": peak::bytes(), "bytes_up": answer.bytes_up, "bytes_down": answer.bytes_down,
+            "precision_bits": -errors.encryption.log2(), "security_bits": security, "preset": preset,
+            "bootstraps": cost.bootstrap, "key_switches": cost.key_switch, "errors": errors,
+            "plan_agrees": answer.executed.departs(&answer.plan).is_none(), "compute_seconds": answer.seconds,
+            "predicted_seconds": predicted, "encoding_seconds": answer.executed.encoding,
+        })
+    }
+}
+
+impl std::fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { top, preset, security, predicted, errors, answer } = self;
+        for (label, p) in top {
+            writeln!(f, "{:>6.2} %  {label}", 100.0 * p)?;
+        }
+        writeln!(f)?;
+        for (name, seconds) in answer.timings.iter() {
+            writeln!(f, "{seconds:>8.2} s  {name}")?;
+        }
+        let (total, encoding, compute) = (self.total(), answer.executed.encoding, answer.seconds);
+        let peak = peak::bytes() as f64 / 1e9;
+        writeln!(f, "{total:>8.2} s  in total, without key generation; {peak:.1} GB at most")?;
+        writeln!(f, "{encoding:>8.2} s  of these to encode weights, {:.1} %", 100.0 * encoding / total)?;
+        if let Some(predicted) = predicted {
+            writeln!(f, "{predicted:>8.2} s  were predicted for {compute:.2} s on ciphertexts")?;
+        }
+        let (up, down) = (answer.bytes_up as f64 / 1e6, answer.bytes_down as f64 / 1e6);
+        let (bootstraps, switches) = (answer.executed.cost.bootstrap, answer.executed.cost.key_switch);
+        writeln!(
+            f,
+            "\n{preset}, {security} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, \
+             {down:.1} MB down"
+        )?;
+        let model = errors.model.map_or("unknown (no exact twin came with the model)".into(), |e| format!("{e:.2}"));
+        let (approximation, encryption) = (errors.approximation, errors.encryption);
+        writeln!(
+            f,
+            "largest error of a logit: {model} by polynomials instead of the exact functions, {approximation:.1e} by the \
+             circuit on slots, {encryption:.1e} by encryption"
+        )
+    }
+}
+
+impl Errors {
+    /// `poly` are the logits of the polynomial form.
+    fn measure(model: &Pretrained, ids: &[u32], poly: &[f64], answer: &Answer) -> Result<Self> {
+        let circuit = on_slots(model, &answer.plan, ids)?;
+        let exact = model.exact.as_ref().map(|twin| twin.logits(ids));
+        Ok(Self {
+            model: exact.map(|exact| worst(&exact, poly)),
+            approximation: worst(poly, &circuit),
+            encryption: worst(&circuit, answer.logits.expose()),
+        })
+    }
 }
 
 fn worst(a: &[f64], b: &[f64]) -> f64 {
@@ -191,7 +189,9 @@ fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
 }
 
 /// Logits of the circuit that the server runs, in f64.
-fn on_slots(model: &Pretrained, plan: &ModelPlan, slots: Vec<f64>) -> Result<Vec<f64>> {
+fn on_slots(model: &Pretrained, plan: &ModelPlan, ids: &[u32]) -> Result<Vec<f64>> {
+    let mut slots = vec![0.0; plan.layout.period()];
+    plan.layout.pack(0, &model.text.embed(ids), &mut slots)?;
     let mut ev = ClearVec::<f64>::with_slots(plan.layout.period());
     let out = forward(&mut SlotEngine::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
     Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes()).to_vec())

@@ -1,9 +1,6 @@
 //! `polyformer eval`: measures the accuracy of a model on a labelled file.
 
-use super::{
-    common::{Compute, Rotations, pretrained, print, print_json, progress},
-    serve::{folder, keys, spec_of},
-};
+use super::common::{Compute, Rotations, print, print_json, progress, show_progress};
 use crate::{
     Result,
     accuracy::{
@@ -12,10 +9,11 @@ use crate::{
         noise,
         spread::Spread,
     },
-    keys::KeyFolder,
+    keys::{KeyFolder, store::default_folder},
     machine::{ComputeTarget, Host, peak},
     model::Pretrained,
     plan::memory::fit_to_memory,
+    session::progress::Progress,
 };
 use std::{io::Write, path::PathBuf};
 
@@ -65,7 +63,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let device = args.compute.device()?;
-    let model = pretrained(args.model.as_deref())?;
+    let model = Pretrained::open(args.model.as_deref())?;
     let questions = accuracy::read(&args.file, &model.text, args.limit)?;
     let bar = progress(questions.len(), "questions");
     let accuracy = accuracy::accuracy(&model, &questions, || bar.inc(1))?;
@@ -133,13 +131,15 @@ fn encrypted(
     model: &Pretrained,
     questions: &[accuracy::Labelled],
 ) -> Result<Agreement> {
-    let spec = spec_of(model)?;
+    let spec = model.parameter_set()?;
     let host = Host::new(spec.params()?);
     let params = host.params();
     let plan = |steps| batches(params, model, questions, steps);
     let batches = fit_to_memory(&host, on, args.rotate.steps(), plan, |batches| words(params, batches))?;
-    let folder = KeyFolder::new(&folder(args.keys.as_deref(), &spec)?);
-    let secret = keys(&host, on.client(), &folder, spec, &wants(params, &batches))?;
+    let folder = KeyFolder::new(&args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?);
+    let mut show = show_progress(0);
+    let mut made = |done, total| show(Progress::MakingKeys { done, total });
+    let secret = folder.complete(&host, on.client(), &spec, &wants(params, &batches), &mut made)?;
     let bar = progress(batches.len(), "ciphertexts");
     let (secret, batches, eval) = (&secret, &batches[..], &folder.eval);
     let step = &|| bar.inc(1);
@@ -154,7 +154,7 @@ fn predicted(model: &Pretrained, questions: &[accuracy::Labelled]) -> Result<Spr
     if questions.is_empty() {
         return Ok(Spread::default());
     }
-    let params = spec_of(model)?.params()?;
+    let params = model.parameter_set()?.params()?;
     let groups = groups(&params, model, questions);
     let bar = progress(groups.len(), "ciphertexts");
     let errors = noise::predict(&params, model, questions, &groups, || bar.inc(1))?;

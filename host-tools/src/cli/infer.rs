@@ -1,15 +1,13 @@
 //! `polyformer infer`: the server's step alone, from file to file.
 
-use super::{
-    common::{Compute, Rotations, pretrained_for, print, print_json},
-    serve::{Serve, Stages, planned},
-};
+use super::common::{Compute, Rotations, pretrained_for, print, print_json, show_progress, warn_departure};
 use crate::{
     Error, Result,
     error::WithPath,
     files::{self, Access, Header, Kind, Mapped, View},
     machine::{Host, peak},
-    session::{asked, cipher::Encrypted, header, told},
+    plan::model::ModelPlan,
+    session::{Inference, Response, cipher::Encrypted, encode_answer, header, parse_question},
 };
 use polyformer_kernel::params::Params;
 use std::{
@@ -24,9 +22,10 @@ Example, on two machines (the client's, the server's, the client's again):
   polyformer infer question.safetensors --eval keys/eval --tokens 6 --out answer.safetensors
   polyformer decrypt answer.safetensors --key keys/secret.safetensors --labels
 
-A small device asks in a ring of its own (docs/device.md). With its key, as `keygen --device` makes it, the answer goes back to
-that ring; with --raw both files are the device's words and nothing else:
-  polyformer infer question.bin --raw --device keys/eval/device-ID.safetensors --eval keys/eval --tokens 9 --out answer.bin";
+A small client asks in a ring of its own (docs/device.md). `keygen --embedded` makes the key between that ring and the
+server's. With --embedded KEY the answer goes back to the small ring. With --raw both files hold the words of the small
+client and nothing else:
+  polyformer infer question.bin --raw --embedded keys/eval/device-ID.safetensors --eval keys/eval --tokens 9 --out answer.bin";
 
 /// Run the model on an encrypted question. Needs no secret.
 #[derive(clap::Args)]
@@ -43,11 +42,11 @@ pub struct Args {
     /// File to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The question was encrypted under the key of a small device: the key between its ring and that of --eval.
-    #[arg(long, value_name = "FILE")]
-    device: Option<PathBuf>,
-    /// The question is the bytes that the device sent, and the answer those that it reads.
-    #[arg(long, requires = "device")]
+    /// The key between the ring of a small client, which encrypted the question, and the ring of --eval.
+    #[arg(long, alias = "device", value_name = "FILE")]
+    embedded: Option<PathBuf>,
+    /// The question is the bytes that the small client sent; the answer is the bytes that the small client reads.
+    #[arg(long, requires = "embedded")]
     raw: bool,
     /// A model folder or a packed model; the model in the program by default.
     #[arg(long, value_name = "PATH")]
@@ -63,18 +62,18 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let on = args.compute.device()?;
+    let target = args.compute.device()?;
     let mapped = Mapped::open(&args.question).with_path(&args.question)?;
-    let between = args.device.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
-    let key = match (&args.device, &between) {
-        (Some(path), Some(mapped)) => Some(device_key(path, mapped)?),
+    let between = args.embedded.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
+    let key = match (&args.embedded, &between) {
+        (Some(path), Some(mapped)) => Some(embedded_key(path, mapped)?),
         _ => None,
     };
     let asking = key.as_ref().map(header).transpose()?;
     let (question, small) = match &asking {
-        Some(device) if args.raw => {
-            let small = device.spec.params()?;
-            (asked(mapped.bytes(), device, &small)?, small)
+        Some(header) if args.raw => {
+            let small = header.spec.params()?;
+            (parse_question(mapped.bytes(), header, &small)?, small)
         }
         _ => encrypted(&args.question, &mapped, asking.as_ref())?,
     };
@@ -86,58 +85,56 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let host = Host::new(params.clone());
     let from = key.as_ref().map(|_| &small);
-    let plan = planned(&host, on, from, &model.model, &[args.tokens], args.rotate.steps())?;
-    let mut stages = Stages::default();
-    let serve = Serve {
+    let plan = ModelPlan::for_target(&host, target, from, &model.model, &[args.tokens], args.rotate.steps())?;
+    let inference = Inference {
         host: &host,
         model: &model.model,
         plan: &plan,
         eval: &args.eval,
-        wants: &plan.wants(host.params()),
-        of,
+        client: of,
         question: &question,
-        device: key.as_ref(),
-        steps: 0,
-        stages: &mut stages,
+        embedded: key.as_ref(),
     };
-    let served = host.run(on, serve)?;
-    served.warn(&plan);
-    let answer = &served.answer;
+    let Response { answer, executed, timings, seconds } = inference.run(target, &mut show_progress(0))?;
+    warn_departure(&executed, &plan);
     if args.raw {
-        let bytes = told(answer);
+        let bytes = encode_answer(&answer);
         files::atomically(&args.out, Access::Shared, |file| file.write_all(&bytes)).with_path(&args.out)?;
     } else {
         let tensors: Vec<&[u8]> = answer.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
         files::write(&args.out, &answer.header, &small, &tensors).with_path(&args.out)?;
     }
-    let total: f64 = stages.0.iter().map(|(_, s)| s).sum();
+    let total = timings.total();
     if args.json {
-        let seconds = stages.json();
-        let (cost, encoding) = (served.executed.cost, served.executed.encoding);
+        let stages: serde_json::Map<_, _> = timings.iter().map(|(name, s)| (name.into(), s.into())).collect();
+        let (cost, encoding) = (executed.cost, executed.encoding);
         return print_json(
             out,
             &serde_json::json!({
-                "file": args.out, "seconds": seconds, "total_seconds": total, "bootstraps": cost.bootstrap,
-                "key_switches": cost.key_switch, "plan_agrees": served.executed.departs(&plan).is_none(),
-                "compute_seconds": served.seconds, "encoding_seconds": encoding, "peak_bytes": peak::bytes(),
+                "file": args.out, "seconds": stages, "total_seconds": total, "bootstraps": cost.bootstrap,
+                "key_switches": cost.key_switch, "plan_agrees": executed.departs(&plan).is_none(),
+                "compute_seconds": seconds, "encoding_seconds": encoding, "peak_bytes": peak::bytes(),
             }),
         );
     }
     print(out, format_args!("{}  the answer, {total:.1} s\n", args.out.display()))
 }
 
-/// A device key.
-fn device_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
+/// The key between the ring of a small client and the server's.
+fn embedded_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
     let view = View::parse(mapped.bytes()).with_path(path)?;
     view.expect_kind(Kind::DeviceKey).with_path(path)?;
     Ok(view)
 }
 
-/// A ciphertext file, under the key of `device` if there is one, and its parameters.
-fn encrypted(path: &Path, mapped: &Mapped, device: Option<&Header>) -> Result<(Encrypted, Params)> {
+/// A ciphertext file and its parameters. `client` is the header of the small client that asks, if one does.
+///
+/// # Errors
+/// A file of another kind; a question of another client.
+fn encrypted(path: &Path, mapped: &Mapped, client: Option<&Header>) -> Result<(Encrypted, Params)> {
     let view = View::parse(mapped.bytes()).with_path(path)?;
     view.expect_kind(Kind::Ciphertext).with_path(path)?;
-    device.map_or(Ok(()), |device| view.expect_same(device)).with_path(path)?;
+    client.map_or(Ok(()), |client| view.expect_same(client)).with_path(path)?;
     let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
     Ok((Encrypted { header: view.header.clone(), tensors }, view.params))
 }

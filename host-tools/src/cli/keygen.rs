@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     error::WithPath,
     files::{self, Header, Mapped, View},
-    keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded as between, generate, secret::Secret},
+    keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded, generate, secret::Secret},
     machine::Host,
     plan::model::ModelPlan,
 };
@@ -16,7 +16,6 @@ use polyformer_kernel::{
     params::Params,
 };
 use std::{
-    collections::BTreeMap,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -27,8 +26,8 @@ Examples:
   polyformer keygen --preset L14 --out keys
   polyformer keygen --preset B16 --rotations powers,-1 --bootstrap real --public --out keys
   polyformer keygen --secret keys/secret.safetensors --rotations 3,5 --out keys     (add keys, or go on)
-  polyformer keygen --preset C12 --out device                                       (the secret key of a small device)
-  polyformer keygen --preset B16 --infer 9 --device device/secret.safetensors --out keys
+  polyformer keygen --preset C12 --out small                                        (the secret key of a small client)
+  polyformer keygen --preset B16 --infer 9 --embedded small/secret.safetensors --out keys
 
 Writes
   keys/secret.safetensors        the secret key, mode 0600: never leaves you
@@ -36,7 +35,7 @@ Writes
   keys/eval/galois-G.safetensors one a rotation: G is 5^K mod 2N for the rotation by K
   keys/eval/public.safetensors   with --public: lets others encrypt for you
   keys/eval/raise.safetensors    with --bootstrap
-  keys/eval/device-ID.safetensors with --device: between its ring and this one
+  keys/eval/device-ID.safetensors with --embedded: between the ring of a small client and this one
 Send the folder keys/eval to the server, nothing else.";
 
 /// Make a secret key and the keys that a server needs to compute.
@@ -73,11 +72,11 @@ pub struct Args {
     /// Also make a public key.
     #[arg(long)]
     public: bool,
-    /// Also make the key between the ring of a small device, whose secret key this file holds, and this one; with --infer,
-    /// for questions of that device.
-    #[arg(long, value_name = "FILE")]
-    device: Option<PathBuf>,
-    /// Make the secret key out of these 32 bytes, which a device drew, instead of new ones.
+    /// Also make the key between the ring of a small client, whose secret key this file holds, and this ring. With --infer
+    /// the other keys are for questions of that client.
+    #[arg(long, alias = "device", value_name = "FILE")]
+    embedded: Option<PathBuf>,
+    /// Make the secret key from these 32 bytes, which a small client drew, instead of new ones.
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     seed: Option<PathBuf>,
     /// Replace a secret key that is already there. What was encrypted under it is then lost.
@@ -117,7 +116,7 @@ struct Summary {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?.client();
+    let target = args.compute.device()?.client();
     let layout = KeyFolder::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,
@@ -127,7 +126,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         },
         (None, None) => return Err(Error::usage("keygen", "one of --preset, --params and --secret is needed")),
     };
-    let small = args.device.as_deref().map(Secret::read).transpose()?;
+    let small = args.embedded.as_deref().map(Secret::read).transpose()?;
     if let Some(small) = &small {
         lower_basis(&secret.params, &small.params)?; // before anything is made
     }
@@ -146,12 +145,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     wants.retain(|want| !want.is_met_by(&layout.eval.join(want.file_name()), &secret));
     let host = Host::new(secret.params.clone());
     let bar = progress(wants.len(), "keys");
-    generate(&host, device, &secret, &wants, &layout.eval, || bar.inc(1))?;
+    generate(&host, target, &secret, &wants, &layout.eval, || bar.inc(1))?;
     bar.finish_and_clear();
     let mut files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
     if let Some(small) = &small {
-        between::generate(&host, device, &secret, small, &layout.eval)?;
-        files.extend(small.header.key.map(between::file_name));
+        embedded::generate(&host, target, &secret, small, &layout.eval)?;
+        files.extend(small.header.key.map(embedded::file_name));
     }
     let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
     let bytes = files.iter().map(size).sum();
@@ -188,7 +187,7 @@ fn seed(path: &Path) -> Result<SecretSeed> {
     seed.ok_or_else(|| Error::usage(path.display().to_string(), format!("{} bytes where 32 are needed", bytes.len())))
 }
 
-fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<KeySpec>> {
+fn wants(args: &Args, secret: &Secret, small: Option<&Secret>) -> Result<Vec<KeySpec>> {
     let (params, mut wants) = (&secret.params, Vec::new());
     let evaluates = params.specials() > 0;
     if !evaluates && (args.conjugation || !args.rotations.is_empty()) {
@@ -207,12 +206,10 @@ fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<Ke
     let mut demand = Demand { relin: Some(level), conjugate: args.conjugation.then_some(level), ..Demand::default() };
     for item in &args.rotations {
         let steps = rotations(item, params.slots() as i64)?;
-        demand.rotations.extend(steps.into_iter().map(|k| (k, level)));
+        demand.rotations.extend(steps.into_iter().map(|k| (k.rem_euclid(params.slots() as i32), level)));
     }
-    let mut demands = vec![demand];
     if let Some(refresh) = args.bootstrap {
-        demands.push(bootstrapping(params, refresh, args.rotate.steps())?);
-        wants.push(KeySpec::Raise);
+        demand.join(&bootstrapping(params, refresh, args.rotate.steps())?);
     }
     if let Some(tokens) = args.infer {
         let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
@@ -220,24 +217,11 @@ fn wants(args: &Args, secret: &Secret, device: Option<&Secret>) -> Result<Vec<Ke
             let what = format!("the model reads 1 to {}", model.text.max_tokens());
             return Err(Error::usage(format!("--infer {tokens}"), what));
         }
-        let small = device.map(|small| &small.params);
-        let plan = ModelPlan::of(params, small, &model.model, &[tokens], args.rotate.steps())?;
-        demands.push(plan.demand);
-        if args.bootstrap.is_none() {
-            wants.push(KeySpec::Raise);
-        }
+        let small = small.map(|small| &small.params);
+        demand.join(&ModelPlan::of(params, small, &model.model, &[tokens], args.rotate.steps())?.demand);
     }
-    wants.extend(demands.iter().filter_map(|d| d.relin).max().map(KeySpec::Relin));
-    let mut galois = BTreeMap::new();
-    for demand in demands {
-        let conjugate = demand.conjugate.map(|level| (params.galois_conjugate(), level));
-        for (g, level) in demand.rotations.into_iter().map(|(k, l)| (params.galois(k), l)).chain(conjugate) {
-            let highest = galois.entry(g).or_insert(level);
-            *highest = level.max(*highest);
-        }
-    }
-    galois.remove(&1); // the rotation by 0 needs no key
-    wants.extend(galois.into_iter().map(|(g, level)| KeySpec::Galois(g, level)));
+    demand.rotations.remove(&0); // the rotation by 0 needs no key
+    wants.extend(KeySpec::all(params, &demand));
     Ok(wants)
 }
 

@@ -133,7 +133,7 @@ impl Header {
     /// Insists on the parameter set and key that another file has.
     pub fn expect_same(&self, other: &Self) -> Result<()> {
         if self.spec != other.spec {
-            let name = |h: &Self| h.spec.name().map_or_else(|| h.spec.hash().to_hex()[..16].into(), String::from);
+            let name = |h: &Self| h.spec.label();
             return Err(FileError::OtherParams { expected: name(other), actual: name(self) });
         }
         if self.key == other.key {

@@ -206,7 +206,7 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
     let back = Pretrained::read(out)?;
     Ok(Report {
         model: config.name.clone(),
-        params: spec.name().map_or_else(|| spec.hash().to_hex()[..16].into(), String::from),
+        params: spec.label(),
         weights,
         model_bytes: std::fs::metadata(out).with_path(out)?.len(),
         weight_error: difference(&text, &model, &back.model)?,

@@ -4,13 +4,13 @@
 use crate::{
     Error, Result,
     keys::KeySpec,
-    plan::{memory, speed::Speed},
+    plan::{dry_run::DryRun, speed::Speed},
 };
 use polyformer_catalogue::Entry;
 use polyformer_kernel::{
     Result as KernelResult,
     arith::cost::Demand,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
+    bootstrap::{Bootstrapped, Order, Recipe, RotationStrategy},
     eval::{
         clear::ClearVec,
         lockstep::{Lockstep, Step},
@@ -127,12 +127,9 @@ pub fn plan(
     let slots = params.slots();
     let (nodes, depth) = graph(entry, slots)?;
     let (placement, late, top) = place_bootstraps(&nodes, depth, params)?;
-    let new = || Trace::new(slots, None).measured(params);
-    let (mut trace, mut before) = (Bootstrapped::new(new()), new()); // bootstrapping's matrices are encoded once
-    if placement.bootstraps() > 0 {
-        let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
-        trace = Bootstrapped::with(trace.into_inner(), Bootstrapper::new(&mut before, params, &recipe)?)?;
-    }
+    let recipe = Recipe::new(slots, Order::SlotsToCoeffsFirst, 1.0).with(steps);
+    let mut dry = DryRun::new(params);
+    let trace = dry.bootstrapped((placement.bootstraps() > 0).then_some(&recipe))?;
     let rows = Rc::new(RefCell::new(Vec::with_capacity(nodes.len())));
     let pair = Lockstep::new(trace, ClearVec::<f64>::with_slots(slots), nothing);
     let refresh = |pair: &mut TracedClear<_>, (x, v): Values| {
@@ -140,16 +137,16 @@ pub fn plan(
         Ok((x, v))
     };
     let mut deep = BootstrapPlanner::new(pair, placement.clone(), refresh);
-    let (seen, place) = (rows.clone(), placement.clone());
+    let (watched, place) = (rows.clone(), placement.clone());
     deep.watch(Box::new(move |pair, node: &Node, (x, v): &Values| {
         let level_after = polyformer_kernel::arith::Arithmetic::level(&pair.left, x);
-        let index = seen.borrow().len();
+        let index = watched.borrow().len();
         let bootstrap = place.refreshes(index);
         let before = if node.product { place.level(node.depth - 1).ok() } else { None };
         let level_before = before.unwrap_or(if bootstrap { place.level(node.depth).unwrap_or(0) } else { level_after });
         let least = v.iter().copied().fold(f64::INFINITY, f64::min);
         let most = v.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        seen.borrow_mut().push(Row { op: node.name, level_before, level_after, least, most, bootstrap });
+        watched.borrow_mut().push(Row { op: node.name, level_before, level_after, least, most, bootstrap });
     }));
     let mut xs = Vec::new();
     for input in inputs {
@@ -161,40 +158,37 @@ pub fn plan(
     for x in xs {
         results.push(deep.output(x).1);
     }
-    let trace = &deep.inner.left;
-    let (cost, demand, seconds) = (trace.cost(), trace.demand().clone(), speed.map(|s| s.seconds(trace.work())));
-    let traced = before.words() + trace.words();
+    let taken = dry.finish(&deep.inner.left);
     drop(deep);
-    let wants = KeySpec::all(params, &demand, placement.bootstraps() > 0);
-    let keys = keys(params, &demand, placement.bootstraps() > 0);
+    let keys = keys(params, &taken.demand);
     let key_bytes: u64 = keys.iter().map(|k| k.bytes).sum();
     let steps = rows.take();
     let ledger = Ledger {
         circuit: entry.name.into(),
         depth,
-        mults: cost.mul,
-        key_switches: cost.key_switch,
+        mults: taken.cost.mul,
+        key_switches: taken.cost.key_switch,
         bootstraps: placement.bootstraps(),
         bootstraps_greedy: late,
-        rotations: demand.rotations.keys().copied().collect(),
+        rotations: taken.demand.rotations.keys().copied().collect(),
         keys,
         key_bytes,
-        peak_bytes: 4 * memory::words(params, &wants, traced) as u64,
-        seconds,
+        peak_bytes: 4 * taken.words(params) as u64,
+        seconds: speed.map(|s| s.seconds(&taken.work)),
         steps,
     };
     Ok((ledger, results))
 }
 
 /// The keys of a demand and their sizes, the largest first.
-pub fn keys(params: &Params, demand: &Demand, bootstraps: bool) -> Vec<Key> {
+pub fn keys(params: &Params, demand: &Demand) -> Vec<Key> {
     let galois = |k: i32| params.galois(k);
     let rotations =
         demand.rotations.iter().map(|(k, l)| (format!("rotation {k}"), KeySpec::Galois(galois(*k), *l), *l));
     let conjugate = demand.conjugate.map(|l| ("conjugation".into(), KeySpec::Galois(params.galois_conjugate(), l), l));
     let relin = demand.relin.map(|l| ("relinearisation".into(), KeySpec::Relin(l), l));
     let leveled = relin.into_iter().chain(conjugate).chain(rotations).map(|(key, want, l)| (key, want, Some(l)));
-    let raise = bootstraps.then(|| ("to and from the sparse secret".into(), KeySpec::Raise, None));
+    let raise = demand.raise.then(|| ("to and from the sparse secret".into(), KeySpec::Raise, None));
     let size = |want: KeySpec| 4 * want.words(params) as u64;
     let keys = leveled.chain(raise).map(|(key, want, level)| Key { key, level, bytes: size(want) });
     let mut keys: Vec<Key> = keys.collect();

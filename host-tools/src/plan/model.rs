@@ -1,17 +1,24 @@
 //! The plan of a model: what it takes on questions of known lengths, by a dry run.
 
-use crate::{Result, keys::KeySpec, plan::memory};
+use crate::{
+    Result,
+    keys::KeySpec,
+    machine::{ComputeTarget, Host},
+    plan::{
+        dry_run::{DryRun, Requirements},
+        memory,
+    },
+};
 use polyformer_kernel::{
     arith::{
         Arithmetic,
         cost::{Cost, Demand, Tally, Work},
     },
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
+    bootstrap::{Order, Recipe, RotationStrategy},
     ckks::{
         keys::{key_basis, key_digits},
         raise::dense_basis,
     },
-    eval::trace::Trace,
     nn::{
         Model, forward,
         slot_engine::{Layout, SlotEngine},
@@ -62,14 +69,13 @@ impl ModelPlan {
         steps: RotationStrategy,
     ) -> Result<Self> {
         let layout = Layout::new(lengths, model.width, model.heads, small.unwrap_or(params).slots())?;
-        let new = || Trace::new(params.slots(), None).measured(params);
-        let mut before = new();
+        let mut dry = DryRun::new(params);
         let recipe = |order| Recipe::new(layout.period(), order, model.range).with(steps);
-        let mut trace = Bootstrapped::with(new(), Bootstrapper::new(&mut before, params, &recipe(ORDER))?)?;
+        let mut trace = dry.bootstrapped(Some(&recipe(ORDER)))?;
         let x = match small {
             None => trace.input(params.max_message_level()),
             Some(_) => {
-                let entry = Bootstrapper::new(&mut before, params, &recipe(ENTRY))?;
+                let entry = dry.bootstrapper(&recipe(ENTRY))?;
                 let x = trace.input(0);
                 let x = entry.refresh(&mut *trace, x)?;
                 trace.refresh(x, params.max_message_level())?
@@ -77,11 +83,27 @@ impl ModelPlan {
         };
         let out = forward(&mut SlotEngine::new(&mut trace, layout.clone()), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
-        let (demand, cost, work) = (trace.demand().clone(), trace.cost(), trace.work().clone());
-        let words = before.words() + trace.words();
-        let mut plan = Self { layout, demand, cost, work, preparation: before.work().clone(), level, steps, words };
+        let Requirements { demand, cost, work, preparation, traced: words } = dry.finish(&trace);
+        let mut plan = Self { layout, demand, cost, work, preparation, level, steps, words };
         plan.work.insert((Work::Fresh, params.max_level()), plan.fresh(params));
         Ok(plan)
+    }
+
+    /// [`ModelPlan::of`] on a target: with these rotations, or with few keys (min-KS) if the GPU has no room for more.
+    ///
+    /// # Errors
+    /// Those of [`ModelPlan::of`]; [`polyformer_kernel::Error::DeviceMemory`] if few keys do not fit, either.
+    pub fn for_target(
+        host: &Host,
+        target: ComputeTarget,
+        small: Option<&Params>,
+        model: &Model<'_>,
+        lengths: &[usize],
+        rotations: RotationStrategy,
+    ) -> Result<Self> {
+        let params = host.params();
+        let plan = |steps| Self::of(params, small, model, lengths, steps);
+        memory::fit_to_memory(host, target, rotations, plan, |plan| plan.memory(params))
     }
 
     /// What the first question of a process touches for the first time, as polynomials over P and the whole line: the
@@ -93,7 +115,7 @@ impl ModelPlan {
 
     /// The files of its evaluation keys.
     pub fn wants(&self, params: &Params) -> Vec<KeySpec> {
-        KeySpec::all(params, &self.demand, self.cost.bootstrap > 0)
+        KeySpec::all(params, &self.demand)
     }
 
     /// Words in the memory of the server at most: keys, the temporaries of key switching, and what the trace counted.
@@ -129,6 +151,49 @@ mod tests {
             let keys = plan.demand.rotations.len();
             eprintln!("{tokens} tokens: {keys} rotations, {:?}, level {}", plan.cost, plan.level);
             assert_eq!(plan.cost.bootstrap, 3);
+        }
+    }
+}
+
+#[cfg(all(test, feature = "wgpu"))]
+mod gpu_tests {
+    use super::ModelPlan;
+    use crate::{
+        Error,
+        machine::{BackendKind, ComputeTarget, Host, gpu},
+        model::Pretrained,
+        spec::SpecBuf,
+    };
+    use polyformer_kernel::{Error::DeviceMemory, bootstrap::RotationStrategy};
+
+    #[test]
+    fn a_gpu_with_little_memory_gets_fewer_keys_and_one_with_less_an_error() {
+        if gpu::list().unwrap().is_empty() {
+            assert!(std::env::var_os("POLYFORMER_REQUIRE_GPU").is_none_or(|v| v != "1"), "no adapter");
+            return println!("skipped: no adapter");
+        }
+        let model = Pretrained::embedded().unwrap();
+        let host = |memory: usize| {
+            let pick = gpu::AdapterChoice { memory: Some(4 * memory as u64), ..gpu::pick(None, None).unwrap() };
+            let host = Host::new(SpecBuf::preset("B16").unwrap().params().unwrap());
+            (host, ComputeTarget { backend: BackendKind::Wgpu, gpu: pick, ..ComputeTarget::cpu(1) })
+        };
+        let (any, _) = host(0);
+        let need = |steps| ModelPlan::of(any.params(), None, &model.model, &[6], steps).unwrap().memory(any.params());
+        let (most, least) = (need(RotationStrategy::Hoisted), need(RotationStrategy::MinKs));
+        assert!(least < most, "{least} {most}");
+        let plan = |memory: usize, asked: RotationStrategy| {
+            let (host, on) = host(memory);
+            ModelPlan::for_target(&host, on, None, &model.model, &[6], asked).map(|plan| plan.steps)
+        };
+        let whole = |words: usize| words.next_multiple_of(64); // as ranges are
+        assert_eq!(plan(whole(most), RotationStrategy::Hoisted).unwrap(), RotationStrategy::Hoisted);
+        assert_eq!(plan(most - 64, RotationStrategy::Hoisted).unwrap(), RotationStrategy::MinKs);
+        assert_eq!(plan(whole(least), RotationStrategy::Hoisted).unwrap(), RotationStrategy::MinKs);
+        for asked in [RotationStrategy::Hoisted, RotationStrategy::MinKs] {
+            let error = plan(least - 64, asked).unwrap_err();
+            let both = matches!(error, Error::Kernel(DeviceMemory { words, room }) if words == least && room < least);
+            assert!(both, "{error}");
         }
     }
 }

@@ -4,17 +4,19 @@ use crate::{
     Error, Result,
     files::{Body, CiphertextMeta, Header, View, public_basis},
     keys::{random, secret::Secret},
-    load::expand,
+    load::{self, SecondHalf},
     machine::{ComputeTarget, Host, Job},
     session::private::Private,
 };
 use polyformer_kernel::{
-    backend::{Backend, Shape, poly::Poly},
+    backend::{Backend, Shape},
     ckks::{
-        Ciphertext, encode, encrypt,
+        Encoder,
+        embedded::wipe,
+        encrypt,
         keys::{PublicKey, SecretKey},
     },
-    math::{complex::Complex, embedding::fill_roots},
+    math::complex::Complex,
     params::Params,
     ring::sample,
 };
@@ -82,9 +84,8 @@ impl Job for Encrypt<'_> {
     fn run<B: Backend>(self, mut be: B) -> Result<Encrypted> {
         let (params, level) = (self.host.params(), self.level);
         let (n, slots, basis) = (params.n(), params.slots(), params.q(level));
-        let limit = params.log_product(params.base()) - 1.0;
-        let (roots, mut rng) = (roots(params), random::generator()?);
-        let (mut scratch, mut coeffs, mut z) = (vec![0; n], vec![0; n], vec![Complex::default(); slots]);
+        let (mut encoder, mut rng) = (Encoder::new(params), random::generator()?);
+        let (mut scratch, mut z) = (vec![0; n], vec![Complex::default(); slots]);
         let (key, from) = match self.under {
             EncryptionKey::Secret(s) => {
                 let sk = SecretKey::expand(&mut be, &s.seed, basis, &mut scratch)?;
@@ -98,23 +99,23 @@ impl Job for Encrypt<'_> {
             let values = self.values.get(item * slots..).unwrap_or(&[]);
             z.fill(Complex::default());
             z.iter_mut().zip(values).for_each(|(z, x)| *z = Complex::from(*x));
-            encode::encode(&roots, &mut z, params.scale(level), limit, &mut coeffs)?;
+            let coeffs = encoder.encode(z.iter().copied(), params.scale(level))?;
             let c = match &key {
                 Loaded::Secret(sk, seed) => {
-                    sample::error(&mut rng, &mut coeffs);
-                    encrypt::symmetric(&mut be, sk, basis, &coeffs, seed, item as u64)?
+                    sample::error(&mut rng, coeffs);
+                    encrypt::symmetric(&mut be, sk, basis, coeffs, seed, item as u64)?
                 }
                 Loaded::Public(pk) => {
-                    encrypt::encrypt_public(&mut be, params, pk, level, &mut coeffs, &mut rng, &mut scratch)?.c
+                    encrypt::encrypt_public(&mut be, params, pk, level, coeffs, &mut rng, &mut scratch)?.c
                 }
             };
-            coeffs[..].zeroize();
+            encoder.wipe();
             for (tensor, c) in tensors.iter_mut().zip(&c) {
                 be.download(c.limbs(), &mut tensor[item * words..][..words])?;
             }
             (self.step)();
         }
-        z.iter_mut().for_each(|z| *z = Complex::default());
+        wipe(&mut z);
         let seed = match key {
             Loaded::Secret(sk, seed) => {
                 sk.wipe(&mut be)?;
@@ -171,8 +172,7 @@ impl Job for Decrypt<'_> {
     fn run<B: Backend>(self, mut be: B) -> Result<Private> {
         let (params, level) = (self.host.params(), self.sealed.level);
         let (n, q, base) = (params.n(), params.q(level), params.base());
-        let roots = roots(params);
-        let (mut coeffs, mut z) = (vec![0; n], vec![Complex::default(); params.slots()]);
+        let (encoder, mut coeffs) = (Encoder::new(params), vec![0; n]);
         let mut words = vec![0; base.len() * n];
         let sk = SecretKey::expand(&mut be, &self.secret.seed, base, &mut coeffs)?;
         let shape = Shape { count: 1, basis: base, cols: n as u32 };
@@ -180,30 +180,23 @@ impl Job for Decrypt<'_> {
         for item in 0..self.sealed.count as usize {
             let at = (item * q.len() + q.row(base.start as usize)) * n; // the base rows are adjacent
             let stored = |tensor: usize| &self.words[tensor][at..][..base.len() * n];
-            let c0 = Poly::from_words(&mut be, shape, stored(0))?;
-            let c1 = match self.sealed.seed {
-                Some(seed) => Poly::assume(expand(&mut be, 1, base, &seed, item as u64)?),
-                None => Poly::from_words(&mut be, shape, stored(1))?,
+            let c1 = match &self.sealed.seed {
+                Some(seed) => SecondHalf::Seed(seed, item as u64),
+                None => SecondHalf::Stored(stored(1)),
             };
-            let ct = Ciphertext { c: [c0, c1], level };
+            let ct = load::ciphertext(&mut be, shape, level, stored(0), c1)?;
             encrypt::decrypt(&mut be, params, &sk, &ct, 0, &mut words, &mut coeffs)?;
-            encode::decode(&roots, &coeffs, params.scale(level), &mut z)?;
+            let mut z = encoder.decode(&coeffs, params.scale(level))?;
             let left = (self.sealed.values as usize).saturating_sub(values.len());
             values.extend(z.iter().take(left).map(|z| z.re));
+            wipe(&mut z);
             (self.step)();
         }
         words[..].zeroize();
         coeffs[..].zeroize();
-        z.iter_mut().for_each(|z| *z = Complex::default());
         sk.wipe(&mut be)?;
         Ok(Private::new(values))
     }
-}
-
-fn roots(params: &Params) -> Vec<Complex> {
-    let mut roots = vec![Complex::default(); params.slots()];
-    fill_roots(&mut roots);
-    roots
 }
 
 fn load_public<B: Backend>(be: &mut B, params: &Params, view: &View<'_>) -> Result<PublicKey<B>> {
@@ -213,5 +206,5 @@ fn load_public<B: Backend>(be: &mut B, params: &Params, view: &View<'_>) -> Resu
     };
     let mut b = be.alloc(Shape { count: 1, basis, cols: params.n() as u32 })?;
     be.upload(&mut b, view.words(0))?;
-    Ok(PublicKey { pair: [b, expand(be, 1, basis, &seed, 0)?] })
+    Ok(PublicKey { pair: [b, load::expand(be, 1, basis, &seed, 0)?] })
 }

@@ -78,7 +78,7 @@ pub fn header(view: &View<'_>) -> Result<Header> {
 
 /// A question as a device sends it: 32 bytes of a public seed, then the words of c0, limb by limb. `device` is the header of
 /// its files.
-pub fn asked(bytes: &[u8], device: &Header, small: &Params) -> Result<Encrypted> {
+pub fn parse_question(bytes: &[u8], device: &Header, small: &Params) -> Result<Encrypted> {
     let (n, limbs) = (small.n(), small.base().len());
     let expected = 32 + 4 * n * limbs;
     let (Some((seed, words)), true) = (bytes.split_first_chunk::<32>(), bytes.len() == expected) else {
@@ -96,7 +96,7 @@ pub fn asked(bytes: &[u8], device: &Header, small: &Params) -> Result<Encrypted>
 }
 
 /// An answer as a device reads it: pairs of words of c0 and c1, limb by limb.
-pub fn told(answer: &Encrypted) -> Vec<u8> {
+pub fn encode_answer(answer: &Encrypted) -> Vec<u8> {
     let [c0, c1] = [0, 1].map(|i| answer.tensors.get(i).map_or(&[][..], |t| t));
     c0.iter().zip(c1).flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()]).flatten().collect()
 }

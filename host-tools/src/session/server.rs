@@ -7,12 +7,12 @@ use crate::{
     error::WithPath,
     files::{Body, FileError, Header, Kind, Mapped, View},
     keys::KeySpec,
-    load,
-    session::cipher::Encrypted,
+    load::{self, SecondHalf},
+    session::{cipher::Encrypted, progress::Timings},
 };
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Cost},
-    backend::{Backend, Shape, poly::Poly},
+    backend::{Backend, Shape},
     bootstrap::{Bootstrapped, Bootstrapper, Recipe, RotationStrategy},
     ckks::{Ciphertext, Ckks, keys::Keys},
     nn::{Model, forward, slot_engine::SlotEngine},
@@ -20,16 +20,16 @@ use polyformer_kernel::{
 };
 use std::{path::Path, time::Instant};
 
-/// Loads the keys of a folder; `of` is the header of any file of the same client. `step` is called after each.
+/// Loads the keys of a folder; `of` is the header of any file of the same client. `on_key` is called after each.
 pub fn load_keys<B: Backend>(
     be: &mut B,
     folder: &Path,
     wants: &[KeySpec],
     of: &Header,
-    step: impl Fn(),
+    on_key: impl FnMut(),
 ) -> Result<Keys<B>> {
     let mut keys = Keys::default();
-    load_more(be, &mut keys, folder, wants, of, step)?;
+    load_more(be, &mut keys, folder, wants, of, on_key)?;
     Ok(keys)
 }
 
@@ -39,7 +39,7 @@ fn load_more<B: Backend>(
     folder: &Path,
     wants: &[KeySpec],
     of: &Header,
-    step: impl Fn(),
+    mut on_key: impl FnMut(),
 ) -> Result<()> {
     for want in wants {
         let path = folder.join(want.file_name());
@@ -47,7 +47,7 @@ fn load_more<B: Backend>(
         let view = View::parse(mapped.bytes()).with_path(&path)?;
         view.expect_same(of).with_path(&path)?;
         load::load_key(be, &view, of, keys)?;
-        step();
+        on_key();
     }
     Ok(())
 }
@@ -84,6 +84,28 @@ impl<'a, B: Backend> Server<'a, B> {
     pub fn new(be: B, params: &'a Params, keys: Keys<B>, model: &'a Model<'a>, of: &Header) -> Result<Self> {
         let ckks = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
         Ok(Self { ckks, model, keys_of: of.clone(), prepared: None })
+    }
+
+    /// A server for questions of a plan, with the client's keys from a folder. `client` is the header of any file of that
+    /// client. `on_key` is called after each key. `timings` receives the stages load_keys and server_preprocess.
+    ///
+    /// # Errors
+    /// [`crate::Error::File`] for a key that is missing, damaged or of another client; [`crate::Error::Kernel`] if a key
+    /// does not serve the plan.
+    pub fn open(
+        mut be: B,
+        params: &'a Params,
+        model: &'a Model<'a>,
+        (folder, client): (&Path, &Header),
+        plan: &ModelPlan,
+        timings: &mut Timings,
+        on_key: impl FnMut(),
+    ) -> Result<Self> {
+        let load = || load_keys(&mut be, folder, &plan.wants(params), client, on_key);
+        let keys = timings.time("load_keys", load)?;
+        let mut server = Self::new(be, params, keys, model, client)?;
+        timings.time("server_preprocess", || server.prepare(plan))?;
+        Ok(server)
     }
 
     /// Holds the keys of `wants`, from the files of a folder, and no others: what they leave is room for the new ones.
@@ -135,13 +157,9 @@ impl<'a, B: Backend> Server<'a, B> {
             return Err(FileError::OtherKey { expected: name(&self.keys_of), actual: name(header) }).with_path(place);
         }
         let shape = Shape { count: 1, basis: params.q(sealed.level), cols: params.n() as u32 };
-        let be = &mut self.ckks.be;
-        let c0 = Poly::from_words(be, shape, question.tensors.first().map_or(&[], |t| &t[..]))?;
-        let c1 = match sealed.seed {
-            Some(seed) => Poly::assume(load::expand(be, 1, shape.basis, &seed, 0)?),
-            None => Poly::from_words(be, shape, question.tensors.get(1).map_or(&[], |t| &t[..]))?,
-        };
-        let x = Ciphertext { c: [c0, c1], level: sealed.level };
+        let half = |i: usize| question.tensors.get(i).map_or(&[][..], |t| t);
+        let c1 = SecondHalf::of(&sealed, half(1));
+        let x = load::ciphertext(&mut self.ckks.be, shape, sealed.level, half(0), c1)?;
         let (y, executed) = self.logits(plan, x, step)?;
         let start = Instant::now();
         let y = self.ckks.drop_to_level(y, 0)?; // what decryption needs, and no more to send

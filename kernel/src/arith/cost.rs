@@ -42,6 +42,20 @@ pub struct Demand {
     pub conjugate: Option<u8>,
     /// Rotations, by steps in [1, slots).
     pub rotations: BTreeMap<i32, u8>,
+    /// The pair of keys of ModRaise, which bootstrapping uses.
+    pub raise: bool,
+}
+
+impl Demand {
+    /// Takes in the keys of `other`: each key is then for the higher of the two levels.
+    pub fn join(&mut self, other: &Self) {
+        (self.relin, self.conjugate) = (self.relin.max(other.relin), self.conjugate.max(other.conjugate));
+        self.raise |= other.raise;
+        for (step, level) in &other.rotations {
+            let highest = self.rotations.entry(*step).or_insert(*level);
+            *highest = (*highest).max(*level);
+        }
+    }
 }
 
 /// One kind of the backend's work, at the level of its operands. Seconds are its count times what one takes there.

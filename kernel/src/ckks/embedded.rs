@@ -117,8 +117,8 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     pub fn encode<'m>(&self, slots: &'m mut [Complex]) -> Result<Message<'m>> {
         same_length(self.params.slots(), slots.len())?;
         let message = Message(slots);
-        let limit = self.params.log_product(self.params.base()) - 1.0;
-        encode_in_place(self.plan.roots, message.0, self.params.base_scale(), limit.min(MAX_BITS))?;
+        let limit = self.params.limit_bits().min(MAX_BITS);
+        encode_in_place(self.plan.roots, message.0, self.params.base_scale(), limit)?;
         Ok(message)
     }
 

@@ -34,6 +34,9 @@ impl<B: Backend> Keys<B> {
         if let Some(level) = demand.conjugate {
             self.galois(params.galois_conjugate(), level)?;
         }
+        if demand.raise && self.raise.is_none() {
+            return Err(Error::NoBootstrap);
+        }
         for (step, level) in &demand.rotations {
             let key = self.galois(params.galois(*step), *level);
             key.map_err(|e| match e {

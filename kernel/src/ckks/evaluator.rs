@@ -1,6 +1,6 @@
 //! The homomorphic evaluator: its backend, keys and temporaries, and what its operations are made of.
 
-use super::{Ciphertext, encode, evaluation_keys::Keys};
+use super::{Ciphertext, Encoder, encode, evaluation_keys::Keys};
 use crate::{
     arith::cost::Cost,
     backend::{
@@ -8,11 +8,10 @@ use crate::{
         poly::{Coeff, Eval, Poly},
     },
     error::{Error, Result},
-    math::{complex::Complex, embedding::fill_roots},
+    math::complex::Complex,
     params::Params,
     ring::{Basis, Constants},
 };
-use alloc::{vec, vec::Vec};
 
 /// A public vector encoded at the scale of its level; block-constant if it is periodic.
 pub struct Plaintext<B: Backend> {
@@ -31,20 +30,15 @@ pub struct Ckks<'p, B: Backend> {
     pub(super) ws: Workspace<B::Buf>,
     pub(super) executed: Cost,
     batch: u16,
-    roots: Vec<Complex>,
-    slots: Vec<Complex>,
-    coeffs: Vec<i64>,
+    encoder: Encoder,
 }
 
 impl<'p, B: Backend> Ckks<'p, B> {
     /// Allocates the temporaries of key switching and encoding, once.
     pub fn new(mut be: B, params: &'p Params, keys: Keys<B>, batch: u16) -> Result<Self> {
         let ws = be.workspace(batch, params.digits())?;
-        let mut roots = vec![Complex::default(); params.slots()];
-        fill_roots(&mut roots);
-        let (slots, coeffs) = (roots.clone(), vec![0; params.n()]);
-        let executed = Cost::default();
-        Ok(Self { be, params, keys, ws, executed, batch, roots, slots, coeffs })
+        let (executed, encoder) = (Cost::default(), Encoder::new(params));
+        Ok(Self { be, params, keys, ws, executed, batch, encoder })
     }
 
     /// The parameters.
@@ -72,31 +66,24 @@ impl<'p, B: Backend> Ckks<'p, B> {
 
     /// Encodes complex slots for `level` at any scale over any basis. Error: that of [`encode::encode`].
     pub fn encode_at(&mut self, values: &[Complex], scale: f64, basis: Basis, level: u8) -> Result<Plaintext<B>> {
-        let (s, slots) = (values.len(), self.params.slots());
-        if !s.is_power_of_two() || s > slots {
-            return Err(Error::Slots { given: s, slots });
-        }
-        self.slots[..s].copy_from_slice(values);
-        self.encode_staged(s, scale, basis, level)
-    }
-
-    fn encode_staged(&mut self, s: usize, scale: f64, basis: Basis, level: u8) -> Result<Plaintext<B>> {
-        let limit = self.params.log_product(self.params.base()) - 1.0;
-        encode::encode(&self.roots, &mut self.slots[..s], scale, limit, &mut self.coeffs[..2 * s])?;
-        let shape = Shape { count: 1, basis, cols: 2 * s as u32 };
-        let m = Poly::<Coeff, B>::from_signed(&mut self.be, shape, &self.coeffs[..2 * s])?;
-        Ok(Plaintext { m: m.ntt(&mut self.be), level })
+        self.encode_each(values.iter().copied(), scale, basis, level)
     }
 
     pub(super) fn encode_real(&mut self, values: &[f64], scale: f64, basis: Basis, level: u8) -> Result<Plaintext<B>> {
-        let (s, slots) = (values.len(), self.params.slots());
-        if !s.is_power_of_two() || s > slots {
-            return Err(Error::Slots { given: s, slots });
-        }
-        for (z, x) in self.slots.iter_mut().zip(values) {
-            *z = Complex::from(*x);
-        }
-        self.encode_staged(s, scale, basis, level)
+        self.encode_each(values.iter().map(|x| Complex::from(*x)), scale, basis, level)
+    }
+
+    fn encode_each(
+        &mut self,
+        values: impl ExactSizeIterator<Item = Complex>,
+        scale: f64,
+        basis: Basis,
+        level: u8,
+    ) -> Result<Plaintext<B>> {
+        let coeffs = self.encoder.encode(values, scale)?;
+        let shape = Shape { count: 1, basis, cols: coeffs.len() as u32 };
+        let m = Poly::<Coeff, B>::from_signed(&mut self.be, shape, coeffs)?;
+        Ok(Plaintext { m: m.ntt(&mut self.be), level })
     }
 
     /// Memory for one polynomial of the batch.
@@ -175,11 +162,11 @@ impl<'p, B: Backend> Ckks<'p, B> {
         let (n, over) = (self.params.n(), self.params.q(x.level));
         let power = power % (2 * n);
         let cols = n >> power.trailing_zeros().min(n.trailing_zeros()); // X^power is a monomial in X^(n / cols)
-        self.coeffs[..cols].fill(0);
+        self.encoder.coeffs[..cols].fill(0);
         let at = power % n / (n / cols);
-        self.coeffs[at] = if power < n { 1 } else { -1 };
+        self.encoder.coeffs[at] = if power < n { 1 } else { -1 };
         let shape = Shape { count: 1, basis: over, cols: cols as u32 };
-        let m = Poly::<Coeff, B>::from_signed(&mut self.be, shape, &self.coeffs[..cols])?.ntt(&mut self.be);
+        let m = Poly::<Coeff, B>::from_signed(&mut self.be, shape, &self.encoder.coeffs[..cols])?.ntt(&mut self.be);
         for c in &mut x.c {
             self.be.zip_assign(Op::Mul, over, c.limbs_mut(), m.limbs());
         }

@@ -179,7 +179,7 @@ impl<'p> NoiseSimulator<'p> {
             (true, _) => self.params.plaintext_scale(level),
             (false, _) => self.params.scale(level),
         };
-        let z = self.encoded(values, scale, self.params.log_product(self.params.base()) - 1.0)?;
+        let z = self.encoded(values, scale, self.params.limit_bits())?;
         Ok(NoisyPlaintext { z, level, diagonal })
     }
 }

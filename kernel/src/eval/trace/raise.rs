@@ -31,6 +31,7 @@ impl Raise for Trace {
     fn mod_raise(&mut self, x: Leveled, level: u8) -> Result<Leveled> {
         same_level(0, x.level)?;
         self.record(level, &[(Work::Raise, 1)]);
+        self.demand.raise = true;
         let (q, pq) = (self.meter.q(level), self.meter.pq(level));
         Ok(Leveled { level, alive: x.alive.becomes(2 * q, q + 3 * pq) }) // the raised half; a digit times a key
     }

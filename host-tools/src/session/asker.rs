@@ -1,0 +1,154 @@
+//! A private question in three lines: client and server in one process.
+
+use super::{
+    Client, Executed, Inference,
+    cipher::Encrypted,
+    private::Private,
+    progress::{Progress, Timings},
+};
+use crate::{
+    Result,
+    keys::KeyFolder,
+    machine::{ComputeTarget, Host},
+    model::{Pretrained, probabilities, top},
+    plan::model::ModelPlan,
+    spec::SpecBuf,
+};
+use polyformer_kernel::bootstrap::RotationStrategy;
+use std::path::Path;
+
+/// A model, the folder of a client's keys, and a machine. The part that plays the server gets the ciphertext, the number of
+/// tokens and the evaluation keys, nothing else. A first question makes the keys, some gigabytes of files; each question
+/// loads the keys into memory.
+///
+/// ```no_run
+/// use polyformer::{model::Pretrained, session::Asker};
+///
+/// let mut asker = Asker::open(Pretrained::open(None)?, "keys".as_ref())?; // the model in the program
+/// let answer = asker.ask("I think someone used my card in another country")?;
+/// println!("{}", asker.model().text.label(answer.best()[0].0));
+/// # Ok::<(), polyformer::Error>(())
+/// ```
+pub struct Asker<'f> {
+    model: Pretrained,
+    spec: SpecBuf,
+    host: Host,
+    target: ComputeTarget,
+    rotations: RotationStrategy,
+    folder: KeyFolder,
+    on_progress: Box<dyn FnMut(Progress) + 'f>,
+}
+
+/// An answer, and what the run took.
+pub struct Answer {
+    /// The logits, for the owner of the key alone.
+    pub logits: Private,
+    /// The classes, the likeliest first.
+    pub classes: Vec<usize>,
+    /// The plan that client and server followed.
+    pub plan: ModelPlan,
+    /// Operations of the server.
+    pub executed: Executed,
+    /// Seconds by stage.
+    pub timings: Timings,
+    /// Seconds on ciphertexts, the encoding of weights included.
+    pub seconds: f64,
+    /// Bytes of the question on its way.
+    pub bytes_up: usize,
+    /// Bytes of the answer on its way.
+    pub bytes_down: usize,
+}
+
+impl Answer {
+    /// Classes and their probabilities, the likeliest first.
+    pub fn best(&self) -> Vec<(usize, f64)> {
+        let p = probabilities(self.logits.expose());
+        self.classes.iter().map(|class| (*class, p[*class])).collect()
+    }
+}
+
+impl<'f> Asker<'f> {
+    /// Asks `model` on the parameter set that it was packed for, with the keys of a folder, on every core of the processor.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`] for a parameter set that is refused.
+    pub fn open(model: Pretrained, keys: &Path) -> Result<Self> {
+        let spec = model.parameter_set()?;
+        let host = Host::new(spec.params()?);
+        let target = ComputeTarget::cpu(rayon::current_num_threads());
+        let (rotations, folder) = (RotationStrategy::Hoisted, KeyFolder::new(keys));
+        Ok(Self { model, spec, host, target, rotations, folder, on_progress: Box::new(|_| ()) })
+    }
+
+    /// Computes on this target instead. The client's part stays on the processor.
+    pub fn on(self, target: ComputeTarget) -> Self {
+        Self { target, ..self }
+    }
+
+    /// Bootstraps with these rotations instead of hoisted ones.
+    pub fn with_rotations(self, rotations: RotationStrategy) -> Self {
+        Self { rotations, ..self }
+    }
+
+    /// Calls `f` at each event.
+    pub fn on_progress(self, f: impl FnMut(Progress) + 'f) -> Self {
+        Self { on_progress: Box::new(f), ..self }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Pretrained {
+        &self.model
+    }
+
+    /// The ring.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Encrypts a question, runs the model on the ciphertext, decrypts the answer. Keys that the folder lacks are made before.
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] for a text that the model cannot read; [`crate::Error::File`] for keys that cannot be
+    /// read or written; [`crate::Error::Kernel`] if the target has too little memory.
+    pub fn ask(&mut self, text: &str) -> Result<Answer> {
+        let Self { model, spec, host, target, rotations, folder, on_progress } = self;
+        let (target, mut timings) = (*target, Timings::default());
+        let ids = timings.time("preprocess", || model.text.tokens(text))?;
+        let unknown = model.text.unknown(&ids);
+        if unknown > 0 {
+            on_progress(Progress::UnknownTokens { unknown, tokens: ids.len() });
+        }
+        let plan = ModelPlan::for_target(host, target, None, &model.model, &[ids.len()], *rotations)?;
+        let wants = plan.wants(host.params());
+        let mut made = |done, total| on_progress(Progress::MakingKeys { done, total });
+        let complete = || folder.complete(host, target.client(), spec, &wants, &mut made);
+        let secret = timings.time("key_generation", complete)?;
+
+        let client = Client::new(host, target.client(), &secret, &model.text);
+        let slots = timings.time("preprocess", || client.slots(&plan.layout, std::slice::from_ref(&ids)))?;
+        let question = timings.time("encode_encrypt", || client.encrypt(&slots))?;
+        let inference = Inference {
+            host,
+            model: &model.model,
+            plan: &plan,
+            eval: &folder.eval,
+            client: &secret.header,
+            question: &question,
+            embedded: None,
+        };
+        let response = inference.run(target, on_progress)?;
+        timings.join(&response.timings);
+        let mut logits = timings.time("decrypt_decode", || client.decrypt(&plan, &response.answer, 1))?;
+        let (bytes_up, bytes_down) = (sent(&question), sent(&response.answer));
+        let logits = logits.pop().unwrap_or_else(|| Private::new(Vec::new())); // one question has one row
+        let classes = timings.time("postprocess", || Ok(top(logits.expose())))?;
+        let (executed, seconds) = (response.executed, response.seconds);
+        Ok(Answer { logits, classes, plan, executed, timings, seconds, bytes_up, bytes_down })
+    }
+}
+
+/// Bytes that travel, the seed of a half that is not stored included.
+fn sent(x: &Encrypted) -> usize {
+    let words: usize = x.tensors.iter().map(|t| t.len()).sum();
+    4 * words + if x.tensors.len() == 1 { 32 } else { 0 }
+}

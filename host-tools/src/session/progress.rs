@@ -1,0 +1,74 @@
+//! What a session tells its caller while it runs: progress, and seconds by stage.
+
+use crate::Result;
+use std::time::Instant;
+
+/// An event of a session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Progress {
+    /// Some tokens of the question are not in the vocabulary of the model.
+    UnknownTokens {
+        /// How many.
+        unknown: usize,
+        /// Of how many.
+        tokens: usize,
+    },
+    /// Keys are made that the folder does not have yet.
+    MakingKeys {
+        /// Keys made so far.
+        done: usize,
+        /// Keys to make.
+        total: usize,
+    },
+    /// Keys go into the memory of the server.
+    LoadingKeys {
+        /// Keys loaded so far.
+        done: usize,
+        /// Keys to load.
+        total: usize,
+    },
+    /// A part of the model has run on ciphertexts.
+    Part {
+        /// Its name.
+        name: &'static str,
+        /// How long it ran.
+        seconds: f64,
+    },
+}
+
+/// Seconds by stage, in the order in which the stages began.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timings(Vec<(&'static str, f64)>);
+
+impl Timings {
+    /// Adds to a stage.
+    pub fn add(&mut self, stage: &'static str, seconds: f64) {
+        match self.0.iter_mut().find(|(name, _)| *name == stage) {
+            Some((_, sum)) => *sum += seconds,
+            None => self.0.push((stage, seconds)),
+        }
+    }
+
+    /// Does some work, and adds its seconds to a stage.
+    pub fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let out = work();
+        self.add(stage, start.elapsed().as_secs_f64());
+        out
+    }
+
+    /// Adds every stage of `other`.
+    pub fn join(&mut self, other: &Self) {
+        other.iter().for_each(|(stage, seconds)| self.add(stage, seconds));
+    }
+
+    /// Stages and seconds.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Seconds of all stages.
+    pub fn total(&self) -> f64 {
+        self.0.iter().map(|(_, seconds)| seconds).sum()
+    }
+}

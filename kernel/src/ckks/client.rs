@@ -1,0 +1,168 @@
+//! The owner of a secret: keys for a server, encryption, decryption.
+
+use super::{
+    Ciphertext, Encoder, encrypt,
+    evaluation_keys::Keys,
+    gadget::{EvaluationKey, Switch},
+    generate::public_seed,
+    public_key::PublicKey,
+    secret::{SecretKey, SecretSeed},
+};
+use crate::{
+    arith::cost::Demand, backend::Backend, error::Result, math::complex::Complex, params::Params, ring::sample::Seed,
+};
+use alloc::{vec, vec::Vec};
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+/// A secret key over P and the whole chain, an encoder, a generator of randomness. Words of polynomials lie in the memory
+/// of the backend that each call takes; that is always the backend that the client was made with, or one of the same
+/// memory. Call [`Client::wipe`] at the end: it overwrites the secret in that memory.
+pub struct Client<'p, B: Backend, R> {
+    params: &'p Params,
+    seed: SecretSeed,
+    sk: SecretKey<B>,
+    encoder: Encoder,
+    rng: R,
+}
+
+impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
+    /// A client with a fresh secret from `rng`.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
+    pub fn new(be: &mut B, params: &'p Params, mut rng: R) -> Result<Self> {
+        let seed = SecretSeed::generate(&mut rng);
+        Self::with_secret(be, params, seed, rng)
+    }
+
+    /// A client with this secret. Keys, errors and public seeds come from `rng`.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
+    pub fn with_secret(be: &mut B, params: &'p Params, seed: SecretSeed, rng: R) -> Result<Self> {
+        let full = params.full();
+        let sk = SecretKey::expand(be, &seed, full, &mut vec![0; params.n()])?;
+        Ok(Self { params, seed, sk, encoder: Encoder::new(params), rng })
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &'p Params {
+        self.params
+    }
+
+    /// The secret, for keys to other rings.
+    pub fn secret(&self) -> &SecretSeed {
+        &self.seed
+    }
+
+    /// A public seed from the client's generator.
+    pub fn public_seed(&mut self) -> Seed {
+        public_seed(&mut self.rng)
+    }
+
+    /// The keys that `demand` names.
+    ///
+    /// # Errors
+    /// Those of [`Keys::generate_seeded`].
+    pub fn keys(&mut self, be: &mut B, demand: &Demand) -> Result<Keys<B>> {
+        Keys::generate(be, self.params, &self.sk, demand, &mut self.rng)
+    }
+
+    /// [`Client::keys`] with public seeds from `seed`.
+    ///
+    /// # Errors
+    /// Those of [`Keys::generate_seeded`].
+    pub fn keys_seeded(&mut self, be: &mut B, demand: &Demand, mut seed: impl FnMut() -> Seed) -> Result<Keys<B>> {
+        Keys::generate_seeded(be, self.params, &self.sk, demand, &mut self.rng, |_| seed())
+    }
+
+    /// One key for operands up to `level`; its uniform halves are expanded from `seed`, which serves no other key.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
+    pub fn key(&mut self, be: &mut B, switch: Switch, level: u8, seed: &Seed) -> Result<EvaluationKey<B>> {
+        let scratch = &mut vec![0; self.params.n()];
+        EvaluationKey::generate(be, self.params, &self.sk, (switch, level), seed, &mut self.rng, scratch)
+    }
+
+    /// A public key, under which others encrypt; its uniform half is expanded from `seed`.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
+    pub fn public_key(&mut self, be: &mut B, seed: &Seed) -> Result<PublicKey<B>> {
+        let scratch = &mut vec![0; self.params.n()];
+        PublicKey::generate(be, &self.sk, self.params.modulus_chain(), seed, &mut self.rng, scratch)
+    }
+
+    /// Symmetric encryption at `level` of a number of values that divides the number of slots; shorter vectors repeat.
+    ///
+    /// Noise: [`super::noise::fresh_symmetric`].
+    ///
+    /// # Errors
+    /// Those of [`Encoder::encode`]; errors of the backend's memory.
+    pub fn encrypt(&mut self, be: &mut B, values: &[Complex], level: u8) -> Result<Ciphertext<B>> {
+        let seed = self.public_seed();
+        self.encrypt_seeded(be, values, level, &seed)
+    }
+
+    /// [`Client::encrypt`] with the public seed given, which serves no other ciphertext.
+    ///
+    /// # Errors
+    /// Those of [`Client::encrypt`].
+    pub fn encrypt_seeded(&mut self, be: &mut B, values: &[Complex], level: u8, seed: &Seed) -> Result<Ciphertext<B>> {
+        let mut coeffs = self.encoded(values, level)?;
+        encrypt::encrypt(be, self.params, &self.sk, level, &mut coeffs, seed, &mut self.rng)
+    }
+
+    /// Encryption under a public key of this client or another one.
+    ///
+    /// Noise: [`super::noise::fresh_public`].
+    ///
+    /// # Errors
+    /// Those of [`Client::encrypt`].
+    pub fn encrypt_public(
+        &mut self,
+        be: &mut B,
+        pk: &PublicKey<B>,
+        values: &[Complex],
+        level: u8,
+    ) -> Result<Ciphertext<B>> {
+        let (mut coeffs, scratch) = (self.encoded(values, level)?, &mut vec![0; self.params.n()]);
+        encrypt::encrypt_public(be, self.params, pk, level, &mut coeffs, &mut self.rng, scratch)
+    }
+
+    /// The n/2 slots of a ciphertext.
+    ///
+    /// The slots carry noise that depends on the secret: they are private to the owner of the key.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
+    pub fn decrypt(&self, be: &mut B, ct: &Ciphertext<B>) -> Result<Vec<Complex>> {
+        let n = self.params.n();
+        let (mut words, mut coeffs) = (vec![0; self.params.base().len() * n], vec![0; n]);
+        encrypt::decrypt(be, self.params, &self.sk, ct, 0, &mut words, &mut coeffs)?;
+        let slots = self.encoder.decode(&coeffs, self.params.scale(ct.level));
+        words[..].zeroize();
+        coeffs[..].zeroize();
+        slots
+    }
+
+    /// n coefficients of the values at `level`, repeated as far as they go.
+    fn encoded(&mut self, values: &[Complex], level: u8) -> Result<Vec<i64>> {
+        let mut coeffs = vec![0; self.params.n()];
+        let encoded = self.encoder.encode(values.iter().copied(), self.params.scale(level));
+        let apart = encoded.as_ref().map_or(1, |short| coeffs.len() / short.len()); // a polynomial in X^apart
+        let encoded = encoded.map(|short| coeffs.iter_mut().step_by(apart).zip(short).for_each(|(c, x)| *c = *x));
+        self.encoder.wipe();
+        encoded.map(|()| coeffs)
+    }
+
+    /// Overwrites the secret in the backend's memory.
+    ///
+    /// # Errors
+    /// Errors of the backend.
+    pub fn wipe(self, be: &mut B) -> Result<()> {
+        self.sk.wipe(be)
+    }
+}
