@@ -6,7 +6,12 @@ use crate::{
     keys::random,
     spec::SpecBuf,
 };
-use polyformer_kernel::{ckks::keys::SecretSeed, params::Params};
+use polyformer_kernel::{
+    backend::Backend,
+    ckks::{Client, keys::SecretSeed},
+    params::{Params, Spec},
+};
+use rand_chacha::ChaCha20Rng;
 use std::path::Path;
 use zeroize::Zeroize;
 
@@ -41,6 +46,27 @@ impl Secret {
         let params = spec.params()?;
         let key = Some(key_id(&seed, &spec));
         Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey }, params })
+    }
+
+    /// A fresh key on any parameters. A ring without security is allowed here, for tests and examples; the files of such a
+    /// ring are refused when they are read.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`] for parameters that are refused.
+    pub fn for_spec(spec: &Spec<'_>) -> Result<Self> {
+        let (params, spec, seed) = (Params::new(spec)?, SpecBuf::from(spec), SecretSeed::take(&mut random::bytes()?));
+        let key = Some(key_id(&seed, &spec));
+        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey }, params })
+    }
+
+    /// The kernel's client with this secret in the memory of a backend: to make keys without files.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`] if the backend has too little memory; [`crate::Error::Usage`] if the operating system
+    /// gives no randomness.
+    pub fn client<B: Backend>(&self, be: &mut B) -> Result<Client<'_, B, ChaCha20Rng>> {
+        let seed = SecretSeed::take(&mut { *self.seed.expose() });
+        Ok(Client::with_secret(be, &self.params, seed, random::generator()?)?)
     }
 
     /// Reads a key file, and checks that the key has the name that the file says.
