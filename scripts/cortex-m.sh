@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Runs the programs of examples/cortex-m on emulated boards, compares what they print and write with this host, and
-# writes their sizes and instruction counts into docs/device.md.
+# writes their sizes and instruction counts into docs/device.md. `polyformer infer` answers the emulated client's question.
 #   usage: scripts/cortex-m.sh [FOLDER]      FOLDER keeps the output of the programs (target/device)
 # Needs qemu-system-arm and defmt-print (cargo install defmt-print). SOURCE as in scripts/core.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/core.sh
+. scripts/infer-question.sh
 mkdir -p "${1:-target/device}"
 out=$(cd "${1:-target/device}" && pwd)
 crate=$PWD/examples/cortex-m
@@ -56,7 +57,8 @@ run plain "$elf/plain" "${m4[@]}" figures.log
 run refusals "$elf/refusals" "${m4[@]}" figures.log
 grep -c '^refused .*: true$' "$out/refusals/figures.log" | sed 's/$/ kinds of bad input refused/'
 compare words infers
-cargo run --release -p polyformer --example device_server -- 13 "$out/c12/question.bin" "$out/c12/answer.bin"
+infer_question "$out/c12"
+rm -rf "$out/c12/keys"
 run c12 "$elf/c12" "${m4[@]}" answer.log
 compare decrypted
 

@@ -5,31 +5,25 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/core.sh
+. scripts/infer-question.sh
 build() { (cd examples/cortex-m && core_cargo build --release --bin c12); }
 with_core thumbv7em-none-eabihf build
 elf=$(core_output "$PWD/examples/cortex-m")/c12
-cargo build --release -p polyformer
-polyformer=$PWD/${CARGO_TARGET_DIR:-target}/release/polyformer
 folder=${1:-target/device-demo}
 if [ -d "$folder" ] && [ -n "$(ls -A "$folder")" ] && [ ! -e "$folder/secret.bin" ]; then
     echo "$folder: not empty, and not of this script: its keys would be lost" >&2
     exit 2
 fi
 mkdir -p "$folder"
-cd "$folder"
-rm -rf answer.bin device keys
+rm -f "$folder/answer.bin"
 emulate() {
-    timeout 300 qemu-system-arm -cpu cortex-m4 -machine mps2-an386 -nographic -monitor none -serial none \
-        -icount shift=0 -semihosting-config enable=on,target=native -kernel "$elf" | defmt-print -e "$elf" --log-format '{s}'
+    (cd "$folder" && timeout 300 qemu-system-arm -cpu cortex-m4 -machine mps2-an386 -nographic -monitor none -serial none \
+        -icount shift=0 -semihosting-config enable=on,target=native -kernel "$elf") | defmt-print -e "$elf" --log-format '{s}'
 }
-for _ in {1..32}; do printf '\t'; done >secret.bin # that of the emulated device
-"$polyformer" keygen --preset C12 --seed secret.bin --out device
-"$polyformer" keygen --preset B16 --infer 9 --embedded device/secret.safetensors --out keys
 emulate
-"$polyformer" infer question.bin --raw --embedded keys/eval/device-*.safetensors --eval keys/eval --tokens 9 \
-    --out answer.bin --json
+infer_question "$folder" --json
 class=$(emulate | sed -n 's/^answer class \([0-9]*\), .*/\1/p')
 label=$(awk -v n="$class" '/"labels"/ {at = NR} at && NR == at + 1 + n {gsub(/[ ",]/, ""); print; exit}' \
-    "$OLDPWD/host-tools/models/banking77/config.json")
+    "host-tools/models/banking77/config.json")
 echo "the device reads: $label"
 [ "$label" = compromised_card ]

@@ -1,5 +1,21 @@
 //! Files: safetensors with a typed header, read by memory map and checked once, written atomically.
 //! `docs/files.md` is the format for those who read it from elsewhere.
+//!
+//! ```
+//! use polyformer::{error::WithPath, files::{self, Body, Header, Kind, Mapped, View}, spec::SpecBuf};
+//! use polyformer_kernel::params::presets;
+//!
+//! let folder = tempfile::tempdir().expect("a folder");
+//! let path = folder.path().join("params.safetensors");
+//! let header = Header { spec: SpecBuf::from(&presets::L13), key: None, body: Body::Params };
+//! files::write(&path, &header, &header.spec.params()?, &[]).with_path(&path)?;
+//!
+//! let mapped = Mapped::open(&path).with_path(&path)?;
+//! let view = View::parse(mapped.bytes()).with_path(&path)?; // everything is checked here
+//! view.expect_kind(Kind::Params).with_path(&path)?;
+//! assert_eq!(view.header, header);
+//! # Ok::<(), polyformer::Error>(())
+//! ```
 
 mod fault;
 mod header;

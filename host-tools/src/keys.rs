@@ -1,5 +1,20 @@
 //! Key generation: keys are drawn one by one, by a few workers, and written by one writer while the next are drawn.
 //! Memory holds a handful of keys however many are made.
+//!
+//! ```
+//! use polyformer::{keys::{KeyFolder, KeySpec}, machine::{ComputeTarget, Host}, spec::SpecBuf};
+//! use polyformer_kernel::params::presets;
+//!
+//! let (folder, spec) = (tempfile::tempdir().expect("a folder"), SpecBuf::from(&presets::L13));
+//! let (keys, host) = (KeyFolder::new(folder.path()), Host::new(spec.params()?));
+//! let wants = [KeySpec::Relin(1), KeySpec::Galois(host.params().galois(3), 1)]; // products, and the rotation by 3
+//! let mut events = Vec::new();
+//! for _ in 0..2 {
+//!     keys.complete(&host, ComputeTarget::cpu(1), &spec, &wants, &mut |made, missing| events.push((made, missing)))?;
+//! }
+//! assert_eq!(events, [(0, 2), (1, 2), (2, 2), (0, 0)]); // the second call finds both keys
+//! # Ok::<(), polyformer::Error>(())
+//! ```
 
 pub mod embedded;
 pub mod random;

@@ -1,4 +1,42 @@
 //! The compute target: the tables of a backend, and the one `match` that selects a backend.
+//!
+//! # Why a `Job`
+//! The backend is chosen at run time, but each backend is a type: [`Cpu`], [`Scalar`], the GPU. Code over backends is
+//! generic, `fn f<B: Backend>(be: B)`. A closure cannot be generic, so no closure can be passed to "the backend that the
+//! user chose". A [`Job`] can: it is a closure written as a struct. Its fields are what the closure would capture, and its
+//! method `run` is generic. [`Host::run`] makes the backend and calls the method. The alternative, `dyn Backend`, would put
+//! a virtual call before every operation and forbid that buffers have the type of their backend.
+//!
+//! ```
+//! use polyformer::{Result, machine::{BackendKind, ComputeTarget, Host, Job}};
+//! use polyformer_kernel::{backend::{Backend, Op, Shape}, params::{Params, presets}};
+//!
+//! /// Words of x + x, on any backend.
+//! struct Double<'a>(&'a [u32], Shape);
+//!
+//! impl Job for Double<'_> {
+//!     type Output = Vec<u32>;
+//!
+//!     fn run<B: Backend>(self, mut be: B) -> Result<Vec<u32>> {
+//!         let Double(words, shape) = self;
+//!         let (mut x, mut out) = (be.alloc(shape)?, vec![0; words.len()]);
+//!         be.upload(&mut x, words)?;
+//!         let (mut sum, basis) = (be.alloc(shape)?, shape.basis);
+//!         be.zip(Op::Add, basis, &mut sum, &x, &x);
+//!         be.download(&sum, &mut out)?;
+//!         Ok(out)
+//!     }
+//! }
+//!
+//! let host = Host::new(Params::new(&presets::C12)?);
+//! let shape = Shape { count: 1, basis: host.params().base(), cols: host.params().n() as u32 };
+//! let words: Vec<u32> = (0..shape.words() as u32).collect();
+//! for backend in [BackendKind::Scalar, BackendKind::Cpu] {
+//!     let target = ComputeTarget { backend, ..ComputeTarget::cpu(1) };
+//!     assert_eq!(host.run(target, Double(&words, shape))?[5], 10);
+//! }
+//! # Ok::<(), polyformer::Error>(())
+//! ```
 
 use crate::Result;
 use polyformer_cpu::{Cpu, Isa};

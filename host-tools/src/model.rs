@@ -1,5 +1,15 @@
 //! A trained model as `host-tools/train/FORM.md` states it, from a folder, from a packed file or from the program itself: [`Text`] is the
 //! client's part of it, [`nn::Model`] the server's, [`Exact`] the twin that it is compared with.
+//!
+//! ```
+//! use polyformer::{accuracy::logits, model::{Pretrained, top}};
+//!
+//! let model = Pretrained::open(None)?; // the model in the program
+//! let ids = model.text.tokens("I think someone used my card in another country")?;
+//! let best = top(&logits(&model, &ids)?)[0]; // in the clear
+//! assert_eq!(model.text.label(best), "compromised_card");
+//! # Ok::<(), polyformer::Error>(())
+//! ```
 
 mod config;
 mod exact;

@@ -1,6 +1,29 @@
 //! A private question. The [`Client`] holds the secret and the words, and the [`Server`] holds the model and the
 //! evaluation keys. Client and server exchange ciphertexts. Both derive the [`crate::plan::model::ModelPlan`] from the
 //! number of tokens.
+//!
+//! [`Asker`] is the whole flow with keys in files. The parts by hand, here with a vector in place of a question:
+//!
+//! ```
+//! use polyformer::{
+//!     files::Body,
+//!     keys::secret::Secret,
+//!     machine::{ComputeTarget, Host},
+//!     session::cipher::{EncryptionKey, decrypt_words, encrypt},
+//!     spec::SpecBuf,
+//! };
+//! use polyformer_kernel::params::presets;
+//!
+//! let secret = Secret::generate(SpecBuf::from(&presets::C12))?;
+//! let (host, target) = (Host::new(secret.params.clone()), ComputeTarget::cpu(1));
+//! let x = encrypt(&host, target, &EncryptionKey::Secret(&secret), &[0.5, -0.25], 0, &|| ())?;
+//!
+//! let Body::Ciphertext(meta) = x.header.body else { panic!("a ciphertext") };
+//! let words: Vec<&[u32]> = x.tensors.iter().map(|t| &t[..]).collect();
+//! let values = decrypt_words(&host, target, &secret, &words, meta, &|| ())?;
+//! assert!((values.expose()[1] + 0.25).abs() < 1e-5);
+//! # Ok::<(), polyformer::Error>(())
+//! ```
 
 mod asker;
 pub mod cipher;

@@ -4,6 +4,27 @@
 //! ModRaise reads a ciphertext of level 0 modulo the whole chain. The step adds multiples of the base modulus q0 to the
 //! coefficients of the message. CoeffsToSlots moves the coefficients into the slots, EvalMod removes the multiples, and
 //! SlotsToCoeffs moves the values back. [`Order`] selects the place of SlotsToCoeffs.
+//!
+//! A dry run: what a bootstrap costs, and the level of its result.
+//!
+//! ```
+//! use polyformer_kernel::{
+//!     arith::Arithmetic,
+//!     bootstrap::{Bootstrapped, Order, Recipe},
+//!     eval::trace::Trace,
+//!     params::{Params, presets},
+//! };
+//!
+//! let params = Params::new(&presets::B16)?;
+//! let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0); // real values in [-1, 1]
+//! let mut ev = Bootstrapped::new(Trace::new(params.slots(), None)); // or ciphertexts: Ckks
+//! ev.prepare(&params, &recipe)?;
+//! let x = ev.input(3);
+//! let x = ev.refresh(x, 5)?; // a bootstrap, since level 3 is below 5
+//! assert_eq!((ev.level(&x), ev.cost().bootstrap), (params.max_message_level(), 1));
+//! assert!(ev.demand().raise && ev.demand().conjugate.is_some());
+//! # Ok::<(), polyformer_kernel::Error>(())
+//! ```
 
 use crate::{
     arith::{Arithmetic, Raise, cost::Demand},

@@ -4,6 +4,25 @@
 //! Read upwards: [`poly`] evaluates polynomials, [`approx`] makes them and certifies their error, [`reciprocal`]
 //! and [`inv_sqrt`] divide, [`reduce`] sums along rows, and on these stand [`activation`], [`norm`], [`attention`].
 //! [`linear`] and [`matmul`] multiply matrices.
+//!
+//! A circuit on numbers; a tracer or ciphertexts take the place of `ClearArray` without another change:
+//!
+//! ```
+//! use polyformer_kernel::{
+//!     arith::Arithmetic,
+//!     circuits::{approx::interpolate, poly::{Polynomial, evaluate}},
+//!     eval::clear::ClearArray,
+//! };
+//!
+//! fn third_power<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> polyformer_kernel::Result<A::Slots> {
+//!     evaluate(ev, p, x)
+//! }
+//!
+//! let p = interpolate(|x| x * x * x, (-1.0, 1.0), 3)?;
+//! let [y] = third_power(&mut ClearArray::<f64, 1>::new(), &p, &[0.5])?;
+//! assert!((y - 0.125).abs() < 1e-12);
+//! # Ok::<(), polyformer_kernel::Error>(())
+//! ```
 
 use crate::{arith::Arithmetic, error::Result};
 

@@ -4,6 +4,20 @@
 //! x starts as normalised embeddings. Each layer adds an attention part and a feed-forward part to x. A norm multiplies
 //! x by a polynomial inverse root of the mean square; the weights contain centring and gain. The answer is a linear map
 //! of the mean over tokens, or of the last token.
+//!
+//! A linear map on three tokens of two features, in the clear:
+//!
+//! ```
+//! use polyformer_kernel::nn::{Engine, Matrix, clear_engine::{ClearEngine, Rows}};
+//!
+//! # #[cfg(feature = "alloc")] {
+//! let swap = Matrix::new(2, 2, vec![0.0, 1.0, 1.0, 0.0], vec![0.0; 2])?; // rows, columns, weights, bias
+//! let x = Rows::new(2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+//! let [y] = ClearEngine::<f64>::new(1).linear(&x, [&swap])?;
+//! assert_eq!(y.values(), [2.0, 1.0, 4.0, 3.0, 6.0, 5.0]);
+//! # }
+//! # Ok::<(), polyformer_kernel::Error>(())
+//! ```
 
 use crate::{
     circuits::poly::Polynomial,
