@@ -15,6 +15,44 @@ pub fn find(name: &str) -> Option<&'static Spec<'static>> {
 const DEEP: Bootstrap =
     Bootstrap { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
 
+/// Rescaling and main primes of each level at scale 2^39.5. A chain takes the first ones, up to its top level.
+const STEPS: &[(u8, u8)] = &[
+    (0, 2),
+    (2, 2),
+    (1, 4),
+    (0, 6),
+    (2, 6),
+    (1, 8),
+    (0, 10),
+    (2, 10),
+    (1, 12),
+    (0, 14),
+    (2, 14),
+    (1, 16),
+    (0, 18),
+    (2, 18),
+    (1, 20),
+    (0, 22),
+    (2, 22),
+    (2, 24),
+    (2, 26),
+    (2, 28),
+    (2, 30),
+    (2, 32),
+    (2, 34),
+    (2, 36),
+    (2, 38),
+    (2, 40),
+    (2, 42),
+    (2, 44),
+    (2, 46),
+];
+
+/// The first `count` of [`STEPS`].
+const fn steps(count: usize) -> &'static [(u8, u8)] {
+    STEPS.split_at(count).0
+}
+
 /// Bootstrappable, N = 2^16: 17 message levels at scale 2^39.5 (13 left after bootstrapping), EvalMod at 2^58.
 pub const B16: Spec<'static> = Spec {
     log_n: 16,
@@ -32,45 +70,9 @@ pub const B16: Spec<'static> = Spec {
     terminals: 2,
     base: 2,
     alpha: 12,
-    levels: &[
-        (0, 2),
-        (2, 2),
-        (1, 4),
-        (0, 6),
-        (2, 6),
-        (1, 8),
-        (0, 10),
-        (2, 10),
-        (1, 12),
-        (0, 14),
-        (2, 14),
-        (1, 16),
-        (0, 18),
-        (2, 18),
-        (1, 20),
-        (0, 22),
-        (2, 22),
-        (2, 24),
-        (2, 26),
-        (2, 28),
-        (2, 30),
-        (2, 32),
-        (2, 34),
-        (2, 36),
-        (2, 38),
-        (2, 40),
-        (2, 42),
-        (2, 44),
-        (2, 46),
-    ],
+    levels: STEPS,
     scale_bits: 39.5,
-    bootstrap: Some(Bootstrap {
-        coeffs_to_slots: 4,
-        eval_mod: 8,
-        slots_to_coeffs: 3,
-        eval_mod_scale_bits: 58.0,
-        iterations: 1,
-    }),
+    bootstrap: Some(DEEP),
     security: Security::Bits128,
 };
 
@@ -132,7 +134,7 @@ pub const L13: Spec<'static> = Spec {
     terminals: 2,
     base: 2,
     alpha: 1,
-    levels: &[(0, 2), (2, 2), (1, 4)],
+    levels: steps(3),
     scale_bits: 39.5,
     bootstrap: None,
     security: Security::Bits128,
@@ -149,7 +151,7 @@ pub const L14: Spec<'static> = Spec {
     terminals: 2,
     base: 2,
     alpha: 3,
-    levels: &[(0, 2), (2, 2), (1, 4), (0, 6), (2, 6), (1, 8), (0, 10), (2, 10)],
+    levels: steps(8),
     scale_bits: 39.5,
     bootstrap: None,
     security: Security::Bits128,
@@ -167,25 +169,7 @@ pub const L15: Spec<'static> = Spec {
     terminals: 2,
     base: 2,
     alpha: 5,
-    levels: &[
-        (0, 2),
-        (2, 2),
-        (1, 4),
-        (0, 6),
-        (2, 6),
-        (1, 8),
-        (0, 10),
-        (2, 10),
-        (1, 12),
-        (0, 14),
-        (2, 14),
-        (1, 16),
-        (0, 18),
-        (2, 18),
-        (1, 20),
-        (0, 22),
-        (2, 22),
-    ],
+    levels: steps(17),
     scale_bits: 39.5,
     bootstrap: None,
     security: Security::Bits128,
@@ -206,15 +190,4 @@ pub const C12: Spec<'static> = Spec {
 };
 
 /// Client of a small device, N = 2^13: the base primes of B16, encryption and decryption only.
-pub const C13: Spec<'static> = Spec {
-    log_n: 13,
-    specials: &[],
-    line: &[1054212097, 1053818881],
-    terminals: 0,
-    base: 2,
-    alpha: 0,
-    levels: &[(0, 2)],
-    scale_bits: 39.5,
-    bootstrap: None,
-    security: Security::Bits128,
-};
+pub const C13: Spec<'static> = Spec { log_n: 13, ..C12 };
