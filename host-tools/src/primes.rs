@@ -2,17 +2,17 @@
 //! a scale, and gives the reasons for every choice. `docs/params.md` states the rules. The presets of the kernel are
 //! results of this builder.
 
-mod dnum;
-mod line;
+mod assembly;
+mod build_error;
+mod digits;
 mod primes;
-mod refusal;
 mod report;
-mod window;
+mod scale_pattern;
 
-pub use dnum::Decomposition;
-pub use refusal::{BuildError, Result};
+pub use build_error::{BuildError, Result};
+pub use digits::Decomposition;
 pub use report::Report;
-pub use window::ScalePattern;
+pub use scale_pattern::ScalePattern;
 
 use crate::spec::SpecBuf;
 use polyformer_kernel::params::{MAX_LEVELS, Params, Security};
@@ -43,38 +43,41 @@ pub struct Chain {
     pub spec: SpecBuf,
     /// The same, checked.
     pub params: Params,
-    /// The numbers of digits that fit the bound, fewest first; the cheapest was taken. Empty for a client.
-    pub cuts: Vec<Decomposition>,
+    /// The decompositions into digits that fit the bound, fewest digits first; the cheapest was taken. Empty for a client.
+    pub decompositions: Vec<Decomposition>,
 }
 
 impl Request {
-    /// Builds the chain, or says why not and what would do.
+    /// Builds the chain with the cheapest key switch.
+    ///
+    /// # Errors
+    /// A [`BuildError`] with the numbers that disagree and, where another request would do, that request.
     pub fn build(&self) -> Result<Chain> {
-        let window = self.check()?;
-        let (spec, params, cuts) = dnum::choose(self, window)?;
-        Ok(Chain { spec, params, cuts })
+        let pattern = self.check()?;
+        let (spec, params, decompositions) = digits::choose(self, pattern)?;
+        Ok(Chain { spec, params, decompositions })
     }
 
-    /// What can be said without choosing a prime.
+    /// Checks what needs no prime: degree, scale, number of levels.
     fn check(&self) -> Result<ScalePattern> {
         if !(10..=16).contains(&self.log_n) {
             return Err(BuildError::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });
         }
-        let window =
+        let pattern =
             ScalePattern::of(self.scale_bits).ok_or(BuildError::ScalePattern { scale_bits: self.scale_bits })?;
-        let reserved = line::BOOTSTRAP.coeffs_to_slots + line::BOOTSTRAP.eval_mod;
+        let reserved = assembly::BOOTSTRAP.coeffs_to_slots + assembly::BOOTSTRAP.eval_mod;
         let limit = MAX_LEVELS - 1 - if self.bootstrap { reserved as usize } else { 0 };
         if self.levels as usize > limit {
             return Err(BuildError::Levels { asked: self.levels as usize, limit });
         }
-        if self.bootstrap && self.levels < line::BOOTSTRAP.slots_to_coeffs {
-            return Err(BuildError::FewLevels { asked: self.levels, limit: line::BOOTSTRAP.slots_to_coeffs });
+        if self.bootstrap && self.levels < assembly::BOOTSTRAP.slots_to_coeffs {
+            return Err(BuildError::FewLevels { asked: self.levels, limit: assembly::BOOTSTRAP.slots_to_coeffs });
         }
-        if self.bootstrap && window == ScalePattern::Pairs {
+        if self.bootstrap && pattern == ScalePattern::Pairs {
             let limit = ScalePattern::Half.range().1;
             return Err(BuildError::BootstrapScale { scale_bits: self.scale_bits, limit });
         }
-        Ok(window)
+        Ok(pattern)
     }
 }
 
@@ -84,34 +87,34 @@ mod tests {
     use crate::spec::SpecBuf;
     use polyformer_kernel::params::{Security, presets};
 
-    fn ask(log_n: u8, levels: u8, scale_bits: f64) -> Request {
+    fn request(log_n: u8, levels: u8, scale_bits: f64) -> Request {
         Request { log_n, levels, scale_bits, bootstrap: false, iterations: 1, dnum: None, security: Security::Bits128 }
     }
 
     #[test]
     fn the_builder_makes_every_preset() {
-        let b16 = Request { bootstrap: true, ..ask(16, 16, 39.5) };
-        for (name, ask, dnum) in [
+        let b16 = Request { bootstrap: true, ..request(16, 16, 39.5) };
+        for (name, request, dnum) in [
             ("B16", b16, Some(4)),
-            ("H16", Request { bootstrap: true, iterations: 2, ..ask(16, 13, 44.4) }, Some(4)),
-            ("L13", ask(13, 2, 39.5), Some(6)),
-            ("L14", ask(14, 7, 39.5), Some(4)),
-            ("L15", ask(15, 16, 39.5), Some(5)),
-            ("C12", ask(12, 0, 39.5), None),
-            ("C13", ask(13, 0, 39.5), None),
+            ("H16", Request { bootstrap: true, iterations: 2, ..request(16, 13, 44.4) }, Some(4)),
+            ("L13", request(13, 2, 39.5), Some(6)),
+            ("L14", request(14, 7, 39.5), Some(4)),
+            ("L15", request(15, 16, 39.5), Some(5)),
+            ("C12", request(12, 0, 39.5), None),
+            ("C13", request(13, 0, 39.5), None),
         ] {
             let preset = SpecBuf::from(presets::find(name).unwrap());
-            assert_eq!(Request { dnum, ..ask }.build().unwrap().spec, preset, "{name}");
-            assert_eq!(ask.build().unwrap().spec, preset, "{name} is also the default");
+            assert_eq!(Request { dnum, ..request }.build().unwrap().spec, preset, "{name}");
+            assert_eq!(request.build().unwrap().spec, preset, "{name} is also the default");
         }
     }
 
     #[test]
-    fn every_window_builds_at_both_ends_and_keeps_its_scale() {
+    fn every_scale_pattern_builds_at_both_ends_and_keeps_its_scale() {
         for scale_bits in [23.0, 26.0, 29.9, 39.1, 39.9, 44.0, 44.8, 50.0, 55.0, 59.9] {
             for log_n in 13..=16 {
                 let levels = [1, 3, 7, 11][log_n as usize - 13];
-                let chain = ask(log_n, levels, scale_bits).build().unwrap_or_else(|e| panic!("{scale_bits}: {e}"));
+                let chain = request(log_n, levels, scale_bits).build().unwrap_or_else(|e| panic!("{scale_bits}: {e}"));
                 for level in 0..=chain.params.max_message_level() {
                     let drift = chain.params.scale(level).log2() - scale_bits;
                     assert!(drift.abs() <= 0.5, "2^{scale_bits}, level {level}: {drift}");
@@ -122,18 +125,18 @@ mod tests {
 
     #[test]
     fn bootstrapping_also_builds_on_single_primes() {
-        let chain = Request { bootstrap: true, ..ask(16, 20, 29.5) }.build().unwrap();
+        let chain = Request { bootstrap: true, ..request(16, 20, 29.5) }.build().unwrap();
         assert_eq!(chain.params.level_after_bootstrap(), Some(17));
     }
 
     #[test]
     fn over_the_bound_is_refused_with_both_numbers_and_a_way_out() {
-        let refusal = Request { bootstrap: true, dnum: Some(4), ..ask(16, 20, 39.5) }.build().unwrap_err();
-        let BuildError::Insecure { log_qp, bound, dnum_fits, levels_fit, .. } = refusal else { panic!("{refusal}") };
+        let error = Request { bootstrap: true, dnum: Some(4), ..request(16, 20, 39.5) }.build().unwrap_err();
+        let BuildError::Insecure { log_qp, bound, dnum_fits, levels_fit, .. } = error else { panic!("{error}") };
         assert!(log_qp > 1747.0 && bound == 1747.0);
-        let again = Request { bootstrap: true, dnum: dnum_fits, ..ask(16, 20, 39.5) };
+        let again = Request { bootstrap: true, dnum: dnum_fits, ..request(16, 20, 39.5) };
         assert!(dnum_fits.is_some() && again.build().is_ok());
-        let again = Request { bootstrap: true, dnum: Some(4), ..ask(16, levels_fit.unwrap(), 39.5) };
+        let again = Request { bootstrap: true, dnum: Some(4), ..request(16, levels_fit.unwrap(), 39.5) };
         assert!(again.build().is_ok());
         let more = Request { levels: levels_fit.unwrap() + 1, ..again };
         assert!(matches!(more.build(), Err(BuildError::Insecure { .. })));
@@ -141,16 +144,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        assert!(matches!(ask(17, 1, 39.5).build(), Err(BuildError::Degree { n: 131072 })));
-        assert!(matches!(ask(16, 1, 47.0).build(), Err(BuildError::ScalePattern { .. })));
-        assert!(matches!(ask(16, 1, f64::NAN).build(), Err(BuildError::ScalePattern { .. })));
-        assert!(matches!(ask(16, 200, 39.5).build(), Err(BuildError::Levels { asked: 200, limit: 47 })));
-        assert!(matches!(ask(16, 47, 39.5).build(), Err(BuildError::Limbs { .. } | BuildError::Insecure { .. })));
-        assert!(ask(12, 0, 52.5).build().is_ok());
-        let dnum = |dnum| Request { dnum: Some(dnum), ..ask(15, 16, 39.5) }.build();
+        assert!(matches!(request(17, 1, 39.5).build(), Err(BuildError::Degree { n: 131072 })));
+        assert!(matches!(request(16, 1, 47.0).build(), Err(BuildError::ScalePattern { .. })));
+        assert!(matches!(request(16, 1, f64::NAN).build(), Err(BuildError::ScalePattern { .. })));
+        assert!(matches!(request(16, 200, 39.5).build(), Err(BuildError::Levels { asked: 200, limit: 47 })));
+        assert!(matches!(request(16, 47, 39.5).build(), Err(BuildError::Limbs { .. } | BuildError::Insecure { .. })));
+        assert!(request(12, 0, 52.5).build().is_ok());
+        let dnum = |dnum| Request { dnum: Some(dnum), ..request(15, 16, 39.5) }.build();
         assert!(matches!(dnum(0), Err(BuildError::Dnum { least: 2, most: 24, .. })));
         assert!(matches!(dnum(25), Err(BuildError::Dnum { .. })));
-        let bootstrap = |levels, scale| Request { bootstrap: true, ..ask(16, levels, scale) }.build();
+        let bootstrap = |levels, scale| Request { bootstrap: true, ..request(16, levels, scale) }.build();
         assert!(matches!(bootstrap(2, 39.5), Err(BuildError::FewLevels { asked: 2, limit: 3 })));
         assert!(matches!(bootstrap(9, 52.0), Err(BuildError::BootstrapScale { .. })));
         assert!(matches!(bootstrap(36, 39.5), Err(BuildError::Levels { asked: 36, limit: 35 })));

@@ -83,7 +83,7 @@ fn what_was_encrypted_is_decrypted() {
 }
 
 #[test]
-fn every_scale_window_carries_numbers() {
+fn every_scale_pattern_carries_numbers() {
     let place = Place::new();
     let (params, keys, x) = (place.at("params"), place.at("keys"), place.at("x"));
     let secret = place.at("keys/secret.safetensors");

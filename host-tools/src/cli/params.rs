@@ -18,7 +18,7 @@ Examples:
   polyformer params --n 2^15 --levels 20 --scale-bits 29 --out fast.safetensors
   polyformer keygen --params fast.safetensors --out keys
 
-The scale of a level is a product of primes of 20 to 30 bits, so it lies in one of four windows:
+The scale of a level is a product of primes of 20 to 30 bits, so it lies in one of four ranges:
 23.0 to 29.9 (one prime a level), 39.1 to 39.9 (four primes in three levels), 44.0 to 44.8 (three in two
 levels), 50.0 to 59.9 (two a level).
 docs/params.md tells how the primes are chosen.";

@@ -5,9 +5,9 @@
 
 use super::{
     Request,
+    build_error::{BuildError, Result},
     primes::{self, Prime},
-    refusal::{BuildError, Result},
-    window::ScalePattern,
+    scale_pattern::ScalePattern,
 };
 use crate::spec::{BootstrapBuf, SpecBuf};
 
@@ -28,10 +28,10 @@ const CLIENT_SKIPS: usize = 12;
 
 /// The parameter set with digits of `alpha` primes. P is the smallest that is [`MARGIN`] above every digit, with at
 /// most as many primes as a digit. The set is not yet checked against a bound.
-pub fn assemble(ask: &Request, window: ScalePattern, alpha: usize) -> Result<SpecBuf> {
+pub fn assemble(request: &Request, pattern: ScalePattern, alpha: usize) -> Result<SpecBuf> {
     let mut specials = 1;
     loop {
-        let spec = with_specials(ask, window, alpha, specials)?;
+        let spec = with_specials(request, pattern, alpha, specials)?;
         let largest = spec.line.chunks(alpha.max(1)).map(primes::total).fold(0.0, f64::max);
         if specials >= alpha || primes::total(&spec.specials) >= largest + MARGIN {
             return Ok(spec);
@@ -40,40 +40,40 @@ pub fn assemble(ask: &Request, window: ScalePattern, alpha: usize) -> Result<Spe
     }
 }
 
-fn with_specials(ask: &Request, window: ScalePattern, alpha: usize, specials: usize) -> Result<SpecBuf> {
-    let client = ask.levels == 0 && !ask.bootstrap;
+fn with_specials(request: &Request, pattern: ScalePattern, alpha: usize, specials: usize) -> Result<SpecBuf> {
+    let client = request.levels == 0 && !request.bootstrap;
     let mut pool = primes::all().to_vec();
     let mut specials = take(&mut pool, if client { CLIENT_SKIPS } else { specials });
-    let base = window.base(ask.scale_bits);
+    let base = pattern.base(request.scale_bits);
     let base_primes = take(&mut pool, base as usize);
     if client {
         specials.clear();
     }
-    let terminals = if ask.levels == 0 { &[] } else { window.terminals() };
-    pool.retain(|p| !terminals.contains(&p.q));
+    let rescaling = if request.levels == 0 { &[] } else { pattern.rescaling_primes() };
+    pool.retain(|p| !rescaling.contains(&p.q));
 
-    let mut levels: Vec<(u8, u8)> = (0..=ask.levels).map(|l| window.level(l, base)).collect();
-    let mut mains = mains(ask, window, &levels, &pool)?;
-    if ask.bootstrap {
-        pool.retain(|p| !mains.contains(&p.q));
+    let mut levels: Vec<(u8, u8)> = (0..=request.levels).map(|l| pattern.level(l, base)).collect();
+    let mut main_primes = main_primes(request, pattern, &levels, &pool)?;
+    if request.bootstrap {
+        pool.retain(|p| !main_primes.contains(&p.q));
         let (top, message_limbs) = levels.last().copied().unwrap_or((0, base));
-        mains.extend(eval_mod(&mut pool)?);
+        main_primes.extend(eval_mod(&mut pool)?);
         let reserve = 2 * BOOTSTRAP.coeffs_to_slots as usize;
-        mains.extend(primes::nearest(&pool, COEFFS_TO_SLOTS_PRIME, reserve).iter().map(|p| p.q));
+        main_primes.extend(primes::nearest(&pool, COEFFS_TO_SLOTS_PRIME, reserve).iter().map(|p| p.q));
         let reserved = BOOTSTRAP.eval_mod + BOOTSTRAP.coeffs_to_slots;
         levels.extend((1..=reserved).map(|i| (top, message_limbs + 2 * i)));
     }
     Ok(SpecBuf {
-        log_n: ask.log_n,
+        log_n: request.log_n,
         alpha: if client { 0 } else { alpha as u8 },
         specials,
-        terminals: terminals.len() as u8,
+        terminals: rescaling.len() as u8,
         base,
-        line: [terminals, &base_primes, &mains].concat(),
+        line: [rescaling, &base_primes, &main_primes].concat(),
         levels,
-        scale_bits: ask.scale_bits,
-        bootstrap: ask.bootstrap.then_some(BootstrapBuf { iterations: ask.iterations, ..BOOTSTRAP }),
-        security: ask.security.bits(),
+        scale_bits: request.scale_bits,
+        bootstrap: request.bootstrap.then_some(BootstrapBuf { iterations: request.iterations, ..BOOTSTRAP }),
+        security: request.security.bits(),
     })
 }
 
@@ -84,13 +84,13 @@ fn take(pool: &mut Vec<Prime>, count: usize) -> Vec<u32> {
 
 /// The primes that each level adds above the base. With s_{l-1} the scale below and r the bits of the rescaling primes,
 /// the level wants primes of 2s - s_{l-1} - r bits. Its own scale is then s again.
-fn mains(ask: &Request, window: ScalePattern, levels: &[(u8, u8)], pool: &[Prime]) -> Result<Vec<u32>> {
-    let mut pool: Vec<Prime> = pool.iter().copied().filter(|p| p.bits > window.smallest_main()).collect();
-    let (mut mains, mut scale) = (Vec::new(), ask.scale_bits);
+fn main_primes(request: &Request, pattern: ScalePattern, levels: &[(u8, u8)], pool: &[Prime]) -> Result<Vec<u32>> {
+    let mut pool: Vec<Prime> = pool.iter().copied().filter(|p| p.bits > pattern.smallest_main_prime()).collect();
+    let (mut main_primes, mut scale) = (Vec::new(), request.scale_bits);
     for (level, pair) in levels.windows(2).enumerate() {
         let ([(t0, l0), (t1, l1)], level) = ([pair[0], pair[1]], level + 1);
-        let restored = terminal_bits(window, t1) - terminal_bits(window, t0);
-        let want = 2.0 * ask.scale_bits - scale - restored;
+        let restored = rescaling_bits(pattern, t1) - rescaling_bits(pattern, t0);
+        let want = 2.0 * request.scale_bits - scale - restored;
         let new: Vec<Prime> = match l1 - l0 {
             0 => Vec::new(),
             1 => primes::nearest(&pool, want, 1),
@@ -98,18 +98,18 @@ fn mains(ask: &Request, window: ScalePattern, levels: &[(u8, u8)], pool: &[Prime
             _ => primes::nearest_pair(&pool, want).map(Vec::from).unwrap_or_default(),
         };
         pool.retain(|p| new.iter().all(|m| m.q != p.q));
-        mains.extend(new.iter().map(|p| p.q));
+        main_primes.extend(new.iter().map(|p| p.q));
         scale = (scale + restored + new.iter().map(|p| p.bits).sum::<f64>()) / 2.0;
-        if new.len() != (l1 - l0) as usize || (scale - ask.scale_bits).abs() > MAX_DRIFT {
-            return Err(BuildError::Drift { level, got: scale, asked: ask.scale_bits });
+        if new.len() != (l1 - l0) as usize || (scale - request.scale_bits).abs() > MAX_DRIFT {
+            return Err(BuildError::Drift { level, got: scale, asked: request.scale_bits });
         }
     }
-    Ok(mains)
+    Ok(main_primes)
 }
 
 /// log2 of the product of the last `count` rescaling primes.
-fn terminal_bits(window: ScalePattern, count: u8) -> f64 {
-    let all = window.terminals();
+fn rescaling_bits(pattern: ScalePattern, count: u8) -> f64 {
+    let all = pattern.rescaling_primes();
     primes::total(&all[all.len() - count as usize..])
 }
 
@@ -128,7 +128,7 @@ fn eval_mod(pool: &mut Vec<Prime>) -> Result<Vec<u32>> {
         pairs.push([a.q, b.q]);
     }
     pairs.reverse();
-    let line = pairs.concat();
-    pool.retain(|p| !line.contains(&p.q));
-    Ok(line)
+    let primes = pairs.concat();
+    pool.retain(|p| !primes.contains(&p.q));
+    Ok(primes)
 }

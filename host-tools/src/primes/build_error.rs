@@ -1,9 +1,9 @@
 //! The reasons why no chain is built, each with the numbers that disagree and with a choice that would work.
 
-use super::window::ScalePattern;
+use super::scale_pattern::ScalePattern;
 use std::fmt;
 
-/// A parameter set that is not to be had.
+/// A parameter set that cannot be built.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BuildError {
     /// The ring degree is no power of two from 2^10 to 2^16.
@@ -11,7 +11,7 @@ pub enum BuildError {
         /// The requested degree.
         n: u64,
     },
-    /// The scale is in no window.
+    /// The scale is in no range of [`ScalePattern::ALL`].
     ScalePattern {
         /// log2 of the requested scale.
         scale_bits: f64,
@@ -97,7 +97,7 @@ impl fmt::Display for BuildError {
         match self {
             BuildError::Degree { n } => write!(f, "--n {n}: the ring degree is a power of two from 1024 to 65536"),
             BuildError::ScalePattern { scale_bits } => {
-                write!(f, "--scale-bits {scale_bits}: outside the windows {}", ScalePattern::list())
+                write!(f, "--scale-bits {scale_bits}: outside the ranges {}", ScalePattern::list())
             }
             BuildError::Levels { asked, limit } => write!(f, "--levels {asked}: a chain has at most {limit} here"),
             BuildError::FewLevels { asked, limit } => {
@@ -110,13 +110,13 @@ impl fmt::Display for BuildError {
                 )
             }
             BuildError::Limbs { asked, limit } => {
-                write!(f, "{asked} primes are needed and a modulus line holds {limit}: ask for fewer --levels")
+                write!(f, "{asked} primes are needed and a modulus chain holds {limit}: ask for fewer --levels")
             }
             BuildError::Drift { level, got, asked } => {
                 write!(f, "--scale-bits {asked}: no primes are left for level {level}, whose scale would be 2^{got:.2}")
             }
             BuildError::Dnum { dnum, least, most } => {
-                write!(f, "--dnum {dnum}: this line can be cut into {least} to {most} digits")
+                write!(f, "--dnum {dnum}: this chain can be cut into {least} to {most} digits")
             }
             BuildError::Insecure { log_qp, bound, log_n, dnum, dnum_fits, levels_fit } => {
                 write!(f, "log2(QP) is {log_qp:.1} at dnum {dnum}, over the bound of {bound:.0} for N = 2^{log_n}; ")?;

@@ -3,10 +3,10 @@
 
 use super::{
     Request,
-    line::assemble,
+    assembly::assemble,
+    build_error::{BuildError, Result},
     primes,
-    refusal::{BuildError, Result},
-    window::ScalePattern,
+    scale_pattern::ScalePattern,
 };
 use crate::spec::SpecBuf;
 use polyformer_kernel::{
@@ -22,7 +22,7 @@ const CONVERT: f64 = 0.04;
 /// Streaming one limb of a key from memory, in units of one limb's NTT.
 const KEY: f64 = 0.35;
 
-/// One way to cut the line into digits.
+/// A decomposition of the modulus chain into digits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Decomposition {
     /// Digits.
@@ -33,12 +33,12 @@ pub struct Decomposition {
     pub specials: usize,
     /// log2(QP).
     pub log_qp: f64,
-    /// Cost of a key switch over the whole line, in limb NTTs.
+    /// Cost of a key switch over the whole chain, in limb NTTs.
     pub cost: f64,
 }
 
 impl Decomposition {
-    /// The cut of `spec`. With l primes in the line and k in P, a key switch takes d(l + k) NTTs to extend the d
+    /// The decomposition of `spec`. With l primes in the chain and k in P, a key switch takes d(l + k) NTTs to extend the d
     /// digits and 2(l + k) to divide by P, d alpha (l + k) + 2kl limb multiply-adds of conversion, and reads
     /// 2d(l + k) limbs of key.
     fn new(spec: &SpecBuf, log_qp: f64) -> Self {
@@ -53,44 +53,46 @@ impl Decomposition {
 /// The most primes of a digit: dividing by P and rescaling by a pair is one conversion.
 const MAX_ALPHA: usize = MAX_SOURCES - 2;
 
-/// A chain of one cut: checked by the kernel, or over the bound.
+/// A chain with one decomposition: checked by the kernel, or over the bound.
 enum Trial {
     Fits(Box<(SpecBuf, Params)>, Decomposition),
-    Over { cut: Decomposition, bound: f64 },
+    Over { decomposition: Decomposition, bound: f64 },
 }
 
-/// The chain that `ask` describes in its cheapest cut, and every cut that fits the bound.
-pub fn choose(ask: &Request, window: ScalePattern) -> Result<(SpecBuf, Params, Vec<Decomposition>)> {
-    if ask.levels == 0 {
-        let spec = assemble(ask, window, 0)?;
-        let params = spec.params().map_err(|e| refusal(ask, e))?;
+/// The chain that `request` describes with its cheapest decomposition, and every decomposition that fits the bound.
+pub fn choose(request: &Request, pattern: ScalePattern) -> Result<(SpecBuf, Params, Vec<Decomposition>)> {
+    if request.levels == 0 {
+        let spec = assemble(request, pattern, 0)?;
+        let params = spec.params().map_err(|e| client_error(request, e))?;
         return Ok((spec, params, Vec::new()));
     }
-    let limbs = assemble(ask, window, 1)?.line.len();
-    let (mut best, mut cuts, mut why): (Option<(f64, Box<_>)>, _, _) = (None, Vec::new(), None);
-    for alpha in alphas(ask, limbs)? {
-        match attempt(ask, window, alpha) {
-            Ok(Trial::Fits(built, cut)) => {
-                cuts.push(cut);
-                if best.as_ref().is_none_or(|(cost, _)| cut.cost < *cost) {
-                    best = Some((cut.cost, built));
+    let limbs = assemble(request, pattern, 1)?.line.len();
+    let (mut best, mut decompositions, mut why): (Option<(f64, Box<_>)>, _, _) = (None, Vec::new(), None);
+    for alpha in alphas(request, limbs)? {
+        match attempt(request, pattern, alpha) {
+            Ok(Trial::Fits(built, decomposition)) => {
+                decompositions.push(decomposition);
+                if best.as_ref().is_none_or(|(cost, _)| decomposition.cost < *cost) {
+                    best = Some((decomposition.cost, built));
                 }
             }
-            Ok(Trial::Over { cut, bound }) => why = Some(insecure(ask, window, limbs, cut, bound)),
-            Err(refusal) => why = why.or(Some(refusal)),
+            Ok(Trial::Over { decomposition, bound }) => {
+                why = Some(insecure(request, pattern, limbs, decomposition, bound))
+            }
+            Err(client_error) => why = why.or(Some(client_error)),
         }
     }
     match (best, why) {
-        (Some((_, built)), _) => Ok((built.0, built.1, cuts)),
-        (None, Some(refusal)) => Err(refusal),
+        (Some((_, built)), _) => Ok((built.0, built.1, decompositions)),
+        (None, Some(client_error)) => Err(client_error),
         (None, None) => Err(BuildError::Limbs { asked: limbs, limit: MAX_MODULI }),
     }
 }
 
 /// The digit sizes to try, largest first.
-fn alphas(ask: &Request, limbs: usize) -> Result<Vec<usize>> {
+fn alphas(request: &Request, limbs: usize) -> Result<Vec<usize>> {
     let (least, most) = (limbs.div_ceil(MAX_ALPHA), limbs.min(MAX_DIGITS));
-    let dnums = match ask.dnum {
+    let dnums = match request.dnum {
         Some(dnum) if !(least..=most).contains(&dnum) => return Err(BuildError::Dnum { dnum, least, most }),
         Some(dnum) => dnum..=dnum,
         None => least..=most,
@@ -101,44 +103,57 @@ fn alphas(ask: &Request, limbs: usize) -> Result<Vec<usize>> {
 }
 
 /// Builds the chain with digits of `alpha` primes. The bound is looked at first: it is what users want to hear of.
-fn attempt(ask: &Request, window: ScalePattern, alpha: usize) -> Result<Trial> {
-    let spec = assemble(ask, window, alpha)?;
+fn attempt(request: &Request, pattern: ScalePattern, alpha: usize) -> Result<Trial> {
+    let spec = assemble(request, pattern, alpha)?;
     let limbs = spec.line.len() + spec.specials.len();
     let log_qp = primes::total(&spec.line) + primes::total(&spec.specials);
-    let cut = Decomposition::new(&spec, log_qp);
-    match ask.security.check(ask.log_n, log_qp) {
-        Err(Error::Insecure { bound, .. }) => Ok(Trial::Over { cut, bound }),
+    let decomposition = Decomposition::new(&spec, log_qp);
+    match request.security.check(request.log_n, log_qp) {
+        Err(Error::Insecure { bound, .. }) => Ok(Trial::Over { decomposition, bound }),
         Err(error) => Err(error.into()),
         Ok(()) if limbs > MAX_MODULI => Err(BuildError::Limbs { asked: limbs, limit: MAX_MODULI }),
         Ok(()) => {
             let params = spec.params()?;
-            Ok(Trial::Fits(Box::new((spec, params)), cut))
+            Ok(Trial::Fits(Box::new((spec, params)), decomposition))
         }
     }
 }
 
-/// The refusal of a client's chain.
-fn refusal(ask: &Request, error: Error) -> BuildError {
+/// The error of a client's chain.
+fn client_error(request: &Request, error: Error) -> BuildError {
     match error {
         Error::Insecure { log_qp, bound } => {
-            BuildError::Insecure { log_qp, bound, log_n: ask.log_n, dnum: 0, dnum_fits: None, levels_fit: None }
+            BuildError::Insecure { log_qp, bound, log_n: request.log_n, dnum: 0, dnum_fits: None, levels_fit: None }
         }
         error => error.into(),
     }
 }
 
-/// The refusal of a chain over the bound, with what would fit instead.
-fn insecure(ask: &Request, window: ScalePattern, limbs: usize, cut: Decomposition, bound: f64) -> BuildError {
-    let any = |ask: Request, limbs: usize| {
-        let fits = |alpha: &usize| matches!(attempt(&ask, window, *alpha), Ok(Trial::Fits(..)));
-        alphas(&ask, limbs).ok()?.into_iter().find(fits).map(|alpha| limbs.div_ceil(alpha))
+/// The error of a chain over the bound, with what would fit instead.
+fn insecure(
+    request: &Request,
+    pattern: ScalePattern,
+    limbs: usize,
+    decomposition: Decomposition,
+    bound: f64,
+) -> BuildError {
+    let any = |request: Request, limbs: usize| {
+        let fits = |alpha: &usize| matches!(attempt(&request, pattern, *alpha), Ok(Trial::Fits(..)));
+        alphas(&request, limbs).ok()?.into_iter().find(fits).map(|alpha| limbs.div_ceil(alpha))
     };
-    let dnum_fits = ask.dnum.and_then(|_| any(Request { dnum: None, ..*ask }, limbs));
+    let dnum_fits = request.dnum.and_then(|_| any(Request { dnum: None, ..*request }, limbs));
     let fewer = |levels: &u8| {
-        let ask = Request { levels: *levels, ..*ask };
-        let limbs = ask.check().and_then(|_| assemble(&ask, window, 1)).map(|spec| spec.line.len());
-        limbs.is_ok_and(|limbs| any(ask, limbs).is_some())
+        let request = Request { levels: *levels, ..*request };
+        let limbs = request.check().and_then(|_| assemble(&request, pattern, 1)).map(|spec| spec.line.len());
+        limbs.is_ok_and(|limbs| any(request, limbs).is_some())
     };
-    let levels_fit = (1..ask.levels).rev().find(fewer);
-    BuildError::Insecure { log_qp: cut.log_qp, bound, log_n: ask.log_n, dnum: cut.dnum, dnum_fits, levels_fit }
+    let levels_fit = (1..request.levels).rev().find(fewer);
+    BuildError::Insecure {
+        log_qp: decomposition.log_qp,
+        bound,
+        log_n: request.log_n,
+        dnum: decomposition.dnum,
+        dnum_fits,
+        levels_fit,
+    }
 }

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 /// Every prime is 1 modulo this, so that one list serves every ring up to n = 2^16.
 pub const STEP: u32 = 1 << 17;
 
-/// The two terminals of the rational cycle, of 20.2 and 19.6 bits, in the order of the modulus line.
-pub const TERMINALS: [u32; 2] = [786433, 1179649];
+/// The two rescaling primes of the rational pattern, of 20.2 and 19.6 bits, in the order of the modulus chain.
+pub const RESCALING_PRIMES: [u32; 2] = [786433, 1179649];
 
-/// The two terminals of the cycle of three primes in two levels, of 21.4 and 23.0 bits.
-pub const WIDE_TERMINALS: [u32; 2] = [2752513, 8257537];
+/// The two rescaling primes of the pattern of three primes in two levels, of 21.4 and 23.0 bits.
+pub const WIDE_RESCALING_PRIMES: [u32; 2] = [2752513, 8257537];
 
 /// A prime and its size in bits.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use polyformer_kernel::{backend::digit, ckks::noise, params::Params, ring::Basis
 use serde::Serialize;
 use std::fmt;
 
-/// A run of the modulus line.
+/// Consecutive primes of the modulus chain.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
     /// Its name.
@@ -56,7 +56,7 @@ pub struct Report {
     pub log_qp: f64,
     /// The largest log2(QP) allowed.
     pub bound: f64,
-    /// Runs of the line.
+    /// Parts of the chain.
     pub parts: Vec<Part>,
     /// Levels, from 0 up, bootstrapping's included.
     pub levels: Vec<Level>,
@@ -68,7 +68,7 @@ pub struct Report {
     pub dnum: usize,
     /// Primes of a digit.
     pub alpha: u16,
-    /// Digits, bottom of the line first.
+    /// Digits, bottom of the chain first.
     pub digits: Vec<Digit>,
     /// log2 of the standard deviation that a key switch at the top message level adds to a slot, times the scale.
     pub key_switch_noise_bits: Option<f64>,
@@ -80,14 +80,14 @@ pub struct Report {
     pub key_bytes: usize,
     /// Bytes of a ciphertext at the top message level, in memory.
     pub ciphertext_bytes: usize,
-    /// The numbers of digits that fit the bound, with their costs.
+    /// The decompositions into digits that fit the bound, with their costs.
     pub cuts: Vec<Decomposition>,
     /// The parameter set itself.
     pub spec: SpecBuf,
 }
 
 impl Report {
-    /// Reports a parameter set; `cuts` are the alternatives that were weighed, if any.
+    /// Reports a parameter set; `cuts` are the decompositions that were weighed, if any.
     pub fn new(spec: &SpecBuf, params: &Params, cuts: &[Decomposition]) -> Self {
         let (n, dnum) = (params.n(), params.digits());
         let log_p = params.log_product(Basis::specials(params.specials()));
@@ -129,7 +129,7 @@ impl Report {
 
 impl From<&Chain> for Report {
     fn from(chain: &Chain) -> Self {
-        Self::new(&chain.spec, &chain.params, &chain.cuts)
+        Self::new(&chain.spec, &chain.params, &chain.decompositions)
     }
 }
 

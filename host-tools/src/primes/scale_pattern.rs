@@ -4,7 +4,7 @@
 //! restores. Only some scales are therefore possible: about the size of one prime, of 4/3 primes, of 3/2 primes, or of
 //! two primes.
 
-use super::primes::{TERMINALS, WIDE_TERMINALS};
+use super::primes::{RESCALING_PRIMES, WIDE_RESCALING_PRIMES};
 
 /// A way to make the scale of a level out of primes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum ScalePattern {
 }
 
 impl ScalePattern {
-    /// Every window, smallest scale first.
+    /// Every pattern, smallest scale first.
     pub const ALL: [ScalePattern; 4] =
         [ScalePattern::Single, ScalePattern::Rational, ScalePattern::Half, ScalePattern::Pairs];
 
@@ -34,16 +34,16 @@ impl ScalePattern {
         }
     }
 
-    /// The window that `scale_bits` is in.
+    /// The pattern whose range contains `scale_bits`.
     pub fn of(scale_bits: f64) -> Option<Self> {
         Self::ALL.into_iter().find(|w| (w.range().0..=w.range().1).contains(&scale_bits))
     }
 
     /// The rescaling primes at the front of the chain.
-    pub const fn terminals(self) -> &'static [u32] {
+    pub const fn rescaling_primes(self) -> &'static [u32] {
         match self {
-            ScalePattern::Rational => &TERMINALS,
-            ScalePattern::Half => &WIDE_TERMINALS,
+            ScalePattern::Rational => &RESCALING_PRIMES,
+            ScalePattern::Half => &WIDE_RESCALING_PRIMES,
             _ => &[],
         }
     }
@@ -68,14 +68,14 @@ impl ScalePattern {
     }
 
     /// The smallest size of a main prime, in bits. The limit keeps the main primes of the cycle close together.
-    pub const fn smallest_main(self) -> f64 {
+    pub const fn smallest_main_prime(self) -> f64 {
         match self {
             ScalePattern::Rational | ScalePattern::Half => 29.2,
             _ => 20.0,
         }
     }
 
-    /// The windows in words, for error messages.
+    /// The ranges in words, for error messages.
     pub fn list() -> String {
         let one = |w: ScalePattern| {
             let what = match w {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_is_in_one_window_or_none() {
+    fn a_scale_is_in_the_range_of_one_pattern_or_none() {
         assert_eq!(ScalePattern::of(39.5), Some(ScalePattern::Rational));
         assert_eq!(ScalePattern::of(29.5), Some(ScalePattern::Single));
         assert_eq!(ScalePattern::of(44.5), Some(ScalePattern::Half));
