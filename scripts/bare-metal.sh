@@ -2,7 +2,7 @@
 # Builds the kernel, with and without an allocator, and the scalar backend for machines without an operating system:
 # Cortex-M4F, Cortex-M0, RISC-V and WebAssembly.
 #   usage: scripts/bare-metal.sh [SOURCE]
-# SOURCE is where the standard library comes from, see scripts/core.sh; by default the first that works.
+# SOURCE names the source of the standard library, see scripts/core.sh. The default is the first source that works.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SOURCE=${1:-}

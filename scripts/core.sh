@@ -1,4 +1,4 @@
-# Sourced by other scripts: the standard library for targets that the installed toolchain may lack.
+# Other scripts source this file. It provides the standard library for targets that the installed toolchain may lack.
 #   with_core TRIPLE COMMAND [ARGUMENT ...]    runs COMMAND, which calls `core_cargo` as it would call `cargo`
 # The library comes from the first of these sources with which COMMAND succeeds, or from SOURCE alone if that is set:
 #   target    rustup target add: all that is needed where rustup can download

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the programs of examples/cortex-m on emulated boards, compares what they print and write with this host, and
-# writes their sizes and instruction counts into docs/device.md. `polyformer infer` answers the emulated client's question.
+# Runs the programs of examples/cortex-m on emulated boards, compares their output with this host, and writes their
+# sizes and instruction counts into docs/device.md. `polyformer infer` answers the emulated client's question.
 #   usage: scripts/cortex-m.sh [FOLDER]      FOLDER keeps the output of the programs (target/device)
 # Needs qemu-system-arm and defmt-print (cargo install defmt-print). SOURCE as in scripts/core.sh.
 set -euo pipefail
@@ -91,7 +91,7 @@ client=$(
     row 'n = 2^12, M7 with double floats: roots stored' c12_m7 "$m7/c12"
 )
 
-# Replaces what stands between two marks of docs/device.md.
+# Replaces the text between two markers of docs/device.md.
 page() {
     local page=docs/device.md
     TABLE=$2 awk -v mark="$1" '

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole way at full size, through files: an emulated microcontroller encrypts the demo's question at C12, `polyformer`
-# infers it under encryption in B16, the microcontroller decrypts the answer.
+# The whole demo at full size, through files. An emulated microcontroller encrypts the demo's question at C12, `polyformer`
+# runs the model on the ciphertext in B16, and the microcontroller decrypts the answer.
 #   usage: scripts/device-demo.sh [FOLDER]      FOLDER keeps keys, question and answer (target/device-demo)
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Where the instructions of a program for the emulated board go, by function, as rows of a table.
+"""Counts the instructions of a program for the emulated board by function, and prints the rows of a table.
 
 usage: scripts/device-profile.py START STOP PROGRAM ELF [PROGRAM ELF ...]
 
-Counts from the first instruction of the function START to the first of STOP, every block of code that the emulator
-executes times its instructions. Inlined functions count for those that they are in. What writes files and logs is left out.
+The count runs from the first instruction of the function START to the first of STOP. Each executed block of code counts with
+its instructions. An inlined function counts for its caller. The functions that write files and logs are left out.
 """
 
 import bisect

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests of the kernel and of the scalar backend on a big-endian and on a 32-bit machine, emulated: s390x and i686.
+# Runs the tests of the kernel and of the scalar backend on a big-endian and on a 32-bit machine, emulated: s390x and i686.
 #   usage: scripts/foreign.sh [TRIPLE ...]
 # Needs, from Debian: qemu-user, gcc-s390x-linux-gnu, libc6-dev-s390x-cross, gcc-i686-linux-gnu, libc6-dev-i386-cross; and the
 # standard library of both, which rustup downloads.

@@ -1,6 +1,6 @@
-"""Encode, multiply-relinearise-rescale and rotate with the OpenFHE Python package at N = 2^16, log2 Q near 1164,
+"""Times encode, multiply-relinearise-rescale and rotate of the OpenFHE Python package at N = 2^16, log2 Q near 1164,
 dnum 3, one thread: `OMP_NUM_THREADS=1 taskset -c 1 python -P openfhe.py` (-P: this file has the name of the package).
-Prints a table; see README.md."""
+The program prints a table; see README.md."""
 
 import os
 import statistics

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Known answers for tests/tests/known_answers.rs, from the formulas alone.
 
-Written from the mathematics (number-theoretic transform by its definition, Python integers for everything that
-rounds, Kronecker substitution for products, extended-precision sums for the canonical embedding), not from the
-Rust code; it shares nothing with it but the prime lists and the conventions stated below.
+The program follows the mathematics and not the Rust code. The number-theoretic transform follows its definition. Python integers
+do all rounding, Kronecker substitution does products, and extended-precision sums do the canonical embedding. The program
+shares only the prime lists and the conventions below with the Rust code.
 
-    python3 make.py        writes ntt.json, rescale.json, key_switch.json, encode.json beside itself
+    python3 make.py        writes ntt.json, rescale.json, key_switch.json, encode.json into its own folder
 
 Conventions: psi is the first g^((q-1)/2n), g = 2, 3, ..., of order 2n; value i of a transform is
 a(psi^(2 brv(i) + 1)); slot j of m(X) is m(exp(i pi 5^j / n)); inputs come from the generator `stream`.

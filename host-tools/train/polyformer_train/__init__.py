@@ -1,4 +1,4 @@
-"""Transformers made of polynomials, in PyTorch: attention without softmax, norms without square roots, range-aware training.
+"""Transformers of polynomials, in PyTorch: attention without softmax, norms without square roots, range-aware training.
 
     import polyformer_train as pt
     pt.register()                                        # names for Hugging Face models

@@ -12,8 +12,8 @@ HORNER_DEGREE = 9  # up to here the power basis on [-1, 1] loses nothing that f3
 class Chebyshev(nn.Module):
     """A polynomial of approx.py on tensors.
 
-    While training, inputs are clamped to the range: dropout leaves it now and then, and a polynomial explodes there.
-    The loss on the range (ranges.py) is what brings such inputs back; evaluation never clamps.
+    In training, inputs are clamped to the range. Dropout sometimes leaves the range, where a polynomial explodes.
+    The loss on the range (ranges.py) brings such inputs back. Evaluation never clamps.
     """
 
     def __init__(self, polynomial):

@@ -1,7 +1,7 @@
-"""Polynomials that stand for functions: minimax by the Remez exchange, from (function, range, degree).
+"""Polynomials that approximate functions: minimax by the Remez exchange, from (function, range, degree).
 
 Coefficients are in the Chebyshev basis of the range, T_0 first: p(x) = sum c_i T_i(t), t = (2x - lo - hi) / (hi - lo).
-Nothing here is pasted from a table; everything is computed in f64. See docs/math.md §11.5 and docs/math.md §12.2.
+All numbers are computed in f64, and none comes from a table. See docs/math.md §11.5 and docs/math.md §12.2.
 """
 
 import math
@@ -94,7 +94,7 @@ def remez(f, lo, hi, degree, weight, rounds=60):
 
 
 def _exchange(e, count):
-    """The extrema of alternating sign, largest ones kept: `count` indices, or None if there are fewer."""
+    """Indices of the `count` largest extrema of alternating sign, or None if fewer exist."""
     sign = np.sign(e)
     runs = np.flatnonzero(np.diff(sign)) + 1
     pieces = [p for p in np.split(np.arange(len(e)), runs) if sign[p[0]] != 0]

@@ -1,5 +1,5 @@
-"""What goes where softmax stood: PowerSoftmax in its three forms, scaled sigma-attention, the Gaussian kernel; and rotary
-positions of what is compared.
+"""Replacements of softmax: PowerSoftmax in its three forms, scaled sigma-attention, the Gaussian kernel. Also rotary positions
+of queries and keys.
 
 Every function maps scores x [..., queries, keys] and a mask (1 keeps a key, 0 hides it; broadcast to x) to weights of
 the same shape. A hidden key gets weight 0 because x * M = 0 and 0^p = 0: no minus infinity. See docs/math.md §13.
@@ -23,7 +23,7 @@ def stable_power_softmax(x, mask=None, power=4, epsilon=1e-3, delta=1e-6):
 
 
 def length_agnostic_power_softmax(x, mask=None, power=4, epsilon=1e-2, reciprocal=None, taps=None, name="", rows=None):
-    """(1/L) x_j^p r(d), d = epsilon + (1/L) sum_i x_i^p, L the number of keys kept; r is 1/d or a polynomial for it."""
+    """(1/L) x_j^p r(d), d = epsilon + (1/L) sum_i x_i^p, L the number of visible keys. r is 1/d or a polynomial for 1/d."""
     xp = _powers(x, mask, power)
     length = x.shape[-1] if mask is None else _expand(mask, x).sum(-1, keepdim=True).clamp_min(1)
     d = epsilon + xp.sum(-1, keepdim=True) / length
@@ -98,7 +98,7 @@ class ScaledSigma(nn.Module):
 
 
 class GaussianKernel(nn.Module):
-    """Gaussian-kernel attention as a module; it takes queries and keys, not scores."""
+    """Gaussian-kernel attention as a module, with queries and keys as inputs."""
 
     def forward(self, query, key, mask=None):
         return gaussian_kernel(query, key, mask)

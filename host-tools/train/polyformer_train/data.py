@@ -1,4 +1,4 @@
-"""Labelled texts and the split that keeps some of them out of training: by hash, so it needs no random generator."""
+"""Labelled texts, and the split that holds some texts out of training. The split uses a hash, and no random generator."""
 
 import csv
 import hashlib

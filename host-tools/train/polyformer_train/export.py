@@ -1,7 +1,7 @@
-"""From a trained model to the files that the rest of the project reads: safetensors in f16, config.json, tokenizer.json.
+"""Exports a trained model to the files of the project: safetensors in f16, config.json, tokenizer.json.
 
-What folds is folded here (FORM.md): 1 / sqrt(d_k) into the query weights, centring into the two weights that write to
-the residual stream. Weights are [out, in].
+The export folds constants into weights (FORM.md): 1 / sqrt(d_k) into the query weights, and centring into the two weights
+that write to the residual stream. Weights are [out, in].
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def _centred(linear):
 
 
 def save(folder, poly, exact, tokenizer, labels, ranges, extra):
-    """Writes the model directory. `extra` (recipe, accuracy, ...) goes into config.json as it is."""
+    """Writes the model directory. `extra` (recipe, accuracy, ...) goes into config.json unchanged."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors(poly), folder / FILES["poly"], metadata={"format": "pt", "kind": "polyformer-model", "form": "poly"})

@@ -1,7 +1,7 @@
 """The attention variants under names that Hugging Face models understand.
 
-After `register()`, `model.set_attn_implementation("power_softmax")` switches any model that goes through the attention
-interface, or `from_pretrained(..., attn_implementation="power_softmax")` loads it so.
+After `register()`, `model.set_attn_implementation("power_softmax")` switches any model that uses the attention
+interface. `from_pretrained(..., attn_implementation="power_softmax")` loads a model with this attention.
 """
 
 import torch

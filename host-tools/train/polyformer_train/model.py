@@ -1,9 +1,9 @@
-"""The encoder that is trained here: pre-norm, mean pooling, no affine norms, every residual branch of mean zero.
+"""The encoder of this package: pre-norm, mean pooling, no affine norms, every residual branch of mean zero.
 
 Three forms share one set of shapes:
-  "exact"     softmax, GELU, LayerNorm: the twin everything is compared with;
+  "exact"     softmax, GELU, LayerNorm: the reference model for all comparisons;
   "rational"  PowerSoftmax with a true division, norms with a true square root, the polynomial activation: for training;
-  "poly"      the same with polynomials for 1/d and 1/sqrt(v) on measured ranges: what runs encrypted.
+  "poly"      the same with polynomials for 1/d and 1/sqrt(v) on measured ranges: the form that runs encrypted.
 The steps and their order are those of FORM.md; reference.py computes them in f64 from the exported files.
 """
 
@@ -117,7 +117,7 @@ class Classifier(nn.Module):
         nn.init.normal_(self.position.weight, std=0.1)
 
     def embed(self, ids, mask):
-        """What the client computes and encrypts: rows of mean 0 and variance 1, zero rows where there is no token."""
+        """The client's computation before encryption: rows of mean 0 and variance 1, and zero rows without a token."""
         e = self.token(ids) + self.position.weight[: ids.shape[1]]
         e = _centre(e)
         return e * (e * e).mean(-1, keepdim=True).add(1e-5).rsqrt() * mask.unsqueeze(-1)

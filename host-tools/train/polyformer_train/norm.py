@@ -1,7 +1,7 @@
 """LayerNorm without a square root: x * r(v), v the variance plus epsilon, r a polynomial or an iteration for 1/sqrt.
 
-The affine part of a LayerNorm folds into the weights that follow, and where every residual branch has mean zero
-(FORM.md, centring) so does the mean: then `centred=True` skips its subtraction.
+The weights of the next map contain the affine part of a LayerNorm. If every residual branch has mean zero (FORM.md,
+centring), `centred=True` skips the subtraction of the mean.
 """
 
 import torch
@@ -12,7 +12,7 @@ from .approx import newton_inverse_sqrt, relaxed_inverse_sqrt
 
 
 class PolyLayerNorm(nn.Module):
-    """x r(v) with v = mean(x^2) + epsilon after centring. `inverse_sqrt` is None for the exact one, or any function."""
+    """x r(v) with v = mean(x^2) + epsilon after centring. `inverse_sqrt` is None for the exact square root, or any function."""
 
     def __init__(self, width, epsilon=1e-5, centred=False, affine=False, inverse_sqrt=None):
         super().__init__()

@@ -1,18 +1,18 @@
-"""Seeing inside a model: the supplementary losses while it trains, the measured ranges when it has trained.
+"""Observes values inside a model: supplementary losses during training, and measured ranges after training.
 
-A model calls `taps.see(name, tensor)` at every place whose range matters. `Losses` turns what it sees into penalties
-(docs/math.md §16: activation ranges, norm variances, score maxima), `Ranges` into minima and maxima.
+A model calls `taps.see(name, tensor)` at every place whose range matters. `Losses` turns the values into penalties
+(docs/math.md §16: activation ranges, norm variances, score maxima), and `Ranges` into minima and maxima.
 """
 
 import torch
 
 
 class Losses:
-    """Mean squared excess over (lo, hi) per place, and a fiftieth of the worst one, since ranges are made by outliers.
+    """Mean squared excess over (lo, hi) per place, plus a fiftieth of the worst excess, because outliers decide ranges.
 
     `bounds` maps a name's last part, or the whole name, to (lo, hi); `weights` its last part to a factor.
 
-    For scores it is the row maximum that is held (the loss on ||x||_inf), for everything else each element.
+    For scores the loss bounds the row maximum (the loss on ||x||_inf). For all other places the loss bounds each element.
     """
 
     def __init__(self, bounds, weights=None):

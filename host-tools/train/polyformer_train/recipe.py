@@ -1,5 +1,5 @@
-"""One recipe for every text classification task: split, tokenizer, teacher, two trainings (polynomial form and exact
-twin), measurement on held-out texts with the f64 reference, export with a model card's numbers."""
+"""One recipe for every text classification task: split, tokenizer, teacher, two trainings (polynomial form and reference
+model), measurement on held-out texts in f64, and export with a model card's numbers."""
 
 import json
 import platform
@@ -101,7 +101,7 @@ def evaluate(folder, texts, categories):
 
 
 def _corpus(recipe, train, labels, pieces, cache, device, log):
-    """The training texts, their variations and what the teacher says of them; kept in a file, since it takes minutes."""
+    """The training texts, their variations and the teacher's outputs, cached in a file because they take minutes."""
     path = Path(cache) / f"{recipe.name}-teacher.pt"
     texts, known = train[0], [labels.index(c) for c in train[1]]
     more, more_known = variations(texts, known, recipe.seed, recipe.edits, recipe.crossings)
@@ -122,6 +122,6 @@ def _corpus(recipe, train, labels, pieces, cache, device, log):
 
 
 def _random_texts(shape, seed, count=2000):
-    """Token sequences of any length with no sense in them: how the ranges behave far from the training texts."""
+    """Random token sequences of any length, which show the ranges far from the training texts."""
     rng = random.Random(seed)
     return [[rng.randrange(1, shape.vocabulary) for _ in range(rng.randint(1, shape.max_tokens))] for _ in range(count)]

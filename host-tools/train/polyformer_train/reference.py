@@ -1,9 +1,9 @@
-"""The exported model in plain numpy, f64, step by step as FORM.md states them: what the other engines are compared with.
+"""The exported model in numpy, f64, step by step as in FORM.md. The other engines are compared with this program.
 
     python -m polyformer_train.reference MODEL_DIR "text" ...
 
-Needs numpy, safetensors and tokenizers, not PyTorch. One text at a time, no padding; `padded` adds padding rows as an
-engine with fixed shapes has them and must give the same answer.
+The program needs numpy, safetensors and tokenizers, and no PyTorch. The program computes one text at a time, without padding.
+`padded` adds the padding rows of an engine with fixed shapes, and must give the same answer.
 """
 
 import json
@@ -19,7 +19,7 @@ _erf = np.vectorize(math.erf, otypes=[float])
 
 
 class Reference:
-    """A model directory: `poly` is the form that runs encrypted, `exact` the twin with softmax, GELU, LayerNorm."""
+    """A model directory: `poly` is the form that runs encrypted. `exact` is the reference model with softmax, GELU, LayerNorm."""
 
     def __init__(self, folder):
         from safetensors.numpy import load_file

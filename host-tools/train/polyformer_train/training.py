@@ -1,8 +1,8 @@
 """The training loop: task loss, distillation and the supplementary losses, in two phases.
 
-First the rational form (true division, true square roots) under penalties that keep every range narrow; then the ranges
-are measured, polynomials are fixed on them, and the rest of the schedule trains the polynomial form itself.
-The exact twin runs the same schedule without penalties and without the switch.
+The first phase trains the rational form (true division, true square roots) with penalties that keep every range narrow. Then
+the ranges are measured, and polynomials are fixed on the ranges. The second phase trains the polynomial form. The reference
+model has the same schedule without penalties and without the switch.
 """
 
 import math

@@ -2,7 +2,7 @@
 
     python -m polyformer_train.vectors > host-tools/train/tests/vectors.json
 
-Inputs come from a formula, not from a random generator: x_k = sin(1 + 0.7 k) (1 + k mod 3) / 2. All in f64.
+The inputs come from a formula: x_k = sin(1 + 0.7 k) (1 + k mod 3) / 2. All in f64.
 """
 
 import json

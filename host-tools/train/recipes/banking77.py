@@ -2,7 +2,7 @@
 
     nice -n 19 env OMP_NUM_THREADS=1 python host-tools/train/recipes/banking77.py
 
-Reads DATA/banking77/train.csv (CC BY 4.0), holds 15 % of each intent out by hash, writes OUT. --split DIR writes
+The recipe reads DATA/banking77/train.csv (CC BY 4.0), holds 15 % of each intent out by hash, and writes OUT. --split DIR writes
 the held-out questions to DIR/held_out.csv (columns text, category), for `polyformer eval`.
 """
 

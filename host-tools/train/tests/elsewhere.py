@@ -1,4 +1,4 @@
-"""What test_fake_cuda.py cannot run on fake CUDA tensors: gradients, trainings, the recipe, on a device of another name."""
+"""The tests that fake CUDA tensors cannot run: gradients, trainings and the recipe, on a device of another name."""
 
 import copy
 

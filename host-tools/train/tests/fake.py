@@ -1,6 +1,6 @@
-"""Tensors with a device and without numbers: operations that mix devices fail as CUDA's do, on a machine without CUDA.
+"""Tensors with a device and without numbers. Operations that mix devices fail as on CUDA, on a machine without CUDA.
 
-PyTorch's FakeTensorMode keeps shapes, types and devices. What needs a number (a loss that is printed, ranges) gets 1.
+PyTorch's FakeTensorMode keeps shapes, types and devices. Code that needs a number (a printed loss, ranges) gets 1.
 """
 
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Answers(TorchDispatchMode):
-    """What fake tensors cannot know: every number is 1, every mask keeps all. `read` counts numbers read off a device."""
+    """Answers for fake tensors: every number is 1, every mask keeps all. `read` counts numbers that are read from a device."""
 
     def __init__(self):
         super().__init__()

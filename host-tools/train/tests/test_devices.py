@@ -1,5 +1,5 @@
-"""Nothing is created on a device that nobody asked for: every module works where its inputs are, and a whole training,
-measurement and export runs on the processor while the default device is one that holds no numbers."""
+"""No tensor is created on an unnamed device. Every module computes on the device of its inputs. A whole training, measurement
+and export runs on the processor while the default device holds no numbers."""
 
 import copy
 
@@ -136,7 +136,7 @@ def test_the_hugging_face_implementations_stay_on_the_device(name, device):
 
 @pytest.fixture
 def trap():
-    """Whatever is made without a word on where lands on a device that holds no numbers, and is of no use."""
+    """A tensor without a named device is made on a device that holds no numbers, and is useless."""
     with torch.device("meta"):
         yield
 

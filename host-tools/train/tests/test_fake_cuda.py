@@ -1,8 +1,8 @@
-"""Everything that computes on a CUDA device runs there with fake tensors, which no machine lacks.
+"""All code for CUDA devices runs with fake CUDA tensors, which every machine has.
 
-Where PyTorch is built for CUDA and finds no driver, its autograd does not go back through fake CUDA tensors. So here is
-what goes forward; what goes back, whole trainings and the whole recipe run in elsewhere.py on a device of another name,
-in a process of its own, since PyTorch forgets how to fake CUDA once it knows that device.
+Without a driver, the autograd of PyTorch built for CUDA cannot run backward through fake CUDA tensors. This file therefore has
+the forward tests. The backward tests, whole trainings and the whole recipe run in elsewhere.py, on a device of another name.
+elsewhere.py runs in a process of its own, because PyTorch cannot fake CUDA after it knows that device.
 """
 
 import copy
