@@ -129,7 +129,7 @@ fn fail(what: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Whoever read our output has had enough.
+/// Whether the reader of the output has closed the pipe.
 fn is_broken_pipe(error: &Error) -> bool {
     let Error::File { path, fault: crate::files::FileError::Io(io) } = error else { return false };
     io.kind() == std::io::ErrorKind::BrokenPipe && path == Path::new("standard output")

@@ -104,7 +104,7 @@ impl KeySpec {
         View::parse(mapped.bytes()).is_ok_and(|view| self.is_named_by(&view.header, &secret.header))
     }
 
-    /// Whether the file at `path` says that it is: its contents are not read.
+    /// Whether the header of the file at `path` names this key. The contents are not read.
     pub fn is_claimed_by(self, path: &Path, of: &Header) -> bool {
         let Ok(mapped) = Mapped::open(path) else { return false };
         View::header(mapped.bytes()).is_ok_and(|header| self.is_named_by(&header, of))
@@ -131,10 +131,10 @@ impl KeySpec {
     }
 }
 
-/// Keys that are drawn at the same time, each on its share of the threads: there are steps that one thread does.
+/// The most keys that are drawn at once, each on its share of the threads. Some steps of a key use one thread.
 const MOST_WORKERS: usize = 4;
 
-/// The keys that bootstrapping full slots needs, beside those of ModRaise.
+/// The keys of bootstrapping full slots, without the keys of ModRaise.
 pub fn demand_of_bootstrapping(params: &Params, order: Order, steps: RotationStrategy) -> Result<Demand> {
     let mut trace = Trace::new(params.slots(), None);
     let recipe = Recipe::new(params.slots(), order, 1.0).with(steps);
@@ -149,7 +149,7 @@ struct Drawn {
     words: Vec<u32>,
 }
 
-/// What workers and the writer share.
+/// The data that workers and the writer share.
 struct Shared<'a> {
     host: &'a Host,
     secret: &'a Secret,
@@ -280,7 +280,7 @@ fn draw<B: Backend>(
     Ok(())
 }
 
-/// Where keygen puts things: the secret key beside a folder that can be sent to a server.
+/// The folder of keygen: the secret key, and a folder to send to a server.
 #[derive(Clone, Debug)]
 pub struct KeyFolder {
     /// The secret key.

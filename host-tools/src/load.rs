@@ -24,8 +24,12 @@ pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, str
     Ok(a)
 }
 
-/// Loads a relinearisation, Galois or ModRaise key into `keys`; a view of another kind changes nothing. `of` is the
-/// header of any file of the same client: a key of another one, or one left of an older secret, is an error.
+/// Loads a relinearisation, Galois or ModRaise key into `keys`. A view of another kind changes nothing. `of` is the
+/// header of any file of the same client.
+///
+/// # Errors
+///
+/// The key belongs to another client or to an older secret.
 pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut Keys<B>) -> Result<()> {
     view.expect_same(of).with_path(Path::new("evaluation key"))?;
     match view.header.body {

@@ -1,4 +1,4 @@
-//! An owned [`Spec`]: what a parameter file holds, and the hash that ties every other file to it.
+//! An owned [`Spec`]: the contents of a parameter file, and the hash that binds every other file to the parameter set.
 
 use polyformer_kernel::{
     Error, Result,
@@ -6,7 +6,7 @@ use polyformer_kernel::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A parameter set as its author writes it, on the heap; [`Spec`] says what each field means.
+/// An owned parameter set. [`Spec`] documents each field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpecBuf {
@@ -14,25 +14,25 @@ pub struct SpecBuf {
     pub log_n: u8,
     /// P.
     pub specials: Vec<u32>,
-    /// `[terminals | base | mains | EvalMod | CoeffsToSlots]`.
+    /// The modulus chain after P: `[rescaling primes | base | main primes | EvalMod | CoeffsToSlots]`.
     pub line: Vec<u32>,
-    /// Terminals at the front of the line.
+    /// The number of rescaling primes at the front of the chain.
     pub terminals: u8,
     /// Base primes after them.
     pub base: u8,
     /// Primes of one key-switching digit.
     pub alpha: u8,
-    /// (terminals, primes after them) of each level, from 0 up.
+    /// (rescaling primes, primes after them) of each level, from 0 up.
     pub levels: Vec<(u8, u8)>,
     /// log2 of the scale at level 0.
     pub scale_bits: f64,
-    /// What bootstrapping takes.
+    /// The levels of bootstrapping.
     pub bootstrap: Option<BootstrapBuf>,
     /// Bits of security: 128, 192 or 256.
     pub security: u16,
 }
 
-/// [`Bootstrap`], as a parameter file holds it.
+/// [`Bootstrap`] in a parameter file.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapBuf {
@@ -44,7 +44,7 @@ pub struct BootstrapBuf {
     pub slots_to_coeffs: u8,
     /// log2 of the scale during EvalMod.
     pub eval_mod_scale_bits: f64,
-    /// Iterations; not written if it is 1.
+    /// Iterations; omitted in the file if 1.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub iterations: u8,
 }
@@ -94,7 +94,11 @@ impl SpecBuf {
         presets::find(name).map(Self::from)
     }
 
-    /// Checks everything that [`Params::new`] checks. A security level that is none of the three has no bound.
+    /// Checks everything that [`Params::new`] checks.
+    ///
+    /// # Errors
+    ///
+    /// Also a security level without a bound.
     pub fn params(&self) -> Result<Params> {
         let bootstrap = self.bootstrap.map(|b| Bootstrap {
             coeffs_to_slots: b.coeffs_to_slots,
@@ -118,12 +122,12 @@ impl SpecBuf {
         })
     }
 
-    /// Compact JSON, as files hold it.
+    /// Compact JSON, the form in files.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default() // numbers in lists: nothing that JSON cannot say
     }
 
-    /// The name of the preset that this is, if it is one.
+    /// The name of the preset with this set, or `None`.
     pub fn name(&self) -> Option<&'static str> {
         presets::ALL.iter().find(|(_, spec)| Self::from(spec) == *self).map(|(name, _)| *name)
     }

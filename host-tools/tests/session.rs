@@ -1,4 +1,4 @@
-//! The model in the program on ciphertexts of a small ring: client and server, several questions at once.
+//! The model of the program on ciphertexts of a small ring: client and server, with several questions at once.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 

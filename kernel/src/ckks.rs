@@ -1,8 +1,8 @@
 //! RNS-CKKS: approximate arithmetic on encrypted vectors, over any backend.
 //!
-//! A ciphertext (c0, c1) decrypts to c0 + c1 s = scale(level) m + e modulo Q_level. Its scale is a function of its
-//! level ([`crate::params`]), so nothing here stores one. Read [`encode`], [`keys`], [`encrypt`], then the
-//! evaluator; [`noise`] predicts the error of each operation.
+//! A ciphertext (c0, c1) decrypts to c0 + c1 s = scale(level) m + e modulo Q_level. The scale is a function of the
+//! level ([`crate::params`]), so no type stores a scale. Read [`encode`], [`keys`], [`encrypt`], then the evaluator.
+//! [`noise`] predicts the error of each operation.
 
 #[cfg(feature = "alloc")]
 mod arithmetic;

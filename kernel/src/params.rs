@@ -1,8 +1,9 @@
 //! Parameters: an open [`Spec`] is checked once into closed [`Params`], whose accessors cannot fail.
 //!
-//! The modulus line is `[P | terminals | base | mains | EvalMod | CoeffsToSlots]`. A level is a span of it, and
-//! its scale follows from the level (docs/math.md §4): scale_{l-1} = scale_l^2 / ratio_l, ratio_l being the product of the
-//! primes that the rescale drops over the product of those that it restores.
+//! The modulus chain is `[P | rescaling primes | base | main primes | EvalMod | CoeffsToSlots]`. Rescaling primes are
+//! small primes that some rescales drop and other rescales restore. The basis of a level is a span of the chain. The
+//! scale follows from the level (docs/math.md §4): scale_{l-1} = scale_l^2 / ratio_l. ratio_l is the product of the
+//! primes that the rescale drops, over the product of the primes that the rescale restores.
 
 use crate::{
     error::{Error, Result},
@@ -44,7 +45,11 @@ pub struct Params {
 }
 
 impl Params {
-    /// Checks everything: primes, spans, digit sizes, scales, security. Each failure names what disagrees.
+    /// Checks primes, spans, digit sizes, scales and security.
+    ///
+    /// # Errors
+    ///
+    /// Each error names the numbers that disagree.
     pub fn new(spec: &Spec<'_>) -> Result<Self> {
         let moduli = spec.moduli()?;
         let specials = spec.specials.len() as u16;
@@ -69,7 +74,7 @@ impl Params {
         Ok(params)
     }
 
-    /// Scales are from 2 to the product of the base, also where they come from a file and may be anything.
+    /// Checks that scales are from 2 to the product of the base. A file may hold any scale.
     fn check_scales(&self, spec: &Spec<'_>) -> Result<()> {
         if !self.modulus_chain().covers(self.base) || self.base.is_empty() {
             return Err(Error::BadLevel { level: 0 });
@@ -167,7 +172,7 @@ impl Params {
         self.n() / 2
     }
 
-    /// The modulus line, specials first.
+    /// The modulus chain, special primes first.
     pub fn moduli(&self) -> &[Modulus] {
         &self.moduli
     }
@@ -217,20 +222,21 @@ impl Params {
         self.levels[level as usize].scale
     }
 
-    /// Scale of a value at level 0, where every client can meet a server.
+    /// Scale of a value at level 0, which is equal for every client and server.
     pub fn base_scale(&self) -> f64 {
         self.levels.first().map_or(1.0, |level| level.scale)
     }
 
-    /// What rescaling a product at `level` multiplies by beside the nominal scales: 1, but for the lowest EvalMod level,
-    /// whose result is read at the scale of the messages below it.
+    /// Factor by which the value changes when a product at `level` is rescaled and read at the nominal scale of the
+    /// level below. 1 everywhere except at the lowest EvalMod level, where scales change from EvalMod's to the
+    /// messages'.
     pub fn eval_mod_exit_correction(&self, level: u8) -> f64 {
         let ratio = self.ratio(self.q(level), self.q(level - 1));
         self.scale(level) / ratio * (self.scale(level) / self.scale(level - 1))
     }
 
-    /// The scale of a factor that takes `level` to the scale of the level below: `scale(level)`, but for the levels
-    /// of CoeffsToSlots and the lowest of EvalMod.
+    /// The scale of a factor that takes `level` to the scale of the level below. This is `scale(level)`, except for the
+    /// levels of CoeffsToSlots and the lowest level of EvalMod.
     pub fn plaintext_scale(&self, level: u8) -> f64 {
         self.ratio(self.q(level), self.q(level - 1)) * (self.scale(level - 1) / self.scale(level))
     }
@@ -246,7 +252,7 @@ impl Params {
         self.levels.len() as u8 - 1
     }
 
-    /// What bootstrapping takes, if there is bootstrapping.
+    /// The levels of bootstrapping, or `None` without bootstrapping.
     pub fn bootstrap(&self) -> Option<Bootstrap> {
         self.bootstrap
     }
@@ -256,7 +262,7 @@ impl Params {
         self.bootstrap.map(|b| self.max_message_level() - b.slots_to_coeffs)
     }
 
-    /// log2 of the product of every modulus: what the security bound limits.
+    /// log2 of the product of every modulus, which the security bound limits.
     pub fn log_qp(&self) -> f64 {
         self.log_qp
     }

@@ -1,4 +1,4 @@
-//! A client for tests: a secret, the keys that a trace demands, encryption and decryption, and measured errors.
+//! A client for tests: a secret, the keys of a trace's demand, encryption and decryption, and measured errors.
 
 use polyformer_kernel::{
     arith::cost::Demand,
@@ -41,7 +41,7 @@ impl<'p, B: Backend> Client<'p, B> {
         self.inner.key(be, switch, level, &seed).unwrap()
     }
 
-    /// The keys that `demand` names, and those of ModRaise if the chain can be bootstrapped.
+    /// The keys of `demand`, and the keys of ModRaise if the chain can be bootstrapped.
     pub fn keys(&mut self, be: &mut B, demand: &Demand) -> Keys<B> {
         let demand = Demand { raise: self.inner.params().bootstrap().is_some(), ..demand.clone() };
         let Self { inner, drawn } = self;
@@ -70,7 +70,7 @@ impl<'p, B: Backend> Client<'p, B> {
         self.inner.decrypt(be, ct).unwrap()
     }
 
-    /// The errors of `ct` against what it should hold.
+    /// The errors of `ct` against the expected values.
     pub fn errors(&self, be: &mut B, ct: &Ciphertext<B>, want: impl Fn(usize) -> Complex) -> Errors {
         let slots = self.decrypt(be, ct);
         let sizes = slots.iter().enumerate().map(|(i, z)| {

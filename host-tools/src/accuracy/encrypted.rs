@@ -1,4 +1,5 @@
-//! Labelled questions through the encrypted model, as many to a ciphertext as fit, and how far that is from the clear.
+//! Labelled questions through the encrypted model, with as many questions per ciphertext as fit, and the difference
+//! from the clear run.
 
 use super::{Labelled, spread::Spread};
 use crate::{
@@ -31,7 +32,8 @@ pub struct Batch {
     pub plan: ModelPlan,
 }
 
-/// Fills ciphertexts, longest questions first, so that those of a ciphertext are about as long.
+/// Groups questions into ciphertexts, longest questions first, so that the questions of a ciphertext have similar
+/// lengths.
 pub fn groups(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..questions.len()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(questions[*i].ids.len()));
@@ -46,7 +48,7 @@ pub fn groups(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Ve
     out
 }
 
-/// The same, planned. `steps` is how bootstrapping rotates.
+/// The groups with their plans. `steps` is the rotation strategy of bootstrapping.
 pub fn batches(
     params: &Params,
     model: &Pretrained,
@@ -67,12 +69,12 @@ pub fn wants(params: &Params, batches: &[Batch]) -> Vec<KeySpec> {
     KeySpec::all(params, &all)
 }
 
-/// Words in the memory of the server at most: those of the batch that takes most.
+/// Words in the server's memory: the words of the largest batch.
 pub fn words(params: &Params, batches: &[Batch]) -> usize {
     batches.iter().map(|batch| batch.plan.memory(params)).max().unwrap_or(0)
 }
 
-/// How the encrypted run compares with the clear one.
+/// The difference between the encrypted run and the clear run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Agreement {
     /// Questions.
@@ -93,9 +95,9 @@ pub struct Agreement {
 
 /// Encrypts, infers and decrypts every batch.
 pub struct Encrypted<'a> {
-    /// Where.
+    /// The machine.
     pub host: &'a Host,
-    /// On what the client works.
+    /// The client's compute target.
     pub on: ComputeTarget,
     /// The client's secret.
     pub secret: &'a Secret,
@@ -105,7 +107,7 @@ pub struct Encrypted<'a> {
     pub model: &'a Pretrained,
     /// The questions.
     pub questions: &'a [Labelled],
-    /// How they share ciphertexts.
+    /// The batches, one per ciphertext.
     pub batches: &'a [Batch],
     /// Called after each batch.
     pub step: &'a dyn Fn(),
@@ -134,7 +136,7 @@ impl Job for Encrypted<'_> {
 }
 
 impl Agreement {
-    /// Asks the questions of a batch, and compares the answers with those in the clear.
+    /// Runs the questions of a batch, and compares the answers with the answers in the clear.
     pub fn add<B: Backend>(
         &mut self,
         server: &mut Server<'_, B>,

@@ -128,7 +128,7 @@ impl<B: Backend> Harness<'_, B> {
         Ok((seconds, self.bytes(2 + 2 * 8) + 8 * self.key_bytes_at_level()))
     }
 
-    /// The bytes are those of the keys: each is read at least once.
+    /// The bytes are the bytes of the keys, because each key is read at least once.
     pub(super) fn bootstrap(&mut self) -> Result<(f64, usize)> {
         let demand = demand_of_bootstrapping(self.params, Order::SlotsToCoeffsFirst, self.steps)?;
         let switching = KeySpec::all(self.params, &demand).into_iter().filter(|key| *key != KeySpec::Raise);
@@ -204,7 +204,7 @@ fn watched<B: Backend>(ckks: &mut Bootstrapped<Ckks<'_, B>>, x: Ciphertext<B>) -
     done.map(|()| seconds)
 }
 
-/// Of each stage of bootstrapping, key switches and the bytes of keys that they read.
+/// Key switches of each stage of bootstrapping, and the bytes of keys that they read.
 fn keys_read(params: &Params, recipe: &Recipe) -> Result<BTreeMap<Stage, (u32, u64)>> {
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, params, recipe)?;

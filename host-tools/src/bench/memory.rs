@@ -1,4 +1,4 @@
-//! What measuring an operation takes in the memory of its device.
+//! The memory that the measurement of an operation needs on its compute target.
 
 use super::Op;
 use crate::{

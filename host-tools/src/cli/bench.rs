@@ -1,4 +1,4 @@
-//! `polyformer bench`: how fast this machine does each operation.
+//! `polyformer bench`: measures the speed of each operation on this machine.
 
 use super::common::{Compute, Rotations, Source, print, print_json, progress};
 use crate::{
@@ -34,10 +34,10 @@ pub struct Args {
     /// Measure at the level whose log2(Q) is nearest to this.
     #[arg(long, value_name = "BITS", conflicts_with = "level")]
     log_q: Option<f64>,
-    /// Seconds to spend on each operation, beside its preparation.
+    /// Seconds for each operation, without its preparation.
     #[arg(long, value_name = "S", default_value_t = 1.0, allow_negative_numbers = true)]
     seconds: f64,
-    /// One JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

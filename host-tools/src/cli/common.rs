@@ -22,7 +22,7 @@ pub struct Source {
     /// A parameter set by name.
     #[arg(long, value_name = "NAME", value_parser = names())]
     pub preset: Option<String>,
-    /// A parameter file, as `polyformer params --out FILE` writes it.
+    /// A parameter file of `polyformer params --out FILE`.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     pub params: Option<PathBuf>,
 }
@@ -48,20 +48,20 @@ impl Source {
 /// Which rotation keys bootstrapping uses.
 #[derive(clap::Args)]
 pub struct Rotations {
-    /// Bootstrap with few rotation keys (min-KS): less than a third of their memory for full slots, at some cost in time. Client and server
-    /// must agree on it.
+    /// Bootstrap with few rotation keys (min-KS). The keys take less than a third of the memory for full slots, and the
+    /// run takes longer. Client and server must use the same choice.
     #[arg(long)]
     pub min_ks: bool,
 }
 
 impl Rotations {
-    /// As the kernel calls it.
+    /// The kernel's value of the option.
     pub fn steps(&self) -> RotationStrategy {
         if self.min_ks { RotationStrategy::MinKs } else { RotationStrategy::Hoisted }
     }
 }
 
-/// Where the work runs.
+/// The compute target.
 #[derive(clap::Args)]
 pub struct Compute {
     /// The backend.
@@ -73,7 +73,7 @@ pub struct Compute {
     /// Part of the name of the GPU, as `polyformer devices` lists them; the first by default.
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
-    /// How the GPU multiplies; the better of what it has by default.
+    /// The GPU's method of multiplication. The default is the faster method.
     #[arg(long, value_enum, value_name = "HOW")]
     pub arithmetic: Option<gpu::WideMul>,
     /// The most memory of the GPU to use, in MiB; as much as is needed by default.
@@ -82,7 +82,7 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Sets the number of threads, and says where to work.
+    /// Sets the number of threads, and returns the compute target.
     pub fn device(&self) -> Result<ComputeTarget> {
         if let Some(threads) = self.threads {
             if !(1..=1024).contains(&threads) {
@@ -126,7 +126,7 @@ pub fn pretrained_for(path: Option<&Path>, spec: &SpecBuf) -> Result<Pretrained>
     Ok(model)
 }
 
-/// The tokens of a text, and a note on standard error about those that the model does not know.
+/// The tokens of a text. A note on standard error counts the tokens that the model does not know.
 pub fn tokens(model: &Pretrained, text: &str) -> Result<Vec<u32>> {
     let ids = model.text.tokens(text)?;
     let unknown = model.text.unknown(&ids);
@@ -149,7 +149,7 @@ pub fn warn_departure(executed: &Executed, plan: &ModelPlan) {
     }
 }
 
-/// A value as one line of JSON on standard output.
+/// Prints a value as one line of JSON.
 pub fn print_json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<()> {
     let line = serde_json::to_string(value).map_err(std::io::Error::from).with_path(Path::new("standard output"))?;
     print(out, format_args!("{line}\n"))

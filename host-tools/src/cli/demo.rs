@@ -40,7 +40,7 @@ pub struct Args {
     /// Folder of the keys; by default one in the user's cache folder.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
-    /// A model folder or a packed model; the model in the program by default.
+    /// A model folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Figures of this machine, as `polyformer calibrate` writes them, to predict seconds from.
@@ -58,7 +58,7 @@ pub struct Args {
 /// The largest differences of logits between one form and the next.
 #[derive(Clone, Copy, serde::Serialize)]
 struct Errors {
-    /// Exact twin and polynomial form.
+    /// Reference model and polynomial form.
     model: Option<f64>,
     /// Polynomial form and the f64 circuit on slots.
     approximation: f64,
@@ -179,7 +179,7 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-/// Logits of the polynomial form in f64, and how many parts the model has.
+/// Logits of the polynomial form in f64, and the number of parts of the model.
 fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
     let mut steps = 0;
     let mut count = |_: &'static str, _: f64| steps += 1;

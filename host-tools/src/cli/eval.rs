@@ -36,7 +36,7 @@ plan_agrees, peak_bytes, and of --noise the same predicted: noise_n, noise_error
 pub struct Args {
     /// The labelled file, CSV.
     file: PathBuf,
-    /// A model folder or a packed model; the model in the program by default.
+    /// A model folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Only the first N questions.
@@ -45,7 +45,8 @@ pub struct Args {
     /// Also run the first N questions encrypted, and compare.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     encrypted: usize,
-    /// Also predict the errors of the first N questions if they were encrypted, and the bound E for `decrypt --publish`.
+    /// Also predict the errors of the encrypted logits of the first N questions, and the bound E for `decrypt
+    /// --publish`.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     noise: usize,
     /// Folder of the keys of --encrypted, as of `demo`.

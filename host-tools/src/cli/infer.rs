@@ -48,7 +48,7 @@ pub struct Args {
     /// The question is the bytes that the small client sent; the answer is the bytes that the small client reads.
     #[arg(long, requires = "embedded")]
     raw: bool,
-    /// A model folder or a packed model; the model in the program by default.
+    /// A model folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// One JSON object.

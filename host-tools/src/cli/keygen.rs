@@ -1,4 +1,4 @@
-//! `polyformer keygen`: a secret key, and beside it a folder of keys that a server may have.
+//! `polyformer keygen`: makes a secret key, and a folder of keys for the server.
 
 use super::common::{Compute, Rotations, Source, pretrained_for, print, print_json, progress};
 use crate::{
@@ -44,22 +44,22 @@ Send the folder keys/eval to the server, nothing else.";
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// Make keys for this secret key instead of a new one. Keys that are there already are kept.
+    /// Make keys for this secret key instead of a new one. Existing keys are kept.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "params"])]
     secret: Option<PathBuf>,
-    /// Folder to write to; made if it is not there.
+    /// Output folder. The command creates a missing folder.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Rotations, as a list of numbers, ranges A..B (both included) and `powers` (1, 2, 4, up to half the slots).
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
     rotations: Vec<String>,
-    /// Also make every key that bootstrapping needs, each for the levels where it is used.
+    /// Also make all keys of bootstrapping, each for the levels of its uses.
     #[arg(long, value_enum, value_name = "SLOTS")]
     bootstrap: Option<Refresh>,
     /// Also make every key that the model in the program needs for questions of this many tokens.
     #[arg(long, value_name = "TOKENS")]
     infer: Option<usize>,
-    /// The model of --infer, a folder or a packed file, instead.
+    /// The model of --infer, a folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH", requires = "infer")]
     model: Option<PathBuf>,
     /// Make the keys of --rotations, --conjugation and products for levels up to this; lower ones are smaller. By
@@ -79,7 +79,7 @@ pub struct Args {
     /// Make the secret key from these 32 bytes, which a small client drew, instead of new ones.
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     seed: Option<PathBuf>,
-    /// Replace a secret key that is already there. What was encrypted under it is then lost.
+    /// Replace an existing secret key. Everything encrypted under the old key is then lost.
     #[arg(long)]
     force: bool,
     /// Print one JSON object.
@@ -91,7 +91,7 @@ pub struct Args {
     compute: Compute,
 }
 
-/// What the slots of a bootstrapped ciphertext hold.
+/// The contents of the slots of a bootstrapped ciphertext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Refresh {
     /// Real numbers: half the work.
@@ -168,7 +168,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     if args.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
 }
 
-/// Files in the folder that belong to another key: what an older secret leaves behind.
+/// Files of the folder that belong to another key, left by an older secret.
 fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
     let mut count = 0;
     for entry in std::fs::read_dir(folder)? {

@@ -1,5 +1,5 @@
-//! One variant on ciphertexts: a throwaway secret, exactly the keys that the tracer demands, the bootstraps of the plan,
-//! and the time from the first operation to the last. Nothing of it is written anywhere.
+//! One variant on ciphertexts, with a temporary secret, exactly the keys of the tracer's demand, and the bootstraps of
+//! the plan. The time counts from the first operation to the last. The run writes no file.
 
 use super::Case;
 use crate::{
@@ -38,7 +38,7 @@ struct Encrypted<'a> {
     plan: RunPlan,
 }
 
-/// Where it bootstraps and how, the keys that it takes, and words of memory.
+/// The placement and the kind of the bootstraps, the keys, and the words of memory.
 struct RunPlan {
     placement: Placement,
     recipe: Recipe,

@@ -1,5 +1,5 @@
-//! A dry run without keys: what a circuit costs on a parameter set, where it bootstraps, what it needs in keys and
-//! memory, and how large its values get. Levels and costs come from the tracer, values from f64, both in one run.
+//! A dry run of a circuit without keys. The result is the cost on a parameter set, the bootstraps, the keys, the
+//! memory, and the size of the values. One run computes levels and costs with the tracer and values with f64.
 
 use crate::{
     Error, Result,
@@ -28,9 +28,9 @@ use std::{cell::RefCell, rc::Rc};
 pub struct Row {
     /// The operation.
     pub op: &'static str,
-    /// The level that it works at.
+    /// The level of the operation.
     pub level_before: u8,
-    /// The level of its result, after the bootstrap if there is one.
+    /// The level of the result, after the bootstrap if one follows.
     pub level_after: u8,
     /// The least value in a slot.
     pub least: f64,
@@ -43,24 +43,24 @@ pub struct Row {
 /// An evaluation key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Key {
-    /// What it is for.
+    /// The use of the key.
     pub key: String,
-    /// The highest level where it is used, for which it is made; of the keys of ModRaise there is one pair.
+    /// The highest level of the uses, for which the key is made; `None` for the pair of keys of ModRaise.
     pub level: Option<u8>,
     /// Bytes in memory. A file has half of them: the other half is a seed.
     pub bytes: u64,
 }
 
-/// What a circuit takes. The fields of its JSON are stable.
+/// The cost of a circuit. The fields of its JSON are stable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ledger {
     /// The circuit.
     pub circuit: String,
     /// Levels from its inputs to its outputs.
     pub depth: u8,
-    /// Products of two ciphertexts, those of bootstraps included.
+    /// Products of two ciphertexts, bootstraps included.
     pub mults: u32,
-    /// Relinearisations, rotations and conjugations, those of bootstraps included.
+    /// Relinearisations, rotations and conjugations, bootstraps included.
     pub key_switches: u32,
     /// Bootstraps, placed over the whole graph.
     pub bootstraps: usize,
@@ -100,8 +100,8 @@ pub fn graph(entry: &Entry, slots: usize) -> Result<(Vec<Node>, u8)> {
     Ok((deep.into_parts().1, depth))
 }
 
-/// Where a graph of this depth is bootstrapped on these parameters, the number of bootstraps if done greedily, and the
-/// level of its inputs.
+/// The placement of bootstraps in a graph of this depth on these parameters. Also the number of bootstraps of a greedy
+/// placement, and the level of the inputs.
 pub fn place_bootstraps(nodes: &[Node], depth: u8, params: &Params) -> Result<(Placement, usize, u8)> {
     let top = params.max_message_level();
     if depth <= top {

@@ -22,7 +22,7 @@ use polyformer_kernel::{
 };
 use zeroize::Zeroize;
 
-/// What a vector is encrypted under.
+/// The key of an encryption.
 pub enum EncryptionKey<'a> {
     /// The secret key: less noise, half the size.
     Secret(&'a Secret),
@@ -34,7 +34,7 @@ pub enum EncryptionKey<'a> {
 pub struct Encrypted {
     /// Its header.
     pub header: Header,
-    /// c0, and c1 if it is not seeded.
+    /// c0, and c1 unless a seed replaces c1.
     pub tensors: Vec<Vec<u32>>,
 }
 
@@ -139,7 +139,7 @@ pub fn decrypt(host: &Host, on: ComputeTarget, secret: &Secret, view: &View<'_>,
     }
 }
 
-/// [`decrypt`] of c0, and c1 unless it is seeded.
+/// [`decrypt`] of c0, and of c1 unless a seed replaces c1.
 pub fn decrypt_words(
     host: &Host,
     on: ComputeTarget,

@@ -1,19 +1,19 @@
-//! What a circuit takes: operations, keys, and the backend's work by level.
+//! The units of cost of a circuit: operations, the keys of a circuit, and the backend's work per level.
 
 use alloc::collections::BTreeMap;
 
-/// What a circuit costs.
+/// The operations that a circuit executes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Products of two ciphertexts.
     pub mul: u32,
-    /// Products with a public vector, those inside linear maps included.
+    /// Products with a public vector, including the products inside linear maps.
     pub mul_plain: u32,
     /// Products with a constant.
     pub mul_const: u32,
     /// Rescales.
     pub rescale: u32,
-    /// Relinearisations and rotations, giant steps included.
+    /// Relinearisations and rotations, including giant steps.
     pub key_switch: u32,
     /// Groups of rotations that share a mod_up.
     pub hoist: u32,
@@ -33,7 +33,7 @@ impl Cost {
     }
 }
 
-/// The keys that a circuit needs, each with the highest level at which it is used: a key is stored for that level.
+/// The keys of a circuit, each with the highest level of its uses. A key is stored for that level.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// Relinearisation.
@@ -58,14 +58,15 @@ impl Demand {
     }
 }
 
-/// One kind of the backend's work, at the level of its operands. Seconds are its count times what one takes there.
+/// One kind of the backend's work, at the level of its operands. The predicted seconds are the count times the seconds
+/// of one at that level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
     /// The digits of a polynomial, extended to P and Q.
     ModUp,
     /// Digits times one key, and the permutation.
     Gadget,
-    /// A polynomial over P and Q divided by P, and by what a rescale divides by.
+    /// A polynomial over P and Q, divided by P and by the primes of a rescale.
     ModDown,
     /// A public vector times a ciphertext over P and Q, inside a linear map.
     Term,
@@ -79,10 +80,10 @@ pub enum Work {
     Encode(u32),
     /// ModRaise.
     Raise,
-    /// Memory for a polynomial over P and the whole line, touched for the first time. No trace counts it: whoever knows
-    /// that a program begins with this run does.
+    /// First touch of the memory of one polynomial over P and all of Q (page faults). The tracer does not count this
+    /// kind; the caller adds the count for the first run of a process.
     Fresh,
 }
 
-/// How often each kind of work is done at each level.
+/// The number of times of each kind of work at each level.
 pub type Tally = BTreeMap<(Work, u8), u32>;

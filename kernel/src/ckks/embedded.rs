@@ -1,8 +1,8 @@
-//! The client of a small device: encodes, encrypts and decrypts one limb at a time, without a backend or an allocator, in
-//! two buffers of the caller's: n/2 complex numbers and n words. That is 12n bytes, 48 KB at n = 2^12.
+//! The client on a small device. The client encodes, encrypts and decrypts one limb at a time, without a backend or an
+//! allocator. The caller provides two buffers: n/2 complex numbers and n words, 12n bytes in total (48 KB at n = 2^12).
 //!
-//! The words are those that [`super::encrypt`] makes of the same seed and generator. A server lifts such ciphertexts
-//! into its ring ([`super::ring_switch`]) and sends its answers back through it.
+//! The words equal the words that [`super::encrypt`] makes from the same seed and generator. A server lifts such
+//! ciphertexts into its ring ([`super::ring_switch`]) and sends its answers back through the small ring.
 
 use super::{
     encode::{decode_in_place, encode_in_place},
@@ -20,7 +20,7 @@ use crate::{
 };
 use zeroize::Zeroize;
 
-/// The largest log2 of a coefficient: with its error it is exact in an f64.
+/// The largest log2 of a coefficient. A coefficient with its error is exact in an f64.
 pub const MAX_BITS: f64 = 52.0;
 
 /// The memory plan: which constants are stored, perhaps in flash, and which are computed again and again.
@@ -106,7 +106,7 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
         self.params.base().len()
     }
 
-    /// Line index and modulus of a limb.
+    /// Prime index and modulus of a limb.
     fn limb(&self, limb: usize) -> Result<(usize, Modulus)> {
         let index = self.params.base().iter().nth(limb);
         let found = index.and_then(|m| Some((m, *self.params.moduli().get(m)?)));
@@ -122,8 +122,8 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
         Ok(message)
     }
 
-    /// One limb of c0 = message - a s in `words`, n of them; a, the other half of the ciphertext, is expanded from
-    /// `seed`, which never serves another message.
+    /// One limb of c0 = message - a s in `words`, n words. The other half a of the ciphertext is expanded from `seed`.
+    /// Never use one seed for two messages.
     pub fn encrypt(
         &self,
         limb: usize,
@@ -162,8 +162,8 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
         Ok(Opening { coeffs: slots, limbs: 0 })
     }
 
-    /// Takes the next limb of a ciphertext: its n pairs of words of c0 and c1, as they arrive. `words`, n of them, is
-    /// wiped.
+    /// Takes the next limb of a ciphertext: its n pairs of words of c0 and c1, in order of arrival. `words` has n words
+    /// and is wiped.
     pub fn decrypt(
         &self,
         opening: &mut Opening<'_>,
@@ -198,9 +198,9 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
         Ok(())
     }
 
-    /// The slots, once all limbs were given.
+    /// The slots, after all limbs.
     ///
-    /// They carry noise that depends on the secret: they are private to the key's owner (docs/math.md §17.3).
+    /// The values carry noise that depends on the secret and are private to the key's owner (docs/math.md §17.3).
     pub fn close<'m>(&self, opening: Opening<'m>) -> Result<&'m mut [Complex]> {
         same_length(self.limbs(), opening.limbs)?;
         decode_in_place(self.plan.roots, opening.coeffs, self.params.base_scale())?;

@@ -1,4 +1,4 @@
-//! The homomorphic evaluator: its backend, keys and temporaries, and what its operations are made of.
+//! The homomorphic evaluator: its backend, keys and temporary buffers, and the building blocks of its operations.
 
 use super::{Ciphertext, Encoder, encode, evaluation_keys::Keys};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     ring::{Basis, Constants},
 };
 
-/// A public vector encoded at the scale of its level; block-constant if it is periodic.
+/// A public vector encoded at the scale of its level. The plaintext of a periodic vector is block-constant.
 pub struct Plaintext<B: Backend> {
     /// The polynomial.
     pub m: Poly<Eval, B>,
@@ -23,7 +23,7 @@ pub struct Plaintext<B: Backend> {
 
 /// The evaluator. It owns its backend and the client's evaluation keys, and works on batches of `batch` ciphertexts.
 pub struct Ckks<'p, B: Backend> {
-    /// The backend, for uploads and downloads beside the evaluation.
+    /// The backend, for uploads and downloads outside the evaluation.
     pub be: B,
     pub(super) params: &'p Params,
     pub(super) keys: Keys<B>,
@@ -46,7 +46,7 @@ impl<'p, B: Backend> Ckks<'p, B> {
         self.params
     }
 
-    /// What was done since the last call, in the terms of a plan: its peak is not counted.
+    /// The operations since the last call, in the units of a plan, without the peak.
     pub fn executed(&mut self) -> Cost {
         core::mem::take(&mut self.executed)
     }
@@ -174,8 +174,8 @@ impl<'p, B: Backend> Ckks<'p, B> {
     }
 }
 
-/// The smallest part of Q_from whose switch to Q_to leaves room for the constant that brings scale(from) to
-/// scale(to), at most 10.5 bits shorter than the scale; and that constant.
+/// The smallest part of Q_from whose switch to Q_to leaves room for the constant from scale(from) to scale(to), and
+/// that constant. The constant is at most 10.5 bits shorter than the scale.
 pub(crate) fn alignment(p: &Params, from: u8, to: u8) -> Result<(Basis, f64)> {
     let (a, b) = (p.q(from), p.q(to));
     let starts = a.start..=a.start.max(b.start);

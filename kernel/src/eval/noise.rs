@@ -1,15 +1,17 @@
-//! The noise meaning of a circuit: numbers in the clear to which each operation adds what it would add to a ciphertext of a
-//! parameter set. No key and no encryption: run a circuit here and in the clear, and the difference is the error that
-//! ciphertexts would have, drawn once. Run it on many inputs and draws for its deviation.
+//! The noise simulator: an evaluator in the clear. Each operation adds the error that the operation would add to a
+//! ciphertext of a parameter set. The simulator needs no key. The difference from the same circuit in the clear is one
+//! random sample of the error of ciphertexts. Many inputs and samples give the deviation.
 //!
-//! What is known exactly is exact: the integers that constants and public vectors become, the constants of drop_to_level. What is
-//! random is drawn with the deviations of [`crate::ckks::noise`]: one secret for the evaluator, whose slots multiply every
-//! rounding of c1, and a Gaussian for each rounding, gadget product and fresh ciphertext, independent of all others. ModRaise
-//! adds multiples of the base as it does on ciphertexts, so that EvalMod works where it has to. Sums, products and
-//! rotations then do to errors what they do: an error that meets itself again is the same error.
+//! Deterministic errors are exact: constants and public vectors become the integers of the encoding, and so do the
+//! constants of drop_to_level. Random errors are drawn with the deviations of [`crate::ckks::noise`]. The evaluator has
+//! one secret, whose slots multiply every rounding of c1. Each rounding, gadget product and fresh ciphertext has its
+//! own independent Gaussian.
 //!
-//! What remains heuristic: that rounding errors are independent and uniform, and that gadget products are Gaussian.
-//! Values that leave the range of a level are not noticed. [docs/decisions/noise-by-injection.md]
+//! ModRaise adds multiples of the base as on ciphertexts, so that EvalMod works on its real range. Sums, products and
+//! rotations act on errors as on values. An error that meets itself again is therefore the same error.
+//!
+//! Two assumptions are heuristic: rounding errors are independent and uniform, and gadget products are Gaussian. The
+//! simulator does not notice values that leave the range of a level. [docs/decisions/noise-by-injection.md]
 
 use crate::{
     ckks::{
@@ -28,7 +30,7 @@ mod draw;
 
 use draw::Draws;
 
-/// What errors come from.
+/// The sources of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ErrorSource {
@@ -51,7 +53,7 @@ pub struct NoisyVector {
     level: u8,
 }
 
-/// A product with its errors, in units of what its rescale makes of it.
+/// A product with its errors, in units of the rescaled value.
 #[derive(Debug)]
 pub struct NoisyProduct {
     z: Vec<Complex>,
@@ -60,7 +62,7 @@ pub struct NoisyProduct {
     quadratic: bool,
 }
 
-/// A public vector as it was encoded, one period of it.
+/// One period of an encoded public vector.
 #[derive(Debug)]
 pub struct NoisyPlaintext {
     z: Vec<Complex>,
@@ -103,8 +105,8 @@ impl<'p> NoiseSimulator<'p> {
         self.params
     }
 
-    /// Leaves one more source out: what is missing is its share. Without any, what is left is what circuits lose by
-    /// themselves, as the sine of bootstrapping does.
+    /// Removes one more source; the difference is the share of the source. Without all sources, the circuit's own error
+    /// remains, for example the error of bootstrapping's sine.
     pub fn without(self, source: ErrorSource) -> Self {
         Self { without: self.without | 1 << source as u8, ..self }
     }
@@ -113,12 +115,12 @@ impl<'p> NoiseSimulator<'p> {
         self.without >> source as u8 & 1 == 0
     }
 
-    /// A new secret and new errors; public vectors stay what they are.
+    /// A new secret and new errors. Public vectors keep their errors.
     pub fn reseed(&mut self, seed: Seed) {
         self.draws = Draws::new(self.params, seed, &self.roots);
     }
 
-    /// Symmetric encryption. The number of values divides that of slots; they are repeated.
+    /// Symmetric encryption. The number of values divides the number of slots, and the values are repeated.
     pub fn encrypt(&mut self, values: &[Complex], level: u8) -> Result<NoisyVector> {
         self.fresh(values, level, noise::fresh_symmetric(self.params))
     }
@@ -137,7 +139,7 @@ impl<'p> NoiseSimulator<'p> {
         Ok(NoisyVector { z, level })
     }
 
-    /// What decryption gives.
+    /// The decrypted values.
     pub fn decrypt<'v>(&self, x: &'v NoisyVector) -> &'v [Complex] {
         &x.z
     }
@@ -167,7 +169,7 @@ impl<'p> NoiseSimulator<'p> {
         Ok(z)
     }
 
-    /// What the integer nearest to c times `scale` stands for.
+    /// The value of the integer nearest to c times `scale`.
     fn constant(&self, c: f64, scale: f64) -> Result<f64> {
         let word = integer(c * scale)?;
         Ok(if self.has(ErrorSource::Encoding) { word as f64 / scale } else { c })

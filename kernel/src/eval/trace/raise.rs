@@ -1,4 +1,4 @@
-//! What bootstrapping does beside circuits, traced.
+//! The traced operations of bootstrapping that are not part of [`crate::arith::Arithmetic`].
 
 use super::{Leveled, PlainLevel, Trace, Work};
 use crate::{
