@@ -1,5 +1,5 @@
-//! Key generation: keys are drawn one by one, by a few workers, and written by one writer while the next are drawn.
-//! Memory holds a handful of keys however many are made.
+//! Key generation. A few workers draw keys one by one, and one writer writes finished keys at the same time. Memory
+//! holds a few keys, whatever the number of keys.
 //!
 //! ```
 //! use polyformer::{keys::{KeyFolder, KeySpec}, machine::{ComputeTarget, Host}, spec::SpecBuf};

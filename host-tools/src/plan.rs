@@ -1,4 +1,4 @@
-//! What a circuit or a model takes before anything is encrypted: keys, bootstraps, memory, seconds.
+//! The needs of a circuit or a model before any encryption: keys, bootstraps, memory, seconds.
 //!
 //! ```
 //! use polyformer::{model::Pretrained, plan::model::ModelPlan};

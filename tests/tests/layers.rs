@@ -1,6 +1,6 @@
-//! The layers hold: modules import from below, no files import from each other in a circle, packages depend on what is
-//! listed, files are short, and `unsafe` stays in the files that need it. The test reads the sources, so that a crossing
-//! cannot be merged.
+//! The rules of the layers. Modules import from below, and files do not import each other in a circle. Packages depend
+//! on listed packages only, files are short, and `unsafe` stays in listed files. The test reads the sources, so a
+//! violation cannot be merged.
 
 use std::{
     collections::BTreeSet,

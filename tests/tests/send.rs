@@ -1,7 +1,8 @@
-//! What a server holds may move to another thread. The compiler checks it: these tests do not build otherwise.
+//! The parts of a server are `Send` and may move to another thread. The compiler checks this: without `Send` these
+//! tests do not build.
 //!
-//! The scalar backend stays on its thread: its pool is shared through `RefCell`s, which need neither an allocator nor
-//! atomic instructions.
+//! The scalar backend stays on its thread. Its pool uses `RefCell`s, which need neither an allocator nor atomic
+//! instructions.
 
 use polyformer_cpu::Cpu;
 use polyformer_kernel::{

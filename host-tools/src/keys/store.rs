@@ -1,4 +1,4 @@
-//! The folder of one client's keys: what is missing is made, what is there is kept.
+//! The folder of one client's keys. The program makes missing keys and keeps existing keys.
 
 use super::{KeyFolder, KeySpec, generate, secret::Secret};
 use crate::{

@@ -1,4 +1,4 @@
-//! What a session tells its caller while it runs: progress, and seconds by stage.
+//! The reports of a running session to its caller: progress, and seconds by stage.
 
 use crate::Result;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What a client gives a server: keys for relinearisation, rotations, conjugation and ModRaise.
+//! The keys that a client gives to a server: for relinearisation, rotations, conjugation and ModRaise.
 
 use super::{gadget::EvaluationKey, raise::RaiseKeys};
 use crate::{

@@ -1,9 +1,9 @@
 //! Gadget keys: the key-switching keys of hybrid key switching, digit by digit.
 //!
-//! The key from s1 to s2 holds, for digit j, (b_j, a_j) over P and the whole modulus chain with
-//! b_j + a_j s2 = e_j + P g_j s1, where g_j is 1 modulo the primes of digit j and 0 modulo the others (docs/math.md §7.1). The
-//! equation holds for every subset of the chain, so one key serves every level. The halves a_j are expanded from a
-//! public seed: only the b_j are stored or sent.
+//! The key from s1 to s2 holds (b_j, a_j) for digit j, over P and the whole modulus chain (docs/math.md §7.1). b_j +
+//! a_j s2 = e_j + P g_j s1, where g_j is 1 modulo the primes of digit j and 0 modulo the other primes. The equation
+//! holds for every subset of the chain, so one key serves every level. A public seed generates the halves a_j, so that
+//! only the b_j are stored or sent.
 
 use super::secret::SecretKey;
 use crate::{

@@ -1,5 +1,5 @@
-//! Keys, re-exported from the files that make them: the secret ([`SecretSeed`], [`SecretKey`]), the public key, and the
-//! key-switching keys that a server holds ([`EvaluationKey`], [`Keys`]).
+//! Re-exports of all keys: the secret ([`SecretSeed`], [`SecretKey`]), the public key, and the key-switching keys of a
+//! server ([`EvaluationKey`], [`Keys`]).
 
 #[cfg(feature = "alloc")]
 pub use super::{evaluation_keys::Keys, gadget::EvaluationKey};

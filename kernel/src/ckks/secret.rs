@@ -1,4 +1,4 @@
-//! The secret: a seed of 32 bytes, the ternary polynomial that it expands to, and that polynomial in a backend's memory.
+//! The secret: a seed of 32 bytes, the ternary polynomial of the seed, and the polynomial in a backend's memory.
 
 use crate::{
     backend::{

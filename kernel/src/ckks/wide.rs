@@ -1,4 +1,4 @@
-//! Products before their rescale: what is multiplied, accumulated and only then relinearised and divided.
+//! Products before their rescale: values that are multiplied and accumulated, and later relinearised and divided once.
 
 use super::Ckks;
 use crate::{
