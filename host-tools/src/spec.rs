@@ -132,7 +132,7 @@ impl SpecBuf {
         presets::ALL.iter().find(|(_, spec)| Self::from(spec) == *self).map(|(name, _)| *name)
     }
 
-    /// What messages call it: the name of the preset, or the first 16 hexadecimal digits of the hash.
+    /// The name in messages: the name of the preset, or the first 16 hexadecimal digits of the hash.
     pub fn label(&self) -> String {
         self.name().map_or_else(|| self.hash().to_hex()[..16].into(), String::from)
     }

@@ -35,7 +35,7 @@ const RECORDED: &str = include_str!("../../tests/vectors/identity-224f9ae.txt");
 const SLOW: [&str; 6] =
     ["scheme/B16-16", "scheme/H16-16", "evaluator/B16-16", "bootstrap/H16", "bootstrap/B16-12", "banking77/three-12"];
 
-/// Runs the sections that are wanted, and compares their lines with those of the older commit.
+/// Runs the wanted sections, and compares their lines with the lines of the older commit.
 fn unchanged(machine: Machine, wanted: impl Fn(&str) -> bool) {
     let mut suite = Suite { machine, wanted: &wanted, out: Record::default() };
     suite.run().unwrap();

@@ -93,9 +93,9 @@ pub enum Error {
         /// Elements given.
         actual: usize,
     },
-    /// A list or an iterator that needs at least one item has none.
+    /// A list or an iterator without items, where at least one is needed.
     Empty {
-        /// What was expected.
+        /// The expected content.
         what: &'static str,
     },
     /// Two sizes do not fit each other.
@@ -109,7 +109,7 @@ pub enum Error {
     },
     /// The parameters or the model lack something that the operation needs.
     Unsupported {
-        /// What is not supported.
+        /// The unsupported case.
         what: &'static str,
     },
     /// A word of a ciphertext or a key is not a residue.

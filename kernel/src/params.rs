@@ -283,8 +283,8 @@ impl Params {
         self.primes(basis).map(libm::log2).sum()
     }
 
-    /// The largest log2 of an encoded coefficient: a centred integer modulo the product of the base primes has that
-    /// many bits beside its sign.
+    /// The largest log2 of an encoded coefficient: the bits of a centred integer modulo the product of the base primes,
+    /// without its sign.
     pub fn limit_bits(&self) -> f64 {
         self.log_product(self.base) - 1.0
     }

@@ -99,10 +99,11 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// All that the circuits of the kernel may import from, tests apart. An evaluator gives a circuit its meaning.
+/// The modules that the kernel's circuits may import, without tests. The evaluator decides what a run of a circuit
+/// gives.
 const CIRCUITS: [&str; 3] = ["arith", "math", "error"];
 
-/// Each package, and all that it may depend on, dev-dependencies apart.
+/// Each package, and its allowed dependencies, without dev-dependencies.
 const PACKAGES: [(&str, &[&str]); 11] = [
     ("kernel", &["heapless", "libm", "half", "rand_core", "rand_chacha", "zeroize", "defmt"]),
     ("backends/scalar", &["polyformer-kernel"]),
@@ -249,7 +250,7 @@ fn unlisted(manifest: &str, allowed: &[&str]) -> Vec<String> {
     names
 }
 
-/// Whether a file holds more than one idea: the lines of `text`, if there are too many.
+/// Whether a file is too long for one idea: the number of lines of `text`, if over the limit.
 fn too_long(text: &str) -> Option<usize> {
     Some(text.lines().count()).filter(|lines| *lines > LINES)
 }

@@ -21,7 +21,7 @@ pub trait Part {
     fn run<B: Backend>(&self, params: &Params, be: B, out: &mut Record) -> Result<()>;
 }
 
-/// Words of buffers of the scalar backend, about: zero pages until they are used.
+/// Approximate words of buffers of the scalar backend. Their pages stay zero until their first use.
 const WORDS: usize = 1 << 30;
 
 impl Machine {
@@ -30,7 +30,7 @@ impl Machine {
         Isa::available().into_iter().map(Self::Cpu).chain([Self::Scalar]).collect()
     }
 
-    /// The name on the command line: `scalar`, or that of an instruction set.
+    /// The name on the command line: `scalar`, or the name of an instruction set.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",

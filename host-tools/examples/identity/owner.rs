@@ -19,7 +19,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 /// The bytes of the secret.
 pub const SECRET: [u8; 32] = [21; 32];
 
-/// A secret key and what is drawn for it.
+/// A secret key, and the random values of its owner.
 pub struct Owner<'p, B: Backend> {
     params: &'p Params,
     /// The secret over P and the whole modulus chain.

@@ -30,12 +30,12 @@ pub struct Suite<'w> {
     pub machine: Machine,
     /// Whether a section is wanted.
     pub wanted: &'w dyn Fn(&str) -> bool,
-    /// What was recorded.
+    /// The record.
     pub out: Record,
 }
 
 impl Suite<'_> {
-    /// All of it, in a fixed order.
+    /// All sections, in a fixed order.
     pub fn run(&mut self) -> Result<(), Failure> {
         self.clear()?;
         for (name, spec) in presets::ALL {
@@ -73,7 +73,7 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// What no backend takes part in.
+    /// The sections without a backend.
     fn clear(&mut self) -> Result<(), Failure> {
         for (name, spec) in [("C12", presets::C12), ("C13", presets::C13)] {
             if self.enter(format!("device/{name}")) {

@@ -28,7 +28,7 @@ pub struct DryRun<'p> {
     matrices: Trace,
 }
 
-/// What a dry run came to.
+/// The result of a dry run.
 #[derive(Clone, Debug)]
 pub struct Requirements {
     /// The evaluation keys.
@@ -44,7 +44,7 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    /// Words in the memory of a server at most: keys, the temporaries of key switching, and what was traced.
+    /// Words in the server's memory: keys, the temporary buffers of key switching, and the words of the trace.
     pub fn words(&self, params: &Params) -> usize {
         memory::words(params, &KeySpec::all(params, &self.demand), self.traced)
     }
@@ -60,23 +60,25 @@ impl<'p> DryRun<'p> {
         Trace::new(params.slots(), None).measured(params)
     }
 
-    /// A tracer for the circuit. It has no bootstrapper.
+    /// A tracer for the circuit, without a bootstrapper.
     pub fn trace(&self) -> Trace {
         Self::measured(self.params)
     }
 
-    /// The matrices of one way to bootstrap.
+    /// The matrices of one bootstrapping recipe.
     ///
     /// # Errors
-    /// Those of [`Bootstrapper::new`].
+    ///
+    /// The errors of [`Bootstrapper::new`].
     pub fn bootstrapper(&mut self, recipe: &Recipe) -> Result<Bootstrapper<PlainLevel>> {
         Ok(Bootstrapper::new(&mut self.matrices, self.params, recipe)?)
     }
 
-    /// A tracer for the circuit that bootstraps as `recipe` says, if there is one.
+    /// A tracer for the circuit that bootstraps by `recipe`, or without bootstrapping for `None`.
     ///
     /// # Errors
-    /// Those of [`Bootstrapper::new`].
+    ///
+    /// The errors of [`Bootstrapper::new`].
     pub fn bootstrapped(&mut self, recipe: Option<&Recipe>) -> Result<Bootstrapped<Trace>> {
         let trace = self.trace();
         match recipe {
@@ -85,7 +87,7 @@ impl<'p> DryRun<'p> {
         }
     }
 
-    /// What the circuit that ran on `trace` takes.
+    /// The requirements of the circuit that ran on `trace`.
     pub fn finish(self, trace: &Trace) -> Requirements {
         Requirements {
             demand: trace.demand().clone(),

@@ -39,7 +39,7 @@ pub struct Asker<'f> {
     on_progress: Box<dyn FnMut(Progress) + 'f>,
 }
 
-/// An answer, and what the run took.
+/// An answer, and the figures of the run.
 pub struct Answer {
     /// The logits, for the owner of the key alone.
     pub logits: Private,
@@ -68,10 +68,12 @@ impl Answer {
 }
 
 impl<'f> Asker<'f> {
-    /// Asks `model` on the parameter set that it was packed for, with the keys of a folder, on every core of the processor.
+    /// An asker for `model` on the parameter set of its model file, with the keys of a folder, on every core of the
+    /// processor.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`] for a parameter set that is refused.
+    ///
+    /// [`crate::Error::Kernel`] for a bad parameter set.
     pub fn open(model: Pretrained, keys: &Path) -> Result<Self> {
         let spec = model.parameter_set()?;
         let host = Host::new(spec.params()?);
@@ -105,11 +107,13 @@ impl<'f> Asker<'f> {
         &self.host
     }
 
-    /// Encrypts a question, runs the model on the ciphertext, decrypts the answer. Keys that the folder lacks are made before.
+    /// Encrypts a question, runs the model on the ciphertext, and decrypts the answer. The first call makes missing
+    /// keys.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] for a text that the model cannot read; [`crate::Error::File`] for keys that cannot be
-    /// read or written; [`crate::Error::Kernel`] if the target has too little memory.
+    ///
+    /// [`crate::Error::Usage`] for a text that the model cannot read. [`crate::Error::File`] for keys that cannot be
+    /// read or written. [`crate::Error::Kernel`] if the target has too little memory.
     pub fn ask(&mut self, text: &str) -> Result<Answer> {
         let Self { model, spec, host, target, rotations, folder, on_progress } = self;
         let (target, mut timings) = (*target, Timings::default());

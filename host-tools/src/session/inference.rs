@@ -14,7 +14,7 @@ use crate::{
 use polyformer_kernel::{backend::Backend, nn::Model};
 use std::path::Path;
 
-/// What a server has before it computes. No secret is among these.
+/// The inputs of a server, without any secret.
 #[derive(Clone, Copy)]
 pub struct Inference<'a> {
     /// The ring.
@@ -33,7 +33,7 @@ pub struct Inference<'a> {
     pub embedded: Option<&'a View<'a>>,
 }
 
-/// What a server sends, and what the run took.
+/// The server's answer, and the figures of the run.
 pub struct Response {
     /// The answer.
     pub answer: Encrypted,

@@ -10,7 +10,7 @@ pub enum Progress {
     UnknownTokens {
         /// How many.
         unknown: usize,
-        /// Of how many.
+        /// The total number.
         tokens: usize,
     },
     /// Keys are made that the folder does not have yet.
@@ -31,7 +31,7 @@ pub enum Progress {
     Part {
         /// Its name.
         name: &'static str,
-        /// How long it ran.
+        /// Seconds of the stage.
         seconds: f64,
     },
 }

@@ -3,7 +3,7 @@
 use super::Arithmetic;
 use crate::error::{Error, Result};
 
-/// A sum of products `W`; at first it has no terms.
+/// A sum of products `W`. A new sum has no terms.
 #[derive(Debug)]
 pub struct Sum<W>(Option<W>);
 
@@ -17,7 +17,8 @@ impl<W> Sum<W> {
     /// Adds a term.
     ///
     /// # Errors
-    /// Those of [`Arithmetic::accumulate`]: the term is at another level than the sum.
+    ///
+    /// The errors of [`Arithmetic::accumulate`]: the term is at another level than the sum.
     pub fn add<A: Arithmetic<Wide = W>>(&mut self, ev: &mut A, term: W) -> Result<()> {
         match &mut self.0 {
             Some(sum) => ev.accumulate(sum, term),
@@ -36,7 +37,8 @@ impl<W> Sum<W> {
     /// The rescaled sum, one level down.
     ///
     /// # Errors
-    /// [`Error::Empty`] without terms, and those of [`Arithmetic::rescale`].
+    ///
+    /// [`Error::Empty`] without terms, and the errors of [`Arithmetic::rescale`].
     pub fn rescale<A: Arithmetic<Wide = W>>(self, ev: &mut A) -> Result<A::Slots> {
         ev.rescale(self.0.ok_or(Error::Empty { what: "terms of a sum" })?)
     }

@@ -15,9 +15,9 @@ use alloc::{vec, vec::Vec};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-/// A secret key over P and the whole chain, an encoder, a generator of randomness. Words of polynomials lie in the memory
-/// of the backend that each call takes; that is always the backend that the client was made with, or one of the same
-/// memory. Call [`Client::wipe`] at the end: it overwrites the secret in that memory.
+/// A secret key over P and the whole chain, an encoder, and a random generator. The words of polynomials are in the
+/// memory of the backend of each call. Use the backend that made the client, or a backend with the same memory. Call
+/// [`Client::wipe`] at the end, which overwrites the secret in that memory.
 pub struct Client<'p, B: Backend, R> {
     params: &'p Params,
     seed: SecretSeed,
@@ -61,10 +61,11 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
         public_seed(&mut self.rng)
     }
 
-    /// The keys that `demand` names.
+    /// The keys of `demand`.
     ///
     /// # Errors
-    /// Those of [`Keys::generate_seeded`].
+    ///
+    /// The errors of [`Keys::generate_seeded`].
     pub fn keys(&mut self, be: &mut B, demand: &Demand) -> Result<Keys<B>> {
         Keys::generate(be, self.params, &self.sk, demand, &mut self.rng)
     }
@@ -72,7 +73,8 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
     /// [`Client::keys`] with public seeds from `seed`.
     ///
     /// # Errors
-    /// Those of [`Keys::generate_seeded`].
+    ///
+    /// The errors of [`Keys::generate_seeded`].
     pub fn keys_seeded(&mut self, be: &mut B, demand: &Demand, mut seed: impl FnMut() -> Seed) -> Result<Keys<B>> {
         Keys::generate_seeded(be, self.params, &self.sk, demand, &mut self.rng, |_| seed())
     }
@@ -95,32 +97,35 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
         PublicKey::generate(be, &self.sk, self.params.modulus_chain(), seed, &mut self.rng, scratch)
     }
 
-    /// Symmetric encryption at `level` of a number of values that divides the number of slots; shorter vectors repeat.
+    /// Symmetric encryption at `level`. The number of values divides the number of slots, and shorter vectors repeat.
     ///
     /// Noise: [`super::noise::fresh_symmetric`].
     ///
     /// # Errors
-    /// Those of [`Encoder::encode`]; errors of the backend's memory.
+    ///
+    /// The errors of [`Encoder::encode`]; errors of the backend's memory.
     pub fn encrypt(&mut self, be: &mut B, values: &[Complex], level: u8) -> Result<Ciphertext<B>> {
         let seed = self.public_seed();
         self.encrypt_seeded(be, values, level, &seed)
     }
 
-    /// [`Client::encrypt`] with the public seed given, which serves no other ciphertext.
+    /// [`Client::encrypt`] with a given public seed. Never use one seed for two ciphertexts.
     ///
     /// # Errors
-    /// Those of [`Client::encrypt`].
+    ///
+    /// The errors of [`Client::encrypt`].
     pub fn encrypt_seeded(&mut self, be: &mut B, values: &[Complex], level: u8, seed: &Seed) -> Result<Ciphertext<B>> {
         let mut coeffs = self.encoded(values, level)?;
         encrypt::encrypt(be, self.params, &self.sk, level, &mut coeffs, seed, &mut self.rng)
     }
 
-    /// Encryption under a public key of this client or another one.
+    /// Encryption under a public key of this client or of another client.
     ///
     /// Noise: [`super::noise::fresh_public`].
     ///
     /// # Errors
-    /// Those of [`Client::encrypt`].
+    ///
+    /// The errors of [`Client::encrypt`].
     pub fn encrypt_public(
         &mut self,
         be: &mut B,
@@ -148,7 +153,7 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
         slots
     }
 
-    /// n coefficients of the values at `level`, repeated as far as they go.
+    /// n coefficients of the values at `level`, repeated to the full length.
     fn encoded(&mut self, values: &[Complex], level: u8) -> Result<Vec<i64>> {
         let mut coeffs = vec![0; self.params.n()];
         let encoded = self.encoder.encode(values.iter().copied(), self.params.scale(level));

@@ -9,7 +9,7 @@ use super::{
 use crate::{arith::cost::Demand, backend::Backend, error::Result, params::Params, ring::sample::Seed};
 use alloc::vec;
 
-/// A public seed of 32 bytes from `rng`: what the uniform half of a key or a ciphertext is expanded from.
+/// A public seed of 32 bytes from `rng`, from which the uniform half of a key or a ciphertext is expanded.
 pub fn public_seed(rng: &mut impl rand_core::CryptoRng) -> Seed {
     let mut seed = Seed::default();
     rng.fill_bytes(&mut seed);
@@ -17,11 +17,12 @@ pub fn public_seed(rng: &mut impl rand_core::CryptoRng) -> Seed {
 }
 
 impl<B: Backend> Keys<B> {
-    /// Draws the keys that `demand` names. `sk` covers P and the whole chain
-    /// ([`Params::modulus_chain`] with [`Params::specials`]). The public seeds come from `rng`, too.
+    /// Draws the keys of `demand`. `sk` covers P and the whole chain ([`Params::modulus_chain`] with
+    /// [`Params::specials`]). `rng` also gives the public seeds.
     ///
     /// # Errors
-    /// Those of [`Keys::generate_seeded`].
+    ///
+    /// The errors of [`Keys::generate_seeded`].
     pub fn generate(
         be: &mut B,
         params: &Params,

@@ -56,13 +56,13 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(first.into_iter().zip(second).map(|(c0, c1)| [c0, c1].map(Poly::assume)).collect())
     }
 
-    /// A step as inner sums have it: 0 if it is no rotation.
+    /// The step in the form of the inner sums: 0 for the identity.
     fn giant_step(&self, step: i32) -> i32 {
         if self.params.galois(step) == 1 { 0 } else { step }
     }
 
-    /// Takes the giant steps of `sums` and adds everything up, times P, over P and Q. For each inner sum that is rotated, c1
-    /// is divided by P and key-switched, c0 is added, and the pair is rotated.
+    /// Executes the giant steps of `sums` and adds all results, times P, over P and Q. For each rotated inner sum:
+    /// divide c1 by P, key-switch it, add c0, rotate.
     pub(super) fn giant_steps(&mut self, level: u8, sums: InnerSums<B>) -> Result<Halves<B>> {
         let (here, rotated) = sums.split();
         let fresh = here.is_none();

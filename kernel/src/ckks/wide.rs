@@ -20,7 +20,7 @@ pub struct Wide<B: Backend> {
     pub(super) parts: Parts<B>,
 }
 
-/// What a sum of products is made of. `c2` is its quadratic part, over Q, if a term is a product of two ciphertexts.
+/// The parts of a sum of products. `c2` is the quadratic part, over Q, if a term is a product of two ciphertexts.
 pub(super) enum Parts<B: Backend> {
     /// Products alone: (c0, c1) over Q.
     Products { c: Halves<B>, c2: Option<Poly<Eval, B>> },
@@ -28,8 +28,8 @@ pub(super) enum Parts<B: Backend> {
     Maps { sums: InnerSums<B>, c2: Option<Poly<Eval, B>> },
 }
 
-/// Inner sums of linear maps, each with its giant step, that is the rotation that it waits for. Step 0 is no rotation:
-/// products are added there. There is at least one. Each is times P, over P and Q.
+/// Inner sums of linear maps, at least one, each with the rotation of its pending giant step. Step 0 is no rotation,
+/// and products are added to it. Each inner sum is times P, over P and Q.
 pub(super) struct InnerSums<B: Backend> {
     first: (i32, Halves<B>),
     rest: Vec<(i32, Halves<B>)>,
@@ -46,14 +46,15 @@ impl<B: Backend> InnerSums<B> {
     /// These sums.
     ///
     /// # Errors
-    /// [`Error::Empty`] if there is none.
+    ///
+    /// [`Error::Empty`] without sums.
     pub(super) fn new(sums: impl IntoIterator<Item = (i32, Halves<B>)>) -> Result<Self> {
         let mut sums = sums.into_iter();
         let first = sums.next().ok_or(Error::Empty { what: "diagonals of a linear map" })?;
         Ok(Self { first, rest: sums.collect() })
     }
 
-    /// The sum that is not rotated, and those that are.
+    /// The unrotated sum, and the rotated sums.
     pub(super) fn split(self) -> (Option<Halves<B>>, Vec<(i32, Halves<B>)>) {
         let (mut here, mut rotated) = (None, Vec::with_capacity(1 + self.rest.len()));
         for (step, sum) in once(self.first).chain(self.rest) {
@@ -97,7 +98,7 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(())
     }
 
-    /// Adds an inner sum to that of its step, if there is one.
+    /// Adds an inner sum to the sum of its step, or as a new step.
     fn add_inner(&mut self, sums: &mut InnerSums<B>, step: i32, sum: Halves<B>) {
         match once(&mut sums.first).chain(&mut sums.rest).find(|(other, _)| *other == step) {
             Some((_, w)) => self.add_pair(w, &sum),

@@ -104,7 +104,7 @@ where
         Ok(PlannedValue { inner, origin, depth })
     }
 
-    /// x, changed in place, is a new value. A bootstrap takes a copy, so that x stays valid if it fails.
+    /// Registers x, changed in place, as a new value. A bootstrap takes a copy, so that x stays valid after an error.
     fn changed(&mut self, name: &'static str, x: &mut PlannedValue<A::Slots>, operands: Vec<usize>) -> Result<()> {
         if self.refreshes_next() {
             let copy = self.inner.copy(&x.inner)?;

@@ -19,7 +19,7 @@ pub struct Package {
     at: BTreeMap<Vec<String>, usize>,
 }
 
-/// How often a re-export is followed before the search gives up.
+/// The most re-exports that the search follows.
 const DEPTH: usize = 8;
 
 impl Package {
@@ -39,7 +39,7 @@ impl Package {
         self.files.iter().filter_map(|file| file.module.first()).map(String::as_str).collect()
     }
 
-    /// The path from the root that `path` means in `file`, or none if the path leads out of the package.
+    /// The path from the root that `path` names in `file`, or `None` if the path leads out of the package.
     fn absolute(&self, file: &File, path: &[String]) -> Option<Vec<String>> {
         let (first, rest) = path.split_first()?;
         let supers = path.iter().take_while(|word| *word == "super").count();
@@ -57,7 +57,7 @@ impl Package {
         }
     }
 
-    /// The file that defines what `path`, from the root, names.
+    /// The file that defines the item at `path` from the root.
     fn definition(&self, path: &[String], depth: usize) -> Option<usize> {
         let (mut at, mut done) = (*self.at.get(&[][..])?, 0);
         while let Some(next) = path.get(..done + 1).and_then(|module| self.at.get(module)) {
@@ -113,8 +113,8 @@ impl Package {
         bad.map(|(from, to)| format!("{} imports {}", self.name(from), self.name(to))).collect()
     }
 
-    /// A circle of files, each of which imports from the next, and the last from the first. What `foo/bar.rs` takes from
-    /// `foo.rs` does not count: the head of a module declares what its parts share.
+    /// A circle of files, in which each file imports the next, and the last the first. Imports of `foo/bar.rs` from
+    /// `foo.rs` do not count, because the head of a module declares the shared items of its parts.
     pub fn circle(&self) -> Option<Vec<String>> {
         let is_head = |file: usize, of: usize| {
             let (head, part) = (&self.files[file].module, &self.files[of].module);
