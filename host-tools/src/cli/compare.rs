@@ -21,8 +21,9 @@ Examples:
   polyformer compare --preset L15 --variant power_softmax_length_agnostic --run
 
 Each line of --json has variant, depth, mults, key_switches, bootstraps, error_vs_softmax, error_vs_definition,
-certified_error and seconds. Errors are the largest of any weight. Products and key switches are those of the variant;
-its bootstraps come on top. What is too deep for the parameters is left out, unless it is asked for. With --run, errors and seconds are those of ciphertexts. A file of scores has one row a line.";
+certified_error and seconds. An error is the largest error of any weight. Products and key switches count the
+variant without its bootstraps. A variant that is too deep for the parameters is left out, unless --variant names it.
+With --run, errors and seconds are from ciphertexts. A file of scores has one row per line.";
 
 /// Compare the replacements of softmax: depth, cost, bootstraps, error.
 #[derive(clap::Args)]

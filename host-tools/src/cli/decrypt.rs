@@ -20,16 +20,17 @@ Examples:
   polyformer decrypt y.safetensors --key keys/secret.safetensors
   polyformer decrypt y.safetensors --key keys/secret.safetensors --json > y.json
 
-The numbers are yours alone. Their last digits are noise that depends on the secret key and on the inputs: who sees
-decrypted results as they are printed may learn the key (IND-CPA^D). Before a result leaves you, publish it:
+The numbers are private. Their last digits are noise that depends on the secret key and on the inputs. Enough decrypted
+results may reveal the key (IND-CPA^D). Publish a result before you give it to others:
 
   polyformer decrypt y.safetensors --key keys/secret.safetensors --first 77 --publish 10 --noise-bound 1e-7
 
-adds Gaussian noise of standard deviation sqrt(12 T) 2^(S/2) E, with E a bound on the error of a value that follows from
-the circuit, not from this result, T the number of results that will be published under this key, counted beside the
-key in FILE.published, S at least 30 (eprint 2022/816). `polyformer eval FILE --noise N` says E for the logits of a
-model: 4.8e-5 for that in the program, predicted from the circuit over 1,498 held-out questions, not proven
-(docs/threat-model.md says what that promises).";
+The command adds Gaussian noise of standard deviation sqrt(12 T) 2^(S/2) E (eprint 2022/816).
+  E  a bound on the error of a value, which follows from the circuit and not from this result
+  T  the number of results to publish under this key; FILE.published next to the key counts them
+  S  at least 30
+`polyformer eval FILE --noise N` predicts E for the logits of a model. For the model in the program E is 4.8e-5, predicted
+over 1,498 held-out questions and not proved. docs/threat-model.md says what is promised.";
 
 /// Decrypt to numbers, one per line. The numbers are private to the owner of the key: see below.
 #[derive(clap::Args)]
@@ -46,7 +47,7 @@ pub struct Args {
     /// Print one JSON object, {"values": [...]}, which `encrypt` can read.
     #[arg(long)]
     json: bool,
-    /// Only the first N numbers: of an answer of `infer`, as many as the model has labels are logits.
+    /// Print only the first N numbers. In an answer of `infer`, the logits are as many numbers as the model has labels.
     #[arg(long, value_name = "N")]
     first: Option<usize>,
     /// The file is the answer of `infer`: print the model's three likeliest labels.
@@ -55,7 +56,7 @@ pub struct Args {
     /// The model of --labels, a folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH", requires = "labels")]
     model: Option<PathBuf>,
-    /// Make the result fit for others to see, as one of T that will be.
+    /// Publish the result, as one of T results under this key.
     #[arg(long, value_name = "T", requires = "noise_bound")]
     publish: Option<u32>,
     /// A bound of every value's error, from the circuit and not from the values.

@@ -24,8 +24,8 @@ Examples:
   seq 100 | polyformer encrypt - --public-key keys/eval/public.safetensors --out x.safetensors
 
 Values are a JSON array, or numbers between commas, semicolons, blanks and new lines; # starts a comment.
-They fill the slots in order, zeros the rest; more values than slots make several ciphertexts in the file.
-With the secret key a ciphertext is half as long (its other half is a seed) and 2^8 times less noisy.";
+The values fill the slots in order, and zeros fill the rest. More values than slots make several ciphertexts in the file.
+With the secret key a ciphertext has half the length (a seed replaces the other half) and 2^8 times less noise.";
 
 /// Encrypt numbers.
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ pub struct Args {
     /// The secret key.
     #[arg(long, value_name = "FILE", required_unless_present = "public_key", conflicts_with = "public_key")]
     key: Option<PathBuf>,
-    /// A public key, instead.
+    /// A public key in place of the secret key.
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
     /// File to write.

@@ -16,7 +16,7 @@ Examples:
   polyformer pack my-model --weights int8 --figures speed.json --out small.packed --json
   polyformer demo \"Where is my card?\" --model my-model.packed
 
-The file holds the tokenizer, the embeddings, the weights in the order of slots, and the polynomials. It is for one
+The file holds the tokenizer, the embeddings, the weights in the order of slots, and the polynomials. The file is for one
 parameter set. --json prints one object: model, params, weights, model_bytes, weight_error, range, top, polynomials
 and layouts, each with tokens, questions, slots, level, bootstraps, key_switches, keys, key_bytes, seconds and chosen.";
 

@@ -19,8 +19,8 @@ Examples:
   polyformer calibrate --out speed.json && polyformer plan normalise_and_square --figures speed.json --json
 
 --json prints one object: circuit, depth, mults, key_switches, bootstraps, bootstraps_greedy, rotations, key_bytes,
-peak_bytes, seconds (null without --figures), keys (each with key, level and bytes in memory; half in a file), and steps, each with op, level_before, level_after, least, most and
-bootstrap.";
+peak_bytes, seconds (null without --figures), keys (each with key, level, and bytes in memory; a file has half the bytes),
+and steps, each with op, level_before, level_after, least, most and bootstrap.";
 
 /// Plan a circuit: levels, value ranges, bootstraps, keys, memory.
 ///
