@@ -1,4 +1,4 @@
-// Words of the table, copied to where they belong. The table has for each run of them where it goes, where it is, its length.
+// Copies words of the table to their targets. The table has for each run of words its target, its source and its length.
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

@@ -1,5 +1,5 @@
-// Arithmetic modulo q < 2^30 on top of `mulhi` and `redc_lazy`, which come with 64-bit integers or without. The names
-// are those of kernel::modular.
+// Arithmetic modulo q < 2^30 on top of `mulhi` and `redc_lazy`, which have a version with 64-bit integers and a version without. The names
+// are the names of polyformer_kernel::math::modular.
 
 // x mod q for x in [0, 2q).
 fn reduce_once(q: Modulus, x: u32) -> u32 {

@@ -134,7 +134,7 @@ impl Job for Asked<'_> {
         let refused = server.infer_between(plan, &between, &other, &mut |_, _| ()).err().unwrap().to_string();
         assert!(refused.starts_with("question: belongs to key 0303"), "{refused}");
         let (answer, executed) = server.infer_between(plan, &between, question, &mut |_, _| ())?;
-        assert_eq!((executed.departs(plan), executed.cost.bootstrap), (None, 4)); // beside the one on the way in
+        assert_eq!((executed.departs(plan), executed.cost.bootstrap), (None, 4)); // without the first bootstrap of the question
         Ok(answer)
     }
 }

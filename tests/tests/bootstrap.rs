@@ -133,7 +133,7 @@ fn every_stage_computes_what_it_does_in_the_clear() {
             let errors = lockstep(p, client, ev, (c, &x));
             assert_eq!(errors.len(), 3);
             for (stage, e) in errors {
-                // after CoeffsToSlots in turns: the ratio 2^13.4 makes 2^-23 of a value 2^-36.4 of a turn
+                // after CoeffsToSlots in units of q0: with the ratio 2^13.4, 2^-23 of a value is 2^-36.4 of q0
                 let bound = if stage == Stage::CoeffsToSlots { -36 } else { -23 };
                 eprintln!("{name} {stage:?}: mean 2^{:.2} worst 2^{:.2}", e.mean.log2(), e.worst.log2());
                 assert!(e.worst < 2f64.powi(bound), "{name} {stage:?}: worst 2^{:.2}", e.worst.log2());

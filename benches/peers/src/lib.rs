@@ -1,4 +1,4 @@
-//! What the comparisons share: one pinned processor, rounds that take turns, processor time, medians, table rows.
+//! The common part of the comparisons: one pinned processor, alternating rounds, processor time, medians, table rows.
 
 use polyformer_kernel::{params::{Params, presets}, ring::tables};
 use nix::{

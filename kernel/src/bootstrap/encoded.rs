@@ -163,7 +163,7 @@ fn split(map: &Diagonals, least: i32) -> (Vec<i32>, Vec<i32>) {
     let reach = |f: fn(i32, i32) -> i32| map.offsets().map(|d| d - least).fold(0, f) / smallest;
     let (lo, hi) = (reach(i32::min), reach(i32::max));
     let count = (hi - lo + 1) as u32;
-    let baby_steps = 1 << (count.ilog2() + 1).div_ceil(2).min(4); // 31 and 63 diagonals: 8 babies; 8: 4
+    let baby_steps = 1 << (count.ilog2() + 1).div_ceil(2).min(4); // 31 and 63 diagonals: 8 baby steps; 8 diagonals: 4
     let giant_steps = (lo.div_euclid(baby_steps)..=hi.div_euclid(baby_steps)).map(|g| g * baby_steps * smallest);
     ((0..baby_steps).map(|b| b * smallest).collect(), giant_steps.collect())
 }

@@ -1,4 +1,4 @@
-//! The transform of one limb of 2^16 words modulo a 30-bit prime, beside `prime32::Plan` of tfhe-ntt.
+//! Times the transform of one limb of 2^16 words modulo a 30-bit prime, and `prime32::Plan` of tfhe-ntt.
 //!
 //! Ours takes integers to Montgomery form on the way in and out of it on the way back; theirs has its `normalize`
 //! after the inverse. Both end in [0, q).

@@ -1,7 +1,8 @@
-//! Encode, multiply-relinearise-rescale and rotate at N = 2^16 and log2 Q near 1164, beside Poulpy on AVX-512 IFMA.
+//! Times encode, multiply-relinearise-rescale and rotate at N = 2^16 and log2 Q near 1164, in Polyformer and in Poulpy
+//! on AVX-512 IFMA.
 //!
-//! Poulpy's modulus is a power of two: its product drops the bits of one scale, which is its rescale, and its
-//! plaintexts are integers of their own width, which an encoder of ours takes to every prime of the level.
+//! Poulpy's modulus is a power of two. Its product drops the bits of one scale, which is its rescale. Its plaintexts
+//! are integers of their own width; Polyformer's encoder converts to every prime of the level.
 
 use polyformer_cpu::{Cpu, Isa};
 use polyformer_kernel::{arith::Arithmetic, ckks::{Ciphertext, Ckks, encode, encrypt, keys::{EvaluationKey, Keys, SecretKey, SecretSeed, Switch}}, math::{complex::Complex, embedding::fill_roots}, params::Params};
