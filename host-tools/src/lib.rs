@@ -1,5 +1,18 @@
 //! Polyformer on a machine with an operating system: parameter sets, files, keys, and the command line.
 //!
+//! A private question from a program of one's own:
+//!
+//! ```no_run
+//! use polyformer::{model::Pretrained, session::Asker};
+//!
+//! let mut asker = Asker::open(Pretrained::open(None)?, "keys".as_ref())?;
+//! let answer = asker.ask("I think someone used my card in another country")?;
+//! # Ok::<(), polyformer::Error>(())
+//! ```
+//!
+//! The folder `examples` of this package has five short programs: a sum, an attention head, a bootstrap, a private
+//! question in memory, an approximation with a certificate.
+//!
 //! The modules are layers. Each imports from the ones above it in this list:
 //! [`spec`], [`primes`], [`files`], [`error`], [`load`], [`machine`], [`keys`], [`plan`], [`model`], [`session`],
 //! [`accuracy`], [`mod@bench`], [`compare`], [`cli`].

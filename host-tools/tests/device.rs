@@ -10,11 +10,10 @@ use polyformer::{
 use polyformer_kernel::{
     backend::Backend,
     ckks::{
-        encode::{MAX_BITS, encode},
-        encrypt,
+        Encoder, encrypt,
         keys::{SecretKey, SecretSeed},
     },
-    math::{complex::Complex, embedding::fill_roots},
+    math::complex::Complex,
     nn::{
         clear_engine::{ClearEngine, Rows},
         forward,
@@ -47,7 +46,6 @@ fn words(bytes: &[u8]) -> Vec<u32> {
 struct Twin {
     params: Params,
     twiddles: Vec<u32>,
-    roots: Vec<Complex>,
 }
 
 impl Twin {
@@ -55,9 +53,7 @@ impl Twin {
         let params = Params::new(spec).unwrap();
         let mut twiddles = vec![0; tables::words(params.n(), params.moduli().len())];
         tables::fill(params.n(), params.moduli(), &mut twiddles);
-        let mut roots = vec![Complex::default(); params.slots()];
-        fill_roots(&mut roots);
-        Self { params, twiddles, roots }
+        Self { params, twiddles }
     }
 
     fn run<T>(&self, f: impl for<'p, 'm> FnOnce(&mut Scalar<'p, 'm>, &SecretKey<Scalar<'p, 'm>>) -> T) -> T {
@@ -73,11 +69,12 @@ impl Twin {
 
     /// c0 and c1 of these values under a public seed, errors from `rng`.
     fn encrypt(&self, values: &[f64], seed: &sample::Seed, rng: &mut ChaCha20Rng) -> [Vec<u32>; 2] {
-        let (mut slots, mut coeffs) = (vec![Complex::default(); self.params.slots()], vec![0; self.params.n()]);
+        let mut slots = vec![Complex::default(); self.params.slots()];
         slots.iter_mut().zip(values).for_each(|(z, x)| *z = Complex::from(*x));
-        encode(&self.roots, &mut slots, self.params.scale(0), MAX_BITS, &mut coeffs).unwrap();
+        let mut encoder = Encoder::new(&self.params);
+        let coeffs = encoder.encode(slots.into_iter(), self.params.scale(0)).unwrap();
         self.run(|be, sk| {
-            let ct = encrypt::encrypt(be, &self.params, sk, 0, &mut coeffs, seed, rng).unwrap();
+            let ct = encrypt::encrypt(be, &self.params, sk, 0, coeffs, seed, rng).unwrap();
             ct.c.map(|c| {
                 let mut words = vec![0; c.shape().words()];
                 be.download(c.limbs(), &mut words).unwrap();

@@ -10,32 +10,20 @@ use polyformer::{
         noise,
     },
     files::{Body, Header, KeyId},
-    keys::{embedded::draw, random, secret::Secret},
+    keys::{embedded::draw, secret::Secret},
     machine::{ComputeTarget, Host, Job},
     model::Pretrained,
     plan::model::ModelPlan,
     session::{Client, RingBridge, Server, cipher, encode_answer, parse_question},
-    spec::SpecBuf,
 };
 use polyformer_kernel::{
-    arith::cost::Demand,
     backend::Backend,
     bootstrap::RotationStrategy,
-    ckks::keys::{Keys, SecretKey, SecretSeed},
-    params::{Params, Security, Spec, presets},
+    params::{Security, Spec, presets},
 };
 
 /// The chain of B16 at a degree that keeps no secret.
-fn toy(log_n: u8) -> (Spec<'static>, Params) {
-    let spec = Spec { log_n, security: Security::Toy, ..presets::B16 };
-    (spec, Params::new(&spec).unwrap())
-}
-
-fn keys<B: Backend>(be: &mut B, params: &Params, secret: &Secret, demand: &Demand) -> Keys<B> {
-    let full = params.full();
-    let sk = SecretKey::expand(be, &secret.seed, full, &mut vec![0; params.n()]).unwrap();
-    Keys::generate(be, params, &sk, demand, &mut random::generator().unwrap()).unwrap()
-}
+const TOY: Spec<'static> = Spec { log_n: 12, security: Security::Toy, ..presets::B16 };
 
 struct Run<'a> {
     host: &'a Host,
@@ -52,7 +40,7 @@ impl Job for Run<'_> {
         let Self { host, on, secret, model, questions } = self;
         let batches = batches(host.params(), model, questions, RotationStrategy::Hoisted)?;
         assert_eq!(batches.len(), 1);
-        let keys = keys(&mut be, host.params(), secret, &batches[0].plan.demand);
+        let keys = secret.client(&mut be)?.keys(&mut be, &batches[0].plan.demand)?;
         let of = Header { body: Body::Params, ..secret.header.clone() };
         let mut server = Server::new(be, host.params(), keys, &model.model, &of)?;
         let client = Client::new(host, on, secret, &model.text);
@@ -97,14 +85,11 @@ impl Job for Run<'_> {
 
 #[test]
 fn questions_that_share_a_ciphertext_are_answered_as_planned_and_other_slots_hold_nothing() {
-    let ((spec, params), model) = (toy(12), Pretrained::embedded().unwrap());
-    let header = Header { spec: SpecBuf::from(&spec), key: Some(KeyId([1; 16])), body: Body::SecretKey };
-    let seed = SecretSeed::take(&mut random::bytes().unwrap());
-    let secret = Secret { seed, header, params: params.clone() };
+    let (secret, model) = (Secret::for_spec(&TOY).unwrap(), Pretrained::embedded().unwrap());
     let texts = ["my card was stolen", "exchange rate", "forgot passcode"];
     let questions = texts.map(|t| Labelled { ids: model.text.tokens(t).unwrap(), class: 0 });
     assert!(questions.iter().all(|q| q.ids.len() <= 4));
-    let (host, on) = (Host::new(params), ComputeTarget::cpu(2));
+    let (host, on) = (Host::new(secret.params.clone()), ComputeTarget::cpu(2));
     host.run(on, Run { host: &host, on, secret: &secret, model: &model, questions: &questions }).unwrap();
 }
 
@@ -124,7 +109,7 @@ impl Job for Asked<'_> {
     fn run<B: Backend>(self, mut be: B) -> Result<cipher::Encrypted> {
         let Self { host, secret, device, plan, model, question } = self;
         let params = host.params();
-        let keys = keys(&mut be, params, secret, &plan.demand);
+        let keys = secret.client(&mut be)?.keys(&mut be, &plan.demand)?;
         let rings = draw(&mut be, host, secret, device, &[[1; 32], [2; 32]])?;
         let header = Header { body: Body::Params, ..device.header.clone() };
         let between = RingBridge::new(header, device.params.clone(), rings);
@@ -141,15 +126,9 @@ impl Job for Asked<'_> {
 
 #[test]
 fn a_small_device_is_answered_in_its_own_ring() {
-    let ((spec, params), model) = (toy(12), Pretrained::embedded().unwrap());
-    let small = Spec { log_n: 11, security: Security::Toy, ..presets::C12 };
-    let secret = |spec: &Spec<'_>, id| Secret {
-        seed: SecretSeed::take(&mut random::bytes().unwrap()),
-        header: Header { spec: SpecBuf::from(spec), key: Some(KeyId([id; 16])), body: Body::SecretKey },
-        params: Params::new(spec).unwrap(),
-    };
-    let (secret, device) = (secret(&spec, 1), secret(&small, 2));
-    let (host, small, on) = (Host::new(params), Host::new(device.params.clone()), ComputeTarget::cpu(2));
+    let (secret, model) = (Secret::for_spec(&TOY).unwrap(), Pretrained::embedded().unwrap());
+    let device = Secret::for_spec(&Spec { log_n: 11, security: Security::Toy, ..presets::C12 }).unwrap();
+    let (host, small, on) = (Host::new(secret.params.clone()), Host::new(device.params.clone()), ComputeTarget::cpu(2));
     let ids = model.text.tokens("my card was stolen").unwrap();
     let plan =
         ModelPlan::of(host.params(), Some(small.params()), &model.model, &[ids.len()], RotationStrategy::Hoisted)

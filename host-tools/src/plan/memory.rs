@@ -31,13 +31,13 @@ pub fn words(params: &Params, wants: &[KeySpec], traced: usize) -> usize {
 pub fn fit_to_memory<P>(
     host: &Host,
     on: ComputeTarget,
-    asked: RotationStrategy,
+    rotations: RotationStrategy,
     plan: impl Fn(RotationStrategy) -> Result<P>,
     words: impl Fn(&P) -> usize,
 ) -> Result<P> {
-    let first = plan(asked)?;
+    let first = plan(rotations)?;
     match host.check(on, words(&first)) {
-        Err(error @ Error::Kernel(DeviceMemory { .. })) if asked != RotationStrategy::MinKs => {
+        Err(error @ Error::Kernel(DeviceMemory { .. })) if rotations != RotationStrategy::MinKs => {
             let few = plan(RotationStrategy::MinKs)?;
             host.check(on, words(&few))?;
             let gib = words(&few) as f64 / (1 << 28) as f64;
