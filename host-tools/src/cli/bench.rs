@@ -48,7 +48,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let target = args.compute.target()?;
     let budget = Duration::try_from_secs_f64(args.seconds);
     let budget = budget.map_err(|e| Error::usage(format!("--seconds {}", args.seconds), e.to_string()))?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
@@ -64,11 +64,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         return Err(Error::usage(format!("--level {level}"), format!("the highest is {}", params.max_level())));
     }
     let ops = select(&args.op, params, level)?;
-    let (choice, threads, limbs) = (device.backend, device.uses(), params.q(level).len());
+    let (choice, threads, limbs) = (target.backend, target.uses(), params.q(level).len());
     let preset = spec.label();
     if !args.json {
         let log_q = params.log_product(params.q(level));
-        let isa = device.isa();
+        let isa = target.isa();
         print(
             out,
             format_args!(
@@ -78,11 +78,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let bar = progress(ops.len(), "operations");
     let plan = BenchSpec { ops: &ops, level, budget, steps: args.rotate.steps() };
-    measure(&host, device, &plan, |m| {
+    measure(&host, target, &plan, |m| {
         let record = Record {
             op: m.op,
             backend: choice.to_string(),
-            isa: device.isa(),
+            isa: target.isa(),
             preset: preset.clone(),
             n: params.n(),
             level: m.level,

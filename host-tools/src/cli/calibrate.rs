@@ -25,12 +25,12 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let target = args.compute.target()?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
     let spec = spec.ok_or_else(|| Error::usage("calibrate", "no parameter set"))?;
     let host = Host::new(spec.params()?);
     let bar = progress(Speed::levels(host.params()).len(), "levels");
-    let speed = Speed::measure(&host, device, &spec, &|| bar.inc(1))?;
+    let speed = Speed::measure(&host, target, &spec, &|| bar.inc(1))?;
     bar.finish_and_clear();
     speed.write(&args.out)?;
     let (backend, isa, threads) = (&speed.backend, &speed.isa, speed.threads);

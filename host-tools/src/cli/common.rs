@@ -83,7 +83,7 @@ pub struct Compute {
 
 impl Compute {
     /// Sets the number of threads, and returns the compute target.
-    pub fn device(&self) -> Result<ComputeTarget> {
+    pub fn target(&self) -> Result<ComputeTarget> {
         if let Some(threads) = self.threads {
             if !(1..=1024).contains(&threads) {
                 return Err(Error::usage(format!("--threads {threads}"), "from 1 to 1024"));
@@ -102,12 +102,12 @@ impl Compute {
                 Err(Error::usage(what, format!("need --backend wgpu, not {}", self.backend)))
             }
             BackendKind::Auto => {
-                let (device, why) = match gpu::auto() {
+                let (target, why) = match gpu::auto() {
                     Ok((pick, name)) => (on(pick), name),
                     Err(why) => (cpu, why),
                 };
-                let _ = writeln!(std::io::stderr(), "--backend auto: {}, because of {why}", device.backend);
-                Ok(device)
+                let _ = writeln!(std::io::stderr(), "--backend auto: {}, because of {why}", target.backend);
+                Ok(target)
             }
             backend => Ok(ComputeTarget { backend, ..cpu }),
         }

@@ -73,7 +73,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         return Err(Error::usage(format!("--variant {name}"), "no such variant"));
     }
     cases.retain(|c| args.variant.is_empty() || args.variant.iter().any(|v| c.entry.name == v));
-    let host = if args.run { Some((Host::new(params.clone()), args.compute.device()?)) } else { None };
+    let host = if args.run { Some((Host::new(params.clone()), args.compute.target()?)) } else { None };
     if !args.json {
         let [a, b, c, d, e] = ["variant", "depth", "mults", "switches", "bootstraps"];
         let [f, g, h, i] = ["vs softmax", "vs own", "certified", if args.run { "  seconds" } else { "" }];

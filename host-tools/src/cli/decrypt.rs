@@ -82,7 +82,7 @@ fn published(args: &Args, results: u32, bound: f64, values: &Private) -> Result<
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?.client();
+    let target = args.compute.target()?.client();
     let path = &args.ciphertext;
     let secret = Secret::read(&args.key)?;
     let mapped = Mapped::open(path).with_path(path)?;
@@ -91,7 +91,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     view.expect_same(&secret.header).with_path(path)?;
     let host = Host::new(secret.params.clone());
     let bar = progress(view.header.count(), "ciphertexts");
-    let private = cipher::decrypt(&host, device, &secret, &view, &|| bar.inc(1))?;
+    let private = cipher::decrypt(&host, target, &secret, &view, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let model = args.labels.then(|| pretrained_for(args.model.as_deref(), &secret.header.spec)).transpose()?;
     let private = match model.as_ref().map(|model| model.text.classes()).or(args.first) {

@@ -68,7 +68,7 @@ struct Errors {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.device()?;
+    let target = args.compute.target()?;
     peak::reset();
     let model = Pretrained::open(args.model.as_deref())?;
     let ids = model.text.tokens(&args.text)?;

@@ -61,23 +61,23 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?.client();
+    let target = args.compute.target()?.client();
     if let (Some(text), Some(path)) = (&args.text, &args.key) {
-        return question(args, text, path, device, out);
+        return question(args, text, path, target, out);
     }
     let values = numbers::parse(&read(&args.values)?).with_path(named(&args.values))?;
     match (&args.key, &args.public_key) {
         (Some(path), _) => {
             let secret = Secret::read(path)?;
             let host = Host::new(secret.params.clone());
-            write(args, &host, device, &EncryptionKey::Secret(&secret), &values, out)
+            write(args, &host, target, &EncryptionKey::Secret(&secret), &values, out)
         }
         (None, Some(path)) => {
             let mapped = Mapped::open(path).with_path(path)?;
             let view = View::parse(mapped.bytes()).with_path(path)?;
             view.expect_kind(Kind::PublicKey).with_path(path)?;
             let host = Host::new(view.params.clone());
-            write(args, &host, device, &EncryptionKey::Public(&view), &values, out)
+            write(args, &host, target, &EncryptionKey::Public(&view), &values, out)
         }
         (None, None) => Err(Error::usage("encrypt", "one of --key and --public-key is needed")),
     }

@@ -63,14 +63,14 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let device = args.compute.device()?;
+    let target = args.compute.target()?;
     let model = Pretrained::open(args.model.as_deref())?;
     let questions = accuracy::read(&args.file, &model.text, args.limit)?;
     let bar = progress(questions.len(), "questions");
     let accuracy = accuracy::accuracy(&model, &questions, || bar.inc(1))?;
     bar.finish_and_clear();
     let chosen = &questions[..args.encrypted.min(questions.len())];
-    let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, device, &model, chosen)? };
+    let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, target, &model, chosen)? };
     let errors = predicted(&model, &questions[..args.noise.min(questions.len())])?;
     if args.json {
         return print_json(

@@ -62,7 +62,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.device()?;
+    let target = args.compute.target()?;
     let mapped = Mapped::open(&args.question).with_path(&args.question)?;
     let between = args.embedded.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
     let key = match (&args.embedded, &between) {

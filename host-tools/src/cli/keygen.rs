@@ -116,7 +116,7 @@ struct Summary {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.device()?.client();
+    let target = args.compute.target()?.client();
     let layout = KeyFolder::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,

@@ -48,7 +48,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    args.compute.device()?;
+    args.compute.target()?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
     let spec = spec.ok_or_else(|| Error::usage("pack", "no parameter set"))?;
     let from = args.folder.as_deref().map_or_else(Checkpoint::embedded, Checkpoint::read)?;

@@ -18,33 +18,33 @@ use polyformer_kernel::{
 };
 use std::path::Path;
 
-/// A device, as its server knows it.
+/// A small client, as its server knows it.
 pub struct RingBridge<B: Backend> {
-    device: Header, // of the device's ciphertexts
+    client: Header, // of its ciphertexts
     small: Params,
     lift: LiftKey<B>,
     lower: LowerKey<B>,
 }
 
 impl<B: Backend> RingBridge<B> {
-    /// Of a device whose ciphertexts have this header.
-    pub fn new(device: Header, small: Params, (lift, lower): (LiftKey<B>, LowerKey<B>)) -> Self {
-        Self { device, small, lift, lower }
+    /// Of a small client whose ciphertexts have this header.
+    pub fn new(client: Header, small: Params, (lift, lower): (LiftKey<B>, LowerKey<B>)) -> Self {
+        Self { client, small, lift, lower }
     }
 
-    /// Loads a device key.
+    /// Loads the key between the rings.
     pub fn load(be: &mut B, view: &View<'_>) -> Result<Self> {
-        let (of, device) = (device_of(view)?, header(view)?);
+        let (of, client) = (embedded_meta(view)?, header(view)?);
         let (small, params) = (of.spec.params()?, &view.params);
         let [to, back] = of.seeds;
         let lift = LiftKey { pair: load::pair(be, view.words(0), lift_basis(params), &to, 0)? };
         let digits = load::pairs(be, view.words(1), lower_basis(params, &small)?, &back)?;
-        Ok(Self { device, small, lift, lower: LowerKey { digits } })
+        Ok(Self { client, small, lift, lower: LowerKey { digits } })
     }
 
     /// A question in the server's ring, at level 0.
     pub fn lift(&self, ev: &mut Ckks<'_, B>, question: &Encrypted) -> Result<Ciphertext<B>> {
-        question.header.expect_same(&self.device).with_path(Path::new("question"))?;
+        question.header.expect_same(&self.client).with_path(Path::new("question"))?;
         let Body::Ciphertext(CiphertextMeta { seed: Some(seed), count: 1, .. }) = question.header.body else {
             return Err(Error::usage("question", "one ciphertext that was encrypted with the secret key is needed"));
         };
@@ -53,16 +53,16 @@ impl<B: Backend> RingBridge<B> {
         Ok(ev.lift(&self.lift, &question)?)
     }
 
-    /// An answer in the device's ring.
+    /// An answer in the small ring.
     pub fn lower(&self, ev: &mut Ckks<'_, B>, y: &Ciphertext<B>) -> Result<Encrypted> {
         let tensors = ev.lower(&self.lower, &self.small, y)?.into();
         let sealed = CiphertextMeta { level: 0, count: 1, values: self.small.slots() as u64, seed: None };
-        Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..self.device.clone() }, tensors })
+        Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..self.client.clone() }, tensors })
     }
 }
 
-/// What a device key says of its device.
-pub fn device_of<'v>(view: &'v View<'_>) -> Result<&'v EmbeddedMeta> {
+/// What the key between the rings says of the small client.
+pub fn embedded_meta<'v>(view: &'v View<'_>) -> Result<&'v EmbeddedMeta> {
     match &view.header.body {
         Body::DeviceKey(of) => Ok(of),
         _ => Err(FileError::Kind { expected: Kind::DeviceKey, actual: view.header.kind() })
@@ -70,15 +70,15 @@ pub fn device_of<'v>(view: &'v View<'_>) -> Result<&'v EmbeddedMeta> {
     }
 }
 
-/// The header of the files of a key's device.
+/// The header of the files of the small client of a key.
 pub fn header(view: &View<'_>) -> Result<Header> {
-    let of = device_of(view)?;
+    let of = embedded_meta(view)?;
     Ok(Header { spec: of.spec.clone(), key: Some(of.key), body: Body::Params })
 }
 
-/// A question as a device sends it: 32 bytes of a public seed, then the words of c0, limb by limb. `device` is the header of
+/// A question as a small client sends it: 32 bytes of a public seed, then the words of c0, limb by limb. `client` is the header of
 /// its files.
-pub fn parse_question(bytes: &[u8], device: &Header, small: &Params) -> Result<Encrypted> {
+pub fn parse_question(bytes: &[u8], client: &Header, small: &Params) -> Result<Encrypted> {
     let (n, limbs) = (small.n(), small.base().len());
     let expected = 32 + 4 * n * limbs;
     let (Some((seed, words)), true) = (bytes.split_first_chunk::<32>(), bytes.len() == expected) else {
@@ -92,10 +92,10 @@ pub fn parse_question(bytes: &[u8], device: &Header, small: &Params) -> Result<E
         }
     }
     let sealed = CiphertextMeta { level: 0, count: 1, values: small.slots() as u64, seed: Some(*seed) };
-    Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..device.clone() }, tensors: vec![words] })
+    Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..client.clone() }, tensors: vec![words] })
 }
 
-/// An answer as a device reads it: pairs of words of c0 and c1, limb by limb.
+/// An answer as a small client reads it: pairs of words of c0 and c1, limb by limb.
 pub fn encode_answer(answer: &Encrypted) -> Vec<u8> {
     let [c0, c1] = [0, 1].map(|i| answer.tensors.get(i).map_or(&[][..], |t| t));
     c0.iter().zip(c1).flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()]).flatten().collect()

@@ -168,7 +168,7 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok((Encrypted { header, tensors: tensors.into() }, executed))
     }
 
-    /// [`Server::infer`] for a small device: the question comes from its ring, the answer goes back there. `plan` is that of
+    /// [`Server::infer`] for a small client: the question comes from its ring, the answer goes back there. `plan` is that of
     /// [`ModelPlan::of`] its ring.
     pub fn infer_between(
         &mut self,
