@@ -43,7 +43,7 @@ impl Machine {
         trace.conjugate(&x).unwrap();
         ROTATIONS.iter().for_each(|k| drop(trace.rotate(&x, *k).unwrap()));
         let keys = Client::new(&mut be, params, 3).keys(&mut be, trace.demand());
-        Self { params, ev: Ckks::new(be, params, keys, 1).unwrap() }
+        Self { params, ev: Ckks::new(be, params, keys).unwrap() }
     }
 
     fn encrypt(&mut self, client: &mut Client<'_, Be>, clear: Vec<Complex>, level: u8) -> Value {

@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let y = client.encrypt(&mut be, &b.map(Complex::from), 1)?;
 
     // the server: a sum needs no key
-    let mut server = Ckks::new(be, host.params(), Keys::default(), 1)?;
+    let mut server = Ckks::new(be, host.params(), Keys::default())?;
     server.add(&mut x, &y)?;
 
     // the client again

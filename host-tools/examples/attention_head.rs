@@ -48,7 +48,7 @@ fn main() -> polyformer::Result<()> {
     let mut encrypt =
         |x: &[f64]| client.encrypt(&mut be, &x.iter().map(|x| Complex::from(*x)).collect::<Vec<_>>(), top);
     let encrypted = [encrypt(&q)?, encrypt(&k)?, encrypt(&v)?];
-    let mut server = Ckks::new(be, params, keys, 1)?;
+    let mut server = Ckks::new(be, params, keys)?;
     let out = head(&mut server, encrypted.each_ref())?;
 
     let got = client.decrypt(&mut server.be, &out)?;

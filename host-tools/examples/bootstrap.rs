@@ -35,7 +35,7 @@ fn main() -> Result<()> {
     let slots: Vec<Complex> = values.iter().map(|x| Complex::from(*x)).collect();
     let x = client.encrypt(&mut be, &slots, low)?;
 
-    let mut server = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
+    let mut server = Bootstrapped::new(Ckks::new(be, params, keys)?);
     server.prepare(params, &recipe)?;
     let x = server.refresh(x, top)?;
     println!("level {low} -> {}", server.level(&x));

@@ -187,7 +187,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
 
     fn run<B: Backend>(mut self, be: B) -> Result<()> {
         let params = self.host.params();
-        let mut ckks = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1)?);
+        let mut ckks = Bootstrapped::new(Ckks::new(be, params, Keys::default())?);
         let seed = SecretSeed::take(&mut crate::keys::random::bytes()?);
         let mut scratch = vec![0; params.n()];
         let full = params.full();

@@ -328,7 +328,7 @@ impl Job for Server {
         let mapped = Mapped::open(&self.x).unwrap();
         let view = View::parse(mapped.bytes()).unwrap();
         let Body::Ciphertext(sealed) = view.header.body else { unreachable!() };
-        let mut ckks = Ckks::new(be, &self.params, keys, sealed.count)?;
+        let mut ckks = Ckks::new(be, &self.params, keys)?.with_batch(sealed.count)?;
         let shape = Shape { count: sealed.count, basis: self.params.q(sealed.level), cols: self.params.n() as u32 };
         let c1 = SecondHalf::of(&sealed, view.words(1));
         let x = load::ciphertext(&mut ckks.be, shape, sealed.level, view.words(0), c1)?;

@@ -115,7 +115,7 @@ pub trait Arithmetic {
     }
 }
 
-/// Arithmetic on complex slots, which the transforms of bootstrapping need in addition to [`Arithmetic`].
+/// Arithmetic on complex slots, and ModRaise: the operations that bootstrapping needs in addition to [`Arithmetic`].
 pub trait ComplexArithmetic: Arithmetic {
     /// Encodes a complex public vector for [`Arithmetic::transform`] of operands at `level`.
     fn encode_complex(&mut self, values: &[Complex], level: u8) -> Result<Self::Plaintext>;
@@ -123,10 +123,6 @@ pub trait ComplexArithmetic: Arithmetic {
     fn conjugate(&mut self, x: &Self::Slots) -> Result<Self::Slots>;
     /// x = ix, exactly and without a level.
     fn mul_i(&mut self, x: &mut Self::Slots) -> Result<()>;
-}
-
-/// The operations of bootstrapping in addition to complex slots.
-pub trait Raise: ComplexArithmetic {
     /// Raises from level 0 to `level`, the highest. The coefficients of the scaled message gain small multiples of the
     /// base modulus. In the clear the values stay unchanged.
     fn mod_raise(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots>;

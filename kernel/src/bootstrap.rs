@@ -27,7 +27,7 @@
 //! ```
 
 use crate::{
-    arith::{Arithmetic, Raise, cost::Demand},
+    arith::{Arithmetic, ComplexArithmetic, cost::Demand},
     error::{Error, Result},
     eval::trace::Trace,
     params::Params,
@@ -82,7 +82,7 @@ pub struct Bootstrapper<P> {
 
 impl<P> Bootstrapper<P> {
     /// Encodes everything for `recipe`.
-    pub fn new<A: Raise<Plaintext = P>>(ev: &mut A, params: &Params, recipe: &Recipe) -> Result<Self> {
+    pub fn new<A: ComplexArithmetic<Plaintext = P>>(ev: &mut A, params: &Params, recipe: &Recipe) -> Result<Self> {
         let Design { slots_to_coeffs, coeffs_to_slots, sine, correction, shift, project } =
             Design::new(params, recipe)?;
         let (highest, steps) = (params.max_level(), recipe.steps);
@@ -139,7 +139,7 @@ impl<P> Bootstrapper<P> {
     }
 
     /// The same values, at the level that [`Order`] says.
-    pub fn refresh<A: Raise<Plaintext = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
+    pub fn refresh<A: ComplexArithmetic<Plaintext = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         self.refresh_seen(ev, x, &mut |_, _, _| Ok(()))
     }
 
@@ -152,7 +152,7 @@ impl<P> Bootstrapper<P> {
     /// For real slots the real part is taken at the end, because no iteration has the noise of the imaginary part as
     /// input. For the same reason all slots are bootstrapped, whatever the period: noise has no period. [eprint
     /// 2022/1167]
-    pub fn refresh_seen<A: Raise<Plaintext = P>>(
+    pub fn refresh_seen<A: ComplexArithmetic<Plaintext = P>>(
         &self,
         ev: &mut A,
         x: A::Slots,
@@ -180,7 +180,7 @@ impl<P> Bootstrapper<P> {
     }
 
     /// One iteration, from the input's level.
-    fn once<A: Raise<Plaintext = P>>(
+    fn once<A: ComplexArithmetic<Plaintext = P>>(
         &self,
         ev: &mut A,
         mut x: A::Slots,

@@ -77,7 +77,7 @@ fn main() {
     let mut be = Cpu::new(chain.ring());
     let mut client = Client::new(&mut be, params, 1);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     ev.prepare(params, &recipe).unwrap();
     if stages {
         let x = scattered(params.slots(), 1).iter().map(|z| z.re.into()).collect::<Vec<_>>();

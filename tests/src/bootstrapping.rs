@@ -37,7 +37,7 @@ pub fn with(
     drop(x);
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     ev.prepare(params, &recipe).unwrap();
     f(params, &mut client, &mut ev);
     trace.into_inner()
@@ -175,7 +175,7 @@ pub fn bootstrapped<B: Backend>(
     let planned = trace.words() - held;
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     ev.prepare(params, &recipe).unwrap();
     let values = scattered(period, 1);
     let values: Vec<_> = (0..params.slots()).map(|i| values[i % period]).collect();

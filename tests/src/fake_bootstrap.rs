@@ -97,7 +97,7 @@ pub fn decrypted<B: Backend>(
 
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, tracer.demand());
-    let mut ev = FakeBootstrap::new(Ckks::new(be, params, keys, 1).unwrap(), client, top);
+    let mut ev = FakeBootstrap::new(Ckks::new(be, params, keys).unwrap(), client, top);
     let fresh: Vec<_> = inputs.iter().map(|x| ev.encrypt(x)).collect();
     let mut deep = BootstrapPlanner::new(ev, place.clone(), |ev: &mut FakeBootstrap<'_, B>, x| ev.refresh(x, top));
     let mut xs = fresh.into_iter().map(|x| deep.input(x).unwrap()).collect();

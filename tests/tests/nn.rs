@@ -106,7 +106,7 @@ fn encrypted(model: &Model<'_>, bootstraps: u32) {
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &slots, params.max_message_level());
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     ev.prepare(params, &Recipe::new(layout.period(), order, model.range)).unwrap();
     let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), model, vec![question]).unwrap();
     assert_eq!(answer[0].level, trace.level(&planned[0]));

@@ -162,7 +162,7 @@ fn with_keys(
     trace.hoist(&x, &[1, 2, 5, 8, -8]).unwrap();
     let mut client = Client::new(&mut be, params, 3);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Ckks::new(be, params, keys, 1).unwrap();
+    let mut ev = Ckks::new(be, params, keys).unwrap();
     f(params, &mut client, &mut ev);
 }
 

@@ -1,7 +1,7 @@
 //! The noise meaning predicts the errors of bootstrapping, stage by stage, and of a transformer with three bootstraps.
 
 use polyformer_kernel::{
-    arith::{Arithmetic, Raise},
+    arith::{Arithmetic, ComplexArithmetic},
     bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
         Ckks,
@@ -156,7 +156,7 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &complex, params.max_message_level());
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     ev.prepare(params, &recipe).unwrap();
     let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![question]).unwrap().remove(0);
     let measured = far(&client.decrypt(&mut ev.be, &answer));

@@ -87,7 +87,7 @@ fn a_lifted_vector_repeats_and_a_lowered_one_is_the_mean_of_its_copies() {
         let (lift, lower) = keys(&mut be, params, &small, &client.secret());
         let x = complex(small.slots());
         let c0 = ask(&small, &x);
-        let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1).unwrap());
+        let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default()).unwrap());
         let question = receive(&mut ev.be, params, &small, &c0, &PUBLIC).unwrap();
         let lifted = ev.lift(&lift, &question).unwrap();
         let e = client.errors(&mut ev.be, &lifted, |i| x[i % x.len()]);
@@ -112,7 +112,7 @@ fn a_lifted_vector_repeats_and_a_lowered_one_is_the_mean_of_its_copies() {
 /// The words of a lifted question and of the answer that it is.
 fn there_and_back<B: Backend>(mut be: B, params: &Params, small: &Params) -> Vec<Vec<u32>> {
     let (lift, lower) = keys(&mut be, params, small, &SecretSeed::take(&mut [5; 32]));
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default()).unwrap());
     let question = receive(&mut ev.be, params, small, &ask(small, &complex(small.slots())), &PUBLIC).unwrap();
     let lifted = ev.lift(&lift, &question).unwrap();
     let mut words = ev.lower(&lower, small, &lifted).unwrap().to_vec();
@@ -207,7 +207,7 @@ fn rings_that_do_not_fit_and_words_that_are_none_are_errors() {
     let high = client.encrypt(&mut be, &complex(128), 1);
     let (specials, level) = (params.specials(), 1);
     assert!(specials > 0 && high.level == level);
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default(), 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default()).unwrap());
     assert_eq!(ev.lower(&lower, &small, &high), Err(Error::LevelMismatch { left: 0, right: 1 }));
 }
 
@@ -269,7 +269,7 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let mut client = Client::new(&mut be, params, 5);
     let (lift, lower) = keys(&mut be, params, &small, &client.secret());
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1).unwrap());
+    let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     let first = Bootstrapper::new(&mut *ev, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
     ev.prepare(params, &Recipe::new(period, order, model.range)).unwrap();
     let question = receive(&mut ev.be, params, &small, &question, &PUBLIC).unwrap();

@@ -50,7 +50,7 @@ fn a_ciphertext_is_computed_on_by_another_thread() {
     let mut client = Client::new(&mut be, &params, 1);
     let x = client.encrypt(&mut be, &vec![Complex::from(0.25); params.slots()], 0);
     let keys = client.keys(&mut be, &Demand::default());
-    let mut ckks = Ckks::new(be, &params, keys, 1).unwrap();
+    let mut ckks = Ckks::new(be, &params, keys).unwrap();
     let (mut be, y) = std::thread::scope(|scope| {
         let sum = scope.spawn(move || {
             let mut y = ckks.copy(&x).unwrap();

@@ -106,7 +106,7 @@ impl Part for Bootstrap {
         let keys = owner.keys(&mut be, trace.demand())?;
         record_keys(&mut be, &keys, out)?;
         let x = owner.encrypt(&mut be, &self.values(slots), input)?;
-        let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
+        let mut ev = Bootstrapped::new(Ckks::new(be, params, keys)?);
         ev.prepare(params, &recipe)?;
         let mut count = 0;
         let copy = ev.copy(&x)?;

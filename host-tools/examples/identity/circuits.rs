@@ -53,7 +53,7 @@ impl Part for Encrypted<'_> {
 
         let mut owner = Owner::new(&mut be, params, 7)?;
         let keys = owner.keys(&mut be, trace.demand())?;
-        let mut ev = Ckks::new(be, params, keys, 1)?;
+        let mut ev = Ckks::new(be, params, keys)?;
         let mut fresh = Vec::new();
         for values in &inputs {
             fresh.push(encrypt(&mut owner, &mut ev, values, top)?);

@@ -34,7 +34,7 @@ impl Part for Evaluator {
         let (slots, top) = (params.slots(), params.max_message_level());
         let x = owner.encrypt(&mut be, &complex(slots), top)?;
         let y = owner.encrypt(&mut be, &real(slots, 2).into_iter().map(Into::into).collect::<Vec<_>>(), top)?;
-        let mut ev = Ckks::new(be, params, keys, 1)?;
+        let mut ev = Ckks::new(be, params, keys)?;
         sums(&mut ev, &x, &y, out)?;
         products(&mut ev, &x, &y, out)?;
         rotations(&mut ev, &x, out)?;

@@ -109,7 +109,7 @@ impl Part for Inference<'_> {
         record_keys(&mut be, &keys, out)?;
         let question = owner.encrypt(&mut be, &values, params.max_message_level())?;
         out.ciphertext("question", &mut be, &question)?;
-        let mut ev = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
+        let mut ev = Bootstrapped::new(Ckks::new(be, params, keys)?);
         ev.prepare(params, &recipe)?;
         let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), self.model, vec![question])?;
         for y in answer {

@@ -112,7 +112,7 @@ impl Part for Rings {
         let (seed, words) = ask(small, plan, &complex(small.slots()))?;
         out.words("question", &words);
         let other = owner.encrypt(&mut be, &complex(params.slots()), 0)?;
-        let mut ev = Ckks::new(be, params, Keys::default(), 1)?;
+        let mut ev = Ckks::new(be, params, Keys::default())?;
         let question = receive(&mut ev.be, params, small, &words, &seed)?;
         let lifted = ev.lift(&lift, &question)?;
         out.ciphertext("lifted", &mut ev.be, &lifted)?;

@@ -101,7 +101,7 @@ pub fn record_key<B: Backend>(name: &str, be: &mut B, key: &EvaluationKey<B>, ou
 /// Plaintexts as the evaluator encodes them.
 fn plaintexts<B: Backend>(params: &Params, be: B, out: &mut Record) -> Result<()> {
     let (slots, top) = (params.slots(), params.max_message_level());
-    let mut ev = Ckks::new(be, params, Keys::default(), 1)?;
+    let mut ev = Ckks::new(be, params, Keys::default())?;
     for level in if top > 0 { vec![0, top] } else { vec![0] } {
         for period in [slots, slots.min(16)] {
             let p = ev.encode(&real(period, 7), level)?;

@@ -82,7 +82,7 @@ impl Job for Encrypted<'_> {
         let values: Vec<Complex> = self.case.input.iter().map(|x| Complex::from(*x)).collect();
         let x = client.encrypt(&mut be, &values, top)?;
 
-        let mut ckks = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
+        let mut ckks = Bootstrapped::new(Ckks::new(be, params, keys)?);
         if placement.bootstraps() > 0 {
             ckks.prepare(params, &recipe)?;
         }

@@ -13,7 +13,7 @@ use crate::{
 };
 use polyformer_kernel::{
     arith::{
-        Arithmetic, Raise, Transform,
+        Arithmetic, ComplexArithmetic, Transform,
         cost::{Tally, Work},
     },
     backend::{Backend, Pair, poly::Poly},
@@ -200,7 +200,7 @@ impl Job for Measure<'_> {
             let to_sparse = pair(&mut be, sparse_basis(params)?, 0)?;
             keys.raise = Some(RaiseKeys { to_sparse, to_dense: pair(&mut be, dense_basis(params), 1)? });
         }
-        let mut ev = Ckks::new(be, params, keys, 1)?;
+        let mut ev = Ckks::new(be, params, keys)?;
         let mut out = vec![fresh];
         for level in Speed::levels(params) {
             for (work, seconds) in at_level(&mut ev, level)? {

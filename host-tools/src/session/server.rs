@@ -82,7 +82,7 @@ pub struct Server<'a, B: Backend> {
 impl<'a, B: Backend> Server<'a, B> {
     /// A server with a client's keys. `of` is the header of their files.
     pub fn new(be: B, params: &'a Params, keys: Keys<B>, model: &'a Model<'a>, of: &Header) -> Result<Self> {
-        let ckks = Bootstrapped::new(Ckks::new(be, params, keys, 1)?);
+        let ckks = Bootstrapped::new(Ckks::new(be, params, keys)?);
         Ok(Self { ckks, model, keys_of: of.clone(), prepared: None })
     }
 

@@ -3,7 +3,7 @@
 
 use super::{Bootstrapper, Recipe, StageObserver};
 use crate::{
-    arith::{Raise, cost::Demand, wrapper::Wrapper},
+    arith::{ComplexArithmetic, cost::Demand, wrapper::Wrapper},
     error::{Error, Result},
     params::Params,
 };
@@ -13,12 +13,12 @@ use core::ops::{Deref, DerefMut};
 ///
 /// Dereferencing gives the inner evaluator.
 #[derive(Debug)]
-pub struct Bootstrapped<A: Raise> {
+pub struct Bootstrapped<A: ComplexArithmetic> {
     inner: A,
     prepared: Option<(Bootstrapper<A::Plaintext>, Demand)>,
 }
 
-impl<A: Raise> Bootstrapped<A> {
+impl<A: ComplexArithmetic> Bootstrapped<A> {
     /// `inner` without a bootstrapper.
     pub fn new(inner: A) -> Self {
         Self { inner, prepared: None }
@@ -75,7 +75,7 @@ impl<A: Raise> Bootstrapped<A> {
     }
 }
 
-impl<A: Raise> Deref for Bootstrapped<A> {
+impl<A: ComplexArithmetic> Deref for Bootstrapped<A> {
     type Target = A;
 
     fn deref(&self) -> &A {
@@ -83,13 +83,13 @@ impl<A: Raise> Deref for Bootstrapped<A> {
     }
 }
 
-impl<A: Raise> DerefMut for Bootstrapped<A> {
+impl<A: ComplexArithmetic> DerefMut for Bootstrapped<A> {
     fn deref_mut(&mut self) -> &mut A {
         &mut self.inner
     }
 }
 
-impl<A: Raise> Wrapper for Bootstrapped<A> {
+impl<A: ComplexArithmetic> Wrapper for Bootstrapped<A> {
     type Inner = A;
 
     fn inner(&self) -> &A {

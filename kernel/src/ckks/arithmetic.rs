@@ -6,7 +6,7 @@
 
 use super::{Ciphertext, Ckks, Hoisted, Plaintext, Wide, alignment, wide::Parts};
 use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Raise, Transform, cost::Demand},
+    arith::{Arithmetic, ComplexArithmetic, Transform, cost::Demand},
     backend::{Backend, Op},
     error::{Error, Result, same_level},
     math::complex::Complex,
@@ -232,9 +232,7 @@ impl<B: Backend> ComplexArithmetic for Ckks<'_, B> {
     fn mul_i(&mut self, x: &mut Ciphertext<B>) -> Result<()> {
         self.mul_monomial(x, self.params.n() / 2)
     }
-}
 
-impl<B: Backend> Raise for Ckks<'_, B> {
     fn mod_raise(&mut self, x: Ciphertext<B>, level: u8) -> Result<Ciphertext<B>> {
         self.raise(&x, level)
     }

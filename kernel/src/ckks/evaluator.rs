@@ -35,10 +35,20 @@ pub struct Ckks<'p, B: Backend> {
 
 impl<'p, B: Backend> Ckks<'p, B> {
     /// Allocates the temporaries of key switching and encoding, once.
-    pub fn new(mut be: B, params: &'p Params, keys: Keys<B>, batch: u16) -> Result<Self> {
-        let ws = be.workspace(batch, params.digits())?;
+    pub fn new(mut be: B, params: &'p Params, keys: Keys<B>) -> Result<Self> {
+        let (batch, ws) = (1, be.workspace(1, params.digits())?);
         let (executed, encoder) = (Cost::default(), Encoder::new(params));
         Ok(Self { be, params, keys, ws, executed, batch, encoder })
+    }
+
+    /// The same evaluator for batches of `batch` ciphertexts in place of single ones. Allocates the temporaries again.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] or [`Error::DeviceMemory`] if the temporaries do not fit.
+    pub fn with_batch(mut self, batch: u16) -> Result<Self> {
+        self.ws = self.be.workspace(batch, self.params.digits())?;
+        self.batch = batch;
+        Ok(self)
     }
 
     /// The parameters.

@@ -52,7 +52,7 @@ struct Ours<'p> {
 impl<'p> Ours<'p> {
     fn new(params: &'p Params, twiddles: &'p [u32]) -> Result<Self> {
         let be = Cpu::with(params.ring(twiddles)?, Isa::detect(), 1);
-        let mut ckks = Ckks::new(be, params, Keys::default(), 1)?;
+        let mut ckks = Ckks::new(be, params, Keys::default())?;
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let secret = SecretSeed::generate(&mut rng);
         let full = params.full();

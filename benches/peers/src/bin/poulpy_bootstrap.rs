@@ -57,7 +57,7 @@ fn main() -> Result<()> {
     let mut be = Cpu::with(params.ring(&twiddles)?, Isa::detect(), 1);
     let mut client = Client::new(&mut be, &params, 1);
     let keys = client.keys(&mut be, trace.demand());
-    let mut ev = Bootstrapped::new(Ckks::new(be, &params, keys, 1)?);
+    let mut ev = Bootstrapped::new(Ckks::new(be, &params, keys)?);
     ev.prepare(params, &recipe)?;
     let setup = start.elapsed().as_secs_f64();
     let values: Vec<_> = scattered(params.slots(), 1).iter().map(|z| z.re.into()).collect();

@@ -2,7 +2,7 @@
 
 use super::{ErrorSource, NoiseSimulator, NoisyHoisted, NoisyPlaintext, NoisyProduct, NoisyVector};
 use crate::{
-    arith::{Arithmetic, ComplexArithmetic, Raise, Transform},
+    arith::{Arithmetic, ComplexArithmetic, Transform},
     ckks::{alignment, noise},
     error::{Error, Result, same_level},
     math::complex::Complex,
@@ -268,9 +268,7 @@ impl ComplexArithmetic for NoiseSimulator<'_> {
         x.z.iter_mut().for_each(|x| *x = Complex { re: -x.im, im: x.re });
         Ok(())
     }
-}
 
-impl Raise for NoiseSimulator<'_> {
     /// After ModRaise, a value is the old value over the scale of `level`.
     fn mod_raise(&mut self, x: NoisyVector, level: u8) -> Result<NoisyVector> {
         same_level(0, x.level)?;

@@ -2,7 +2,7 @@
 
 use super::{Leveled, PlainLevel, Trace, Work};
 use crate::{
-    arith::{ComplexArithmetic, Raise, cost::Demand},
+    arith::{ComplexArithmetic, cost::Demand},
     error::{Result, same_level},
     math::complex::Complex,
 };
@@ -21,9 +21,7 @@ impl ComplexArithmetic for Trace {
         self.record(x.level, &[(Work::Pass, 1)]);
         Ok(())
     }
-}
 
-impl Raise for Trace {
     fn begin_bootstrap(&mut self, _: &Demand) -> Result<()> {
         self.cost.bootstrap += 1;
         Ok(())
