@@ -17,6 +17,7 @@ pub use provided::{key_switch, mod_switch, p_modulo};
 /// The second operand of an element-wise operation broadcasts in two dimensions: a `count` of 1 serves every item
 /// of a batch (keys, weights), and `cols` below n is constant on contiguous blocks of n / `cols` words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Shape {
     /// Polynomials in the batch.
     pub count: u16,

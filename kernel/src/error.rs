@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A mistake of the caller, or a refusal of a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// Two operands sit at different levels; align them with `drop_to_level`.

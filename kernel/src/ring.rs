@@ -19,6 +19,7 @@ pub const MAX_MODULI: usize = 64;
 /// A set of moduli: the first `specials` primes of the modulus chain, then the span `[start, end)` of the chain, at or
 /// after the specials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Basis {
     /// Special primes: 0, or a prefix of P.
     pub specials: u16,

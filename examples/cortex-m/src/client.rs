@@ -57,7 +57,7 @@ pub fn run(spec: &Spec<'_>, plan: Tables<impl Roots, impl Twiddles>, mut on: Mem
     });
     match &well {
         Ok(()) => {}
-        Err(Fault::Kernel(_)) => defmt::error!("the kernel refused"),
+        Err(Fault::Kernel(error)) => defmt::error!("the kernel refused: {}", error),
         Err(Fault::File) => defmt::error!("no file, or no timer"),
     }
     board::exit(well.is_ok())

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 
 /// The operations that a circuit executes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cost {
     /// Products of two ciphertexts.
     pub mul: u32,
@@ -61,6 +62,7 @@ impl Demand {
 /// One kind of the backend's work, at the level of its operands. The predicted seconds are the count times the seconds
 /// of one at that level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Work {
     /// The digits of a polynomial, extended to P and Q.
     ModUp,

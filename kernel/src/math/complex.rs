@@ -4,6 +4,7 @@ use core::ops::{Add, Mul, Sub};
 
 /// A complex number.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Complex {
     /// Real part.
     pub re: f64,

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 
 /// A security level, in bits against classical attacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Security {
     /// 128 bits.
     Bits128,

@@ -10,6 +10,7 @@ use heapless::Vec;
 
 /// A parameter set as its author writes it. Primes are in the order of the modulus chain.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Spec<'a> {
     /// log2 of the ring degree.
     pub log_n: u8,
@@ -36,6 +37,7 @@ pub struct Spec<'a> {
 
 /// Levels that bootstrapping takes for itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bootstrap {
     /// Levels of CoeffsToSlots, the topmost.
     pub coeffs_to_slots: u8,

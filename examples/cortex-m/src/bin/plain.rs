@@ -16,7 +16,8 @@ type Layers = heapless::Vec<Layer<'static>, { constants::LAYERS }>;
 fn main() -> ! {
     static mut BUFFERS: Buffers = Buffers::new();
     static mut LAYERS: Layers = Layers::new();
-    board::exit(all(BUFFERS, LAYERS).is_ok())
+    let result = all(BUFFERS, LAYERS).inspect_err(|error| defmt::error!("{}", error));
+    board::exit(result.is_ok())
 }
 
 fn all(buffers: &mut Buffers, layers: &'static mut Layers) -> Result<()> {

@@ -44,10 +44,11 @@ impl rand_core::TryRng for Broken {
 
 impl rand_core::TryCryptoRng for Broken {}
 
-/// Says whether the error was the expected one.
+/// Prints the error, and whether the error was the expected one.
 fn refused<T>(what: &str, result: Result<T, Error>, expected: Error) -> bool {
-    let same = result.err() == Some(expected);
-    defmt::println!("refused {=str}: {=bool}", what, same);
+    let error = result.err();
+    let same = error == Some(expected);
+    defmt::println!("refused {=str} with {}: {=bool}", what, error, same);
     same
 }
 
