@@ -26,13 +26,14 @@ pub use text::{Text, probabilities, top};
 
 use crate::{
     error::{Error, Result, WithPath},
-    files::{self, FileError, Mapped, View},
+    files::{self, FileError, Mapped},
     spec::SpecBuf,
 };
 use polyformer_kernel::nn;
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use weights::Weights;
 
@@ -74,8 +75,8 @@ impl Pretrained {
         if path.is_dir() {
             return Checkpoint::read(path)?.assemble();
         }
-        let mapped = Mapped::open(path).with_path(path)?;
-        View::parse(mapped.bytes()).and_then(|view| packed::read(&view)).with_path(path)
+        let mapped = Arc::new(Mapped::open(path).with_path(path)?);
+        packed::read(&mapped).with_path(path)
     }
 
     /// The model at `path` ([`Pretrained::read`]), or the model in the program.

@@ -128,8 +128,16 @@ fn models_that_cannot_be_used_are_one_line() {
     assert_eq!(line, format!("{cut}: {} bytes where the header says {}", bytes.len() - 7, bytes.len()));
     let mut flipped = bytes.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    std::fs::write(&cut, flipped).unwrap();
+    std::fs::write(&cut, &flipped).unwrap();
     assert!(bad(&["demo", "hello", "--model", &cut]).contains("contents have digest"));
+    let version = br#""polyformer":"2""#;
+    let old = bytes.windows(version.len()).position(|part| part == version).unwrap();
+    flipped = bytes.clone();
+    flipped[old + 14] = b'1';
+    std::fs::write(&cut, flipped).unwrap();
+    let line = bad(&["demo", "hello", "--model", &cut]);
+    let again = "a model packed in format version 1, this program reads 2: make it again with `polyformer pack`";
+    assert_eq!(line, format!("{cut}: {again}"));
     let speed = place.at("speed");
     good(&["calibrate", "--preset", "L13", "--out", &speed]);
     assert!(bad(&["pack", "--figures", &speed, "--out", &cut]).contains("figures of parameter set"));

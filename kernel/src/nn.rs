@@ -32,6 +32,8 @@ mod rotary;
 #[cfg(feature = "alloc")]
 pub mod slot_engine;
 
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use matrix::NumberSource;
 pub use matrix::{Matrix, Numbers, Stored};
 pub use rotary::Rotary;
 

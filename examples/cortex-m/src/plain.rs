@@ -49,7 +49,7 @@ pub fn half(rows: usize, cols: usize, weight: &'static [u8], bias: &'static [u8]
 }
 
 fn numbers(bytes: &'static [u8]) -> Numbers<'static> {
-    Numbers::F16(bytes.as_chunks().0)
+    Numbers::F16(Stored::Borrowed(bytes.as_chunks().0))
 }
 
 /// The layers, folded; they hold polynomials, and so are worth a static. One after the other: each is large on the stack.

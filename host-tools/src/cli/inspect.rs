@@ -4,7 +4,7 @@ use super::common::{print, print_json};
 use crate::{
     Result,
     error::WithPath,
-    files::{Body, Mapped, VERSION, View},
+    files::{Body, Mapped, View},
 };
 use polyformer_kernel::params::Params;
 use serde::Serialize;
@@ -105,7 +105,7 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
     Facts {
         file: file.into(),
         kind: header.kind().to_string(),
-        version: VERSION,
+        version: header.kind().version(),
         bytes,
         preset: header.spec.name(),
         params: header.spec.hash().to_hex().to_string(),

@@ -39,6 +39,16 @@ pub enum FileError {
         /// The newest that can be read.
         supported: u32,
     },
+    /// A packed model of an older format.
+    #[error(
+        "a model packed in format version {file}, this program reads {supported}: make it again with `polyformer pack`"
+    )]
+    OldModel {
+        /// Version of the file.
+        file: u32,
+        /// The version that can be read.
+        supported: u32,
+    },
     /// Another kind of file is wanted here.
     #[error("a {actual} file where a {expected} file is needed")]
     Kind {

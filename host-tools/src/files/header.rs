@@ -17,9 +17,6 @@ use polyformer_kernel::{
 };
 use std::{collections::BTreeMap, fmt};
 
-/// The format version that is written, and the newest that is read.
-pub const VERSION: u32 = 1;
-
 /// Metadata as safetensors holds it; sorted, so that the same contents are the same bytes.
 pub type Fields = BTreeMap<String, String>;
 
@@ -187,7 +184,7 @@ impl Header {
         let mut put = |key: &str, value: String| {
             out.insert(key.into(), value);
         };
-        put("polyformer", VERSION.to_string());
+        put("polyformer", self.kind().version().to_string());
         put("kind", self.kind().to_string());
         put("params", self.spec.hash().to_hex().to_string());
         put("spec", self.spec.to_json());
@@ -231,8 +228,12 @@ impl Header {
     pub fn parse(fields: &Fields) -> Result<(Self, Params)> {
         let version = fields.get("polyformer").ok_or(FileError::Foreign)?;
         let file = version.parse().map_err(|_| FileError::field("polyformer", Some(version), "a version number"))?;
-        if file != VERSION {
-            return Err(FileError::Version { file, supported: VERSION });
+        let kind: Kind = text(fields, "kind", Kind::LIST)
+            .and_then(|kind| kind.parse().map_err(|()| FileError::field("kind", Some(kind), Kind::LIST)))?;
+        match (file, kind.version()) {
+            (1, 2) => return Err(FileError::OldModel { file, supported: 2 }),
+            (file, supported) if file != supported => return Err(FileError::Version { file, supported }),
+            _ => {}
         }
         let spec = spec(fields, "spec")?;
         let (actual, hash) = (spec.hash().to_hex(), text(fields, "params", "a hash")?);
@@ -240,8 +241,6 @@ impl Header {
             return Err(FileError::field("params", Some(hash), format!("{actual}, the hash of \"spec\"")));
         }
         let params = spec.params()?;
-        let kind: Kind = text(fields, "kind", Kind::LIST)
-            .and_then(|kind| kind.parse().map_err(|()| FileError::field("kind", Some(kind), Kind::LIST)))?;
         let body = match kind {
             Kind::Params => Body::Params,
             Kind::SecretKey => Body::SecretKey,

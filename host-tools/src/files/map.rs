@@ -1,9 +1,10 @@
 //! A file as memory: the one `unsafe` of the tools.
 
 use super::fault::Result;
-use std::{fs::File, path::Path};
+use std::{fs::File, ops::Range, path::Path};
 
 /// The contents of a file, mapped.
+#[derive(Debug)]
 pub struct Mapped(Option<memmap2::Mmap>);
 
 impl Mapped {
@@ -28,5 +29,12 @@ impl Mapped {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or(&[])
+    }
+
+    /// Whether `part` lies in the map, and where.
+    pub(super) fn place(&self, part: &[u8]) -> Option<Range<usize>> {
+        let start = part.as_ptr().addr().checked_sub(self.bytes().as_ptr().addr())?;
+        let range = start..start + part.len();
+        self.bytes().get(range.clone()).map(|_| range)
     }
 }

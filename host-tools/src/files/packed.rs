@@ -108,14 +108,14 @@ impl Sizes {
             tensor("embeddings.position", &[self.max_tokens, f], ElementType::Half),
         ];
         for Map { name, rows, cols } in self.maps() {
-            let (blocks, of_int8) = ([rows.div_ceil(f), cols.div_ceil(f), f, f], self.weights == Weights::Int8);
+            let of_int8 = self.weights == Weights::Int8;
             out.push(tensor(&format!("{name}.bias"), &[rows], ElementType::Single));
             if of_int8 {
                 out.push(tensor(&format!("{name}.scale"), &[rows], ElementType::Single));
             }
             out.push(tensor(
-                &format!("{name}.diagonals"),
-                &blocks,
+                &format!("{name}.weight"),
+                &[rows, cols],
                 if of_int8 { ElementType::Int8 } else { ElementType::Half },
             ));
         }

@@ -30,6 +30,15 @@ impl ElementType {
             ElementType::Int8 => Dtype::I8,
         }
     }
+
+    /// Bytes of a number.
+    pub fn size(self) -> usize {
+        match self {
+            ElementType::Bytes | ElementType::Int8 => 1,
+            ElementType::Half => 2,
+            ElementType::Residues(_) | ElementType::Single => 4,
+        }
+    }
 }
 
 /// The name, the shape and the element type that one tensor of a file must have.

@@ -1,7 +1,8 @@
 //! Reading: bytes are checked once, completely, into a [`View`] whose accessors cannot fail.
 //!
 //! In this order: the header's size, the tensors' sizes against the file's, version, kind, parameter set, shapes,
-//! digest, and that every residue is below its modulus. Nothing is allocated in proportion to what a file claims.
+//! digest, and that every residue is below its modulus and every float finite. Nothing is allocated in proportion to what
+//! a file claims, and each byte is read from memory once.
 
 use super::{
     Kind,
@@ -36,14 +37,18 @@ impl<'a> View<'a> {
         let expected = header.tensors(&params);
         let infos = infos(&metadata, &expected)?;
         let data: Vec<&[u8]> = infos.iter().map(|info| &body[info.data_offsets.0..info.data_offsets.1]).collect();
-        let actual = super::digest(&fields, &expected, &data).to_hex();
+        let mut checked = Ok(());
+        let actual = super::digest(&fields, &expected, &data, |tensor, offset, piece| {
+            if checked.is_ok() {
+                checked = residues(tensor, &params, offset, piece).and_then(|()| finite(tensor, offset, piece));
+            }
+        });
+        let actual = actual.to_hex();
         let digest = digest.ok_or_else(|| FileError::field("digest", None, "a hash"))?;
         if *digest != *actual {
             return Err(FileError::Digest { expected: digest, actual: actual.to_string() });
         }
-        for (tensor, data) in expected.iter().zip(&data) {
-            residues(tensor, &params, data)?;
-        }
+        checked?;
         Ok(Self { header, params, data })
     }
 
@@ -132,12 +137,13 @@ fn words(data: &[u8]) -> Result<&[u32]> {
     bytemuck::try_cast_slice(data).map_err(|e| FileError::Header(format!("misaligned tensor ({e})")))
 }
 
-/// Every word of every row is below the modulus of its row.
-fn residues(tensor: &Expected, params: &Params, data: &[u8]) -> Result<()> {
+/// Every word of every row is below the modulus of its row. The piece starts with a row.
+fn residues(tensor: &Expected, params: &Params, offset: usize, piece: &[u8]) -> Result<()> {
     let ElementType::Residues(basis) = tensor.of else { return Ok(()) };
-    let words = words(data)?;
+    let (words, first) = (words(piece)?, offset / (4 * params.n()));
     let moduli: Vec<u32> = basis.iter().map(|m| params.moduli()[m].q()).collect();
     words.par_chunks_exact(params.n()).enumerate().try_for_each(|(row, words)| {
+        let row = first + row;
         let q = moduli[row % moduli.len()];
         if words.iter().fold(0, |most, w| most.max(*w)) < q {
             return Ok(());
@@ -145,4 +151,23 @@ fn residues(tensor: &Expected, params: &Params, data: &[u8]) -> Result<()> {
         let (index, word) = words.iter().copied().enumerate().find(|(_, w)| *w >= q).unwrap_or_default();
         Err(FileError::Word { tensor: tensor.name.to_string(), row, index, word, q })
     })
+}
+
+/// Every number of a tensor of floats is finite. The piece starts with a number.
+fn finite(tensor: &Expected, offset: usize, piece: &[u8]) -> Result<()> {
+    let (size, found) = match tensor.of {
+        ElementType::Half => (2, first(piece, |b: &[u8; 2]| b[1] & 0x7c == 0x7c)),
+        ElementType::Single => (4, first(piece, |b: &[u8; 4]| b[3] & 0x7f == 0x7f && b[2] & 0x80 != 0)),
+        _ => return Ok(()),
+    };
+    found.map_or(Ok(()), |i| {
+        Err(FileError::Model(format!("{}: number {} is not finite", tensor.name, offset / size + i)))
+    })
+}
+
+/// The first group of `N` bytes of which `holds` is true.
+fn first<const N: usize>(piece: &[u8], holds: impl Fn(&[u8; N]) -> bool + Sync) -> Option<usize> {
+    let (groups, _) = piece.as_chunks();
+    let any = groups.par_chunks(1 << 14).any(|groups| groups.iter().fold(false, |any, g| any | holds(g)));
+    if any { groups.iter().position(holds) } else { None }
 }

@@ -8,41 +8,28 @@ use polyformer_kernel::nn::Matrix;
 pub struct Exact {
     embedding: Embedding,
     layers: Vec<Layer>,
-    classifier: Map,
+    classifier: Matrix<'static>,
     heads: usize,
     epsilon: f64,
 }
 
 struct Layer {
-    qkv: [Map; 3],
-    output: Map,
-    up: Map,
-    down: Map,
+    qkv: [Matrix<'static>; 3],
+    output: Matrix<'static>,
+    up: Matrix<'static>,
+    down: Matrix<'static>,
 }
 
-/// A matrix that is read row by row.
-struct Map {
-    rows: usize,
-    cols: usize,
-    weight: Vec<f64>,
-    bias: Vec<f64>,
-}
-
-impl Map {
-    fn of(m: &Matrix<'_>) -> Self {
-        let weight = (0..m.rows * m.cols).map(|i| m.at(i / m.cols, i % m.cols)).collect();
-        Self { rows: m.rows, cols: m.cols, weight, bias: (0..m.rows).map(|i| m.bias(i)).collect() }
+/// W x + b of every row of `x`.
+fn of_rows(m: &Matrix<'_>, x: &[f64]) -> Vec<f64> {
+    let (mut out, mut weights) = (vec![0.0; x.len() / m.cols * m.rows], vec![0.0; m.cols]);
+    for i in 0..m.rows {
+        let (bias, _) = m.row(i, &mut weights); // no factor: a reference model is not folded
+        for (x, out) in x.chunks_exact(m.cols).zip(out.chunks_exact_mut(m.rows)) {
+            out[i] = bias + dot(&weights, x);
+        }
     }
-
-    /// W x + b of every row.
-    fn of_rows(&self, x: &[f64]) -> Vec<f64> {
-        let rows = x.chunks_exact(self.cols);
-        rows.flat_map(|x| {
-            let weights = self.weight.chunks_exact(self.cols).zip(&self.bias);
-            weights.map(|(w, b)| b + dot(w, x)).collect::<Vec<_>>()
-        })
-        .collect()
-    }
+    out
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -54,9 +41,7 @@ impl Exact {
     pub(super) fn new(s: &Shape, [embedding, epsilon]: [f64; 2], weights: &Weights<'_>) -> Result<Self> {
         let mut layers = Vec::new();
         for i in 0..s.layers {
-            let map = |name: &str, rows, cols| -> Result<Map> {
-                Ok(Map::of(&weights.map(&format!("layers.{i}.{name}"), rows, cols)?))
-            };
+            let map = |name: &str, rows, cols| weights.map(&format!("layers.{i}.{name}"), rows, cols);
             let square = |name: &str| map(&format!("attention.{name}"), s.width, s.width);
             layers.push(Layer {
                 qkv: [square("query")?, square("key")?, square("value")?],
@@ -65,7 +50,7 @@ impl Exact {
                 down: map("feed_forward.down", s.width, s.feed_forward)?,
             });
         }
-        let classifier = Map::of(&weights.map("classifier", s.classes, s.width)?);
+        let classifier = weights.map("classifier", s.classes, s.width)?;
         let embedding = Embedding::new(s, embedding, weights)?;
         Ok(Self { embedding, layers, classifier, heads: s.heads, epsilon })
     }
@@ -76,15 +61,15 @@ impl Exact {
         let mut x = self.embedding.rows(ids);
         for (i, layer) in self.layers.iter().enumerate() {
             let h = if i == 0 { x.clone() } else { self.norm(&x) };
-            let [q, k, v] = layer.qkv.each_ref().map(|m| m.of_rows(&h));
-            add(&mut x, &layer.output.of_rows(&self.attention(&q, &k, &v)));
-            let a: Vec<f64> = layer.up.of_rows(&self.norm(&x)).into_iter().map(gelu).collect();
-            add(&mut x, &layer.down.of_rows(&a));
+            let [q, k, v] = layer.qkv.each_ref().map(|m| of_rows(m, &h));
+            add(&mut x, &of_rows(&layer.output, &self.attention(&q, &k, &v)));
+            let a: Vec<f64> = of_rows(&layer.up, &self.norm(&x)).into_iter().map(gelu).collect();
+            add(&mut x, &of_rows(&layer.down, &a));
         }
         let mut pooled = vec![0.0; width];
         x.chunks_exact(width).for_each(|row| add(&mut pooled, row));
         pooled.iter_mut().for_each(|p| *p /= ids.len() as f64);
-        let logits = self.classifier.of_rows(&pooled);
+        let logits = of_rows(&self.classifier, &pooled);
         debug_assert_eq!(logits.len(), self.classifier.rows);
         logits
     }

@@ -1,6 +1,6 @@
-//! A packed model: one file for one parameter set. Linear maps are folded and lie in the order in which slots need
-//! them: block (c, b) of F x F weights, diagonal d, feature i is the weight of input bF + (i + d) mod F in output
-//! cF + i, so that a row is the period of a block-constant plaintext. Polynomials are fixed.
+//! A packed model: one file for one parameter set. Linear maps are folded and lie row by row: the weights of an output are
+//! a row. Polynomials are fixed. Weights are used where they lie in the map of the file; only biases, scales and the
+//! tokenizer are copied.
 
 use super::{
     Exact, Pretrained,
@@ -10,16 +10,16 @@ use super::{
 };
 use crate::{
     error::{Result, WithPath},
-    files::{self, Body, FileError, Header, Kind, Sizes, View, Weights},
+    files::{self, Body, FileError, Header, Kind, Mapped, MappedNumbers, Sizes, View, Weights},
     spec::SpecBuf,
 };
 use half::f16;
 use polyformer_kernel::{
     circuits::poly::Polynomial,
-    nn::{Attention, Layer, Matrix, Model, Norm, Stored},
+    nn::{Attention, Layer, Matrix, Model, Norm, Numbers, Stored},
 };
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// What the header says beside sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,15 +106,9 @@ fn maps<'m>(model: &'m Model<'static>) -> Vec<&'m Matrix<'static>> {
     layers.chain(&model.classify).collect()
 }
 
-/// The weights of a block-constant form, in file order: output, weight.
-fn diagonals<'m>(m: &'m Matrix<'static>, f: usize) -> impl Iterator<Item = (usize, f64)> + 'm {
-    let blocks = (0..m.rows.div_ceil(f)).flat_map(move |c| (0..m.cols.div_ceil(f)).map(move |b| (c, b)));
-    blocks.flat_map(move |(c, b)| {
-        (0..f * f).map(move |k| {
-            let (d, i) = (k / f, k % f);
-            (c * f + i, m.at(c * f + i, b * f + (i + d) % f))
-        })
-    })
+/// The weights in file order: output, weight.
+fn weights<'m>(m: &'m Matrix<'static>) -> impl Iterator<Item = (usize, f64)> + 'm {
+    (0..m.rows).flat_map(move |i| (0..m.cols).map(move |j| (i, m.at(i, j))))
 }
 
 /// The largest weight of each output.
@@ -168,16 +162,16 @@ impl Packing<'_> {
     fn write_to(&self, path: &Path) -> files::Result<()> {
         let sizes = self.sizes();
         sizes.check()?;
-        let halves = |x: &[f32]| x.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect::<Vec<u8>>();
+        let halves =
+            |x: &Numbers<'_>| (0..x.len()).flat_map(|i| f16::from_f32(x.at(i)).to_le_bytes()).collect::<Vec<u8>>();
         let [token, position] = self.text.embeddings();
         let mut tensors = vec![self.tokenizer.to_vec(), halves(token), halves(position)];
         for m in maps(self.model) {
             let singles = |x: &mut dyn Iterator<Item = f64>| x.flat_map(|x| (x as f32).to_le_bytes()).collect();
             tensors.push(singles(&mut (0..m.rows).map(|i| m.bias(i))));
-            let f = sizes.width;
             match self.weights {
                 Weights::F16 => {
-                    tensors.push(diagonals(m, f).flat_map(|(_, w)| f16::from_f64(w).to_le_bytes()).collect());
+                    tensors.push(weights(m).flat_map(|(_, w)| f16::from_f64(w).to_le_bytes()).collect());
                 }
                 Weights::Int8 => {
                     let scale: Vec<f64> = largest(m).into_iter().map(|w| (w / 127.0) as f32 as f64).collect();
@@ -186,7 +180,7 @@ impl Packing<'_> {
                         Some(scale) if *scale > 0.0 => (w / scale).round().clamp(-127.0, 127.0) as i8 as u8,
                         _ => 0,
                     };
-                    tensors.push(diagonals(m, f).map(byte).collect());
+                    tensors.push(weights(m).map(byte).collect());
                 }
             }
         }
@@ -198,60 +192,53 @@ impl Packing<'_> {
     }
 }
 
-/// The tensors of a file, one after the other.
+/// The tensors of a file, one after the other. The file was checked: its floats are finite.
 struct Reader<'a> {
+    map: &'a Arc<Mapped>,
     view: &'a View<'a>,
     next: usize,
 }
 
-impl Reader<'_> {
-    fn bytes(&mut self) -> &[u8] {
+impl<'a> Reader<'a> {
+    fn bytes(&mut self) -> &'a [u8] {
         self.next += 1;
         self.view.bytes(self.next - 1)
     }
 
-    /// Finite numbers: of embeddings, which no [`Matrix`] checks.
-    fn embeddings(&mut self, name: &str) -> files::Result<Vec<f32>> {
-        let numbers = self.halves();
-        match numbers.iter().position(|x| !x.is_finite()) {
-            Some(i) => Err(FileError::Model(format!("{name}: {} at {i} is not finite", numbers[i]))),
-            None => Ok(numbers),
-        }
+    fn halves(&mut self) -> files::Result<Numbers<'static>> {
+        MappedNumbers::halves(self.map, self.bytes()).ok_or_else(outside)
     }
 
-    fn halves(&mut self) -> Vec<f32> {
-        self.bytes().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-    }
-
+    /// Copies of numbers, of which there is one for an output.
     fn singles(&mut self) -> Vec<f32> {
-        self.bytes().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        let (numbers, _) = self.bytes().as_chunks();
+        numbers.iter().map(|b| f32::from_le_bytes(*b)).collect()
     }
 
-    fn matrix(&mut self, map: &files::Map, f: usize, weights: Weights) -> files::Result<Matrix<'static>> {
+    fn matrix(&mut self, map: &files::Map, weights: Weights) -> files::Result<Matrix<'static>> {
         let files::Map { name, rows, cols } = map;
         let bias = self.singles();
-        let stored: Vec<f32> = match weights {
-            Weights::F16 => self.halves(),
+        let weight = match weights {
+            Weights::F16 => self.halves()?,
             Weights::Int8 => {
                 let scale = self.singles();
-                let bytes = self.bytes().iter().enumerate();
-                let output = |k: usize| k / (cols.div_ceil(f) * f * f) * f + k % f;
-                bytes.map(|(k, b)| *b as i8 as f32 * scale.get(output(k)).copied().unwrap_or(0.0)).collect()
+                if let Some(i) = scale.iter().position(|s| !(s * 128.0).is_finite()) {
+                    return Err(FileError::Model(format!("{name}: scale {} at {i} is too large", scale[i])));
+                }
+                MappedNumbers::int8(self.map, self.bytes(), scale, *cols).ok_or_else(outside)?
             }
         };
-        let mut weight = vec![0.0; rows * cols];
-        for (i, row) in weight.chunks_exact_mut(*cols).enumerate() {
-            for (j, w) in row.iter_mut().enumerate() {
-                let (block, d) = ((i / f) * cols.div_ceil(f) + j / f, (j % f + f - i % f) % f);
-                *w = stored[(block * f + d) * f + i % f];
-            }
-        }
-        Matrix::new(*rows, *cols, weight, bias).map_err(|e| FileError::Model(format!("{name}: {e}")))
+        Matrix::of_finite(*rows, *cols, weight, bias).map_err(|e| FileError::Model(format!("{name}: {e}")))
     }
 }
 
-/// The model in a file that was checked.
-pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
+fn outside() -> FileError {
+    FileError::Model("a tensor is not in the map".into())
+}
+
+/// The model in a file. Its weights stay in the map, which the model keeps alive.
+pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
+    let view = &View::parse(map.bytes())?;
     let Body::Model { sizes, about } = &view.header.body else {
         return Err(FileError::Kind { expected: Kind::Model, actual: view.header.kind() });
     };
@@ -264,12 +251,12 @@ pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
             return Err(FileError::Model(format!("{given} {what} where the sizes say {expected}")));
         }
     }
-    let mut reader = Reader { view, next: 0 };
-    let tokenizer = reader.bytes().to_vec();
-    let (token, position) = (reader.embeddings("embeddings.token")?, reader.embeddings("embeddings.position")?);
+    let mut reader = Reader { map, view, next: 0 };
+    let tokenizer = reader.bytes();
+    let (token, position) = (reader.halves()?, reader.halves()?);
     let embedding = Embedding::of(sizes.width, token, position, about.embedding_epsilon);
-    let text = Text::of(&tokenizer, embedding, about.labels)?;
-    let matrices = sizes.maps().into_iter().map(|map| reader.matrix(&map, sizes.width, sizes.weights));
+    let text = Text::of(tokenizer, embedding, about.labels)?;
+    let matrices = sizes.maps().into_iter().map(|map| reader.matrix(&map, sizes.weights));
     let mut matrices = matrices.collect::<files::Result<Vec<_>>>()?.into_iter();
     let mut next = || matrices.next().ok_or_else(|| FileError::Model("a linear map is missing".into()));
     let mut layers = Vec::new();
@@ -308,7 +295,7 @@ pub fn read(view: &View<'_>) -> files::Result<Pretrained> {
                 feed_forward: sizes.hidden,
                 max_tokens: sizes.max_tokens,
             };
-            let weights = Tensors::parse(reader.bytes())?;
+            let weights = Tensors::shared(map, reader.bytes())?;
             Some(Exact::new(&shape, [about.embedding_epsilon, epsilon], &weights)?)
         }
         _ => None,

@@ -9,6 +9,7 @@ use crate::{
     Error, Result,
     files::{self, FileError},
 };
+use polyformer_kernel::nn::Numbers;
 use tokenizers::Tokenizer;
 
 /// Tokenizer, embeddings, labels.
@@ -24,8 +25,8 @@ const UNKNOWN: u32 = 1;
 /// Step 1 of FORM.md.
 pub(super) struct Embedding {
     width: usize,
-    token: Vec<f32>,    // vocabulary x width
-    position: Vec<f32>, // max_tokens x width
+    token: Numbers<'static>,    // vocabulary x width
+    position: Numbers<'static>, // max_tokens x width
     epsilon: f64,
 }
 
@@ -37,7 +38,7 @@ impl Embedding {
     }
 
     /// Of tables with `width` columns.
-    pub(super) fn of(width: usize, token: Vec<f32>, position: Vec<f32>, epsilon: f64) -> Self {
+    pub(super) fn of(width: usize, token: Numbers<'static>, position: Numbers<'static>, epsilon: f64) -> Self {
         Self { width, token, position, epsilon }
     }
 
@@ -45,10 +46,11 @@ impl Embedding {
     pub(super) fn rows(&self, ids: &[u32]) -> Vec<f64> {
         let mut out = Vec::with_capacity(ids.len() * self.width);
         let known = self.token.len() / self.width;
-        for (id, position) in ids.iter().zip(self.position.chunks_exact(self.width)) {
+        for (t, id) in ids.iter().take(self.position.len() / self.width).enumerate() {
             let id = if (*id as usize) < known { *id as usize } else { UNKNOWN as usize };
-            let token = &self.token[id * self.width..][..self.width];
-            let row: Vec<f64> = token.iter().zip(position).map(|(a, b)| *a as f64 + *b as f64).collect();
+            let entry = |table: &Numbers<'_>, row: usize, i: usize| table.at(row * self.width + i) as f64;
+            let row = (0..self.width).map(|i| entry(&self.token, id, i) + entry(&self.position, t, i));
+            let row: Vec<f64> = row.collect();
             let mean = row.iter().sum::<f64>() / self.width as f64;
             let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / self.width as f64;
             let scale = 1.0 / (variance + self.epsilon).sqrt();
@@ -75,7 +77,7 @@ impl Text {
     }
 
     /// The tables of tokens and positions, row by row.
-    pub(super) fn embeddings(&self) -> [&[f32]; 2] {
+    pub(super) fn embeddings(&self) -> [&Numbers<'static>; 2] {
         [&self.embedding.token, &self.embedding.position]
     }
 

@@ -1,11 +1,16 @@
-//! Weights, where they lie: owned by a host, or in the flash of a small device, as half floats.
+//! Weights, where they lie: owned by a host, in the map of a file, or in the flash of a small device. The stored form is
+//! f32, f16, or bytes with a scale for each row; a number becomes f32 when it is read.
 
 use crate::{
     error::{Error, Result},
     eval::clear::Number,
 };
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+use alloc::sync::Arc;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+use core::fmt;
 use core::ops::Deref;
 use half::f16;
 
@@ -15,7 +20,7 @@ pub enum Stored<'w, T> {
     /// On the heap.
     #[cfg(feature = "alloc")]
     Owned(Vec<T>),
-    /// Anywhere.
+    /// In the caller's memory.
     Borrowed(&'w [T]),
 }
 
@@ -36,13 +41,32 @@ impl<T: PartialEq> PartialEq for Stored<'_, T> {
     }
 }
 
+/// An owner of numbers that several matrices keep alive, for example the map of a file.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub trait NumberSource: fmt::Debug + Send + Sync {
+    /// The numbers, borrowed from the owner. They are the same at each call.
+    fn numbers(&self) -> Numbers<'_>;
+}
+
 /// Numbers of a matrix.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Numbers<'w> {
     /// F32 floats.
     F32(Stored<'w, f32>),
     /// F16 floats, little end first, as files have them.
-    F16(&'w [[u8; 2]]),
+    F16(Stored<'w, [u8; 2]>),
+    /// Bytes with a scale for each row.
+    Int8 {
+        /// The bytes, row by row.
+        values: Stored<'w, i8>,
+        /// What a byte of each row is multiplied by.
+        scale: Stored<'w, f32>,
+        /// Numbers in a row.
+        cols: usize,
+    },
+    /// Those of an owner.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    Shared(Arc<dyn NumberSource>),
 }
 
 impl Numbers<'_> {
@@ -51,6 +75,9 @@ impl Numbers<'_> {
         match self {
             Self::F32(x) => x.len(),
             Self::F16(x) => x.len(),
+            Self::Int8 { values, .. } => values.len(),
+            #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+            Self::Shared(source) => source.numbers().len(),
         }
     }
 
@@ -64,6 +91,12 @@ impl Numbers<'_> {
         match self {
             Self::F32(x) => x.get(i).copied(),
             Self::F16(x) => x.get(i).map(|b| f16::from_le_bytes(*b).to_f32()),
+            Self::Int8 { values, scale, cols } => {
+                let scale = i.checked_div(*cols).and_then(|row| scale.get(row));
+                values.get(i).zip(scale).map(|(x, scale)| *x as f32 * scale)
+            }
+            #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+            Self::Shared(source) => Some(source.numbers().at(i)),
         }
         .unwrap_or(0.0)
     }
@@ -76,7 +109,19 @@ impl Numbers<'_> {
                 let numbers = x.iter().skip(start).map(|b| f16::from_le_bytes(*b).to_f32());
                 out.iter_mut().zip(numbers).for_each(|(o, x)| *o = F::single(x));
             }
+            Self::Int8 { .. } => {
+                out.iter_mut().enumerate().for_each(|(k, o)| *o = F::single(self.at(start + k)));
+            }
+            #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+            Self::Shared(source) => source.numbers().copy(start, out),
         }
+    }
+}
+
+/// Equal values, in whatever form they are stored.
+impl PartialEq for Numbers<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && (0..self.len()).all(|i| self.at(i) == other.at(i))
     }
 }
 
@@ -100,17 +145,35 @@ pub struct Matrix<'w> {
 }
 
 impl<'w> Matrix<'w> {
-    /// `weight` is rows x cols long, `bias` rows.
+    /// `weight` is rows x cols long, `bias` rows. Reads every number once.
+    ///
+    /// # Errors
+    /// `Length` if a length is another, `NotFinite` with the first number that is not finite: of `weight`, then of `bias`.
     pub fn new(rows: usize, cols: usize, weight: impl Into<Numbers<'w>>, bias: impl Into<Numbers<'w>>) -> Result<Self> {
+        let matrix = Self::of_finite(rows, cols, weight, bias)?;
+        let (weight, bias) = (&matrix.weight, &matrix.bias);
+        let all = (0..weight.len()).map(|i| weight.at(i)).chain((0..rows).map(|i| bias.at(i)));
+        if let Some(slot) = all.map(f32::is_finite).position(|finite| !finite) {
+            return Err(Error::NotFinite { slot });
+        }
+        Ok(matrix)
+    }
+
+    /// The same of numbers that the caller knows to be finite. Reads none of them.
+    ///
+    /// # Errors
+    /// `Length` if `weight` is not rows x cols long or `bias` not rows.
+    pub fn of_finite(
+        rows: usize,
+        cols: usize,
+        weight: impl Into<Numbers<'w>>,
+        bias: impl Into<Numbers<'w>>,
+    ) -> Result<Self> {
         let (weight, bias) = (weight.into(), bias.into());
         for (expected, actual) in [(rows * cols, weight.len()), (rows, bias.len())] {
             if expected != actual || expected == 0 {
                 return Err(Error::Length { expected, actual });
             }
-        }
-        let all = (0..weight.len()).map(|i| weight.at(i)).chain((0..rows).map(|i| bias.at(i)));
-        if let Some(slot) = all.map(f32::is_finite).position(|finite| !finite) {
-            return Err(Error::NotFinite { slot });
         }
         Ok(Self { rows, cols, weight, bias, factor: 1.0 })
     }
@@ -166,7 +229,7 @@ impl<'w> Matrix<'w> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Matrix, Numbers, Stored};
+    use super::{Matrix, NumberSource, Numbers, Stored};
     use crate::Error;
     use half::f16;
     use std::vec::Vec;
@@ -176,7 +239,8 @@ mod tests {
         let singles: Vec<f32> = [0.5, -1.25, 3.0e-6, 65504.0, -0.0, 7.0].to_vec();
         let bytes: Vec<[u8; 2]> = singles.iter().map(|x| f16::from_f32(*x).to_le_bytes()).collect();
         let bias = [1.0, 2.0];
-        let m = Matrix::new(2, 3, Numbers::F16(&bytes), Numbers::F32(Stored::Borrowed(&bias))).unwrap();
+        let m =
+            Matrix::new(2, 3, Numbers::F16(Stored::Borrowed(&bytes)), Numbers::F32(Stored::Borrowed(&bias))).unwrap();
         for (i, x) in singles.iter().enumerate() {
             assert_eq!(m.at(i / 3, i % 3), f16::from_f32(*x).to_f64());
         }
@@ -187,8 +251,38 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_counts_the_scale_of_its_row() {
+        let (values, scale) = ([1, -2, 127, -127], [0.5, 0.1]);
+        let weight = Numbers::Int8 { values: Stored::Borrowed(&values), scale: Stored::Borrowed(&scale), cols: 2 };
+        let m = Matrix::new(2, 2, weight, Numbers::F32(Stored::Borrowed(&[0.0, 0.0]))).unwrap();
+        let mut row = [0.0f32; 2];
+        m.row(1, &mut row);
+        assert_eq!(row, [127.0 * 0.1, -127.0 * 0.1]);
+        assert_eq!([m.at(0, 0), m.at(0, 1), m.at(1, 0)], [0.5, -1.0, (127.0f32 * 0.1) as f64]);
+    }
+
+    #[test]
+    fn shared_numbers_are_those_of_their_owner() {
+        #[derive(Debug)]
+        struct Owner([f32; 2]);
+        impl NumberSource for Owner {
+            fn numbers(&self) -> Numbers<'_> {
+                Numbers::F32(Stored::Borrowed(&self.0))
+            }
+        }
+        let owner = std::sync::Arc::new(Owner([1.5, -2.0]));
+        let m = Matrix::new(1, 2, Numbers::Shared(owner), std::vec![0.0]).unwrap();
+        let mut row = [0.0f64; 2];
+        m.row(0, &mut row);
+        assert_eq!((row, m.at(0, 1)), ([1.5, -2.0], -2.0));
+        assert_eq!(m.numbers().0, &Numbers::F32(Stored::Borrowed(&[1.5, -2.0])));
+    }
+
+    #[test]
     fn shapes_and_numbers_that_are_none_are_errors() {
-        let of = |w: &[[u8; 2]]| Matrix::new(1, 2, Numbers::F16(w), Numbers::F32(Stored::Borrowed(&[0.0]))).map(|_| ());
+        let of = |w: &[[u8; 2]]| {
+            Matrix::new(1, 2, Numbers::F16(Stored::Borrowed(w)), Numbers::F32(Stored::Borrowed(&[0.0]))).map(|_| ())
+        };
         assert_eq!(of(&[[0, 0]]), Err(Error::Length { expected: 2, actual: 1 }));
         assert_eq!(of(&[[0, 0], [0, 0x7c]]), Err(Error::NotFinite { slot: 1 }));
         assert_eq!(of(&[[0, 0], [1, 0]]), Ok(()));
