@@ -1,6 +1,6 @@
 //! `polyformer bench`: measures the speed of each operation on this machine.
 
-use super::common::{Compute, Rotations, Source, print, print_json, progress};
+use super::common::{RunOptions, Source, print, print_json, progress};
 use crate::{
     Error, Result,
     bench::{BenchSpec, Op, Record, level_near, run as measure, select},
@@ -37,18 +37,13 @@ pub struct Args {
     /// Seconds for each operation, without its preparation.
     #[arg(long, value_name = "S", default_value_t = 1.0, allow_negative_numbers = true)]
     seconds: f64,
-    /// Print one JSON object per line.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    rotate: Rotations,
-    #[command(flatten)]
-    compute: Compute,
+    run: RunOptions,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.target()?;
+    let target = args.run.compute.target()?;
     let budget = Duration::try_from_secs_f64(args.seconds);
     let budget = budget.map_err(|e| Error::usage(format!("--seconds {}", args.seconds), e.to_string()))?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
@@ -66,7 +61,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let ops = select(&args.op, params, level)?;
     let (choice, threads, limbs) = (target.backend, target.uses(), params.q(level).len());
     let preset = spec.label();
-    if !args.json {
+    if !args.run.json {
         let log_q = params.log_product(params.q(level));
         let isa = target.isa();
         print(
@@ -77,7 +72,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         )?;
     }
     let bar = progress(ops.len(), "operations");
-    let plan = BenchSpec { ops: &ops, level, budget, steps: args.rotate.steps() };
+    let plan = BenchSpec { ops: &ops, level, budget, steps: args.run.rotate.steps() };
     measure(&host, target, &plan, |m| {
         let record = Record {
             op: m.op,
@@ -94,7 +89,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             stages: m.stages,
         };
         bar.inc(1);
-        bar.suspend(|| if args.json { print_json(out, &record) } else { print(out, format_args!("{record}")) })?;
+        bar.suspend(|| if args.run.json { print_json(out, &record) } else { print(out, format_args!("{record}")) })?;
         out.flush().with_path(Path::new("standard output"))
     })?;
     bar.finish_and_clear();

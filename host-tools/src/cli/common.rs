@@ -61,6 +61,20 @@ impl Rotations {
     }
 }
 
+/// The options of each command that bootstraps, or makes the keys for it.
+#[derive(clap::Args)]
+pub struct RunOptions {
+    /// Print JSON: one object, or one object a line for several results.
+    #[arg(long)]
+    pub json: bool,
+    /// Rotation keys.
+    #[command(flatten)]
+    pub rotate: Rotations,
+    /// Backend and threads.
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
 /// The compute target.
 #[derive(clap::Args)]
 pub struct Compute {

@@ -1,6 +1,6 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
-use super::common::{Compute, Rotations, print, print_json, show_progress, warn_departure};
+use super::common::{RunOptions, print, print_json, show_progress, warn_departure};
 use crate::{
     Result,
     keys::store::default_folder,
@@ -46,13 +46,8 @@ pub struct Args {
     /// Figures of this machine, as `polyformer calibrate` writes them, to predict seconds from.
     #[arg(long, value_name = "FILE")]
     figures: Option<PathBuf>,
-    /// One JSON object.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    rotate: Rotations,
-    #[command(flatten)]
-    compute: Compute,
+    run: RunOptions,
 }
 
 /// The largest differences of logits between one form and the next.
@@ -68,7 +63,7 @@ struct Errors {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.target()?;
+    let target = args.run.compute.target()?;
     peak::reset();
     let model = Pretrained::open(args.model.as_deref())?;
     let ids = model.text.tokens(&args.text)?;
@@ -77,7 +72,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let keys = args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?;
     let (poly, parts) = in_rows(&model, model.text.embed(&ids))?;
 
-    let asker = Asker::open(model, &keys)?.on(target).with_rotations(args.rotate.steps());
+    let asker = Asker::open(model, &keys)?.on(target).with_rotations(args.run.rotate.steps());
     let mut asker = asker.on_progress(show_progress(parts));
     let answer = asker.ask(&args.text)?;
     warn_departure(&answer.executed, &answer.plan);
@@ -92,7 +87,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         errors,
         answer: &answer,
     };
-    if args.json { print_json(out, &report.json()) } else { print(out, format_args!("{report}")) }
+    if args.run.json { print_json(out, &report.json()) } else { print(out, format_args!("{report}")) }
 }
 
 /// What is printed.

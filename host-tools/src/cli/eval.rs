@@ -1,6 +1,6 @@
 //! `polyformer eval`: measures the accuracy of a model on a labelled file.
 
-use super::common::{Compute, Rotations, print, print_json, progress, show_progress};
+use super::common::{RunOptions, print, print_json, progress, show_progress};
 use crate::{
     Result,
     accuracy::{
@@ -52,18 +52,13 @@ pub struct Args {
     /// Folder of the keys of --encrypted, as of `demo`.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
-    /// One JSON object.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    rotate: Rotations,
-    #[command(flatten)]
-    compute: Compute,
+    run: RunOptions,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.target()?;
+    let target = args.run.compute.target()?;
     let model = Pretrained::open(args.model.as_deref())?;
     let questions = accuracy::read(&args.file, &model.text, args.limit)?;
     let bar = progress(questions.len(), "questions");
@@ -72,7 +67,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let chosen = &questions[..args.encrypted.min(questions.len())];
     let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, target, &model, chosen)? };
     let errors = predicted(&model, &questions[..args.noise.min(questions.len())])?;
-    if args.json {
+    if args.run.json {
         return print_json(
             out,
             &serde_json::json!({
@@ -136,7 +131,7 @@ fn encrypted(
     let host = Host::new(spec.params()?);
     let params = host.params();
     let plan = |steps| batches(params, model, questions, steps);
-    let batches = fit_to_memory(&host, on, args.rotate.steps(), plan, |batches| words(params, batches))?;
+    let batches = fit_to_memory(&host, on, args.run.rotate.steps(), plan, |batches| words(params, batches))?;
     let folder = KeyFolder::new(&args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?);
     let mut show = show_progress(0);
     let mut made = |done, total| show(Progress::MakingKeys { done, total });

@@ -1,6 +1,6 @@
 //! `polyformer infer`: the server's step alone, from file to file.
 
-use super::common::{Compute, Rotations, pretrained_for, print, print_json, show_progress, warn_departure};
+use super::common::{RunOptions, pretrained_for, print, print_json, show_progress, warn_departure};
 use crate::{
     Error, Result,
     error::WithPath,
@@ -51,18 +51,13 @@ pub struct Args {
     /// A model folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// One JSON object.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    rotate: Rotations,
-    #[command(flatten)]
-    compute: Compute,
+    run: RunOptions,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.target()?;
+    let target = args.run.compute.target()?;
     let mapped = Mapped::open(&args.question).with_path(&args.question)?;
     let between = args.embedded.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
     let key = match (&args.embedded, &between) {
@@ -85,7 +80,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let host = Host::new(params.clone());
     let from = key.as_ref().map(|_| &small);
-    let plan = ModelPlan::for_target(&host, target, from, &model.model, &[args.tokens], args.rotate.steps())?;
+    let plan = ModelPlan::for_target(&host, target, from, &model.model, &[args.tokens], args.run.rotate.steps())?;
     let inference = Inference {
         host: &host,
         model: &model.model,
@@ -105,7 +100,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         files::write(&args.out, &answer.header, &small, &tensors).with_path(&args.out)?;
     }
     let total = timings.total();
-    if args.json {
+    if args.run.json {
         let stages: serde_json::Map<_, _> = timings.iter().map(|(name, s)| (name.into(), s.into())).collect();
         let (cost, encoding) = (executed.cost, executed.encoding);
         return print_json(

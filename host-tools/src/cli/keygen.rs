@@ -1,6 +1,6 @@
 //! `polyformer keygen`: makes a secret key, and a folder of keys for the server.
 
-use super::common::{Compute, Rotations, Source, pretrained_for, print, print_json, progress};
+use super::common::{RunOptions, Source, pretrained_for, print, print_json, progress};
 use crate::{
     Error, Result,
     error::WithPath,
@@ -82,13 +82,8 @@ pub struct Args {
     /// Replace an existing secret key. Everything encrypted under the old key is then lost.
     #[arg(long)]
     force: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    rotate: Rotations,
-    #[command(flatten)]
-    compute: Compute,
+    run: RunOptions,
 }
 
 /// The contents of the slots of a bootstrapped ciphertext.
@@ -116,7 +111,7 @@ struct Summary {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let target = args.compute.target()?.client();
+    let target = args.run.compute.target()?.client();
     let layout = KeyFolder::new(&args.out);
     let secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,
@@ -165,7 +160,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         files,
         seconds: start.elapsed().as_secs_f64(),
     };
-    if args.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
+    if args.run.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
 }
 
 /// Files of the folder that belong to another key, left by an older secret.
@@ -209,7 +204,7 @@ fn wants(args: &Args, secret: &Secret, small: Option<&Secret>) -> Result<Vec<Key
         demand.rotations.extend(steps.into_iter().map(|k| (k.rem_euclid(params.slots() as i32), level)));
     }
     if let Some(refresh) = args.bootstrap {
-        demand.join(&bootstrapping(params, refresh, args.rotate.steps())?);
+        demand.join(&bootstrapping(params, refresh, args.run.rotate.steps())?);
     }
     if let Some(tokens) = args.infer {
         let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
@@ -218,7 +213,7 @@ fn wants(args: &Args, secret: &Secret, small: Option<&Secret>) -> Result<Vec<Key
             return Err(Error::usage(format!("--infer {tokens}"), what));
         }
         let small = small.map(|small| &small.params);
-        demand.join(&ModelPlan::of(params, small, &model.model, &[tokens], args.rotate.steps())?.demand);
+        demand.join(&ModelPlan::of(params, small, &model.model, &[tokens], args.run.rotate.steps())?.demand);
     }
     demand.rotations.remove(&0); // the rotation by 0 needs no key
     wants.extend(KeySpec::all(params, &demand));
