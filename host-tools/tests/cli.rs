@@ -13,34 +13,22 @@ use polyformer_kernel::{
     backend::{Backend, Shape},
     ckks::{Ckks, keys::Keys},
 };
+use polyformer_tests::command::Program;
 use std::{
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
-fn run(args: &[&str], stdin: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_polyformer"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    child.wait_with_output().unwrap()
-}
+const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
 
 /// Standard output of a run that must succeed.
 fn good(args: &[&str], stdin: &str) -> String {
-    let out = run(args, stdin);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap()
+    POLYFORMER.good(args, stdin)
 }
 
-/// The one line of a run that must fail.
+/// The line of a run that must fail.
 fn bad(args: &[&str], stdin: &str) -> String {
-    let out = run(args, stdin);
-    let line = String::from_utf8(out.stderr).unwrap();
-    assert_eq!((out.status.code(), out.stdout.len()), (Some(2), 0), "{args:?}: {line}");
-    assert!(line.starts_with("error: ") && line.lines().count() == 1, "{args:?}: {line}");
-    line.trim_start_matches("error: ").trim_end().into()
+    POLYFORMER.bad(args, stdin)
 }
 
 struct Place(tempfile::TempDir);
@@ -245,7 +233,7 @@ fn usage_errors_are_one_line_with_a_hint() {
     assert!(bad(&["bench", "--preset", "C12", "--op", "rotate"], "").starts_with("--op rotate: "));
     assert!(bad(&["bench", "--threads", "0"], "").starts_with("--threads 0: "));
     assert!(bad(&["bench", "--seconds", "-1"], "").contains("--seconds"));
-    assert_eq!(run(&["--help"], "").status.code(), Some(0));
+    assert_eq!(POLYFORMER.run(&["--help"], "").status.code(), Some(0));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use std::process::{Command, Output};
+use polyformer_tests::command::Program;
+use std::process::Output;
 
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_polyformer")).args(args).output().unwrap()
+    Program(env!("CARGO_BIN_EXE_polyformer")).run(args, "")
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -2,31 +2,24 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+use polyformer_tests::command::Program;
 use serde_json::Value;
 use std::{
     ffi::OsStr,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
-fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_polyformer")).args(args).output().unwrap()
-}
+const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
 
 /// Standard output of a run that must succeed.
 fn good(args: &[&str]) -> String {
-    let out = run(args);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap()
+    POLYFORMER.good(args, "")
 }
 
-/// The one line of a run that must fail.
+/// The line of a run that must fail.
 fn bad<S: AsRef<OsStr>>(args: &[S]) -> String {
-    let out = run(args);
-    let line = String::from_utf8(out.stderr).unwrap();
-    assert_eq!((out.status.code(), out.stdout.len()), (Some(2), 0), "{line}");
-    assert!(line.starts_with("error: ") && line.lines().count() == 1, "{line}");
-    line.trim_start_matches("error: ").trim_end().into()
+    POLYFORMER.bad(args, "")
 }
 
 struct Place(tempfile::TempDir);

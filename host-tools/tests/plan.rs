@@ -2,26 +2,19 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+use polyformer_tests::command::Program;
 use serde_json::Value;
-use std::process::{Command, Output};
 
-fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_polyformer")).args(args).output().unwrap()
-}
+const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
 
 /// The lines of a run that must succeed, as JSON.
 fn json(args: &[&str]) -> Vec<Value> {
-    let out = run(args);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    POLYFORMER.good(args, "").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The line of a run that must fail.
 fn bad(args: &[&str]) -> String {
-    let out = run(args);
-    assert_eq!((out.status.code(), out.stdout.len()), (Some(2), 0), "{args:?}");
-    let line = String::from_utf8(out.stderr).unwrap();
-    assert!(line.starts_with("error: ") && line.lines().count() == 1, "{line}");
-    line
+    POLYFORMER.bad(args, "")
 }
 
 #[test]
@@ -91,7 +84,7 @@ fn seconds_are_predicted_from_figures() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("speed.json");
     let path = path.to_str().unwrap();
-    assert!(run(&["calibrate", "--preset", "L13", "--out", path]).status.success());
+    assert!(POLYFORMER.run(&["calibrate", "--preset", "L13", "--out", path], "").status.success());
     let seconds = json(&["plan", "gelu", "--preset", "L15", "--json"])[0]["seconds"].clone();
     assert!(seconds.is_null());
     let line = bad(&["plan", "gelu", "--preset", "L15", "--figures", path]);
@@ -106,7 +99,7 @@ fn seconds_are_predicted_from_figures() {
 
 #[test]
 fn variants_too_deep_for_the_parameters_are_left_out_unless_asked_for() {
-    let out = run(&["compare", "--preset", "L14", "--json"]);
+    let out = POLYFORMER.run(&["compare", "--preset", "L14", "--json"], "");
     let (lines, said) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap());
     assert!(out.status.success() && lines.lines().count() >= 5, "{lines} {said}");
     assert!(said.lines().all(|line| line.contains("is left out: circuit: depth")), "{said}");

@@ -14,6 +14,7 @@ pub mod approximations;
 pub mod bootstrapping;
 pub mod chain;
 pub mod client;
+pub mod command;
 pub mod conformance;
 pub mod data;
 pub mod fake_bootstrap;
