@@ -26,11 +26,11 @@ git worktree add --quiet --detach "$tree" "$old"
 git -C "$tree" apply "$patch"
 build=(cargo build --release --quiet -p polyformer --example identity)
 (cd "$tree" && CARGO_TARGET_DIR="$work/$old" "${build[@]}")
-CARGO_TARGET_DIR="$work/new" "${build[@]}"
+"${build[@]}"
 echo "commit $old:" >&2
 "$work/$old/release/examples/identity" "$@" >"$work/old.txt"
 echo "this commit:" >&2
-"$work/new/release/examples/identity" "$@" >"$work/new.txt"
+"${CARGO_TARGET_DIR:-target}/release/examples/identity" "$@" >"$work/new.txt"
 
 # compare FILE FILE: names of lines that differ.
 compare() {
