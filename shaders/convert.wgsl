@@ -1,10 +1,12 @@
-// Basis conversion: a column of residues modulo the SOURCES primes of the basis `extra` to those of `over`, the
-// representative nearest to 0. The digits y stay in registers; a target is a row of constants times them, in a wide sum, with
-// the quotient as one more column. Constants: (shift, inverse, (F/f)^-1) of each source, then for each target F/f of each
-// source and -F. If PREPARED, the residues come multiplied by (F/f)^-1 already. `flags` is the number of targets, plus SKIP if
-// targets that are sources are left alone, plus KEEP if they are copied, plus ADD if what comes out is added to what is there.
-// b is (digits, primes from one to the next, words of constants of each, digits of an item of out): of each item of a as many
-// bases are converted, to item after item of out from `c.offset` on.
+// Basis conversion: a column of residues modulo the SOURCES primes of a digit to residues modulo the primes `over`, of the
+// representative nearest to 0. The factors y stay in registers. A target is a row of constants times the factors, in a wide
+// sum, with the quotient as one more column.
+//
+// A call converts a run of `digits` digits, `alpha` primes apart, of each item of a. Digit `first` + d of an item of out
+// receives digit d of the run. The constants of a digit are (shift, inverse, (F/f)^-1) of each source, then for each target
+// F/f of each source and -F. If PREPARED, the residues come multiplied by (F/f)^-1.
+//
+// `flags`: SKIP leaves targets that are sources alone; KEEP copies targets that are sources; ADD adds the results to out.
 
 override SOURCES: u32 = 1u;
 override PREPARED: bool = false;
@@ -12,9 +14,26 @@ override PREPARED: bool = false;
 const TARGETS: u32 = 8u; // that a thread serves
 const MAX_SOURCES: u32 = 16u;
 
-const SKIP: u32 = 1u << 16u;
-const KEEP: u32 = 1u << 17u;
-const ADD: u32 = 1u << 18u;
+const SKIP: u32 = 1u;
+const KEEP: u32 = 2u;
+const ADD: u32 = 4u;
+
+struct Call {
+    over: u32,            // the targets (specials | start << 16)
+    flags: u32,
+    constants: u32,       // where the constants of the first digit start in the table
+    basis: u32,           // the first digit (specials | start << 16)
+    out: Operand,
+    a: Operand,
+    targets: u32,         // rows of `over`
+    digits: u32,          // digits of the run
+    alpha: u32,           // primes from the start of one digit to the start of the next
+    digit_constants: u32, // words of the constants of one digit
+    first: u32,           // the place of the first digit of the run among the digits of an item of out
+    digits_per_item: u32, // digits of an item of out
+}
+
+var<immediate> call: Call;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -22,11 +41,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (col >= (1u << call.out.log_cols)) {
         return;
     }
-    let item = group.z / call.b.offset;
-    let digit = group.z % call.b.offset;
-    let basis = call.extra + ((digit * call.b.stride) << 16u);
-    let constants = call.constants + digit * call.b.basis;
-    let place = item * call.b.log_cols + call.c.offset + digit;
+    let item = group.z / call.digits;
+    let digit = group.z % call.digits;
+    let basis = call.basis + ((digit * call.alpha) << 16u);
+    let constants = call.constants + digit * call.digit_constants;
+    let place = item * call.digits_per_item + call.first + digit;
     var y: array<u32, MAX_SOURCES>;
     var t = vec2<u32>(1u << 28u, 0u); // 29 fractional bits and a half
     for (var i = 0u; i < SOURCES; i++) {
@@ -39,8 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         t = sum_add(t, mulhi(y[i] << table[c], table[c + 1u]));
     }
     let v = (t.x >> 29u) | (t.y << 3u);
-    let targets = call.flags & 0xffffu;
-    for (var k = group.y * TARGETS; k < min((group.y + 1u) * TARGETS, targets); k++) {
+    for (var k = group.y * TARGETS; k < min((group.y + 1u) * TARGETS, call.targets); k++) {
         let m = line_index(call.over, k);
         let out = at(call.out, place, m) + col;
         if ((call.flags & (SKIP | KEEP)) != 0u && m >= basis >> 16u && m - (basis >> 16u) < SOURCES) {

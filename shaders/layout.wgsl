@@ -1,5 +1,5 @@
-// What every kernel sees: the constants of the ring, a table of call constants, one call's arguments, and the memory of
-// its operands. A row is found by arithmetic, as in Shape::at: the specials of a basis come first, then its span.
+// What every kernel sees: the constants of the ring, a table of call constants, and the memory of the operands. A row is
+// found by arithmetic, as in Shape::at: the specials of a basis come first, then the span of the basis.
 
 struct Modulus { q: u32, neg_q_inv: u32, one: u32, r2: u32 }
 
@@ -7,22 +7,6 @@ struct Modulus { q: u32, neg_q_inv: u32, one: u32, r2: u32 }
 // table has a word for each item, where it starts, from `offset` on), its basis (specials | start << 16) and the log2 of the
 // words in a row.
 struct Operand { offset: u32, stride: u32, basis: u32, log_cols: u32 }
-
-struct Call {
-    over: u32,      // the basis that is worked on (specials | start << 16)
-    flags: u32,
-    constants: u32, // where its constants start in the table
-    extra: u32,
-    out: Operand,
-    a: Operand,
-    b: Operand,
-    c: Operand,
-    d: Operand,
-    e: Operand,
-    f: Operand,
-}
-
-var<immediate> call: Call;
 
 @group(0) @binding(0) var<storage, read> ring: array<u32>;  // 64 moduli, log2(n), twiddles as Ring has them
 @group(0) @binding(1) var<storage, read> table: array<u32>; // constants of calls

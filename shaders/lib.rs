@@ -1,14 +1,16 @@
 //! The WGSL compute shaders of Polyformer, as text. `polyformer-wgpu` compiles them.
 //!
-//! A shader module is the concatenation of [`LAYOUT`], one of [`MODULAR_U64`] and [`MODULAR_U32`], [`MODULAR`],
+//! A shader module is the concatenation of [`LAYOUT`], [`CALL`] (except for [`CONVERT`]), one of [`MODULAR_U64`] and [`MODULAR_U32`], [`MODULAR`],
 //! the shared part of the kernel ([`TRANSFORM`], [`AUTOMORPHISM`] or nothing) and the kernel itself. Each kernel has
 //! one entry point, `main`. A kernel computes the same words as the function of the same name in
 //! `polyformer_kernel::ring::limb`.
 #![no_std]
 #![forbid(unsafe_code)]
 
-/// Declarations that every shader shares: bindings, the arguments of a call, row addresses. First part of every module.
+/// Declarations that every kernel shares: bindings and addresses of rows. The first part of every module.
 pub const LAYOUT: &str = include_str!("layout.wgsl");
+/// The arguments of a call, for every kernel except [`CONVERT`], which declares its own.
+pub const CALL: &str = include_str!("call.wgsl");
 /// Arithmetic modulo q < 2^30, over the products of [`MODULAR_U64`] or [`MODULAR_U32`].
 pub const MODULAR: &str = include_str!("modular.wgsl");
 /// 64-bit products from 16-bit halves, for adapters without 64-bit integers.
@@ -23,12 +25,10 @@ pub const AUTOMORPHISM: &str = include_str!("automorphism.wgsl");
 pub const LOAD: &str = include_str!("load.wgsl");
 /// out = a.
 pub const COPY: &str = include_str!("copy.wgsl");
-/// out = a op b.
+/// out = a op b, or out = out + a b.
 pub const ZIP: &str = include_str!("zip.wgsl");
 /// out = a op c, one constant a row.
 pub const SCALAR: &str = include_str!("scalar.wgsl");
-/// out = out + a b.
-pub const MUL_ADD: &str = include_str!("mul_add.wgsl");
 /// Sums of products, one for each result.
 pub const DOT: &str = include_str!("dot.wgsl");
 /// The three parts of a product of two ciphertexts.

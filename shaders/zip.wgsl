@@ -1,4 +1,5 @@
-// out = a op b, b perhaps block-constant; op 0 adds, 1 subtracts, 2 multiplies.
+// out = a op b, or out = out + a b; b may be block-constant. `flags`: 0 adds, 1 subtracts, 2 multiplies, 3 is the sum of
+// out and the product.
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -16,7 +17,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             switch call.flags {
                 case 0u: { m0[out + col] = add(q, x, y); }
                 case 1u: { m0[out + col] = sub(q, x, y); }
-                default: { m0[out + col] = mul(q, x, y); }
+                case 2u: { m0[out + col] = mul(q, x, y); }
+                default: { m0[out + col] = add(q, m0[out + col], mul(q, x, y)); }
             }
         }
     }

@@ -16,6 +16,10 @@ use polyformer_kernel::{
 
 type Buf = Limbs<Words>;
 
+/// The fourth operation of `zip`: out = out + a b.
+const MUL_ADD: u32 = 3;
+
+/// The number of an operation in `zip` and `scalar`.
 fn code(op: Op) -> u32 {
     match op {
         Op::Add => 0,
@@ -68,7 +72,7 @@ impl Backend for Wgpu<'_> {
     }
 
     fn mul_add(&mut self, over: Basis, acc: &mut Buf, a: &Buf, b: &Buf) {
-        self.each(Kernel::MulAdd, over, &[acc, a, b], |_| ());
+        self.each(Kernel::Zip, over, &[acc, a, b], |call| call.flags = MUL_ADD);
     }
 
     fn scalar(&mut self, op: Op, over: Basis, out: &mut Buf, a: &Buf, c: &[u32]) {

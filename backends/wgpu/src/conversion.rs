@@ -1,7 +1,7 @@
 //! Basis conversion: one dispatch of `convert` for all digits of as many primes.
 
 use crate::{
-    call::{Call, Operand, basis_word},
+    call::{Arguments, Call, Operand, Run, basis_word},
     shader::Kernel,
     state::Wgpu,
 };
@@ -41,30 +41,30 @@ pub(crate) enum Kept {
     /// Nothing.
     None = 0,
     /// Targets that are sources are left alone.
-    Skip = 1 << 16,
+    Skip = 1,
     /// Targets that are sources are copied.
-    Copy = 1 << 17,
+    Copy = 2,
     /// What comes out is added to what is there.
-    Sum = 1 << 18,
+    Sum = 4,
 }
 
 impl Wgpu<'_> {
     /// A dispatch of `convert`.
     pub(crate) fn conversion(&mut self, c: &Conversion<'_>, out: Operand, a: Operand, items: usize) {
         let Some(first) = c.from.first() else { return };
-        let (sources, targets) = (first.len() as u32, c.to.len() as u32);
-        let number = c.from.len() as u32;
-        let of_each = 3 * sources + targets * (sources + 1);
-        let runs = Operand { slab: 0, words: [number, c.alpha.into(), of_each, c.digits[1]] };
-        let begin = Operand { slab: 0, words: [c.digits[0], 0, 0, 0] };
+        let (sources, targets, digits) = (first.len() as u32, c.to.len() as u32, c.from.len() as u32);
+        let constants = 3 * sources + targets * (sources + 1);
+        let [begin, per_item] = c.digits;
+        let run = Run { targets, digits, alpha: c.alpha.into(), constants, first: begin, per_item };
         let call = Call {
-            flags: targets | c.end as u32,
+            over: c.to,
+            flags: c.end as u32,
             constants: c.constants,
             extra: basis_word(*first),
-            ..Call::new(c.to, &[out, a, runs, begin])
+            arguments: Arguments::Run([out, a], run),
         };
-        let columns = (1u32 << out.words[3]).div_ceil(CONVERT.0);
-        let grid = [columns, targets.div_ceil(CONVERT.1), items as u32 * number];
+        let columns = (1u32 << out.log_cols).div_ceil(CONVERT.0);
+        let grid = [columns, targets.div_ceil(CONVERT.1), items as u32 * digits];
         self.recorder.dispatch(Kernel::Convert { sources, prepared: c.prepared }, &[out.slab, a.slab], &call, grid);
     }
 }

@@ -27,7 +27,7 @@ pub struct Element {
 
 /// Whether two ranges have a word in common.
 fn meet((a, m): (Operand, usize), (b, n): (Operand, usize)) -> bool {
-    let (x, y) = (a.words[0] as usize, b.words[0] as usize);
+    let (x, y) = (a.offset as usize, b.offset as usize);
     a.slab == b.slab && x < y + n && y < x + m
 }
 
@@ -36,9 +36,7 @@ impl Element {
     /// is written by another call.
     pub fn joins(&self, waiting: &[Element]) -> bool {
         let Some(first) = waiting.first() else { return true };
-        let step = |i: usize, from: &Element, to: &Element| {
-            to.operands[i].0.words[0].wrapping_sub(from.operands[i].0.words[0])
-        };
+        let step = |i: usize, from: &Element, to: &Element| from.operands[i].0.distance(&to.operands[i].0);
         let even = |i: usize| match waiting {
             [first, second, .., last] => step(i, last, self) == step(i, first, second),
             [first, second] => step(i, second, self) == step(i, first, second),
@@ -60,9 +58,8 @@ impl Element {
         core::array::from_fn(|i| {
             let ends = [waiting.first(), waiting.get(1).or(waiting.first())];
             let [first, second] = ends.map(|e| e.map_or(Operand::NONE, |e| e.operands[i].0));
-            let [offset, stride, basis, log_cols] = first.words;
-            let stride = if waiting.len() > 1 { second.words[0].wrapping_sub(offset) } else { stride };
-            Operand { slab: first.slab, words: [offset, stride, basis, log_cols] }
+            let stride = if waiting.len() > 1 { first.distance(&second) } else { first.stride };
+            Operand { stride, ..first }
         })
     }
 }

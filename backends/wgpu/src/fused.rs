@@ -35,7 +35,7 @@ impl Wgpu<'_> {
         let kept = self.recorder.kept(&ring, from, to);
         let items = outs.iter().zip(a).flat_map(|(out, a)| (0..out.shape.count).map(move |i| [(out, i), (*a, i)]));
         let mut items: Vec<_> = items.map(|pair| pair.map(|(limbs, item)| Operand::new(limbs, item.into()))).collect();
-        items.sort_by_key(|pair| pair.map(|o| (o.slab, o.words[2])));
+        items.sort_by_key(|pair| pair.map(|o| (o.slab, o.basis)));
         let (slab, offset, words) = ws.coeff.buf.first();
         let coeff = Operand::side_by_side((slab, offset), drop, log_cols);
         let room = words / (drop.len() << log_cols);
@@ -124,7 +124,7 @@ impl Wgpu<'_> {
         let per_item = ext.shape.count as usize / coeff_count;
         let mut all = Operand::new(ext, 0);
         let (slab, offset) = ext.buf.place(item, per_item * words);
-        (all.slab, all.words[0], all.words[1]) = (slab, offset as u32, words as u32);
+        (all.slab, all.offset, all.stride) = (slab, offset as u32, words as u32);
         self.convert_digits(digits, full, all, coeff, items, Kept::Skip);
         self.forward(full, all, all, items * number, End::Digits(own));
         all

@@ -37,7 +37,7 @@ impl Wgpu<'_> {
         let step = |giant, item| Step { giant, item, c1: Operand::new(&giant.c[1], item) };
         let mut steps: Vec<_> =
             giant_steps.iter().flat_map(|giant| items.clone().map(move |item| step(giant, item))).collect();
-        steps.sort_by_key(|step| (step.c1.slab, step.c1.words[2]));
+        steps.sort_by_key(|step| (step.c1.slab, step.c1.basis));
         let rows = BATCH_WORDS.min(self.gpu().binding_words()) / (digits.parts.len() * n);
         let full = q.with(self.ring.specials());
         let mut begun = vec![!fresh; items.len()];
@@ -50,7 +50,7 @@ impl Wgpu<'_> {
 
     /// c1 / P in Coeff, where c1 was.
     fn divide(&mut self, digits: &Digits, batch: &[Step<'_, '_>]) {
-        let (ring, log_cols) = (self.ring, batch[0].c1.words[3]);
+        let (ring, log_cols) = (self.ring, batch[0].c1.log_cols);
         let p = Basis::specials(ring.specials());
         self.recorder.make_room();
         let ends = self.recorder.divided(&ring, digits.q, log_cols);
@@ -71,7 +71,7 @@ impl Wgpu<'_> {
         begun: &[bool],
         ws: &Workspace<Words>,
     ) {
-        let (specials, number, log_cols) = (self.ring.specials(), digits.parts.len(), batch[0].c1.words[3]);
+        let (specials, number, log_cols) = (self.ring.specials(), digits.parts.len(), batch[0].c1.log_cols);
         let a_row = (batch.len() * number) << log_cols;
         let full = digits.q.with(specials);
         let mut rows = (BATCH_WORDS.min(self.gpu().binding_words()) / a_row).clamp(1, full.len());
@@ -88,7 +88,7 @@ impl Wgpu<'_> {
             let mut done = 0;
             for run in batch.chunk_by(|x, y| x.c1.joins(&y.c1)) {
                 let (mut out, c1) = (ext, self.joined(run));
-                out.words[0] += (done * number) as u32 * ext.words[1];
+                out.offset += (done * number) as u32 * ext.stride;
                 self.convert_digits(digits, over, out, c1, run.len(), Kept::Copy);
                 done += run.len();
             }

@@ -66,13 +66,13 @@ impl Products {
         let [out0, out1] = self.results[p.result].0;
         let halves = |pair: &Pair<Words>| [&pair[0], &pair[1]].map(|half| Operand::new(half, p.item));
         let halves: Vec<_> = p.key.iter().map(halves).collect();
-        let like = |x: &Operand, y: &Operand| x.joins(y) && x.words[1] == y.words[1];
+        let like = |x: &Operand, y: &Operand| x.joins(y) && x.stride == y.stride;
         let mut begin = 0;
         for run in halves.chunk_by(|x, y| like(&x[0], &y[0]) && like(&x[1], &y[1])) {
             let end = begin + run.len() as u32;
             let [b, a] = run[0];
-            let mut words = vec![DIGITS, p.galois, p.at, begin, end, b.words[2], b.words[1], a.words[2], a.words[1]];
-            words.extend(run.iter().flatten().map(|half| half.words[0]));
+            let mut words = vec![DIGITS, p.galois, p.at, begin, end, b.basis, b.stride, a.basis, a.stride];
+            words.extend(run.iter().flatten().map(|half| half.offset));
             let third = self.own.unwrap_or(out0.slab);
             let slabs = [out0.slab, out1.slab, self.ext.slab, third, b.slab, a.slab];
             self.terms.push(Term { slabs, result: p.result, words });
@@ -91,7 +91,7 @@ impl Products {
         let mut slabs = last.slabs;
         slabs[3] = a.slab;
         let mut words = vec![1 + half as u32, galois, factors];
-        words.extend(a.words);
+        words.extend(a.words());
         self.terms.push(Term { slabs, result, words });
     }
 }
@@ -105,7 +105,7 @@ impl Wgpu<'_> {
             for terms in together.chunk_by(|x, y| x.result == y.result) {
                 let (out, begun) = &mut all.results[terms[0].result];
                 words.extend([u32::from(*begun), terms.len() as u32]);
-                words.extend(out.iter().flat_map(|half| half.words));
+                words.extend(out.iter().flat_map(Operand::words));
                 words.extend(terms.iter().flat_map(|term| &term.words));
                 *begun = true;
                 results += 1;
@@ -116,7 +116,7 @@ impl Wgpu<'_> {
                 extra: results,
                 ..Call::new(all.over, &[all.source, all.source, all.ext, all.source])
             };
-            let grid = [self.columns(1 << all.source.words[3]), all.over.len() as u32, items as u32];
+            let grid = [self.columns(1 << all.source.log_cols), all.over.len() as u32, items as u32];
             self.recorder.dispatch(Kernel::KeySwitch, &together[0].slabs, &call, grid);
         }
     }

@@ -2,7 +2,7 @@
 //! from the table is written just before the submission, which the queue's order makes early enough.
 
 use crate::{
-    call::{Call, Operand},
+    call::{Call, LISTED, Operand},
     element::Element,
     gpu::Gpu,
     memory::Memory,
@@ -134,9 +134,8 @@ impl Recorder {
         if let Some(even) = Operand::evenly(operands) {
             return even;
         }
-        let starts: Vec<u32> = operands.iter().map(|o| o.words[0]).collect();
-        let [_, _, basis, log_cols] = operands[0].words;
-        Operand { slab: operands[0].slab, words: [self.words(&starts), LISTED, basis, log_cols] }
+        let starts: Vec<u32> = operands.iter().map(|o| o.offset).collect();
+        Operand { offset: self.words(&starts), stride: LISTED, ..operands[0] }
     }
 
     /// One dispatch of `grid` workgroups on operands in these slabs.
@@ -164,7 +163,7 @@ impl Recorder {
         self.load();
         let Some(Element { kernel, call, grid, .. }) = self.waiting.first().copied() else { return };
         let operands = Element::operands(&self.waiting);
-        let call = Call { operands: Call::new(call.over, &operands).operands, ..call };
+        let call = Call { arguments: Call::new(call.over, &operands).arguments, ..call };
         let grid = [grid[0], grid[1], self.waiting.len() as u32];
         self.waiting.clear();
         self.record(kernel, &operands.map(|o| o.slab), &call, grid);
@@ -297,9 +296,6 @@ impl Load {
 
 /// Runs of words that are copied by one dispatch.
 const LOADS: usize = 64;
-
-/// The stride of an operand whose items are listed in the table.
-const LISTED: u32 = u32::MAX;
 
 /// Words that take their turn through the table.
 const FEW: usize = 1 << 14;

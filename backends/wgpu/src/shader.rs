@@ -32,7 +32,6 @@ pub enum Kernel {
     Copy,
     Zip,
     Scalar,
-    MulAdd,
     Dot,
     Tensor,
     Permute,
@@ -45,14 +44,13 @@ pub enum Kernel {
 
 impl Kernel {
     /// Those that are the same for every ring.
-    const FIXED: [Kernel; 12] = [
+    const FIXED: [Kernel; 11] = [
         Kernel::Load,
         Kernel::Residues,
         Kernel::Ntt,
         Kernel::Copy,
         Kernel::Zip,
         Kernel::Scalar,
-        Kernel::MulAdd,
         Kernel::Intt,
         Kernel::KeySwitch,
         Kernel::Permute,
@@ -75,7 +73,6 @@ impl Kernel {
             Kernel::Copy => "copy",
             Kernel::Zip => "zip",
             Kernel::Scalar => "scalar",
-            Kernel::MulAdd => "mul_add",
             Kernel::Dot => "dot",
             Kernel::Tensor => "tensor",
             Kernel::Permute => "permute",
@@ -94,7 +91,6 @@ impl Kernel {
             Kernel::Copy => shaders::COPY,
             Kernel::Zip => shaders::ZIP,
             Kernel::Scalar => shaders::SCALAR,
-            Kernel::MulAdd => shaders::MUL_ADD,
             Kernel::Dot => shaders::DOT,
             Kernel::Tensor => shaders::TENSOR,
             Kernel::Permute => shaders::PERMUTE,
@@ -112,6 +108,10 @@ impl Kernel {
             WideMul::Int64 => shaders::MODULAR_U64,
             WideMul::Halves => shaders::MODULAR_U32,
         };
+        let arguments = match self {
+            Kernel::Convert { .. } => "", // has its own
+            _ => shaders::CALL,
+        };
         let shared = match self {
             Kernel::Ntt | Kernel::Intt => shaders::TRANSFORM,
             Kernel::Permute | Kernel::KeySwitch => shaders::AUTOMORPHISM,
@@ -119,7 +119,7 @@ impl Kernel {
         };
         let layout = shaders::LAYOUT;
         let modular = shaders::MODULAR;
-        [layout, products, modular, shared, self.file()].join("\n")
+        [layout, arguments, products, modular, shared, self.file()].join("\n")
     }
 
     /// The constants that the pipeline is compiled with.

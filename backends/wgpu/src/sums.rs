@@ -32,8 +32,8 @@ impl Wgpu<'_> {
                 let alike =
                     |x: &(Operand, Operand), y: &(Operand, Operand)| (x.0.slab, x.1.slab) == (y.0.slab, y.1.slab);
                 for (number, run) in terms.chunk_by(alike).enumerate() {
-                    let factors = run.iter().flat_map(|(a, b)| [a.words, b.words]).flatten();
-                    let words = [run.len() as u32].into_iter().chain(out.words).chain(factors).collect();
+                    let factors = run.iter().flat_map(|(a, b)| [a.words(), b.words()]).flatten();
+                    let words = [run.len() as u32].into_iter().chain(out.words()).chain(factors).collect();
                     runs.push(Sum { number, slabs: [out.slab, run[0].0.slab, run[0].1.slab], words });
                 }
             }
@@ -42,7 +42,7 @@ impl Wgpu<'_> {
                 let words: Vec<u32> = together.iter().flat_map(|run| &run.words).copied().collect();
                 let constants = gpu.recorder.words(&words);
                 let (flags, extra) = (u32::from(together[0].number > 0), together.len() as u32);
-                let any = Operand { slab: 0, words: [0, 0, 0, shape.cols.trailing_zeros()] };
+                let any = Operand { log_cols: shape.cols.trailing_zeros(), ..Operand::NONE };
                 let call = Call { flags, constants, extra, ..Call::new(over, &[any]) };
                 let grid = [gpu.columns(shape.cols), over.len() as u32, items as u32];
                 gpu.recorder.dispatch(Kernel::Dot, &together[0].slabs, &call, grid);

@@ -43,7 +43,7 @@ impl Wgpu<'_> {
         }
         for item in 0..count as usize {
             let (slab, offset) = integers.place(item, 2 * cols as usize);
-            let a = Operand { slab, words: [offset as u32, 0, 0, 0] };
+            let a = Operand { slab, offset: offset as u32, ..Operand::NONE };
             let out = Operand::new(dst, item);
             let grid = [self.columns(cols), basis.len() as u32, 1];
             self.recorder.dispatch(Kernel::Residues, &[out.slab, slab], &Call::new(basis, &[out, a]), grid);

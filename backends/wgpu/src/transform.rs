@@ -31,7 +31,7 @@ pub enum End {
 impl Wgpu<'_> {
     /// Rows `over` of `out`, `items` of them from `first` on, become the transform of those of `a`.
     pub fn forward(&mut self, over: Basis, out: Operand, a: Operand, items: usize, end: End) {
-        let log_cols = out.words[3];
+        let log_cols = out.log_cols;
         for (i, (first, stages)) in passes(log_cols).into_iter().enumerate() {
             let source = if i == 0 { a } else { out };
             let (addend, flags, constants) = match end {
@@ -47,7 +47,7 @@ impl Wgpu<'_> {
 
     /// Rows `over` of `out` become the inverse transform of those of `a`, times the constants in the table.
     pub fn backward(&mut self, over: Basis, out: Operand, a: Operand, items: usize, constants: u32) {
-        let log_cols = out.words[3];
+        let log_cols = out.log_cols;
         for (i, (first, stages)) in passes(log_cols).into_iter().rev().enumerate() {
             let source = if i == 0 { a } else { out };
             let call = Call { constants, extra: first | stages << 8, ..Call::new(over, &[out, source]) };
@@ -56,7 +56,7 @@ impl Wgpu<'_> {
     }
 
     fn pass(&mut self, kernel: Kernel, operands: [Operand; 3], call: &Call, items: usize) {
-        let tiles = 1 << operands[0].words[3].saturating_sub(LOG_TILE);
+        let tiles = 1 << operands[0].log_cols.saturating_sub(LOG_TILE);
         let grid = [tiles, call.over.len() as u32, items as u32];
         self.recorder.dispatch(kernel, &operands.map(|o| o.slab), call, grid);
     }
