@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var y: array<u32, MAX_SOURCES>;
     var t = vec2<u32>(1u << 28u, 0u); // 29 fractional bits and a half
     for (var i = 0u; i < SOURCES; i++) {
-        let m = line_index(basis, i);
+        let m = prime_index(basis, i);
         let c = constants + 3u * i;
         y[i] = m1[at(call.a, item, m) + col];
         if (!PREPARED) {
@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let v = (t.x >> 29u) | (t.y << 3u);
     for (var k = group.y * TARGETS; k < min((group.y + 1u) * TARGETS, call.targets); k++) {
-        let m = line_index(call.over, k);
+        let m = prime_index(call.over, k);
         let out = at(call.out, place, m) + col;
         if ((call.flags & (SKIP | KEEP)) != 0u && m >= basis >> 16u && m - (basis >> 16u) < SOURCES) {
             if ((call.flags & KEEP) != 0u) {

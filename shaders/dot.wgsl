@@ -4,7 +4,7 @@
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let m = line_index(call.over, group.y);
+    let m = prime_index(call.over, group.y);
     let q = modulus(m);
     let first = group.x * PER_THREAD * THREADS + thread;
     let last = (1u << call.out.log_cols) - 1u;

@@ -49,7 +49,7 @@ fn one_stage(p: Pass, done: u32, g: u32, w: u32, q: Modulus) {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let m = line_index(call.over, group.y);
+    let m = prime_index(call.over, group.y);
     let q = modulus(m);
     let p = pass_of(group.x);
     let w = twiddles_of(m, 1u);

@@ -13,7 +13,7 @@ const DIGITS: u32 = 0u;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let m = line_index(call.over, group.y);
+    let m = prime_index(call.over, group.y);
     let q = modulus(m);
     let bits = call.out.log_cols;
     let first = group.x * PER_THREAD * THREADS + thread;

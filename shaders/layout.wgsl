@@ -28,13 +28,13 @@ fn modulus(m: u32) -> Modulus {
     return Modulus(ring[4u * m], ring[4u * m + 1u], ring[4u * m + 2u], ring[4u * m + 3u]);
 }
 
-// Line index of row `r` of a basis.
-fn line_index(basis: u32, r: u32) -> u32 {
+// Prime index of row `r` of a basis.
+fn prime_index(basis: u32, r: u32) -> u32 {
     let specials = basis & 0xffffu;
     return select(r - specials + (basis >> 16u), r, r < specials);
 }
 
-// Row of line index `m` in a basis.
+// Row of prime index `m` in a basis.
 fn row_of(basis: u32, m: u32) -> u32 {
     let specials = basis & 0xffffu;
     return select(m + specials - (basis >> 16u), m, m < specials);
@@ -42,7 +42,7 @@ fn row_of(basis: u32, m: u32) -> u32 {
 
 const LISTED: u32 = 0xffffffffu;
 
-// Where the row of line index `m` of an item starts.
+// Where the row of prime index `m` of an item starts.
 fn at(o: Operand, item: u32, m: u32) -> u32 {
     var start = o.offset + item * o.stride;
     if (o.stride == LISTED) {

@@ -1,6 +1,6 @@
 // Coeff to Eval: Cooley-Tukey butterflies, words in [0, 4q) between stages. The first pass raises its inputs to
 // Montgomery form, the last leaves canonical words. Flag 1: the last pass ends in out = x + b c, c from the table,
-// where c is not 0. Flag 2: rows of line index m are left alone in item j where (m - specials) / alpha = j + offset,
+// where c is not 0. Flag 2: rows of prime index m are left alone in item j where (m - specials) / alpha = j + offset,
 // counted modulo the number of digits: the digits' own rows; `constants` has alpha, specials, offset, digits.
 
 fn butterfly(q: Modulus, x: vec4<u32>, y: vec4<u32>, w: vec4<u32>) -> Two {
@@ -50,7 +50,7 @@ fn one_stage(p: Pass, done: u32, g: u32, w: u32, q: Modulus) {
     tile[bank(j)] = u + two_q - v;
 }
 
-// Whether line index m is of the digit that item z extends.
+// Whether prime index m is of the digit that item z extends.
 fn own(m: u32, z: u32) -> bool {
     let c = call.constants;
     return m >= table[c + 1u] && (m - table[c + 1u]) / table[c] == z % table[c + 3u] + table[c + 2u];
@@ -58,7 +58,7 @@ fn own(m: u32, z: u32) -> bool {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let m = line_index(call.over, group.y);
+    let m = prime_index(call.over, group.y);
     if (call.flags == 2u && own(m, group.z)) {
         return;
     }

@@ -3,7 +3,7 @@
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let m = line_index(call.over, group.y);
+    let m = prime_index(call.over, group.y);
     let q = modulus(m);
     let d0 = at(call.out, group.z, m);
     let d1 = at(call.a, group.z, m);

@@ -35,7 +35,7 @@ fn start_of(g: u32, low: u32, radix: u32) -> u32 {
     return ((g >> low) << (low + radix)) | (g & ((1u << low) - 1u));
 }
 
-// The twiddles of line index m, forward or inverse.
+// The twiddles of prime index m, forward or inverse.
 fn twiddles_of(m: u32, inverse: u32) -> u32 {
     return TWIDDLES + ((2u * m + inverse) << ring[LOG_N]);
 }

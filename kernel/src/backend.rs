@@ -1,122 +1,80 @@
 //! The hardware contract. A backend owns memory and computes on words. A backend takes no decision of the scheme.
+//!
+//! [`Backend`] has 17 required methods: memory, element-wise operations, transforms, conversion. The provided methods
+//! compose them. A new backend starts with the required methods and passes the conformance suite of `polyformer-tests`.
+//!
+//! ```
+//! use core::cell::RefCell;
+//! use polyformer_kernel::{
+//!     backend::{Backend, Op, Shape},
+//!     math::modular::Modulus,
+//!     ring::{Ring, tables},
+//! };
+//! use polyformer_scalar::Scalar;
+//!
+//! // X^8 + 1 modulo one prime that is 1 modulo 16; no special primes.
+//! let moduli = [Modulus::new(998_244_353)];
+//! let mut twiddles = [0; tables::words(8, 1)];
+//! tables::fill(8, &moduli, &mut twiddles);
+//! let ring = Ring::new(8, 0, &moduli, &twiddles)?;
+//!
+//! // The scalar backend computes in blocks that the caller owns.
+//! let (mut x, mut y, mut product) = ([0; 8], [0; 8], [0; 8]);
+//! let pool = [&mut x, &mut y, &mut product].map(|block| RefCell::new(&mut block[..]));
+//! let mut be = Scalar::new(ring, &pool);
+//!
+//! let over = ring.modulus_chain();
+//! let shape = Shape { count: 1, basis: over, cols: 8 };
+//! let (mut x, mut y, mut product) = (be.alloc(shape)?, be.alloc(shape)?, be.alloc(shape)?);
+//! be.upload_signed(&mut x, &[1, 1, 0, 0, 0, 0, 0, 0])?; // 1 + X
+//! be.upload_signed(&mut y, &[1, -1, 0, 0, 0, 0, 0, 0])?; // 1 - X
+//! be.ntt(over, &mut x);
+//! be.ntt(over, &mut y);
+//! be.zip(Op::Mul, over, &mut product, &x, &y);
+//! be.intt(over, &mut product);
+//! let mut words = [0; 8];
+//! be.download(&product, &mut words)?;
+//! assert_eq!(words, [1, 0, 998_244_352, 0, 0, 0, 0, 0]); // 1 - X^2
+//! # Ok::<(), polyformer_kernel::Error>(())
+//! ```
 
 use crate::{
     error::Result,
     ring::{Basis, Ring, sample::Seed},
 };
-use heapless::Vec;
 
+mod operands;
 pub mod poly;
 mod provided;
 
 pub use crate::ring::Op;
-pub use provided::{key_switch, mod_switch, p_modulo};
-
-/// `count` x `basis.len()` x `cols` words, row-major, rows in the order of `basis.iter()`.
-///
-/// The second operand of an element-wise operation broadcasts in two dimensions: a `count` of 1 serves every item
-/// of a batch (keys, weights), and `cols` below n is constant on contiguous blocks of n / `cols` words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Shape {
-    /// Polynomials in the batch.
-    pub count: u16,
-    /// The moduli of the rows.
-    pub basis: Basis,
-    /// Words a row: n, or a smaller power of two.
-    pub cols: u32,
-}
-
-impl Shape {
-    /// Total words.
-    pub const fn words(self) -> usize {
-        self.count as usize * self.basis.len() * self.cols as usize
-    }
-
-    /// Word offset of the row of prime index `m` in `item`. With a count of 1 every item is the first.
-    pub const fn at(self, item: usize, m: usize) -> usize {
-        let item = if self.count == 1 { 0 } else { item };
-        (item * self.basis.len() + self.basis.row(m)) * self.cols as usize
-    }
-
-    /// The range of words of that row.
-    pub const fn range(self, item: usize, m: usize) -> core::ops::Range<usize> {
-        let at = self.at(item, m);
-        at..at + self.cols as usize
-    }
-}
-
-/// Residues of a batch of polynomials.
-#[derive(Debug)]
-pub struct Limbs<Buf> {
-    /// The backend's handle of the words. Layers above the backend cannot read it.
-    pub buf: Buf,
-    /// The layout of the words.
-    pub shape: Shape,
-}
-
-/// The most digits of a key switch.
-pub const MAX_DIGITS: usize = 32;
-
-/// A pair (b, a) of polynomials: a ciphertext, or one digit of a key.
-pub type Pair<Buf> = [Limbs<Buf>; 2];
-
-/// The two factors of one term of a sum of products.
-pub type Term<'a, Buf> = (&'a Limbs<Buf>, &'a Limbs<Buf>);
-
-/// The operand of several key switches: `d` (Eval, over `q`), in digits of `alpha` primes. P times `add`, over `q`, is
-/// added to every product.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a, Buf> {
-    /// The basis of the level.
-    pub q: Basis,
-    /// Primes a digit.
-    pub alpha: u16,
-    /// The polynomial that is decomposed into digits.
-    pub d: &'a Limbs<Buf>,
-    /// The addends of b and of a.
-    pub add: [Option<&'a Limbs<Buf>>; 2],
-}
-
-/// A pending giant step of a linear map.
-#[derive(Debug)]
-pub struct GiantStep<'a, Buf> {
-    /// (P and q) the inner sum, times P.
-    pub c: Pair<Buf>,
-    /// The rotation.
-    pub galois: u32,
-    /// Its key.
-    pub key: &'a [Pair<Buf>],
-}
-
-/// The most words of temporary memory for the key switches of a batch. A larger batch is computed in parts.
-pub const BATCH_WORDS: usize = 1 << 26;
-
-/// Temporaries of [`Backend::key_switch`] and [`Backend::mod_switch`], allocated once.
-#[derive(Debug)]
-pub struct Workspace<Buf> {
-    /// P modulo each prime of the modulus chain, one word a row.
-    pub p: Limbs<Buf>,
-    /// Each digit, extended to P and the whole modulus chain. Empty if the backend's `key_switch` needs no such memory.
-    pub ext: Vec<Limbs<Buf>, MAX_DIGITS>,
-    /// The operand, or its dropped part, in Coeff, over P and the whole modulus chain.
-    pub coeff: Limbs<Buf>,
-    /// The converted part of a mod_switch, over the modulus chain.
-    pub tmp: Limbs<Buf>,
-}
+pub use operands::{BATCH_WORDS, GiantStep, Limbs, MAX_DIGITS, Pair, Shape, Source, Term, Workspace};
+pub use provided::{key_switch, mod_switch, mod_up};
 
 /// The hardware contract. The required methods are the vocabulary. The provided methods are compositions that a backend
 /// may override with fused code.
 ///
-/// Contract:
-/// 1. Every word in a buffer is canonical, in [0, q), between calls.
-/// 2. Results are bit-identical on every backend, and the provided bodies define their overrides.
-/// 3. Methods that return `()` *record* work in order and cannot fail. A lost device shows at `submit` or `download`.
-/// 4. Only `download` waits.
-/// 5. The caller has checked the operands: shapes cover `over`, and buffers belong to this backend.
+/// # Contract
 ///
-/// `over` selects the rows of an operation: the rows of those moduli in every operand. [`crate::ring::limb`] specifies
-/// the operation on each row.
+/// 1. Every word in a buffer is canonical, in [0, q), between calls.
+/// 2. Results are bit-identical on every backend. The provided bodies define their overrides.
+/// 3. A method that returns `()` *records* work in order and cannot fail. A lost device is reported by the next `upload`,
+///    `submit` or `download`.
+/// 4. Only `download` waits for recorded work.
+/// 5. The caller has checked the operands. Every operand has the rows `over`; `out` and the first operand have the same
+///    `count` and `cols`; buffers belong to this backend.
+///
+/// `over` selects the rows of an operation: the rows of those moduli in every operand. Other rows of `out` keep their
+/// words, or hold unspecified words where a method says so. [`crate::ring::limb`] specifies the operation on each row.
+///
+/// # Domains
+///
+/// Coeff rows hold coefficients: plain residues, natural order. Eval rows hold values at the odd powers of psi:
+/// Montgomery residues, bit-reversed order. A method without a remark works in both domains.
+///
+/// # Panics
+///
+/// A backend may panic if the caller breaks point 5, and then only.
 pub trait Backend {
     /// Backend memory that holds words: a borrowed block, a vector, a range of a GPU buffer.
     type Buf;
@@ -127,20 +85,47 @@ pub trait Backend {
     // -- memory
 
     /// Allocates storage. The contents are unspecified. A drop returns the storage.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::OutOfMemory`] if the host has no room, [`crate::Error::DeviceMemory`] if a device has no room.
     fn alloc(&mut self, shape: Shape) -> Result<Limbs<Self::Buf>>;
-    /// Host to backend; `src` is `shape.words()` long.
+    /// Copies words from the host: `src` holds the `shape.words()` words of `dst`, in [0, q).
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Length`] if the lengths differ, [`crate::Error::DeviceLost`] if the device is gone.
     fn upload(&mut self, dst: &mut Limbs<Self::Buf>, src: &[u32]) -> Result<()>;
-    /// Signed integers to residues (Coeff): `coeffs` is count x cols long, every modulus gets the same integers.
+    /// Reduces signed integers modulo every modulus of `dst` (Coeff). `coeffs` holds `count` x `cols` integers, any `i64`;
+    /// all rows of an item get the same integers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::upload`]; an error of memory.
     fn upload_signed(&mut self, dst: &mut Limbs<Self::Buf>, coeffs: &[i64]) -> Result<()>;
     /// Uniform words, read as Eval. The row of prime index m in item i is [`crate::ring::sample::uniform`] under
     /// `seed`, stream ([`crate::ring::MAX_MODULI`] (`stream` + i) + m).
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::upload`].
     fn upload_uniform(&mut self, dst: &mut Limbs<Self::Buf>, seed: &Seed, stream: u64) -> Result<()>;
-    /// Backend to host; `dst` is `shape.words()` long. Submits and waits.
+    /// Copies words to the host: `dst` receives the `shape.words()` words of `src`. Submits recorded work and waits.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Length`] if the lengths differ, [`crate::Error::DeviceLost`] if the device is gone, an error of memory.
     fn download(&mut self, src: &Limbs<Self::Buf>, dst: &mut [u32]) -> Result<()>;
-    /// Start everything recorded so far. Nothing to do on a synchronous backend.
+    /// Starts all recorded work. A synchronous backend has nothing to start.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] if the device is gone.
     fn submit(&mut self) -> Result<()>;
 
     // -- element-wise
+
+    // A second operand `b` broadcasts as [`Shape`] says. The product of words is the Montgomery product a b / 2^32.
 
     /// out = a
     fn copy(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>);
@@ -150,20 +135,21 @@ pub trait Backend {
     fn zip_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<Self::Buf>, b: &Limbs<Self::Buf>);
     /// acc = acc + a b
     fn mul_add(&mut self, over: Basis, acc: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, b: &Limbs<Self::Buf>);
-    /// out = a op c, one constant a modulus of `over`, recorded by value
+    /// out = a op c. `c` holds one word in [0, q) for each modulus of `over`, in row order, and is recorded by value.
     fn scalar(&mut self, op: Op, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, c: &[u32]);
-    /// acc = acc op c
+    /// acc = acc op c, with `c` as in [`Backend::scalar`].
     fn scalar_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<Self::Buf>, c: &[u32]);
 
     // -- transforms
 
-    /// Coeff to Eval in place; the length is `shape.cols`.
+    /// Number-theoretic transform, Coeff to Eval, in place. The length is `shape.cols`, a power of two up to n.
     fn ntt(&mut self, over: Basis, a: &mut Limbs<Self::Buf>);
-    /// Eval to Coeff in place; the length is `shape.cols`.
+    /// Inverse transform, Eval to Coeff, in place. The length is `shape.cols`, a power of two up to n.
     fn intt(&mut self, over: Basis, a: &mut Limbs<Self::Buf>);
-    /// out = a(X^galois), Eval.
+    /// out = a(X^galois), Eval. `galois` is odd and below 2n; `shape.cols` = n.
     fn permute(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, galois: u32);
-    /// Rows `to` of out = the value nearest to 0 whose residues are rows `from` of `a` (Coeff).
+    /// Fast basis conversion, Coeff: rows `to` of out = the integer nearest to 0 with residues `from` of `a`. `from` has at
+    /// most [`crate::ring::convert::MAX_SOURCES`] moduli, `to` has none of them. [`crate::ring::limb::convert`] rounds.
     fn convert(&mut self, from: Basis, to: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>);
 
     // -- provided: override to fuse
@@ -175,7 +161,7 @@ pub trait Backend {
         }
     }
 
-    /// `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that are present, at least one for each g. These are
+    /// For each g: `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that are present, at least one for each g. These are
     /// the inner sums of a matrix by its diagonals. One call computes all sums, so that each `a[i]` is read once.
     fn inner_products(
         &mut self,
@@ -192,7 +178,7 @@ pub trait Backend {
         }
     }
 
-    /// acc = acc + a(X^galois), Eval, `shape.cols` = n.
+    /// acc = acc + a(X^galois), Eval. `galois` is odd and below 2n; `shape.cols` = n. Uses `ws.coeff`.
     fn permute_add(
         &mut self,
         over: Basis,
@@ -205,7 +191,7 @@ pub trait Backend {
         self.zip_assign(Op::Add, over, acc, &ws.coeff);
     }
 
-    /// (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1)
+    /// The product of two ciphertexts, Eval: (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1).
     fn tensor(
         &mut self,
         over: Basis,
@@ -218,29 +204,9 @@ pub trait Backend {
         self.zip(Op::Mul, over, d2, a[1], b[1]);
     }
 
-    /// Extends the Eval rows `digit` of `a` to all rows `over` of `out`; `coeff` holds `a` in Coeff.
-    fn mod_up(
-        &mut self,
-        digit: Basis,
-        over: Basis,
-        out: &mut Limbs<Self::Buf>,
-        a: &Limbs<Self::Buf>,
-        coeff: &Limbs<Self::Buf>,
-    ) {
-        let below = Basis { end: digit.start, ..over };
-        let above = Basis { specials: 0, start: digit.end, end: over.end };
-        for to in [below, above] {
-            if !to.is_empty() {
-                self.convert(digit, to, out, coeff);
-                self.ntt(to, out);
-            }
-        }
-        self.copy(digit, out, a);
-    }
-
     /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from). This is the only operation that changes
     /// moduli. The two bases select a division by P after a key switch, a rescale, a rational rescale, or all of them
-    /// at once (docs/math.md §3.4). All Eval.
+    /// at once (docs/math.md §3.4). All Eval. Uses `ws.coeff` and `ws.tmp`.
     fn mod_switch(
         &mut self,
         from: Basis,
@@ -266,17 +232,13 @@ pub trait Backend {
         }
     }
 
-    /// The temporary buffers for operands of `count` items over the whole modulus chain, with `digits` digits per key.
+    /// The temporary buffers of this backend: see [`Workspace::new`]. A backend with fused methods may allocate fewer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Workspace::new`].
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Self::Buf>> {
-        let ring = self.ring();
-        let line = Shape { count, basis: ring.modulus_chain(), cols: ring.n() as u32 };
-        let full = Shape { basis: line.basis.with(ring.specials()), ..line };
-        let mut ext = Vec::new();
-        for _ in 0..digits {
-            let limbs = self.alloc(full)?;
-            ext.push(limbs).map_err(|_| crate::Error::TooMany { asked: digits, limit: MAX_DIGITS })?;
-        }
-        Ok(Workspace { p: p_modulo(self)?, ext, coeff: self.alloc(full)?, tmp: self.alloc(line)? })
+        Workspace::new(self, count, digits)
     }
 
     /// `accs[k] = sum_j digit_j(d) keys[k][j]` over P and `q`: the gadget products of hybrid key switching, before
@@ -294,8 +256,12 @@ pub trait Backend {
         key_switch(self, q, alpha, d, keys, accs, ws);
     }
 
-    /// `outs[k] = (the gadget product with keys[k] + P add)(X^galois[k])` over P and q: rotations that share their mod_up,
-    /// or with a galois of 1 a relinearisation. `outs` are over exactly P and q. An error is one of memory.
+    /// For each key k: `outs[k] = (the gadget product with keys[k] + P add)(X^galois[k])` over P and q. These are
+    /// rotations that share one mod_up, or a relinearization with a galois of 1. The bases of `outs` are exactly P and q.
+    ///
+    /// # Errors
+    ///
+    /// An error of memory.
     fn key_switch_add(
         &mut self,
         source: &Source<'_, Self::Buf>,
@@ -307,8 +273,8 @@ pub trait Backend {
         provided::key_switch_add(self, source, keys, galois, outs, ws)
     }
 
-    /// `sum = sum + (b + c0, a)(X^galois)` for each giant step, with (b, a) the gadget product of round(c1
-    /// P) with the key of the step. All over P and `q`. If `fresh`, the old contents of `sum` are ignored. The call has
+    /// For each giant step: `sum = sum + (b + c0, a)(X^galois)`. (b, a) is the gadget product of round(c1 / P) with the
+    /// key of the step. All operands are over P and `q`. If `fresh`, the old contents of `sum` are ignored. The call has
     /// at least one giant step and leaves unspecified contents in each.
     ///
     /// # Errors

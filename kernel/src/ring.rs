@@ -3,6 +3,32 @@
 //! The chain is the special primes p_0 .. p_{k-1} followed by the q primes. Every residue basis of the library is the
 //! first few specials followed by one span of q primes ([`Basis`]). Arithmetic therefore finds a row of a buffer,
 //! without an index map. [`limb`] specifies every operation on one limb.
+//!
+//! ```
+//! use polyformer_kernel::{
+//!     math::modular::Modulus,
+//!     ring::{Basis, Op, Ring, limb, tables},
+//! };
+//!
+//! // A chain of three primes, all 1 modulo 16; the first prime is special.
+//! let moduli = [469_762_049, 167_772_161, 998_244_353].map(Modulus::new);
+//! let mut twiddles = [0; tables::words(8, 3)];
+//! tables::fill(8, &moduli, &mut twiddles);
+//! let ring = Ring::new(8, 1, &moduli, &twiddles)?;
+//! assert_eq!(ring.modulus_chain(), Basis::span(1, 3));
+//! let full = ring.modulus_chain().with(ring.specials());
+//! assert_eq!((full.len(), full.row(2)), (3, 2));
+//!
+//! // X^4 times X^4 is X^8 = -1.
+//! let q = ring.modulus(1);
+//! let mut x = [0, 0, 0, 0, 1, 0, 0, 0];
+//! limb::ntt(q, ring.twiddles(1), &mut x);
+//! let mut square = [0; 8];
+//! limb::zip(q, Op::Mul, &mut square, &x, &x);
+//! limb::intt(q, ring.inv_twiddles(1), &mut square);
+//! assert_eq!(square, [q.q() - 1, 0, 0, 0, 0, 0, 0, 0]);
+//! # Ok::<(), polyformer_kernel::Error>(())
+//! ```
 
 use crate::math::modular::Modulus;
 
@@ -65,6 +91,12 @@ impl Basis {
         if m < self.specials as usize { m } else { self.specials as usize + m - self.start as usize }
     }
 
+    /// Prime index of row `i`, for `i` below the length: the inverse of [`Basis::row`].
+    pub const fn prime_index(self, i: usize) -> usize {
+        let k = self.specials as usize;
+        if i < k { i } else { self.start as usize + i - k }
+    }
+
     /// Moduli in both.
     pub fn and(self, other: Basis) -> Basis {
         let start = self.start.max(other.start);
@@ -123,7 +155,11 @@ pub struct Ring<'r> {
 }
 
 impl<'r> Ring<'r> {
-    /// `twiddles` as [`tables::fill`] makes them; the first `specials` of `moduli` are P.
+    /// A ring of degree `n`, a power of two. The first `specials` of `moduli` are P. [`tables::fill`] makes `twiddles`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`](crate::Error::Length) if `twiddles` has another length than [`tables::words`].
     pub fn new(n: usize, specials: u16, moduli: &'r [Modulus], twiddles: &'r [u32]) -> crate::Result<Self> {
         let expected = tables::words(n, moduli.len());
         if twiddles.len() != expected {
@@ -207,6 +243,10 @@ mod tests {
         let pq = Basis::span(4, 20).with(2);
         assert_eq!(pq.len(), 18);
         assert_eq!(pq.iter().map(|m| pq.row(m)).collect::<std::vec::Vec<_>>(), (0..18).collect::<std::vec::Vec<_>>());
+        assert_eq!(
+            (0..18).map(|i| pq.prime_index(i)).collect::<std::vec::Vec<_>>(),
+            pq.iter().collect::<std::vec::Vec<_>>()
+        );
         assert_eq!(pq.minus(Basis::span(4, 20)), Basis { specials: 2, start: 4, end: 20 }.minus(Basis::span(4, 20)));
         assert_eq!(pq.minus(Basis::span(4, 20)).len(), 2);
         assert_eq!(pq.minus(Basis::span(4, 18)).len(), 4);

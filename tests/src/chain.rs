@@ -43,7 +43,7 @@ impl Chain {
         self
     }
 
-    /// Modulus at line index `m`.
+    /// Modulus at prime index `m`.
     pub fn modulus(&self, m: usize) -> Modulus {
         self.params.moduli()[m]
     }

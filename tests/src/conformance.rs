@@ -45,7 +45,7 @@ pub struct Mismatch {
     pub program: String,
     /// The first step that goes wrong, as text.
     pub step: String,
-    /// Register, item, line index and column of the word.
+    /// Register, item, prime index and column of the word.
     pub at: (Reg, usize, usize, usize),
     /// What it should be.
     pub expected: u32,

@@ -52,7 +52,6 @@ pub enum Method {
     Dots,
     PermuteAdd,
     Tensor,
-    ModUp,
     ModSwitch,
     ModSwitches,
     KeySwitch,
@@ -62,7 +61,7 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 23] = [
+    pub const ALL: [Method; 22] = [
         Method::Upload,
         Method::UploadSigned,
         Method::UploadUniform,
@@ -80,7 +79,6 @@ impl Method {
         Method::Dots,
         Method::PermuteAdd,
         Method::Tensor,
-        Method::ModUp,
         Method::ModSwitch,
         Method::ModSwitches,
         Method::KeySwitch,
@@ -283,11 +281,6 @@ impl<B: Backend> Backend for Mutant<'_, B> {
     ) {
         self.inner.tensor(over, [d0, d1, d2], a, b);
         self.spoil(Method::Tensor, over, d2);
-    }
-
-    fn mod_up(&mut self, digit: Basis, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, coeff: &Limbs<B::Buf>) {
-        self.inner.mod_up(digit, over, out, a, coeff);
-        self.spoil(Method::ModUp, over, out);
     }
 
     fn mod_switch(

@@ -3,7 +3,7 @@
 
 use polyformer_kernel::{
     Result,
-    backend::{Backend, GiantStep, Limbs, Op, Pair, Shape, Source},
+    backend::{Backend, GiantStep, Limbs, Op, Pair, Shape, Source, mod_up},
     ring::{Basis, sample::Seed},
 };
 
@@ -306,7 +306,7 @@ impl<Buf> File<Buf> {
                 out.into_iter().zip(d).for_each(|(reg, d)| self.put(reg, d));
             }
             Step::ModUp { digit, over, out, a, coeff } => {
-                self.write(out, |f, out| be.mod_up(digit, over, out, f.get(a), f.get(coeff)));
+                self.write(out, |f, out| mod_up(be, digit, over, out, f.get(a), f.get(coeff)));
             }
             Step::ModSwitch { from, to, out, a } => {
                 let mut ws = be.workspace(self.get(a).shape.count, 0)?;

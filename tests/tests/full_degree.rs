@@ -22,7 +22,7 @@ const N: usize = 1 << LOG_N;
 /// Words of a row that the oracle is asked for.
 const SOME: [usize; 10] = [0, 1, 2, 3, 4, N / 2 - 1, N / 2, 12345, 54321, N - 1];
 
-/// The words of register `reg` at line index `m`.
+/// The words of register `reg` at prime index `m`.
 fn row<'a>(program: &Program, words: &'a [Vec<u32>], reg: usize, m: usize) -> &'a [u32] {
     &words[reg][program.registers[reg].shape.range(0, m)]
 }

@@ -14,8 +14,8 @@ use crate::{
     tables::{End, SHORTEST, Table},
 };
 use polyformer_kernel::{
-    Error, Result,
-    backend::{self, Backend, Limbs, MAX_DIGITS, Op, Pair, Shape, Term, Workspace},
+    Result,
+    backend::{self, Backend, Limbs, Op, Pair, Shape, Term, Workspace},
     error::same_length,
     math::modular::Modulus,
     ring::{
@@ -30,12 +30,6 @@ type Buf = Limbs<Words>;
 
 /// Words that one thread goes through before another would have woken up.
 const SMALL: usize = 1 << 15;
-
-/// Line index of row `i` of `basis`.
-fn line_index(basis: Basis, i: usize) -> usize {
-    let k = basis.specials as usize;
-    if i < k { i } else { basis.start as usize + i - k }
-}
 
 /// One row to transform.
 struct Transform<'a> {
@@ -237,9 +231,9 @@ impl Backend for Cpu<'_> {
         let conversion = &Conversion::new(&self.ring, from, to);
         if n < SHORTEST {
             for (item, col) in (0..out.shape.count as usize).flat_map(|item| (0..n).map(move |col| (item, col))) {
-                let x = |i| row(a, Place { item, m: line_index(from, i) })[col];
+                let x = |i| row(a, Place { item, m: from.prime_index(i) })[col];
                 let at = out.shape;
-                limb::convert(conversion, x, |t, word| out.buf[at.at(item, line_index(to, t)) + col] = word);
+                limb::convert(conversion, x, |t, word| out.buf[at.at(item, to.prime_index(t)) + col] = word);
             }
             return;
         }
@@ -292,19 +286,7 @@ impl Backend for Cpu<'_> {
         // The fused operations bring their own scratch, a part of every temporary at a time.
         let n = self.ring.n();
         let (count, digits) = if n < SHORTEST { (count, digits) } else { (0, 0) };
-        let line = Shape { count, basis: self.ring.modulus_chain(), cols: n as u32 };
-        let full = Shape { basis: line.basis.with(self.ring.specials()), ..line };
-        let mut ws = Workspace {
-            p: backend::p_modulo(self)?,
-            ext: Default::default(),
-            coeff: self.alloc(full)?,
-            tmp: self.alloc(line)?,
-        };
-        for _ in 0..digits {
-            let limbs = self.alloc(full)?;
-            ws.ext.push(limbs).map_err(|_| Error::TooMany { asked: digits, limit: MAX_DIGITS })?;
-        }
-        Ok(ws)
+        Workspace::new(self, count, digits)
     }
 
     fn key_switch(

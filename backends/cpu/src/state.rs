@@ -14,7 +14,7 @@ pub struct Cpu<'r> {
     pub(crate) ring: Ring<'r>,
     pub(crate) isa: Isa,
     pub(crate) threads: Threads,
-    pub(crate) tables: Vec<Table>, // one a line index
+    pub(crate) tables: Vec<Table>, // one a prime index
     pub(crate) pool: Pool,
 }
 

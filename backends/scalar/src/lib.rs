@@ -47,7 +47,7 @@ fn row_mut<'a>(x: &'a mut Buf<'_>, item: usize, m: usize) -> &'a mut [u32] {
     &mut x.buf[x.shape.range(item, m)]
 }
 
-/// `f(item, line index, modulus)` for every row of `over` in every item.
+/// `f(item, prime index, modulus)` for every row of `over` in every item.
 fn rows(ring: &Ring<'_>, over: Basis, count: u16, mut f: impl FnMut(usize, usize, Modulus)) {
     for item in 0..count as usize {
         for m in over.iter() {
@@ -152,18 +152,12 @@ impl<'p> Backend for Scalar<'p, '_> {
 
     fn convert(&mut self, from: Basis, to: Basis, out: &mut Buf<'p>, a: &Buf<'p>) {
         let c = Conversion::new(&self.ring, from, to);
-        let (from_at, to_at) = (|item, i| a.shape.at(item, row_index(from, i)), out.shape);
+        let (from_at, to_at) = (|item, i| a.shape.at(item, from.prime_index(i)), out.shape);
         for item in 0..out.shape.count as usize {
             for col in 0..out.shape.cols as usize {
                 let x = |i| a.buf[from_at(item, i) + col];
-                limb::convert(&c, x, |t, word| out.buf[to_at.at(item, row_index(to, t)) + col] = word);
+                limb::convert(&c, x, |t, word| out.buf[to_at.at(item, to.prime_index(t)) + col] = word);
             }
         }
     }
-}
-
-/// Line index of row `i` of `basis`.
-fn row_index(basis: Basis, i: usize) -> usize {
-    let k = basis.specials as usize;
-    if i < k { i } else { basis.start as usize + i - k }
 }

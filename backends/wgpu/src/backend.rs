@@ -158,18 +158,10 @@ impl Backend for Wgpu<'_> {
     }
 
     fn workspace(&mut self, count: u16, digits: usize) -> Result<Workspace<Words>> {
-        let ring = self.ring;
-        let line = Shape { count, basis: ring.modulus_chain(), cols: ring.n() as u32 };
-        let full = Shape { basis: line.basis.with(ring.specials()), ..line };
-        let mut ws = Workspace {
-            p: backend::p_modulo(self)?,
-            ext: Default::default(),
-            coeff: self.alloc(full)?,
-            tmp: self.alloc(line)?,
-        };
+        let mut ws = Workspace::new(self, count, 0)?;
         if digits > 0 {
             let too_many = |_| Error::TooMany { asked: digits, limit: MAX_DIGITS };
-            let ext = self.extended_digits(full, digits)?;
+            let ext = self.extended_digits(ws.coeff.shape, digits)?;
             ws.ext.push(ext).map_err(too_many)?;
         }
         Ok(ws)

@@ -35,6 +35,28 @@ pub fn mod_switch<B: Backend + ?Sized>(
     be.scalar_assign(Op::Mul, to, out, &d_inv);
 }
 
+/// mod_up: extends the rows `digit` of `a` to all rows `over` of `out`. `a` and `out` are Eval; `coeff` holds the rows
+/// `digit` of `a` in Coeff. The result is `a` modulo the digit, as the integer nearest to 0. `over` covers `digit`, and
+/// the digit is a span without specials.
+pub fn mod_up<B: Backend + ?Sized>(
+    be: &mut B,
+    digit: Basis,
+    over: Basis,
+    out: &mut Limbs<B::Buf>,
+    a: &Limbs<B::Buf>,
+    coeff: &Limbs<B::Buf>,
+) {
+    let below = Basis { end: digit.start, ..over };
+    let above = Basis { specials: 0, start: digit.end, end: over.end };
+    for to in [below, above] {
+        if !to.is_empty() {
+            be.convert(digit, to, out, coeff);
+            be.ntt(to, out);
+        }
+    }
+    be.copy(digit, out, a);
+}
+
 /// The provided body of [`Backend::key_switch`], for overrides that fuse some cases and not others.
 pub fn key_switch<B: Backend + ?Sized>(
     be: &mut B,
@@ -53,7 +75,7 @@ pub fn key_switch<B: Backend + ?Sized>(
     for (j, ext) in ws.ext.iter_mut().enumerate() {
         let digit = digit(q, specials, alpha, j);
         if !digit.is_empty() {
-            be.mod_up(digit, full, ext, d, &ws.coeff);
+            mod_up(be, digit, full, ext, d, &ws.coeff);
             let _ = used.push(j); // cannot overflow: one a digit
         }
     }
@@ -129,14 +151,4 @@ pub(super) fn giant_steps<B: Backend + ?Sized>(
 fn pair<B: Backend + ?Sized>(be: &mut B, basis: Basis, like: Shape) -> Result<Pair<B::Buf>> {
     let shape = Shape { basis, ..like };
     Ok([be.alloc(shape)?, be.alloc(shape)?])
-}
-
-/// P modulo each prime of the modulus chain.
-pub fn p_modulo<B: Backend + ?Sized>(be: &mut B) -> Result<Limbs<B::Buf>> {
-    let ring = be.ring();
-    let (line, p) = (ring.modulus_chain(), Basis::specials(ring.specials()));
-    let words = ring.constants(line, |q| ring.product(p, q));
-    let mut out = be.alloc(Shape { count: 1, basis: line, cols: 1 })?;
-    be.upload(&mut out, &words)?;
-    Ok(out)
 }

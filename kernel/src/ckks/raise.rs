@@ -6,7 +6,7 @@
 
 use crate::{
     backend::{
-        Backend, Limbs, Op, Pair, Shape,
+        Backend, Limbs, Op, Pair, Shape, mod_up,
         poly::{Eval, Poly},
     },
     ckks::{Ciphertext, Ckks},
@@ -28,7 +28,7 @@ impl<B: Backend> Ckks<'_, B> {
         let [c0, c1] = self.switch_one_digit(sparse_basis(self.params)?, base, &x.c, |k| &k.to_sparse)?;
         let coeff = self.in_coeff(&c0)?;
         let mut raised = self.poly(self.params.q(top))?;
-        self.be.mod_up(base, self.params.q(top), raised.limbs_mut(), c0.limbs(), &coeff);
+        mod_up(&mut self.be, base, self.params.q(top), raised.limbs_mut(), c0.limbs(), &coeff);
         let full = self.params.q(top).with(dense_basis(self.params).specials);
         let c = self.switch_one_digit(full, self.params.q(top), &[raised, c1], |k| &k.to_dense)?;
         Ok(Ciphertext { c, level: top })
@@ -45,7 +45,7 @@ impl<B: Backend> Ckks<'_, B> {
         let base = self.params.base();
         let coeff = self.in_coeff(c1)?;
         let mut ext = self.poly(full)?;
-        self.be.mod_up(base, full, ext.limbs_mut(), c1.limbs(), &coeff);
+        mod_up(&mut self.be, base, full, ext.limbs_mut(), c1.limbs(), &coeff);
         let mut acc = self.pair(full)?;
         let key = key(self.keys.raise.as_ref().ok_or(Error::NoBootstrap)?);
         for (acc, half) in acc.iter_mut().zip(key) {

@@ -11,7 +11,7 @@
 use super::{Ciphertext, Ckks, gadget::gadget_pair, secret::SecretKey};
 use crate::{
     backend::{
-        Backend, Op, Pair, Shape,
+        Backend, Op, Pair, Shape, mod_up,
         poly::{Eval, Poly},
     },
     error::{Error, Result},
@@ -148,7 +148,7 @@ impl<B: Backend> Ckks<'_, B> {
         let (mut coeff, mut ext) = (self.be.alloc(small)?, self.be.alloc(Shape { basis: full, ..small })?);
         self.be.copy(base, &mut coeff, c[1].limbs());
         self.be.intt(base, &mut coeff);
-        self.be.mod_up(base, full, &mut ext, c[1].limbs(), &coeff);
+        mod_up(&mut self.be, base, full, &mut ext, c[1].limbs(), &coeff);
         let mut acc = self.pair(full)?;
         for (acc, half) in acc.iter_mut().zip(&key.pair) {
             self.be.zip(Op::Mul, full, acc.limbs_mut(), half, &ext);
@@ -173,7 +173,7 @@ impl<B: Backend> Ckks<'_, B> {
         let mut digits = Vec::new();
         for m in base.iter() {
             let mut ext = self.poly(full)?.into_limbs();
-            self.be.mod_up(Basis::span(m, m + 1), full, &mut ext, x.c[1].limbs(), &coeff);
+            mod_up(&mut self.be, Basis::span(m, m + 1), full, &mut ext, x.c[1].limbs(), &coeff);
             digits.push(ext);
         }
         let mut acc = self.pair(full)?;

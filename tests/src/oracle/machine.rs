@@ -24,7 +24,7 @@ impl Rows {
         self.line.iter().position(|x| *x == m).unwrap()
     }
 
-    /// The row of line index m; the only item of a count of 1 serves every item.
+    /// The row of prime index m; the only item of a count of 1 serves every item.
     fn get(&self, item: usize, m: usize) -> &[u32] {
         &self.rows[item % self.rows.len()][self.row(m)]
     }
