@@ -1,7 +1,7 @@
-//! The compute target: the tables of a backend, and the one `match` that selects a backend.
+//! The compute target: which backend computes, on how many threads, and the twiddle factors that every backend takes.
 //!
 //! # Why a `Job`
-//! The backend is chosen at run time, but each backend is a type: [`Cpu`], [`Scalar`], the GPU. Code over backends is
+//! The backend is chosen at run time, but each backend is a type: `Cpu`, `Scalar`, `Wgpu`. Code over backends is
 //! generic, `fn f<B: Backend>(be: B)`. A closure cannot be generic, so no closure can be passed to "the backend that the
 //! user chose". A [`Job`] can: it is a closure written as a struct. Its fields are what the closure would capture, and its
 //! method `run` is generic. [`Host::run`] makes the backend and calls the method. The alternative, `dyn Backend`, would put
@@ -39,33 +39,19 @@
 //! ```
 
 use crate::Result;
-use polyformer_cpu::{Cpu, Isa};
+use backends::{Reserve, properties, row};
 use polyformer_kernel::{
     backend::Backend,
     params::Params,
     ring::{Ring, tables},
 };
-use polyformer_scalar::{Block, Scalar};
 use rayon::prelude::*;
-#[cfg(feature = "wgpu")]
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::{cell::RefCell, fmt};
 
+mod backends;
 pub mod gpu;
 pub mod peak;
 
-/// A backend, by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum BackendKind {
-    /// Vectors and threads, with the widest instructions that the processor has.
-    Cpu,
-    /// The portable backend, one thread: the specification at work.
-    Scalar,
-    /// A GPU.
-    Wgpu,
-    /// The first GPU that is not software, otherwise the CPU.
-    Auto,
-}
+pub use backends::BackendKind;
 
 /// A backend and its threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,46 +72,27 @@ impl ComputeTarget {
 
     /// The instruction set on this machine.
     pub fn isa(self) -> &'static str {
-        match self.backend {
-            BackendKind::Wgpu if self.gpu.halves => "16-bit halves",
-            BackendKind::Wgpu => "64-bit integers",
-            BackendKind::Scalar => "portable",
-            BackendKind::Cpu | BackendKind::Auto => Isa::detect().name(),
-        }
+        (properties(self.backend).isa)(self)
     }
 
     /// The client's compute target next to this target. The client's results go into files, and never to a GPU.
     pub fn client(self) -> Self {
-        if self.backend == BackendKind::Wgpu { Self::cpu(self.threads) } else { self }
+        if properties(self.backend).remote { Self::cpu(self.threads) } else { self }
     }
 
     /// The number of threads of one instance.
     pub fn uses(self) -> usize {
-        match self.backend {
-            BackendKind::Cpu => self.threads,
-            BackendKind::Scalar | BackendKind::Wgpu | BackendKind::Auto => 1,
-        }
+        if properties(self.backend).threads { self.threads } else { 1 }
     }
 
     /// Several instances that share the threads: their number, and the target of each.
     pub fn split(self, most: usize) -> (usize, ComputeTarget) {
-        let parts = if self.backend == BackendKind::Wgpu { 1 } else { self.threads.clamp(1, most) };
+        let parts = if properties(self.backend).remote { 1 } else { self.threads.clamp(1, most) };
         (parts, ComputeTarget { threads: self.threads.div_ceil(parts), ..self })
     }
 }
 
-impl fmt::Display for BackendKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BackendKind::Cpu => "cpu",
-            BackendKind::Scalar => "scalar",
-            BackendKind::Wgpu => "wgpu",
-            BackendKind::Auto => "auto",
-        })
-    }
-}
-
-/// Work for whichever backend is chosen.
+/// Work on the backend that is selected at run time.
 pub trait Job {
     /// The result.
     type Output;
@@ -145,9 +112,6 @@ pub struct Host {
     #[cfg(feature = "wgpu")]
     gpu: gpu::Opened,
 }
-
-/// The number of buffers of a scalar backend. Their pages stay zero until their first use.
-const BLOCKS: usize = 192;
 
 impl Host {
     /// Makes the twiddles, in parallel over the moduli.
@@ -174,50 +138,21 @@ impl Host {
         Ok(self.params.ring(&self.twiddles)?)
     }
 
-    /// Checks the memory of the GPU, before the program makes anything for the GPU.
+    /// Checks the memory of a remote device, before the program makes anything for the device.
     ///
     /// # Errors
     ///
-    /// The GPU has less than `words` words.
+    /// The device has less than `words` words.
     pub fn check(&self, on: ComputeTarget, words: usize) -> Result<()> {
-        struct Room(usize);
-        impl Job for Room {
-            type Output = ();
-            fn words(&self) -> usize {
-                self.0
-            }
-            fn run<B: Backend>(self, _: B) -> Result<()> {
-                Ok(())
-            }
-        }
-        if on.backend == BackendKind::Wgpu { self.run(on, Room(words)) } else { Ok(()) }
+        if properties(on.backend).remote { self.run(on, Reserve(words)) } else { Ok(()) }
     }
 
-    /// Runs a job on a fresh backend.
+    /// Runs a job on a new instance of the backend.
+    ///
+    /// # Errors
+    ///
+    /// The backend cannot be opened, or the job fails.
     pub fn run<J: Job>(&self, on: ComputeTarget, job: J) -> Result<J::Output> {
-        match on.backend {
-            BackendKind::Cpu | BackendKind::Auto => job.run(Cpu::with(self.ring()?, Isa::detect(), on.threads)),
-            #[cfg(feature = "wgpu")]
-            BackendKind::Wgpu => {
-                let gpu = self.gpu.get(on.gpu)?;
-                let mut be = polyformer_wgpu::Wgpu::new(self.ring()?, gpu)?;
-                be.reserve(job.words())?;
-                let done = AtomicBool::new(false);
-                std::thread::scope(|scope| {
-                    scope.spawn(|| gpu.prepare(self.params.specials(), &done));
-                    let out = job.run(be);
-                    done.store(true, Ordering::Relaxed);
-                    out
-                })
-            }
-            #[cfg(not(feature = "wgpu"))]
-            BackendKind::Wgpu => gpu::list().and_then(|_| Err(crate::Error::usage("--backend wgpu", "no adapter"))),
-            BackendKind::Scalar => {
-                let words = self.params.moduli().len() * self.params.n();
-                let mut memory: Vec<Vec<u32>> = (0..BLOCKS).map(|_| vec![0; words]).collect();
-                let pool: Vec<Block<'_>> = memory.iter_mut().map(|block| RefCell::new(&mut block[..])).collect();
-                job.run(Scalar::new(self.ring()?, &pool))
-            }
-        }
+        (row(on.backend).run)(self, on, job)
     }
 }
