@@ -82,6 +82,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
     (
         "tests",
         &[
+            "command",
             "data",
             "chain",
             "client",
