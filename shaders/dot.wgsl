@@ -1,6 +1,6 @@
 // For each of `extra` results, out = sum of a b over its terms, each b perhaps block-constant; with flag 1, out = out + that
 // sum. The table has for each result the number of its terms and its operand, then for each term the two factors. Sixteen
-// products fit in a wide sum. What is read of a for one result is in the cache for the others.
+// products fit in a wide sum. The words of a for one result stay in the cache for the other results.
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

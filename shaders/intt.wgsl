@@ -1,12 +1,12 @@
 // Eval to Coeff, the stages of ntt backwards: Gentleman-Sande butterflies, words in [0, 2q) between stages. The last pass
-// ends in the product with a constant of the row, 1/n times whatever follows the transform.
+// ends in the product with a constant of the row: 1/n times the factor of the next operation.
 
 fn butterfly(q: Modulus, u: vec4<u32>, v: vec4<u32>, w: vec4<u32>) -> Two {
     let two_q = vec4<u32>(2u * q.q);
     return Two(min(u + v, u + v - two_q), mul_lazy4(q, u + two_q - v, w));
 }
 
-// Two stages on vectors: neighbours mix, then words of the first with the third, of the second with the fourth.
+// Two stages on vectors. First neighbours mix. Then words of the first and third mix, and words of the second and fourth.
 fn two_stages(q: Modulus, v: Sixteen, w: vec4<u32>, even: vec4<u32>, odd: vec4<u32>) -> Sixteen {
     let ab = butterfly(q, v.a, v.b, even);
     let cd = butterfly(q, v.c, v.d, odd);

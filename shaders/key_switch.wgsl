@@ -1,4 +1,4 @@
-// For each of `extra` results, (out, a) = [what is there +] the sum of its terms, each of them turned by a Galois element: the
+// For each of `extra` results, (out, a) = [old contents +] the sum of its terms, each rotated by a Galois element: the
 // words of column `col` are those of another column of its operands. A term is the sum over digits of x (key half b, key half
 // a), where x is the extended digit (b of the call, all digits of an item side by side), or for a digit's own rows the operand
 // that was cut into digits (c of the call); or it is an addend to one half, as it is or times a constant of the row.
@@ -7,7 +7,7 @@
 // Then for each result: 1 if it begins with what is there, the number of its terms, the operands out and a. Then for each term
 // DIGITS, the Galois element, its item among those of b, the range of digits, and of each half of the key basis and stride, then
 // for each digit where its two halves are; or 1 + the half, the Galois element, where the constants are (0: none), the addend.
-// What is read of the digits for one key is in the cache for the others.
+// The digits that one key reads stay in the cache for the other keys.
 
 const DIGITS: u32 = 0u;
 

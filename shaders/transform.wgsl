@@ -1,4 +1,4 @@
-// What ntt and intt share: the part of a row that a workgroup holds. A pass does stages [first, first + stages) of
+// The common part of ntt and intt: the part of a row that a workgroup holds. A pass does stages [first, first + stages) of
 // the transform on a tile of up to 4096 words: the 2^stages words that these stages mix, times as many neighbours as fit.
 // Either the pass is the first and neighbours are adjacent columns, or it is the last and they are adjacent blocks.
 
@@ -25,7 +25,7 @@ fn column(p: Pass, group: u32, e: u32) -> u32 {
     return ((e >> p.low) << p.gap) + (group << p.low) + (e & ((1u << p.low) - 1u));
 }
 
-// Where word e of the tile is kept: threads that are 2^k words apart must not meet in one bank.
+// The place of word e of the tile. Threads that are 2^k words apart must not access the same bank.
 fn bank(e: u32) -> u32 {
     return e ^ ((e >> 5u) & 31u);
 }

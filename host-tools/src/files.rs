@@ -1,5 +1,5 @@
-//! Files: safetensors with a typed header, read by memory map and checked once, written atomically.
-//! `docs/files.md` is the format for those who read it from elsewhere.
+//! Files: safetensors with a typed header, read by memory map, checked once, and written atomically. `docs/files.md`
+//! defines the format for other readers.
 //!
 //! ```
 //! use polyformer::{error::WithPath, files::{self, Body, Header, Kind, Mapped, View}, spec::SpecBuf};
@@ -58,7 +58,7 @@ pub enum Kind {
     DeviceKey,
     /// Encrypted values.
     Ciphertext,
-    /// A packed model.
+    /// A model file.
     Model,
 }
 

@@ -1,9 +1,9 @@
-//! Circuits: every polynomial piece of a transformer, written once over [`Arithmetic`]. A circuit sees arithmetic
-//! and errors, nothing else; what it means is chosen by the evaluator that it is given.
+//! Circuits: the polynomial parts of a transformer, written once over [`Arithmetic`]. A circuit uses arithmetic and
+//! errors alone. The evaluator decides whether a run gives numbers, costs, errors or ciphertexts.
 //!
-//! Read upwards: [`poly`] evaluates polynomials, [`approx`] makes them and certifies their error, [`reciprocal`]
-//! and [`inv_sqrt`] divide, [`reduce`] sums along rows, and on these stand [`activation`], [`norm`], [`attention`].
-//! [`linear`] and [`matmul`] multiply matrices.
+//! The modules, from the bottom up: [`poly`] evaluates polynomials. [`approx`] makes polynomials and certifies their
+//! errors. [`reciprocal`] and [`inv_sqrt`] divide. [`reduce`] sums along rows. [`activation`], [`norm`] and
+//! [`attention`] use all of them. [`linear`] and [`matmul`] multiply matrices.
 //!
 //! A circuit on numbers; a tracer or ciphertexts take the place of `ClearArray` without another change:
 //!

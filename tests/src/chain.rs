@@ -16,8 +16,8 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The primes of `spec` at ring degree 2^`log_n`: every prime of the presets is 1 modulo 2^17. Below the
-    /// degree of the preset there is no security, and `Security::Toy` says so.
+    /// The primes of `spec` at ring degree 2^`log_n`. Every prime of the presets is 1 modulo 2^17. Below the degree of
+    /// the preset the ring has no security, so the set has `Security::Toy`.
     pub fn new(spec: &Spec<'_>, log_n: u8) -> Self {
         let security = if log_n < spec.log_n { Security::Toy } else { spec.security };
         let params = Params::new(&Spec { log_n, security, ..*spec }).unwrap();
@@ -26,7 +26,7 @@ impl Chain {
         Self { params, twiddles }
     }
 
-    /// The bootstrappable chain: 12 specials, 2 terminals, 46 more primes.
+    /// The chain for bootstrapping: 12 specials, 2 rescaling primes, 46 more primes.
     pub fn b16(log_n: u8) -> Self {
         Self::new(&presets::B16, log_n)
     }
@@ -36,8 +36,8 @@ impl Chain {
         self.params.ring(&self.twiddles).unwrap()
     }
 
-    /// The ring with one twiddle word changed: what a backend must not be able to hide. `index` counts through
-    /// forward and inverse twiddles of each modulus in turn.
+    /// The ring with one changed twiddle word, a fault that the suite must find on every backend. `index` counts
+    /// through the forward twiddles and then the inverse twiddles of each modulus.
     pub fn with_bad_twiddle(mut self, index: usize) -> Self {
         self.twiddles[index] ^= 1;
         self
@@ -61,8 +61,8 @@ impl Chain {
         f(&mut Scalar::new(self.ring(), &pool))
     }
 
-    /// A scalar backend that lives as long as the test program, memory and all: what tests need that keep
-    /// ciphertexts, keys and evaluators side by side.
+    /// A scalar backend with the lifetime of the test program, for tests that keep ciphertexts, keys and evaluators at
+    /// once.
     pub fn into_scalar(self, blocks: usize) -> (&'static Params, Scalar<'static, 'static>) {
         let chain: &'static Self = Box::leak(Box::new(self));
         let words = chain.full().len() * chain.params.n();

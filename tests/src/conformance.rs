@@ -24,13 +24,14 @@ pub mod moduli;
 pub mod random;
 pub mod transforms;
 
-/// The largest degree at which the oracle, quadratic in n, is asked.
+/// The largest degree of the oracle, which is quadratic in n.
 pub const ORACLE: usize = 1024;
 
-/// The largest degree at which every basis and level is tried, not some at both ends of the line.
+/// The largest degree at which the suite tries every basis and level. Above, the suite tries some at both ends of the
+/// chain.
 pub const EXHAUSTIVE: usize = 64;
 
-/// A program and the words of its registers after it.
+/// A program and the expected words of its registers.
 #[derive(Debug)]
 pub struct Law<'c> {
     chain: &'c Chain,
@@ -38,7 +39,7 @@ pub struct Law<'c> {
     expected: Vec<Vec<u32>>,
 }
 
-/// The first word that differs, and the step after which it first did.
+/// The first word that differs, and the first step after which it differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The program's name.
@@ -47,14 +48,14 @@ pub struct Mismatch {
     pub step: String,
     /// Register, item, prime index and column of the word.
     pub at: (Reg, usize, usize, usize),
-    /// What it should be.
+    /// The expected word.
     pub expected: u32,
-    /// What it is.
+    /// The actual word.
     pub actual: u32,
 }
 
 impl<'c> Law<'c> {
-    /// Asks the oracle, or the scalar backend, what `program` does.
+    /// The law of `program`, from the oracle or from the scalar backend.
     pub fn new(chain: &'c Chain, program: Program) -> Self {
         let expected = meaning(chain, &program);
         Self { chain, program, expected }
@@ -89,7 +90,7 @@ fn meaning(chain: &Chain, program: &Program) -> Vec<Vec<u32>> {
     if chain.params.n() <= ORACLE { machine::run(chain.ring(), program) } else { on_scalar(chain, program) }
 }
 
-/// What the scalar backend makes of `program`.
+/// The words of `program` on the scalar backend.
 pub fn on_scalar(chain: &Chain, program: &Program) -> Vec<Vec<u32>> {
     let workspace = polyformer_kernel::backend::MAX_DIGITS + 2;
     chain.on_scalar(program.registers.len() + workspace, |be| program.run(be).unwrap())
@@ -112,15 +113,15 @@ pub fn difference(program: &Program, expected: &[Vec<u32>], actual: &[Vec<u32>])
     None
 }
 
-/// The chains that the suite runs on: with bootstrapping's 60 primes, and at small degrees also with digits of one
-/// prime, with a last digit that is cut short, and without specials.
+/// The chains of the suite. They are the 60 primes of bootstrapping; at small degrees also digits of one prime, a
+/// shorter last digit, and a chain without specials.
 pub fn chains(log_n: u8) -> impl Iterator<Item = Chain> {
     let specs = [presets::B16, presets::L13, presets::L15, presets::C12];
     let few = if 1 << log_n <= ORACLE { specs.len() } else { 1 };
     specs.into_iter().take(few).map(move |spec| Chain::new(&spec, log_n))
 }
 
-/// Bases at both ends of the modulus line and across it.
+/// Bases at both ends of the modulus chain and across the chain.
 pub fn bases(chain: &Chain) -> Vec<Basis> {
     let (params, k) = (&chain.params, chain.params.specials());
     let (first, last) = (params.modulus_chain().start as usize, params.modulus_chain().end as usize);
@@ -133,7 +134,7 @@ pub fn bases(chain: &Chain) -> Vec<Basis> {
     bases
 }
 
-/// `over` and, where there are more, one modulus more at each end of its two parts.
+/// `over` and, if possible, one modulus more at each end of its two parts.
 pub fn wider(chain: &Chain, over: Basis) -> Basis {
     let full = chain.full();
     Basis {
@@ -164,8 +165,8 @@ impl<'c> Build<'c> {
         self.program.register(shape, words)
     }
 
-    /// A register of canonical words, of which the first columns of each row are the residues of integers where
-    /// lifting turns: 0, 1, -1 and the two halves of any odd modulus.
+    /// A register of canonical words. The first columns of each row are the residues of integers at the edges of
+    /// centring. The integers are 0, 1, -1 and the two halves of any odd modulus.
     pub fn edges(&mut self, count: u16, basis: Basis, cols: usize) -> Reg {
         let reg = self.value(count, basis, cols);
         let moduli: Vec<u32> = basis.iter().map(|m| self.data.ring().modulus(m).q()).collect();
@@ -184,7 +185,7 @@ impl<'c> Build<'c> {
         self.program.register(shape, words)
     }
 
-    /// A register for an output: garbage until it is written.
+    /// A register for an output, with garbage before its first write.
     pub fn garbage(&mut self, count: u16, basis: Basis, cols: usize) -> Reg {
         let shape = Shape { count, basis, cols: cols as u32 };
         let words = self.data.garbage(shape);
@@ -226,8 +227,8 @@ pub fn a_wrong_length_is_an_error<B: Backend>(chain: &Chain, be: &mut B) {
     assert_eq!(be.upload_signed(&mut limbs, &vec![0; actual]), Err(Error::Length { expected, actual }));
 }
 
-/// Lists one test a law and ring degree. `$subjects` is `fn(&Chain, impl FnMut(&mut B))`: it calls its argument
-/// with each backend under test, over the ring of the chain.
+/// Lists one test per law and ring degree. `$subjects` is `fn(&Chain, impl FnMut(&mut B))`. It calls its argument with
+/// each backend under test, over the ring of the chain.
 #[macro_export]
 macro_rules! conformance {
     ($subjects:path) => {

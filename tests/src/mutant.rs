@@ -6,7 +6,7 @@ use polyformer_kernel::{
     ring::{Basis, Ring, sample::Seed},
 };
 
-/// What is wrong with a [`Mutant`].
+/// The fault of a [`Mutant`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -15,7 +15,7 @@ pub enum Fault {
     LastWord(Method),
     /// Words are in [0, q], not [0, q): a sum that is 0 comes out as q.
     NotCanonical,
-    /// Element-wise operations write one row more than they should.
+    /// Element-wise operations write one row too many.
     OneRowTooMany,
     /// A second operand of count 1 serves the first item only.
     NoBroadcast,
@@ -25,7 +25,7 @@ pub enum Fault {
     DigitForgotten,
     /// Automorphisms go the other way.
     GaloisInverted,
-    /// A key switch forgets what is to be added.
+    /// A key switch drops the addend.
     NothingAdded,
     /// GiantStep steps all take the key of the first.
     OneKeyForAll,
@@ -92,7 +92,7 @@ impl Method {
 pub struct Mutant<'b, B> {
     /// A backend that is right.
     pub inner: &'b mut B,
-    /// What is wrong with this one.
+    /// The fault of this mutant.
     pub fault: Fault,
 }
 
@@ -115,7 +115,7 @@ impl<B: Backend> Mutant<'_, B> {
         self.inner.upload(x, &words).unwrap();
     }
 
-    /// `over`, and one row more if that is the fault and `x` has it.
+    /// `over`, plus one row if that is the fault and `x` has the row.
     fn reach(&self, over: Basis, x: &Limbs<B::Buf>) -> Basis {
         let longer = Basis { end: over.end + 1, ..over };
         if self.fault == Fault::OneRowTooMany && x.shape.basis.covers(longer) { longer } else { over }

@@ -164,7 +164,7 @@ pub struct Register {
 /// demands of the methods.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// What it is about, for reports.
+    /// The subject of the program, for reports.
     pub name: String,
     /// The registers.
     pub registers: Vec<Register>,

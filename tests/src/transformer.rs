@@ -1,4 +1,4 @@
-//! A small transformer of arbitrary weights, for tests.
+//! A small transformer with arbitrary weights, for tests.
 
 use polyformer_kernel::{
     circuits::poly::Polynomial,

@@ -1,4 +1,5 @@
-//! What makes a decoder: no token learns of a later one, scores know distances only, and neither costs a level.
+//! The properties of a decoder: no token depends on a later token, scores depend on distances only, and neither
+//! property costs a level.
 
 use polyformer_kernel::{
     Error,
@@ -21,7 +22,7 @@ fn attention() -> Attention<'static> {
     decoder(1, WIDTH, WIDTH, 2).layers[0].attention.clone()
 }
 
-/// What two heads make of rows of query, key and value, by `how`.
+/// The results of two heads from rows of query, key and value, by `how`.
 fn on_rows(qkv: &[Vec<f64>; 3], how: &Attention<'_>) -> Vec<f64> {
     let rows = qkv.each_ref().map(|x| Rows::new(WIDTH, x.clone()).unwrap());
     ClearEngine::<f64>::new(2).attention(rows, how).unwrap().values().to_vec()
@@ -40,7 +41,7 @@ fn in_slots(qkv: &[Vec<f64>; 3], how: &Attention<'_>) -> Vec<f64> {
     out[0][..qkv[0].len()].to_vec()
 }
 
-/// Rows of query, key and value; scores lie within what the reciprocal takes.
+/// Rows of query, key and value, with scores within the range of the reciprocal.
 fn questions() -> [Vec<f64>; 3] {
     [(1, 0.3), (2, 1.0), (3, 1.0)].map(|(seed, most)| noise(seed, TOKENS * WIDTH).iter().map(|x| most * x).collect())
 }

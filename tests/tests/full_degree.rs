@@ -19,7 +19,7 @@ use polyformer_tests::{
 
 const LOG_N: u8 = 16;
 const N: usize = 1 << LOG_N;
-/// Words of a row that the oracle is asked for.
+/// The words of a row that the oracle checks.
 const SOME: [usize; 10] = [0, 1, 2, 3, 4, N / 2 - 1, N / 2, 12345, 54321, N - 1];
 
 /// The words of register `reg` at prime index `m`.

@@ -1,4 +1,4 @@
-//! The transformer on slots is the transformer on rows, encoder and decoder, and its depth is what it says.
+//! The transformer on slots equals the transformer on rows, for encoder and decoder, and its depth is the stated depth.
 
 use polyformer_kernel::{
     Error,

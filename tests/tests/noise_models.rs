@@ -1,4 +1,5 @@
-//! The noise meaning predicts the errors of bootstrapping, stage by stage, and of a transformer with three bootstraps.
+//! The noise simulator predicts the errors of bootstrapping, stage by stage, and of a transformer with three
+//! bootstraps.
 
 use polyformer_kernel::{
     arith::{Arithmetic, ComplexArithmetic},
@@ -72,7 +73,8 @@ fn every_stage_of_bootstrapping_is_predicted_and_would_not_be_without_its_main_s
     });
 }
 
-/// What ModRaise adds beside multiples of the base: far below what is there already, so that it is looked at by itself.
+/// The noise of ModRaise without the multiples of the base. The noise is far below the noise of the input, so this test
+/// measures it alone.
 #[test]
 fn mod_raise_has_the_noise_that_is_predicted() {
     let recipe = Recipe::new(1 << (LOG_N - 1), Order::SlotsToCoeffsFirst, 1.0);

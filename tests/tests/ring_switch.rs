@@ -1,5 +1,5 @@
-//! From a device's ring to a server's and back, by laws at small rings; keys under the device's secret obey the bound of
-//! its ring; and a device's question to a transformer that it could never run encrypted.
+//! From a small client's ring to a server's ring and back, by laws on small rings. Keys under the client's secret obey
+//! the bound of the client's ring. One test runs a small client's question through an encrypted transformer.
 
 use polyformer_kernel::{
     Error,
@@ -47,7 +47,7 @@ fn ask(small: &Params, values: &[Complex]) -> Vec<u32> {
     limbs.collect()
 }
 
-/// What that device reads in an answer.
+/// The small client's reading of an answer.
 fn read(small: &Params, [c0, c1]: &[Vec<u32>; 2]) -> Vec<Complex> {
     let device = EmbeddedClient::new(small, Tables { roots: ComputedRoots, twiddles: Computed }).unwrap();
     let (n, mut slots, mut limb) = (small.n(), vec![Complex::default(); small.slots()], vec![0; small.n()]);
@@ -109,7 +109,7 @@ fn a_lifted_vector_repeats_and_a_lowered_one_is_the_mean_of_its_copies() {
     }
 }
 
-/// The words of a lifted question and of the answer that it is.
+/// The words of a lifted question, and of its answer.
 fn there_and_back<B: Backend>(mut be: B, params: &Params, small: &Params) -> Vec<Vec<u32>> {
     let (lift, lower) = keys(&mut be, params, small, &SecretSeed::take(&mut [5; 32]));
     let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default()).unwrap());

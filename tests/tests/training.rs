@@ -1,5 +1,5 @@
-//! The modules of the training package and the circuits agree: what PyTorch computed from fixed numbers, a file of the
-//! package, is what the circuits make of the same numbers.
+//! The modules of the training package and the circuits agree. A file of the package has the results of PyTorch on
+//! fixed numbers, and the circuits compute the same results.
 
 use polyformer_kernel::{
     arith::Arithmetic,
@@ -25,7 +25,7 @@ use polyformer_kernel::{
 };
 use serde_json::Value;
 
-/// What the circuits' own approximations may add.
+/// The allowed error of the circuits' own approximations.
 const ERROR: f64 = 1e-7;
 /// Slots of a row: keys, and zeros after them.
 const SLOTS: usize = 8;

@@ -1,4 +1,4 @@
-//! The contract's operations, one dispatch each.
+//! The operations of the contract, as dispatches.
 
 use crate::{
     call::Operand,

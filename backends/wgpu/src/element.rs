@@ -1,5 +1,5 @@
-//! Element-wise calls that wait for their like: what is done to both halves of a ciphertext, or to several of them, is one
-//! dispatch.
+//! Pending element-wise calls. Equal operations on several operands, for example on both halves of a ciphertext, become
+//! one dispatch.
 
 use crate::{
     call::{Call, Operand},
@@ -17,9 +17,9 @@ const MOST: usize = 64;
 pub struct Element {
     /// The kernel.
     pub kernel: Kernel,
-    /// Its arguments but for the operands.
+    /// The arguments of the call, without the operands.
     pub call: Call,
-    /// The operands, and the words of each; the first again where there are fewer.
+    /// The operands, and the words of each. A call with fewer operands repeats the first.
     pub operands: [(Operand, usize); OPERANDS],
     /// Workgroups an item.
     pub grid: [u32; 2],
@@ -32,8 +32,8 @@ fn meet((a, m): (Operand, usize), (b, n): (Operand, usize)) -> bool {
 }
 
 impl Element {
-    /// Whether it can be done at the same time as those that wait: the same to other operands at equal distances, none of which
-    /// is written by another call.
+    /// True if this call can be merged with the pending ones. The calls need the same shader and arguments, and
+    /// operands at a constant stride. No call may read or write another's output.
     pub fn joins(&self, waiting: &[Element]) -> bool {
         let Some(first) = waiting.first() else { return true };
         let step = |i: usize, from: &Element, to: &Element| from.operands[i].0.distance(&to.operands[i].0);

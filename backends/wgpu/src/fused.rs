@@ -1,5 +1,5 @@
-//! Key switching and switching moduli along their data flow: what surrounds a transform is in its last pass, a
-//! conversion comes with the constants around it, and all digits are transformed and multiplied together.
+//! Key switching and switching of moduli along their data flow. The last pass of a transform includes the neighbouring
+//! operation, and a conversion includes the neighbouring constants. All digits are transformed and multiplied together.
 
 use crate::{
     call::Operand,
@@ -17,8 +17,8 @@ use polyformer_kernel::{
 };
 
 impl Wgpu<'_> {
-    /// Each out = round(a R/D), five dispatches for all that lie in the same slabs: `intt` of the dropped rows, which ends in
-    /// the constants of the conversion; the conversion, times -1/D; `ntt`, which ends in the sum with a R/D.
+    /// out = round(a R/D) for each operand. All operands in the same slabs take five dispatches. `intt` of the dropped
+    /// rows includes the constants of the conversion. The conversion includes -1/D. `ntt` includes the sum with a R/D.
     pub(crate) fn fused_mod_switches(
         &mut self,
         from: Basis,
@@ -51,16 +51,18 @@ impl Wgpu<'_> {
         }
     }
 
-    /// Room for `digits` polynomials for each item of `full`, those of an item side by side.
+    /// Memory for `digits` polynomials for each item of `full`. The polynomials of an item are consecutive.
     pub(crate) fn extended_digits(&mut self, full: Shape, digits: usize) -> Result<Limbs<Words>> {
         let words = digits * full.basis.len() * full.cols as usize;
         let shape = Shape { count: full.count * digits as u16, ..full };
         Ok(Limbs { buf: self.recorder.memory().take_items(full.count.into(), words)?, shape })
     }
 
-    /// The gadget products, turned, with what is added to them: `intt` of the operand, which ends in the constants of the
-    /// digits; a conversion for all digits of as many primes; `ntt` of all digits but for their own rows; and a sum over digits for
-    /// all keys.
+    /// The rotated gadget products, with their addends. The dispatches are:
+    /// - `intt` of the operand, with the constants of the digits,
+    /// - one conversion per size of digit,
+    /// - `ntt` of all digits without their own rows,
+    /// - one sum over digits for all keys.
     pub(crate) fn fused_key_switch(
         &mut self,
         source: &Source<'_, Words>,
@@ -101,7 +103,7 @@ impl Wgpu<'_> {
         }
     }
 
-    /// Every digit of the items, extended; where they are, item after item.
+    /// Every digit of the items, extended, item after item.
     fn extend(
         &mut self,
         digits: &Digits,
@@ -130,8 +132,8 @@ impl Wgpu<'_> {
         all
     }
 
-    /// Rows `to` of every digit of each item of `coeff`, item after item of `out`; digits come with their constants if their own
-    /// rows are skipped.
+    /// Rows `to` of every digit of each item of `coeff`, item after item of `out`. If the own rows are skipped, the
+    /// digits include their constants.
     pub(crate) fn convert_digits(
         &mut self,
         digits: &Digits,

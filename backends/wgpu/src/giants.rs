@@ -1,5 +1,6 @@
-//! The giant steps of a linear map, all together: what is divided by P stays in Coeff until it is cut into digits, in place, and
-//! the products with all keys, turned, are one sum. Rows are done a few at a time where all at once would take too much memory.
+//! The giant steps of a linear map, all together. The quotients by P stay in Coeff, in place, until their decomposition
+//! into digits. One sum computes the rotated products with all keys. If memory is short, the rows are computed in
+//! several parts.
 
 use crate::{
     call::Operand,
@@ -15,7 +16,7 @@ use polyformer_kernel::{
     ring::Basis,
 };
 
-/// One item of a giant step, and where its c1 is.
+/// One item of a giant step, and the place of its c1.
 struct Step<'a, 'k> {
     giant: &'a GiantStep<'k, Words>,
     item: usize,
@@ -48,7 +49,7 @@ impl Wgpu<'_> {
         }
     }
 
-    /// c1 / P in Coeff, where c1 was.
+    /// Divides c1 by P in Coeff, in place.
     fn divide(&mut self, digits: &Digits, batch: &[Step<'_, '_>]) {
         let (ring, log_cols) = (self.ring, batch[0].c1.log_cols);
         let p = Basis::specials(ring.specials());
@@ -62,7 +63,7 @@ impl Wgpu<'_> {
         }
     }
 
-    /// Every sum and the products of its giants, turned.
+    /// Computes every sum and the rotated products of its giant steps.
     fn switch(
         &mut self,
         digits: &Digits,

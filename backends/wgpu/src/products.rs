@@ -1,4 +1,4 @@
-//! Sums of gadget products: one dispatch for all whose operands lie in the same slabs.
+//! Sums of gadget products: one dispatch for all sums whose operands are in the same slabs.
 
 use crate::{
     call::{Call, Operand},
@@ -9,10 +9,10 @@ use crate::{
 };
 use polyformer_kernel::{backend::Pair, ring::Basis};
 
-/// What a term begins with in the table: the sum over digits. An addend begins with 1 + its half.
+/// The first word of a term in the table, for the sum over digits. An addend begins with 1 plus its half.
 const DIGITS: u32 = 0;
 
-/// Results, and the terms that they are sums of.
+/// Results, and the terms of each sum.
 pub(crate) struct Products {
     over: Basis,
     header: [u32; 4],
@@ -30,7 +30,7 @@ struct Term {
     words: Vec<u32>,
 }
 
-/// The digits of item `at` and those after it times a key, of which `item` is the first item.
+/// The digits of item `at` and of the following items, times a key whose first item is `item`.
 pub(crate) struct Product<'a> {
     pub result: usize,
     pub galois: u32,
@@ -40,8 +40,8 @@ pub(crate) struct Product<'a> {
 }
 
 impl Products {
-    /// No result yet. `ext` is the extended digits. `own` has primes a digit and the slab of `source`, if their own rows are there
-    /// and not among the digits.
+    /// A table without results. `ext` has the extended digits. `own` has the primes per digit and the slab of `source`,
+    /// if the digits' own rows are in `source` and not in `ext`.
     pub fn new(
         over: Basis,
         digits: &Digits,
@@ -55,7 +55,7 @@ impl Products {
         Self { over, header, ext, source, own: own.map(|(_, slab)| slab), results: Vec::new(), terms: Vec::new() }
     }
 
-    /// A new result; if `begun`, what is in it counts.
+    /// Begins a result. With `begun`, the old contents are part of the sum.
     pub fn result(&mut self, out: [Operand; 2], begun: bool) -> usize {
         self.results.push((out, begun));
         self.results.len() - 1
@@ -80,8 +80,9 @@ impl Products {
         }
     }
 
-    /// Something to add to a half, times the constants of the rows at `factors`, or none if that is 0: in the dispatch of a
-    /// product of the same result, which there must be, if that is possible.
+    /// Adds operand `a` to half `half` of result `result`, multiplied per row by the constants at table offset
+    /// `factors` (0: no factor). A product for that result must already exist. The addend joins its dispatch when the
+    /// slabs allow.
     pub fn add(&mut self, result: usize, galois: u32, half: usize, a: Operand, factors: u32) {
         let mut products = self.terms.iter_mut().rev().filter(|term| term.result == result);
         let Some(last) = products.next() else { return };

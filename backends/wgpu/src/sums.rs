@@ -1,4 +1,4 @@
-//! Sums of products: one dispatch for all results whose operands lie in the same slabs.
+//! Sums of products: one dispatch for all results whose operands are in the same slabs.
 
 use crate::{
     call::{Call, Operand},

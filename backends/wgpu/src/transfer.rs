@@ -1,4 +1,4 @@
-//! Words between host and device.
+//! Transfers of words between host and GPU.
 
 use crate::{
     call::{Call, Operand},
@@ -51,7 +51,7 @@ impl Wgpu<'_> {
         if self.gpu().is_lost() { Err(Error::DeviceLost) } else { Ok(()) }
     }
 
-    /// Expanded by the host's threads: which words are rejected decides where the next one goes.
+    /// Uniform words, expanded by the host's threads, because a rejected word moves all later words.
     pub(crate) fn write_uniform(&mut self, dst: &Limbs<Words>, seed: &Seed, stream: u64) -> Result<()> {
         let Shape { count, basis, cols } = dst.shape;
         let mut words = vec![0; dst.shape.words()];
@@ -105,7 +105,7 @@ impl Wgpu<'_> {
     }
 }
 
-/// Whether threads would cost more than they bring.
+/// Whether threads would cost more time than they save.
 fn words_are_few(rows: usize, cols: u32) -> bool {
     rows * (cols as usize) < 1 << 16
 }

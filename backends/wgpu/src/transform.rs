@@ -1,4 +1,4 @@
-//! The number-theoretic transforms: one dispatch for rows of up to 2^12 words, two for longer ones.
+//! The number-theoretic transforms: one dispatch for rows of at most 2^12 words, and two dispatches for longer rows.
 
 use crate::{
     call::{Call, Operand},
@@ -9,7 +9,7 @@ use polyformer_kernel::ring::Basis;
 
 /// log2 of the words that a workgroup holds.
 const LOG_TILE: u32 = 12;
-/// Stages of the pass over adjacent words, where there are two.
+/// Stages of the pass over adjacent words, in a transform with two passes.
 const LAST: u32 = 8;
 
 /// The passes (first stage, stages) of a forward transform.
@@ -17,19 +17,19 @@ fn passes(log_cols: u32) -> Vec<(u32, u32)> {
     if log_cols <= LOG_TILE { vec![(0, log_cols)] } else { vec![(0, log_cols - LAST), (log_cols - LAST, LAST)] }
 }
 
-/// What a forward transform ends in.
+/// The final operation of a forward transform.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
     /// Nothing more.
     Plain,
-    /// out = x + b c, with c in the table where it is not 0.
+    /// out = x + b c, with c in the table if its offset is not 0.
     Add(Operand, u32),
     /// The digits' own rows are left alone; alpha, specials, the first digit and the number of digits are in the table.
     Digits(u32),
 }
 
 impl Wgpu<'_> {
-    /// Rows `over` of `out`, `items` of them from `first` on, become the transform of those of `a`.
+    /// Rows `over` of `out`, `items` items from `first` on, become the transform of the rows of `a`.
     pub fn forward(&mut self, over: Basis, out: Operand, a: Operand, items: usize, end: End) {
         let log_cols = out.log_cols;
         for (i, (first, stages)) in passes(log_cols).into_iter().enumerate() {
@@ -45,7 +45,7 @@ impl Wgpu<'_> {
         }
     }
 
-    /// Rows `over` of `out` become the inverse transform of those of `a`, times the constants in the table.
+    /// Rows `over` of `out` become the inverse transform of the rows of `a`, times the constants in the table.
     pub fn backward(&mut self, over: Basis, out: Operand, a: Operand, items: usize, constants: u32) {
         let log_cols = out.log_cols;
         for (i, (first, stages)) in passes(log_cols).into_iter().rev().enumerate() {

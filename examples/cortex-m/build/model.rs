@@ -96,7 +96,7 @@ fn quadratic(p: &Value) -> [f64; 3] {
     [a - c + (b + 2.0 * c * offset) * offset, (b + 4.0 * c * offset) * slope, 2.0 * c * slope * slope]
 }
 
-/// One function a layer, which assembles it from flash.
+/// One function per layer, which assembles the layer from flash.
 fn layers(line: &mut impl FnMut(String), config: &Value, tensors: &SafeTensors<'_>, out: &Path) {
     line("use polyformer_kernel::{circuits::poly::Polynomial, nn::{Attention, Layer, Norm}};".into());
     let epsilon = config["norm_epsilon"].as_f64().expect("an epsilon");

@@ -1,4 +1,4 @@
-//! The demo model in the clear, from half floats in flash: a sentence, as tokens, to logits.
+//! The demo model in the clear, with half floats in flash: from a sentence, as tokens, to logits.
 
 use crate::constants::{
     CLASSES, CLASSIFIER, EMBEDDINGS_POSITION, EMBEDDINGS_TOKEN, EPSILON, FOLDED, HEADS, HIDDEN, LAYERS, WIDTH, layer_0,
@@ -13,13 +13,13 @@ pub const TOKENS: usize = 64;
 /// Blocks of rows: x, its norm, and the inside of the feed-forward part; or x, its norm, query, key and value.
 const BLOCKS: usize = 2 + HIDDEN / WIDTH;
 
-/// All the memory that inference needs, beside the stack.
+/// All memory of inference without the stack.
 pub struct Buffers {
     /// Rows of all tokens.
     pub rows: [[f32; TOKENS * WIDTH]; BLOCKS],
     /// A row of weights, and a mean row.
     pub single: [[f32; HIDDEN]; 2],
-    /// Logits, and what is added to them.
+    /// Logits and their addends.
     pub logits: [[f32; CLASSES]; 2],
 }
 
@@ -52,7 +52,8 @@ fn numbers(bytes: &'static [u8]) -> Numbers<'static> {
     Numbers::F16(Stored::Borrowed(bytes.as_chunks().0))
 }
 
-/// The layers, folded; they hold polynomials, and so are worth a static. One after the other: each is large on the stack.
+/// The folded layers, in a static because they hold polynomials. The layers are assembled one after the other, because
+/// each needs much stack.
 pub fn assemble(layers: &mut heapless::Vec<Layer<'static>, LAYERS>) -> Result<()> {
     layers.clear();
     for layer in [layer_0, layer_1] {

@@ -1,4 +1,4 @@
-//! A circuit as a value: its parameters, and one way to run it on any evaluator.
+//! A circuit as a value: its parameters, and one function that runs the circuit on any evaluator.
 
 use polyformer_kernel::{
     arith::Arithmetic,
@@ -27,7 +27,7 @@ use polyformer_kernel::{
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a few dozen of them exist")]
 pub enum Circuit {
-    /// PowerSoftmax; scores are multiplied by [`PowerSoftmax::input_scale`] where the form is folded.
+    /// PowerSoftmax. Scores of a folded form are multiplied by [`PowerSoftmax::input_scale`].
     Power(PowerSoftmax, Form),
     /// Scaled σ-attention for rows of that length.
     Sigma(Approximation, usize),
@@ -91,7 +91,7 @@ pub enum Form {
 }
 
 impl Circuit {
-    /// How many vectors it takes.
+    /// The number of input vectors.
     pub fn inputs(&self) -> usize {
         match self {
             Circuit::Attention(_) | Circuit::GaussianExponent => 3,
@@ -153,7 +153,7 @@ impl Circuit {
     }
 }
 
-/// An entry of a weight matrix as a model might have it, in [-1, 1].
+/// A typical entry of a weight matrix, in [-1, 1].
 fn model_weight(i: usize, j: usize, map: usize) -> f64 {
     libm::sin((7 * i + 3 * j + map) as f64)
 }

@@ -20,11 +20,11 @@ use polyformer_kernel::{
 /// One way to bootstrap.
 #[derive(Clone, Copy)]
 pub struct Bootstrap {
-    /// What comes first.
+    /// The order of the steps.
     pub order: Order,
-    /// How it rotates.
+    /// The rotation strategy.
     pub steps: RotationStrategy,
-    /// After how many slots vectors repeat; all of them if there are fewer.
+    /// The period of the vectors in slots, or all slots of a smaller ring.
     pub period: usize,
     /// The range of values.
     pub range: f64,
@@ -77,7 +77,7 @@ pub fn record_keys<B: Backend>(be: &mut B, keys: &Keys<B>, out: &mut Record) -> 
     Ok(())
 }
 
-/// What a dry run says: operations, then the keys with their levels.
+/// The figures of a dry run: operations, then the keys with their levels.
 pub fn record_plan(name: &str, trace: &Trace, out: &mut Record) {
     let c = trace.cost();
     let counts = [c.mul, c.mul_plain, c.mul_const, c.rescale, c.key_switch, c.hoist, c.bootstrap, c.peak];

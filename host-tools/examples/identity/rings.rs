@@ -58,7 +58,7 @@ fn ask<R: Roots, T: Twiddles>(small: &Params, plan: Tables<R, T>, values: &[Comp
     Ok((seed, words))
 }
 
-/// What the device reads in an answer.
+/// The small client's reading of an answer.
 fn read<R: Roots, T: Twiddles>(small: &Params, plan: Tables<R, T>, [c0, c1]: &[Vec<u32>; 2]) -> Result<Vec<Complex>> {
     let device = EmbeddedClient::new(small, plan)?;
     let (n, mut slots, mut limb) = (small.n(), vec![Complex::default(); small.slots()], vec![0; small.n()]);
@@ -70,7 +70,7 @@ fn read<R: Roots, T: Twiddles>(small: &Params, plan: Tables<R, T>, [c0, c1]: &[V
     Ok(device.close(opening)?.to_vec())
 }
 
-/// The words of the client at its own degree, with every choice of what is stored.
+/// The words of the client at its own degree, with every choice of stored tables.
 pub fn device(spec: &Spec<'_>, out: &mut Record) -> Result<()> {
     let small = Params::new(spec)?;
     let mut roots = vec![Complex::default(); small.slots()];

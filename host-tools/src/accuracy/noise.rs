@@ -1,5 +1,5 @@
-//! What errors the logits of questions will have when they are encrypted, without a key: the server's circuit on numbers with
-//! the errors of ciphertexts ([`polyformer_kernel::eval::noise`]), beside the same circuit in the clear.
+//! Predicted errors of encrypted logits, without a key. The server's circuit runs on numbers with the errors of
+//! ciphertexts ([`polyformer_kernel::eval::noise`]) and in the clear, and the two results are compared.
 
 use super::{Labelled, spread::Spread};
 use crate::{Result, model::Pretrained, plan::model::ORDER};
@@ -16,8 +16,8 @@ use polyformer_kernel::{
 };
 use rayon::prelude::*;
 
-/// Predicts the errors of groups of questions that share a ciphertext, each group under a secret of its own, on all threads;
-/// `step` is called after each group. The same questions give the same numbers every time.
+/// Predicts the errors of groups of questions that share a ciphertext, on all threads. Each group has its own secret.
+/// `step` is called after each group. The same questions always give the same numbers.
 pub fn predict(
     params: &Params,
     model: &Pretrained,

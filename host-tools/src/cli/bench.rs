@@ -16,8 +16,8 @@ Examples:
   polyformer bench --preset B16 --op rotate --op mul_relin_rescale --log-q 1164 --threads 1 --json
 
 Each line of --json has op, backend, isa, preset, n, level, limbs, threads, seconds (the median; per limb for the
-transforms), bytes (operands, keys and results) and peak_bytes (resident size while it ran); that of bootstrap also
-stages, each with stage, seconds, key_switches and key_bytes.";
+transforms), bytes (operands, keys and results) and peak_bytes (resident size during the run). The line of bootstrap also
+has stages, each with stage, seconds, key_switches and key_bytes.";
 
 /// Measure operations on this machine.
 #[derive(clap::Args)]

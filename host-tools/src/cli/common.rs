@@ -131,7 +131,8 @@ impl Compute {
 /// The model at `path`, or the model in the program, for files of this parameter set.
 ///
 /// # Errors
-/// A model that was packed for another parameter set.
+///
+/// A model file for another parameter set.
 pub fn pretrained_for(path: Option<&Path>, spec: &SpecBuf) -> Result<Pretrained> {
     let model = Pretrained::open(path)?;
     if let (Some(path), Some(packed)) = (path, model.spec.as_ref().filter(|packed| *packed != spec)) {
@@ -155,7 +156,7 @@ fn note_unknown(unknown: usize, tokens: usize) {
     let _ = writeln!(std::io::stderr(), "note: the model does not know {unknown} of the {tokens} tokens");
 }
 
-/// A line on standard error if the run was not the one that was planned.
+/// Prints a line on standard error if the run differs from the plan.
 pub fn warn_departure(executed: &Executed, plan: &ModelPlan) {
     if let Some((what, planned, executed)) = executed.departs(plan) {
         // nobody to tell if standard error is closed

@@ -23,11 +23,11 @@ Examples:
   polyformer eval questions.csv --model my-model --limit 100 --json
   polyformer eval questions.csv --noise 1000              the error of encrypted logits, predicted without a key
 
-FILE has a header line with the columns text and category. Longer texts are cut to what the model reads.
---json prints one object: n, accuracy (polynomial form), accuracy_exact (the twin with softmax, GELU and LayerNorm),
+FILE has a header line with the columns text and category. Longer texts are truncated to the model's maximum.
+--json prints one object: n, accuracy (polynomial form), accuracy_exact (the reference model with softmax, GELU and LayerNorm),
 encrypted_n, encrypted_agree, encrypted_error (the largest of a logit), encrypted_deviation, encrypted_question (the largest
-deviation of a question), encrypted_seconds (the server's), encoding_seconds (of these, for weights), ciphertexts,
-plan_agrees, peak_bytes, and of --noise the same predicted: noise_n, noise_error, noise_deviation, noise_question, noise_tail
+deviation of a question), encrypted_seconds (the server's), encoding_seconds (part of encrypted_seconds, for weights), ciphertexts,
+plan_agrees, peak_bytes, and with --noise the predictions: noise_n, noise_error, noise_deviation, noise_question, noise_tail
 (the largest error in deviations of its question), noise_bound (E for `decrypt --publish`: 16 times noise_question).";
 
 /// Measure a model's accuracy on a labelled file, in the clear.
@@ -85,7 +85,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let (n, poly) = (questions.len(), 100.0 * accuracy.poly);
     print(out, format_args!("{n} questions, {poly:.2} % right in polynomial form"))?;
     match accuracy.exact {
-        Some(exact) => print(out, format_args!(", {:.2} % by the exact twin\n", 100.0 * exact))?,
+        Some(exact) => print(out, format_args!(", {:.2} % by the reference model\n", 100.0 * exact))?,
         None => print(out, format_args!("\n"))?,
     }
     if errors.questions > 0 {

@@ -1,4 +1,4 @@
-//! `polyformer inspect`: what a file is, after everything in it was checked.
+//! `polyformer inspect`: checks everything in a file and prints a description.
 
 use super::common::{print, print_json};
 use crate::{
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Check a file completely and say what it is. Never prints a secret.
+/// Check a file completely and describe it. Never prints a secret.
 #[derive(clap::Args)]
 pub struct Args {
     /// The file.
@@ -23,7 +23,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What there is to say of a file; fields that a kind has not are left out of the JSON.
+/// The description of a file. The JSON omits fields that the kind does not have.
 #[derive(Serialize)]
 struct Facts {
     file: PathBuf,

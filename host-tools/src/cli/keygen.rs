@@ -30,13 +30,13 @@ Examples:
   polyformer keygen --preset B16 --infer 9 --embedded small/secret.safetensors --out keys
 
 Writes
-  keys/secret.safetensors        the secret key, mode 0600: never leaves you
+  keys/secret.safetensors        the secret key, mode 0600: keep it private
   keys/eval/relin.safetensors    products
-  keys/eval/galois-G.safetensors one a rotation: G is 5^K mod 2N for the rotation by K
+  keys/eval/galois-G.safetensors one per rotation: G is 5^K mod 2N for the rotation by K
   keys/eval/public.safetensors   with --public: lets others encrypt for you
   keys/eval/raise.safetensors    with --bootstrap
   keys/eval/device-ID.safetensors with --embedded: between the ring of a small client and this one
-Send the folder keys/eval to the server, nothing else.";
+Send only the folder keys/eval to the server.";
 
 /// Make a secret key and the keys that a server needs to compute.
 #[derive(clap::Args)]

@@ -1,4 +1,4 @@
-//! A file as memory: the one `unsafe` of the tools.
+//! A file as memory, with the one `unsafe` of the tools.
 
 use super::fault::Result;
 use std::{fs::File, ops::Range, path::Path};

@@ -1,4 +1,4 @@
-//! The sizes of a packed model: they are in its header, and the tensors that it must have follow from them.
+//! The sizes of a model file. The header holds the sizes, and the shapes of the tensors follow from the sizes.
 
 use super::{
     fault::{FileError, Result},
@@ -6,7 +6,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How weights are stored.
+/// The storage of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Weights {
@@ -16,13 +16,13 @@ pub enum Weights {
     Int8,
 }
 
-/// Sizes of a packed model.
+/// Sizes of a model file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sizes {
     /// Bytes of the tokenizer.
     pub tokenizer: usize,
-    /// Tokens that there are.
+    /// Number of tokens of the vocabulary.
     pub vocabulary: usize,
     /// The longest text.
     pub max_tokens: usize,
@@ -34,9 +34,9 @@ pub struct Sizes {
     pub layers: usize,
     /// Labels, at most F.
     pub classes: usize,
-    /// How weights are stored.
+    /// The storage of the weights.
     pub weights: Weights,
-    /// Bytes of the twin with the exact functions; 0 if there is none.
+    /// Bytes of the reference model with the exact functions; 0 without one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub twin: usize,
 }
@@ -45,7 +45,7 @@ fn is_zero(x: &usize) -> bool {
     *x == 0
 }
 
-/// A linear map of a packed model.
+/// A linear map of a model file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map {
     /// Its name.

@@ -1,5 +1,5 @@
-//! Writing: a file appears whole or not at all. The bytes go to a temporary name in the same folder, to the disk,
-//! and then under their own name.
+//! Writing. A file appears whole or not at all. The bytes go to a temporary name in the same folder, then to the disk,
+//! then to their own name.
 
 use super::{
     fault::{FileError, Result},
@@ -16,7 +16,7 @@ use std::{
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Whoever the user's umask lets.
+    /// The mode of the user's umask.
     Shared,
     /// The owner alone: mode 0600.
     Private,
@@ -72,7 +72,7 @@ fn temporaries(change: impl FnOnce(&mut Vec<PathBuf>)) {
     change(&mut TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Removes what is half-written: for a process that is told to end.
+/// Removes partial files, for a process that is about to end.
 pub fn cleanup_temp_files() {
     temporaries(|all| {
         all.drain(..).for_each(|path| {
@@ -81,7 +81,7 @@ pub fn cleanup_temp_files() {
     });
 }
 
-/// A file that is removed when dropped, unless it was renamed.
+/// A file that is removed on drop, unless the file was renamed.
 struct Temporary {
     path: PathBuf,
     file: File,

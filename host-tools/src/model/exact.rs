@@ -1,10 +1,11 @@
-//! The twin with softmax, GELU and LayerNorm, in f64 in the clear: what the polynomial form is measured against.
+//! The reference model with softmax, GELU and LayerNorm, in f64 in the clear. The polynomial form is compared with the
+//! reference model.
 
 use super::{config::Shape, text::Embedding, weights::Weights};
 use crate::files::Result;
 use polyformer_kernel::nn::Matrix;
 
-/// The twin's embeddings, layers and classifier.
+/// The reference model's embeddings, layers and classifier.
 pub struct Exact {
     embedding: Embedding,
     layers: Vec<Layer>,
@@ -37,7 +38,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl Exact {
-    /// From the twin's tensors; the epsilons are those of the embeddings' norm and of the layers'.
+    /// From the reference model's tensors. The epsilons belong to the norm of the embeddings and to the norms of the
+    /// layers.
     pub(super) fn new(s: &Shape, [embedding, epsilon]: [f64; 2], weights: &Weights<'_>) -> Result<Self> {
         let mut layers = Vec::new();
         for i in 0..s.layers {
@@ -55,7 +57,7 @@ impl Exact {
         Ok(Self { embedding, layers, classifier, heads: s.heads, epsilon })
     }
 
-    /// Logits of a text's tokens, of which there is at least one.
+    /// Logits of at least one token.
     pub fn logits(&self, ids: &[u32]) -> Vec<f64> {
         let width = self.classifier.cols;
         let mut x = self.embedding.rows(ids);

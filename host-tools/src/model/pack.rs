@@ -1,5 +1,5 @@
-//! From a checkpoint to a packed model: polynomials are held against the measured ranges, weights against their stored
-//! form, and layouts are chosen by what they cost a question. The report says all of it.
+//! From a checkpoint to a model file. Polynomials are compared with the measured ranges, and weights with their stored
+//! form. Layouts are selected by the cost of a question. The report has all comparisons.
 
 use super::{
     Checkpoint, Pretrained,
@@ -30,28 +30,28 @@ use std::path::Path;
 /// A polynomial of the model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MeasuredPolynomial {
-    /// Where it stands.
+    /// The place in the model.
     pub place: String,
-    /// What it stands for.
+    /// The approximated function.
     pub function: String,
     /// Its degree.
     pub degree: usize,
-    /// It is good on \[lo, hi\].
+    /// The approximation holds on \[lo, hi\].
     pub range: [f64; 2],
     /// The least and the largest argument on texts.
     pub texts: [f64; 2],
-    /// The same on random_tokens sequences of tokens, if they were tried.
+    /// The same on random token sequences; `None` if they were not measured.
     pub random_tokens: Option<[f64; 2]>,
 }
 
-/// A layout, and what it costs.
+/// A layout and its cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayoutCost {
     /// Questions have at most this many tokens.
     pub tokens: usize,
     /// Questions that share a ciphertext.
     pub questions: usize,
-    /// Slots that they take.
+    /// Slots of the questions.
     pub slots: usize,
     /// The level of the answer; a question starts at the top.
     pub level: u8,
@@ -65,24 +65,24 @@ pub struct LayoutCost {
     pub key_bytes: u64,
     /// Predicted seconds of the server, if its speed is known.
     pub seconds: Option<f64>,
-    /// Whether the file says to use it for several questions.
+    /// Whether the model file selects the layout for several questions.
     pub chosen: bool,
 }
 
-/// What was packed, and what it costs.
+/// The contents of the model file, and the cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The model.
     pub model: String,
     /// The parameter set: its name, or its hash.
     pub params: String,
-    /// How weights are stored.
+    /// The storage of the weights.
     pub weights: Weights,
     /// Bytes of the file.
     pub model_bytes: u64,
     /// The largest difference of a logit that the stored form of the weights makes, over some sequences of tokens.
     pub weight_error: f64,
-    /// Nothing that is bootstrapped exceeds it.
+    /// A bound of all bootstrapped values.
     pub range: f64,
     /// The level of a question.
     pub top: u8,
@@ -110,7 +110,7 @@ impl LayoutCost {
         })
     }
 
-    /// What a question costs: seconds if they are known, else key switches.
+    /// The cost of a question: seconds if known, otherwise key switches.
     fn each(&self) -> f64 {
         self.seconds.unwrap_or(self.key_switches as f64) / self.questions as f64
     }
@@ -140,7 +140,8 @@ fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -
     Ok(out)
 }
 
-/// The polynomials beside the measured ranges of their arguments, which must lie inside theirs.
+/// The polynomials with the measured ranges of their arguments. Each measured range must be inside the polynomial's
+/// range.
 fn polynomials(config: &super::Config) -> files::Result<Vec<MeasuredPolynomial>> {
     let mut out = Vec::new();
     for (i, p) in config.polynomials.iter().enumerate() {

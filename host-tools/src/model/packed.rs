@@ -21,7 +21,7 @@ use polyformer_kernel::{
 use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
 
-/// What the header says beside sizes.
+/// The fields of the header in addition to the sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct About {
@@ -57,7 +57,7 @@ struct Chebyshev {
     coeffs: Vec<f64>,
 }
 
-/// How many questions of up to `rows` tokens share a ciphertext.
+/// The number of questions of at most `rows` tokens that share a ciphertext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuestionsPerCiphertext {
@@ -77,7 +77,7 @@ impl Chebyshev {
     }
 }
 
-/// What is packed.
+/// The contents of a model file.
 pub struct Packing<'a> {
     /// Shapes, labels, polynomials.
     pub config: &'a Config,
@@ -87,13 +87,13 @@ pub struct Packing<'a> {
     pub model: &'a Model<'static>,
     /// The tokenizer's JSON.
     pub tokenizer: &'a [u8],
-    /// The twin's tensors, as safetensors.
+    /// The reference model's tensors, as safetensors.
     pub twin: Option<&'a [u8]>,
-    /// Whom it is packed for.
+    /// The parameter set.
     pub spec: &'a SpecBuf,
-    /// How weights are stored.
+    /// The storage of the weights.
     pub weights: Weights,
-    /// How questions share ciphertexts.
+    /// The numbers of questions per ciphertext.
     pub layouts: &'a [QuestionsPerCiphertext],
 }
 

@@ -1,5 +1,5 @@
-//! The client's part of a model: text to tokens to normalised embeddings, and logits to labels. It never sees a
-//! server, and holds nothing secret.
+//! The client's part of a model: text to tokens to normalised embeddings, and logits to labels. The type holds no
+//! secret.
 
 use super::{
     config::{Config, Shape},
@@ -19,7 +19,7 @@ pub struct Text {
     labels: Vec<String>,
 }
 
-/// `[UNK]`, as FORM.md has it.
+/// `[UNK]` of FORM.md.
 const UNKNOWN: u32 = 1;
 
 /// Step 1 of FORM.md.
@@ -102,12 +102,12 @@ impl Text {
         }
     }
 
-    /// How many tokens stand for something that the model does not know.
+    /// The number of tokens that the model does not know.
     pub fn unknown(&self, ids: &[u32]) -> usize {
         ids.iter().filter(|id| **id == UNKNOWN).count()
     }
 
-    /// Tokens of a text of which the model reads what fits: 0 of an empty one.
+    /// The tokens of a text, truncated to the model's maximum. An empty text has 0 tokens.
     pub fn truncated(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.tokenizer.encode_fast(text, false);
         let mut ids = encoding.map_err(|e| Error::usage("text", e.to_string()))?.get_ids().to_vec();
@@ -115,7 +115,7 @@ impl Text {
         Ok(ids)
     }
 
-    /// What is encrypted: one normalised row a token.
+    /// The client's plaintext: one normalised row per token.
     pub fn embed(&self, ids: &[u32]) -> Vec<f64> {
         self.embedding.rows(ids)
     }

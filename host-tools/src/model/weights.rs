@@ -1,4 +1,4 @@
-//! Named tensors of a safetensors file, f16 or f32, with the shapes that FORM.md gives them.
+//! Named tensors of a safetensors file, f16 or f32, with the shapes of FORM.md.
 
 use crate::files::{FileError, Mapped, MappedNumbers, Result};
 use half::f16;

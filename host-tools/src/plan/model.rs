@@ -1,4 +1,4 @@
-//! The plan of a model: what it takes on questions of known lengths, by a dry run.
+//! The plan of a model: its needs on questions of known lengths, from a dry run.
 
 use crate::{
     Result,
@@ -26,20 +26,20 @@ use polyformer_kernel::{
     params::Params,
 };
 
-/// How a model's values are bootstrapped: they are real.
+/// The bootstrapping of a model's values, which are real.
 pub const ORDER: Order = Order::SlotsToCoeffsFirst;
 
-/// How a device's question is bootstrapped first: from level 0.
+/// The first bootstrap of a small client's question, from level 0.
 pub const ENTRY: Order = Order::ModRaiseFirst;
 
 /// A model on questions of known lengths, before anything is encrypted.
 #[derive(Clone, Debug)]
 pub struct ModelPlan {
-    /// Where tokens and features lie.
+    /// The slots of tokens and features.
     pub layout: Layout,
-    /// The keys that it takes.
+    /// The keys of the run.
     pub demand: Demand,
-    /// What it costs.
+    /// The cost of the run.
     pub cost: Cost,
     /// The backend's work, from question to answer, of the first question of a process.
     pub work: Tally,
@@ -47,7 +47,7 @@ pub struct ModelPlan {
     pub preparation: Tally,
     /// The level of the answer.
     pub level: u8,
-    /// How bootstrapping rotates.
+    /// The rotation strategy of bootstrapping.
     pub steps: RotationStrategy,
     /// Words of bootstrapping's matrices, and of vectors and encoded weights at most.
     words: usize,
@@ -59,8 +59,8 @@ impl ModelPlan {
         Self::of(params, None, model, lengths, RotationStrategy::Hoisted)
     }
 
-    /// For questions that come from the ring `small` of a device, at level 0, or from a client; bootstrapping may rotate in
-    /// another way: with [`RotationStrategy::MinKs`] on a server with little memory.
+    /// The plan for questions of a client, or of the ring `small` of a small client at level 0. `steps` is the rotation
+    /// strategy of bootstrapping: [`RotationStrategy::MinKs`] on a server with little memory.
     pub fn of(
         params: &Params,
         small: Option<&Params>,
@@ -89,10 +89,11 @@ impl ModelPlan {
         Ok(plan)
     }
 
-    /// [`ModelPlan::of`] on a target: with these rotations, or with few keys (min-KS) if the GPU has no room for more.
+    /// [`ModelPlan::of`] on a target: with these rotations, or with few keys (min-KS) if the GPU has less memory.
     ///
     /// # Errors
-    /// Those of [`ModelPlan::of`]; [`polyformer_kernel::Error::DeviceMemory`] if few keys do not fit, either.
+    ///
+    /// The errors of [`ModelPlan::of`]; [`polyformer_kernel::Error::DeviceMemory`] if few keys do not fit either.
     pub fn for_target(
         host: &Host,
         target: ComputeTarget,
@@ -106,9 +107,9 @@ impl ModelPlan {
         memory::fit_to_memory(host, target, rotations, plan, |plan| plan.memory(params))
     }
 
-    /// What the first question of a process touches for the first time, as polynomials over P and the whole line: the
-    /// temporaries of a key switch, and every vector that is alive at once, as if each were as long, since blocks that are
-    /// free again seldom have the length that is wanted next.
+    /// The memory that the first question of a process touches for the first time, in polynomials over P and the whole
+    /// modulus chain. It is the temporary buffers of a key switch, and every vector that is alive at once. All vectors
+    /// count with the largest size, because a free block seldom has the next needed length.
     fn fresh(&self, params: &Params) -> u32 {
         params.digits() as u32 + 2 + 2 * self.cost.peak
     }
@@ -118,12 +119,12 @@ impl ModelPlan {
         KeySpec::all(params, &self.demand)
     }
 
-    /// Words in the memory of the server at most: keys, the temporaries of key switching, and what the trace counted.
+    /// Words in the server's memory: keys, the temporary buffers of key switching, and the words of the trace.
     pub fn memory(&self, params: &Params) -> usize {
         memory::words(params, &self.wants(params), self.words)
     }
 
-    /// The evaluation keys that it takes: files, and bytes of them.
+    /// The number of the evaluation keys' files, and their bytes.
     pub fn key_files(&self, params: &Params) -> (usize, u64) {
         let row = 4 * params.n() as u64;
         let wants = self.wants(params);

@@ -129,7 +129,7 @@ fn client_error(request: &Request, error: Error) -> BuildError {
     }
 }
 
-/// The error of a chain over the bound, with what would fit instead.
+/// The error of a chain over the bound, with a choice within the bound.
 fn insecure(
     request: &Request,
     pattern: ScalePattern,

@@ -17,7 +17,7 @@ pub const WIDE_RESCALING_PRIMES: [u32; 2] = [2752513, 8257537];
 pub struct Prime {
     /// The prime.
     pub q: u32,
-    /// log2 of it.
+    /// log2 of the prime.
     pub bits: f64,
 }
 
@@ -48,7 +48,7 @@ pub fn nearest(pool: &[Prime], target: f64, count: usize) -> Vec<Prime> {
     sorted
 }
 
-/// A third of `target` bits, and the pair whose product is nearest to what is then missing.
+/// The prime nearest to a third of `target` bits, and the pair whose product is nearest to the remaining bits.
 pub fn nearest_three(pool: &[Prime], target: f64) -> Vec<Prime> {
     let mut three = nearest(pool, target / 3.0, 1);
     let Some(first) = three.first().copied() else { return three };
@@ -57,7 +57,7 @@ pub fn nearest_three(pool: &[Prime], target: f64) -> Vec<Prime> {
     three
 }
 
-/// The pair whose product is nearest to `target` bits, among the 60 primes nearest to half of it.
+/// The pair whose product is nearest to `target` bits, among the 60 primes nearest to half the bits.
 pub fn nearest_pair(pool: &[Prime], target: f64) -> Option<[Prime; 2]> {
     let near = nearest(pool, target / 2.0, 60);
     let mut best: Option<(f64, [Prime; 2])> = None;

@@ -11,7 +11,7 @@ use std::fmt;
 pub struct Part {
     /// Its name.
     pub part: &'static str,
-    /// Primes in it.
+    /// Primes of the part.
     pub limbs: usize,
     /// log2 of their product.
     pub bits: f64,
@@ -22,11 +22,11 @@ pub struct Part {
 pub struct Level {
     /// Rescales left.
     pub level: u8,
-    /// Primes of Q there.
+    /// Primes of Q at the level.
     pub limbs: usize,
-    /// log2 of Q there.
+    /// log2 of Q at the level.
     pub log_q: f64,
-    /// log2 of the scale there.
+    /// log2 of the scale at the level.
     pub scale_bits: f64,
 }
 
@@ -42,7 +42,7 @@ pub struct Digit {
 /// Everything that `polyformer params` says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// The preset that this is, if it is one.
+    /// The name of the preset; `None` for another set.
     pub preset: Option<&'static str>,
     /// Parameter-set hash.
     pub hash: String,

@@ -1,4 +1,4 @@
-//! The server: evaluation keys, a model, ciphertexts. Nothing here can decrypt.
+//! The server: evaluation keys, a model, and ciphertexts. No code in this module can decrypt.
 
 use super::{Clocked, RingBridge, Watched};
 use crate::plan::model::{ENTRY, ModelPlan, ORDER};
@@ -52,19 +52,19 @@ fn load_more<B: Backend>(
     Ok(())
 }
 
-/// What a run really took.
+/// The measured figures of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Executed {
-    /// Operations, those of bootstraps included.
+    /// Operations, bootstraps included.
     pub cost: Cost,
-    /// The level of the logits, before the answer is brought down to what decryption needs.
+    /// The level of the logits, before the answer drops to the level of decryption.
     pub level: u8,
     /// Seconds of the encoding of weights, masks and biases.
     pub encoding: f64,
 }
 
 impl Executed {
-    /// The first figure in which this differs from the plan: what, planned, executed.
+    /// The first figure that differs from the plan: name, planned, executed.
     pub fn departs(&self, plan: &ModelPlan) -> Option<(&'static str, u32, u32)> {
         let level = ("level of the answer", plan.level as u32, self.level as u32);
         plan.cost.differs(&self.cost).or((level.1 != level.2).then_some(level))
@@ -108,7 +108,7 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok(server)
     }
 
-    /// Holds the keys of `wants`, from the files of a folder, and no others: what they leave is room for the new ones.
+    /// Loads the keys of `wants` from the files of a folder, and drops all other keys.
     pub fn hold(&mut self, folder: &Path, wants: &[KeySpec]) -> Result<()> {
         let of = self.keys_of.clone();
         let (keys, be) = self.ckks.keys_mut();
@@ -137,8 +137,9 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok(())
     }
 
-    /// Logits of the questions in a ciphertext, where [`polyformer_kernel::nn::slot_engine::Layout::unpack`] finds them, and in copies of
-    /// these slots; a mask has left nothing in any other. `step` is called after each part of the model with its name and seconds.
+    /// Logits of the questions in a ciphertext, at the slots of [`polyformer_kernel::nn::slot_engine::Layout::unpack`]
+    /// and at copies of these slots. A mask zeroes all other slots. `step` is called after each part of the model with
+    /// its name and seconds.
     pub fn infer(
         &mut self,
         plan: &ModelPlan,

@@ -1,4 +1,4 @@
-//! An engine that says what it is doing and how long that took.
+//! An engine that reports each stage and its seconds.
 
 use polyformer_kernel::{
     Result,

@@ -1,5 +1,5 @@
-//! e^x on [-r, 0], two ways: (1 + x/2^k)^(2^k), as published for softmax, and a Chebyshev polynomial for e^(x/2^k)
-//! that is squared k times, with the k that is shallowest.
+//! e^x on [-r, 0] in two ways. The first way is (1 + x/2^k)^(2^k), as published for softmax. The second way is a
+//! Chebyshev polynomial for e^(x/2^k), squared k times, with the k of least depth.
 
 use super::{
     approx::{Approximation, Function, Weight},
@@ -10,7 +10,7 @@ use crate::{arith::Arithmetic, error::Result};
 /// The most squarings that [`Exp::choose`] considers.
 const MAX_SQUARINGS: u32 = 8;
 
-/// (1 + x/2^k)^(2^k). Depth k + 1; on [-2^k, 0] it is below e^x by at most 0.3/2^k. [NEXUS, NDSS 2025]
+/// (1 + x/2^k)^(2^k). Depth k + 1. On [-2^k, 0] the result is below e^x by at most 0.3/2^k. [NEXUS, NDSS 2025]
 pub fn by_limit<A: Arithmetic>(ev: &mut A, x: &A::Slots, k: u32) -> Result<A::Slots> {
     let mut y = ev.scaled(x, libm::exp2(-(k as f64)))?;
     ev.add_const(&mut y, 1.0)?;
@@ -56,7 +56,7 @@ impl Exp {
         Ok(Self { start, squarings, range, error })
     }
 
-    /// It is e^x on [-range, 0].
+    /// The approximation holds on [-range, 0].
     pub fn range(&self) -> f64 {
         self.range
     }

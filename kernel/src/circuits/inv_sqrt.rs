@@ -1,11 +1,13 @@
-//! Inverse square roots on a known range, by Newton's or Goldschmidt's iteration, plain or relaxed, perhaps after a
-//! Chebyshev start. (A start of high degree is the shallowest: its error falls as fast a level as the iterations'
-//! does in two.)
+//! Inverse square roots on a known range, by Newton's or Goldschmidt's iteration. The iteration is unrelaxed or
+//! relaxed, and can start from a Chebyshev polynomial. A start of high degree has the least depth: one level of the
+//! start reduces the error as much as two levels of the iterations.
 //!
-//! a = x y² is driven to 1: y ← y (k^1.5 / 2) (3/k - a), where relaxation takes k = 3 (1 + e - √e) / (1 + e + e²) for
-//! a in [e, 1], and the plain iteration k = 1. The factors cost no level: with A = s a and Y = √s y the step is
-//! Y ← Y (c - A), s_i = k_i (s_{i+1}/4)^(1/3), c_i = 3 s_i / k_i. Newton makes A = x Y² anew, in the shape
-//! c Y - (xY)(Y²), two levels a step, and corrects its own rounding; Goldschmidt keeps A ← A (c - A)². [docs/math.md §12.2]
+//! The iteration drives a = x y² to 1: y ← y (k^1.5 / 2) (3/k - a). The relaxed iteration takes k = 3 (1 + e - √e) / (1
+//! + e + e²) for a in [e, 1], and the unrelaxed iteration takes k = 1. The factors cost no level. With A = s a and Y =
+//! √s y the step is Y ← Y (c - A), where s_i = k_i (s_{i+1}/4)^(1/3) and c_i = 3 s_i / k_i.
+//!
+//! Newton computes A = x Y² again in each step, in the shape c Y - (xY)(Y²). A step takes two levels and corrects its
+//! own rounding. Goldschmidt updates A ← A (c - A)². [docs/math.md §12.2]
 
 use super::{
     approx::{Approximation, Function, Weight},
@@ -82,12 +84,12 @@ impl InverseRoot {
         best.ok_or(Error::Inaccurate { wanted: error, reached })
     }
 
-    /// What the argument is multiplied by before it is given to [`inverse_root`].
+    /// The factor of the argument before [`inverse_root`].
     pub fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// Where the argument lies, before it is scaled.
+    /// The closed interval of the argument, before its scale. The lower end is positive.
     pub fn range(&self) -> (f64, f64) {
         self.range
     }
@@ -125,7 +127,7 @@ impl InverseRoot {
     }
 }
 
-/// What an iteration starts from: the constant 1, or a polynomial.
+/// The start of an iteration: the constant 1, or a polynomial.
 struct Begin {
     range: (f64, f64),
     poly: Option<Polynomial>, // x y_0² is in (0, 1], as the iteration wants it

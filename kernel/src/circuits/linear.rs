@@ -1,8 +1,10 @@
-//! Weights × tokens. Slot = token · F + feature: a weight matrix acts on every token alike, so its diagonals have period
-//! F and their plaintexts are block-constant. The diagonals -(F-1) … F-1 are not cyclic: where one would leave its
-//! token it is zero, and no mask is needed. Baby steps are hoisted once and shared by all matrices that act on the same
-//! vector (Q, K and V); each giant step costs a row of matrices one key switch: inner sums that take the same step are
-//! added first. For F = 1, one vector a feature, weights are constants and nothing is rotated. [docs/math.md §15.1]
+//! Products of weights and tokens. Slot = token · F + feature. A weight matrix acts on every token alike, so its
+//! diagonals have period F and their plaintexts are block-constant.
+//!
+//! The diagonals -(F-1) … F-1 are not cyclic. An entry that would leave its token is zero, so the circuit needs no
+//! mask. All matrices on the same vector (Q, K and V) share the hoisted baby steps. Inner sums with the same giant step
+//! are added first, so each giant step costs a row of matrices one key switch. For F = 1, with one vector per feature,
+//! weights are constants and no vector is rotated. [docs/math.md §15.1]
 
 use crate::{
     arith::{Arithmetic, Sum, Transform},
@@ -10,7 +12,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// How the diagonals of F × F matrices are split: d = g + b, b in [0, babies), g a multiple of `baby_steps`.
+/// The split of the diagonals of F × F matrices: d = g + b, with b in [0, baby_steps) and g a multiple of `baby_steps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BsgsSplit {
     features: usize,
@@ -19,9 +21,10 @@ pub struct BsgsSplit {
 }
 
 impl BsgsSplit {
-    /// For matrices of `features` rows and columns. The split is one for all of them, so that they share keys. A giant
-    /// step is a whole key switch, a baby step one gadget product of it, about a third, and shared by matrices that
-    /// act on the same vector: there are four times as many babies as giants, or more.
+    /// The split for matrices of `features` rows and columns. All such matrices use one split, so that they share keys.
+    /// A giant step is a whole key switch. A baby step is one gadget product, about a third of a key switch, and
+    /// matrices on the same vector share it. The split therefore has at least four times as many baby steps as giant
+    /// steps.
     pub fn new(features: usize) -> Result<Self> {
         if features == 0 || features > 1 << 20 {
             return Err(Error::TooMany { asked: features, limit: 1 << 20 });
@@ -119,7 +122,7 @@ pub fn map<A: Arithmetic>(
 }
 
 impl<P> Linear<P> {
-    /// The level of the operands that it was encoded for.
+    /// The level of the operands.
     pub fn level(&self) -> u8 {
         self.level
     }

@@ -1,11 +1,13 @@
-//! Products of two encrypted matrices: scores Q Kᵀ and mixing A V of multi-head attention, by rotations of whole
-//! tokens, and the bicyclic product.
+//! Products of two encrypted matrices. Multi-head attention needs the scores Q Kᵀ and the mixing A V, by rotations of
+//! whole tokens. The bicyclic product is the third.
 //!
-//! Slot = token · F + head · d + feature, and the vector repeats after L tokens. Weights of attention are packed without
-//! gaps: block c holds the weight of token t for token t + cd + j (modulo L) in slot (t, head, j). Both products are
-//! sums over δ = feature - j of one factor turned by δ, times the other factor with its tokens turned and its
-//! features picked by masks; the masks see to it that nothing crosses a head. Each sum is relinearised once.
-//! With hoisting, scores of all blocks take about 3L key switches, and so does mixing. [docs/math.md §15.2]
+//! Slot = token · F + head · d + feature, and the vector repeats after L tokens. The weights of attention are packed
+//! without gaps. Block c holds in slot (t, head, j) the weight of token t for token t + cd + j (modulo L).
+//!
+//! Both products are sums over δ = feature - j. A term is one factor rotated by δ, times the other factor with rotated
+//! tokens and with features that masks select. The masks keep every term within its head. Each sum is relinearised
+//! once. With hoisting, the scores of all blocks take about 3L key switches, and the mixing takes as many.
+//! [docs/math.md §15.2]
 
 use super::at_level;
 use crate::{
@@ -36,13 +38,13 @@ impl Heads {
         self.tokens.div_ceil(self.width)
     }
 
-    /// The token that slot (query, head, j) of a block is about, if it is about any.
+    /// The token of slot (query, head, j) of a block, or `None` if the slot has no token.
     pub fn key(&self, query: usize, block: usize, j: usize) -> Option<usize> {
         let ahead = block * self.width + j;
         (ahead < self.tokens).then(|| (query + ahead) % self.tokens)
     }
 
-    /// The pattern of one block: `value(query, key)` where the slot is about a key, else 0. For masks.
+    /// The pattern of one block for masks: `value(query, key)` in a slot with a key, else 0.
     pub fn pattern(&self, block: usize, value: impl Fn(usize, usize) -> f64) -> Vec<f64> {
         let slot = |s: usize| {
             let query = s / self.features();
@@ -75,7 +77,7 @@ fn hoist_tokens<A: Arithmetic>(ev: &mut A, heads: &Heads, x: &A::Slots) -> Resul
     ev.hoist(x, &steps)
 }
 
-/// Σ of `terms`: features picked from tokens turned, as (feature, tokens). Depth 1. `None` if there are no terms.
+/// Σ of `terms`: features selected from rotated tokens, as (feature, tokens). Depth 1. `None` without terms.
 fn pick<A: Arithmetic>(
     ev: &mut A,
     heads: &Heads,
@@ -172,9 +174,9 @@ pub fn bicyclic_order(n: usize, m: usize, slots: usize, entry: impl Fn(usize, us
     (0..slots).map(|i| entry(i % n, i % m)).collect()
 }
 
-/// C = A B for A (n × m) and B (m × p) in bicyclic order, n, m, p pairwise coprime: c_i = Σ_s a_{i + ns} b_{i + pu},
-/// u = ns/p modulo m. Slots 0 … slots - m max(n, p) - 1 of the result are right; np of them are needed. Depth 1, one
-/// relinearisation, 2(m - 1) hoisted rotations. [eprint 2025/1200]
+/// C = A B for A (n × m) and B (m × p) in bicyclic order, with n, m, p pairwise coprime. c_i = Σ_s a_{i + ns} b_{i +
+/// pu}, u = ns/p modulo m. Slots 0 … slots - m max(n, p) - 1 of the result are correct, and the result needs np slots.
+/// Depth 1, one relinearisation, 2(m - 1) hoisted rotations. [eprint 2025/1200]
 pub fn bicyclic<A: Arithmetic>(
     ev: &mut A,
     (n, m, p): (usize, usize, usize),

@@ -1,6 +1,7 @@
-//! Sums along rows, and masks. A row's entries lie a fixed stride apart. Where the rows fill the whole vector,
-//! rotations wrap from a row's end to its start and every slot gets its row's sum without a level. Otherwise a mask
-//! keeps the sums at the rows' first entries, and they are spread again: one level, into which a factor folds.
+//! Sums along rows, and masks. The entries of a row are a fixed stride apart. If the rows fill the whole vector,
+//! rotations wrap from a row's end to its start. Every slot then gets the sum of its row without a level. Otherwise a
+//! mask keeps the sums at the first entry of each row, and rotations spread the sums again. The mask takes one level
+//! and can contain a factor.
 
 use crate::{
     arith::Arithmetic,

@@ -1,7 +1,7 @@
-//! The sign of x for δ <= |x| <= 1 as a composition of odd minimax polynomials, and ReLU on it. Each stage maps the
-//! interval that the one before it leaves to a narrower one around ±1; its own scaling is folded into the stage
-//! before, so that a stage of degree d takes ⌈log2(d + 1)⌉ levels. Needs an allocator to be made (Remez), none to run.
-//! [Rho et al., arXiv 2410.02486: degrees 15, 15, 27; eprint 2020/834]
+//! The sign of x for δ <= |x| <= 1 as a composition of odd minimax polynomials, and ReLU based on the sign. Each stage
+//! maps the interval of the previous stage to a narrower interval around ±1. The previous stage contains the scaling of
+//! a stage, so that a stage of degree d takes ⌈log2(d + 1)⌉ levels. The construction (Remez) needs an allocator, and
+//! the evaluation needs none. [Rho et al., arXiv 2410.02486: degrees 15, 15, 27; eprint 2020/834]
 
 use super::{
     at_level,
@@ -16,7 +16,8 @@ use heapless::Vec;
 /// The most stages.
 pub const MAX_STAGES: usize = 4;
 
-/// How far a stage is let to overshoot below its domain: the certificate of its size there is two percent too large.
+/// The allowed overshoot of a stage below its domain. The certificate of the stage's size at that place is two percent
+/// too large.
 #[cfg(feature = "alloc")]
 const SLACK: f64 = 1.03;
 
@@ -62,7 +63,7 @@ impl Sign {
         Ok(Self { stages, delta, error })
     }
 
-    /// Where it starts to be accurate.
+    /// The smallest |x| with the stated accuracy.
     pub fn delta(&self) -> f64 {
         self.delta
     }

@@ -1,8 +1,9 @@
-//! ModRaise under a sparse secret, which lives in two keys only.
+//! ModRaise under a sparse secret, which only two keys contain.
 //!
-//! Raising a ciphertext from the base q0 to the whole chain adds a multiple q0 I of the base, |I| up to half the
-//! weight of the secret. So the ciphertext is switched to an ephemeral secret of weight 32 while it is small, raised,
-//! and switched back: |I| < 16 ([`crate::bootstrap::design::REACH`]) but for one chance in 2^138. [eprint 2022/024]
+//! ModRaise from the base q0 to the whole chain adds a multiple q0 I of the base. |I| is at most half the weight of the
+//! secret. The ciphertext is first switched to an ephemeral secret of weight 32. The ciphertext is then raised and
+//! switched back. The bound |I| < 16 ([`crate::bootstrap::design::REACH`]) fails with probability at most 2^-138.
+//! [eprint 2022/024]
 
 use crate::{
     backend::{

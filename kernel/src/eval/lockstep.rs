@@ -1,6 +1,6 @@
-//! Two meanings of one circuit in lockstep. After every operation that makes or changes a vector, the watcher sees
-//! both results: it can compare them (the first operation where a ciphertext leaves its float is found at once), or
-//! note how large values get beside their levels.
+//! Two evaluators of one circuit in lockstep. After every operation that makes or changes a vector, the watcher gets
+//! both results. The watcher can compare the results, which finds the first operation where a ciphertext differs from
+//! its float. The watcher can also record the largest values per level.
 
 use crate::{
     arith::{Arithmetic, Transform},
@@ -8,20 +8,20 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Which operation it was.
+/// The description of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Operations before it.
+    /// The number of operations before this operation.
     pub index: usize,
     /// Its name, that of the method.
     pub name: &'static str,
 }
 
-/// Runs circuits on `A` and `B` at once. `W` is called as `watch(left, right, step, x, y)`; an error from it ends the
-/// circuit. Levels are those of the left.
+/// Runs circuits on `A` and `B` at once. `W` is called as `watch(left, right, step, x, y)`. An error of `W` ends the
+/// circuit. Levels are the levels of the left evaluator.
 #[derive(Debug)]
 pub struct Lockstep<A, B, W> {
-    /// One meaning.
+    /// The first evaluator.
     pub left: A,
     /// The other.
     pub right: B,

@@ -1,23 +1,23 @@
-//! Where to bootstrap: by cost over the whole graph, not where a level happens to run out.
+//! The placement of bootstraps, by cost over the whole graph.
 //!
-//! Cuts split the depth into stretches that a refreshed value can go through. For given cuts, the values to bootstrap
-//! follow: those that a product after a cut needs at a higher level than they have. Cuts are found as a shortest path
-//! over depths, an edge p → c costing the values that cross c, and then moved while that saves a bootstrap, each
-//! time counted exactly. [`greedy`] cuts as late as possible, for comparison.
+//! Cuts divide the depth into stretches, each short enough for a refreshed value. The cuts determine the values to
+//! bootstrap: the values that a product after a cut needs at a higher level. A shortest path over depths finds the
+//! cuts. An edge p → c costs the number of values that cross c. Then cuts are moved while a move saves a bootstrap,
+//! with an exact count each time. [`greedy`] cuts as late as possible, for comparison.
 
 use crate::error::{Error, Result};
 use alloc::{collections::BTreeSet, vec, vec::Vec};
 
-/// How a value came about.
+/// A value of the graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Products before it on its longest path.
+    /// Products before the value on its longest path.
     pub depth: u8,
-    /// Whether it was rescaled: its operands were lowered to the level of depth `depth` - 1.
+    /// Whether the value was rescaled. Its operands were then lowered to the level of depth `depth` - 1.
     pub product: bool,
-    /// The values that it was made of.
+    /// The operands of the value.
     pub operands: Vec<usize>,
-    /// What made it.
+    /// The name of the operation.
     pub name: &'static str,
 }
 
@@ -42,7 +42,7 @@ impl Placement {
         self.values.contains(&value)
     }
 
-    /// How many bootstraps.
+    /// The number of bootstraps.
     pub fn bootstraps(&self) -> usize {
         self.values.len()
     }
@@ -60,7 +60,8 @@ impl Placement {
         Ok(level + self.floor)
     }
 
-    /// The same with every level `floor` higher: a bootstrap that starts at level `floor` keeps those below for itself.
+    /// The same with every level `floor` higher, for a bootstrap that starts at level `floor` and keeps the levels
+    /// below.
     pub fn raised(self, floor: u8) -> Self {
         Self { floor, ..self }
     }

@@ -11,7 +11,7 @@ pub fn find(name: &str) -> Option<&'static Spec<'static>> {
     ALL.iter().find(|(n, _)| *n == name).map(|(_, spec)| spec)
 }
 
-/// What bootstrapping takes of every chain of 2^16.
+/// The bootstrapping levels of every chain of 2^16.
 const DEEP: Bootstrap =
     Bootstrap { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
 

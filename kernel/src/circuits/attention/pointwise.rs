@@ -1,4 +1,4 @@
-//! Attention without a sum along the row: each weight depends on its own score and on public numbers alone.
+//! Attention without a sum along the row. Each weight depends on its own score and on public numbers.
 
 use crate::{
     arith::Arithmetic,
@@ -55,7 +55,7 @@ pub fn gaussian_exponent<A: Arithmetic>(
 /// BPMax: (x/√d + c)^p M/R with p = 2^k + 1 and public R. [Powerformer, ACL 2025]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BpMax {
-    /// What is added to every score; 5 as published.
+    /// The constant added to every score; 5 as published.
     pub c: f64,
     /// p = 2^log_p + 1; 2 (so p = 5) as published.
     pub log_p: u32,
@@ -65,7 +65,7 @@ impl BpMax {
     /// As published.
     pub const PUBLISHED: Self = Self { c: 5.0, log_p: 2 };
 
-    /// The factor that goes into the scores beside 1/√d, so that their power stays near 1.
+    /// The factor of the scores in addition to 1/√d, which keeps their power near 1.
     pub fn input_scale(&self) -> f64 {
         0.5 / self.c
     }

@@ -1,5 +1,6 @@
-//! Softmax itself, as others have approximated it: by its cumulants (CGF), by Goldschmidt (NEXUS), and by normalising
-//! and squaring (Cho et al.). Here so that they are compared with the rest at the same parameters and rows. [docs/math.md §13.2]
+//! Published approximations of softmax: by cumulants (CGF), by Goldschmidt's iteration (NEXUS), and by normalising and
+//! squaring (Cho et al.). The circuits serve the comparison with other variants at the same parameters and rows.
+//! [docs/math.md §13.2]
 
 use crate::{
     arith::Arithmetic,

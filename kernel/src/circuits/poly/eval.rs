@@ -1,14 +1,16 @@
-//! Evaluation by Paterson and Stockmeyer's method, at the least depth.
+//! Polynomial evaluation by the method of Paterson and Stockmeyer, at the least depth.
 //!
-//! What is kept of T_i is W_i = 2 T_i: W_{a+b} = W_a W_b - W_{a-b} needs no doubling, which would double the noise of
-//! every product, and its own noise counts half.
+//! The evaluation keeps W_i = 2 T_i. The recurrence W_{a+b} = W_a W_b - W_{a-b} has no factor 2, which would double the
+//! noise of every product. The noise of W counts half.
 //!
-//! p = q W_g + r with g a power of two splits a polynomial of degree < 2g into two of degree < g, until the pieces
-//! are sums of c_i T_i over the baby steps T_1 … T_m. All products that end up in one sum are added before they are
-//! relinearised. Pieces on the critical path are split further than others, so that degree d takes depth
-//! ⌈log2(d + 1)⌉ exactly. A remainder r whose split takes three products takes two if its square is completed
-//! ([`super::square`]). Only T_i with a nonzero coefficient are made: an even or odd polynomial leaves out the
-//! others by itself. [Paterson and Stockmeyer 1973; eprint 2020/1203 §5]
+//! p = q W_g + r with g a power of two splits a polynomial of degree < 2g into two polynomials of degree < g. The
+//! pieces end as sums of c_i T_i over the baby steps T_1 … T_m. All products of one sum are added before the
+//! relinearisation. Pieces on the critical path are split further than other pieces, so that degree d takes depth
+//! ⌈log2(d + 1)⌉ exactly.
+//!
+//! A remainder r whose split takes three products takes two products after its square is completed ([`super::square`]).
+//! The evaluation computes a T_i only for a nonzero coefficient, so an even or odd polynomial skips the other half.
+//! [Paterson and Stockmeyer 1973; eprint 2020/1203 §5]
 
 use super::{
     MAX_BABIES, Polynomial, ceil_log2, is_small_integer,
@@ -22,7 +24,7 @@ use crate::{
 };
 use heapless::Vec;
 
-/// The most terms of one sum of powers: all baby steps and a giant step.
+/// The most terms of one sum of powers: all baby steps and one giant step.
 const MAX_TERMS: usize = MAX_BABIES + 1;
 
 /// p(x) for x in p's range. Depth [`Polynomial::depth`].
@@ -50,8 +52,8 @@ pub fn evaluate_unit<A: Arithmetic>(ev: &mut A, p: &Polynomial, t: &A::Slots) ->
     planned(ev, p, w, true)
 }
 
-/// p at the point that w/2 in [-1, 1] stands for. Depth [`Polynomial::unit_depth`]. For least noise: whoever can make w
-/// directly spares it that of a doubling, and no square is completed, because its two products cancel in part.
+/// p at the point w/2 in [-1, 1]. Depth [`Polynomial::unit_depth`]. This evaluation has the least noise. A caller that
+/// makes w directly avoids the noise of a doubling. No square is completed, because its two products cancel in part.
 pub fn evaluate_doubled<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots) -> Result<A::Slots> {
     planned(ev, p, w, false)
 }
@@ -75,17 +77,17 @@ fn planned<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots, completes: bo
     piece(ev, &mut powers, plan, &mut c, p.unit_depth())
 }
 
-/// W_i = 2 T_i(t), each at its own depth ⌈log2 i⌉, and again at the depths where it is a factor; made when first asked
-/// for.
+/// W_i = 2 T_i(t), each at its own depth ⌈log2 i⌉, and again at the depths of its uses as a factor. A W_i is computed
+/// at its first use.
 struct Powers<S> {
     top: u8,
     list: Vec<(usize, u8, S), MAX_POWERS>, // i, depth, W_i
 }
 
-/// The 16 babies and W_32, W_64, W_128.
+/// The 16 baby steps and W_32, W_64, W_128.
 const ONCE: usize = MAX_BABIES + 3;
 
-/// What one sum may take, at its own depths and at that of the sum, and some more to keep.
+/// The most powers of one sum, at their own depths and at the depth of the sum, and some more to keep.
 const MAX_POWERS: usize = 3 * ONCE;
 
 impl<S> Powers<S> {
@@ -95,7 +97,7 @@ impl<S> Powers<S> {
         Ok(self.list.len() - 1)
     }
 
-    /// Forgets what can be made again, if what will be made at `depth` may not fit otherwise.
+    /// Drops powers that can be computed again, if the new powers at `depth` may not fit otherwise.
     fn make_room(&mut self, depth: u8) {
         if self.list.len() > MAX_POWERS - 2 * ONCE {
             self.list.retain(|(i, d, _)| *d == ceil_log2(*i) || *d == depth);
@@ -106,7 +108,7 @@ impl<S> Powers<S> {
         self.list.iter().position(|(j, d, _)| (*j, *d) == (i, depth))
     }
 
-    /// Where W_i is in the list. W_{a+b} = W_a W_b - W_{a-b}, a the largest power of two below a + b.
+    /// The index of W_i in the list. W_{a+b} = W_a W_b - W_{a-b}, with a the largest power of two below a + b.
     fn make<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize) -> Result<usize> {
         let depth = ceil_log2(i);
         if let Some(at) = self.find(i, depth) {
@@ -129,13 +131,13 @@ impl<S> Powers<S> {
         self.push(i, depth, w)
     }
 
-    /// Where W_i is in the list that can be a term of a sum of products at `depth`.
+    /// The index of a W_i that can be a term of a sum of products at `depth`.
     fn term<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize, depth: u8) -> Result<usize> {
         let at = self.make(ev, i)?;
         if ev.fits(&self.list[at].2, self.top - depth) { Ok(at) } else { self.operand(ev, i, depth) }
     }
 
-    /// Where W_i at depth `depth` is in the list.
+    /// The index of W_i at depth `depth`.
     fn operand<A: Arithmetic<Slots = S>>(&mut self, ev: &mut A, i: usize, depth: u8) -> Result<usize> {
         if let Some(at) = self.find(i, depth) {
             return Ok(at);
@@ -149,7 +151,7 @@ impl<S> Powers<S> {
     }
 }
 
-/// The value of c at `depth`, or at a lesser one if it is constant. Degree in [1, 2^depth).
+/// The value of c at `depth`, or at a smaller depth for a constant. Degree in [1, 2^depth).
 fn piece<A: Arithmetic>(
     ev: &mut A,
     powers: &mut Powers<A::Slots>,
@@ -164,8 +166,8 @@ fn piece<A: Arithmetic>(
     Ok(out)
 }
 
-/// Adds the terms of c, its constant apart, to `sum`: products of operands at depth `depth` - 1. If c is a remainder,
-/// `above` is the giant step that left it.
+/// Adds the terms of c, without its constant, to `sum`: products of operands at depth `depth` - 1. For a remainder c,
+/// `above` is the giant step that left c.
 fn products<A: Arithmetic>(
     ev: &mut A,
     powers: &mut Powers<A::Slots>,
@@ -200,8 +202,8 @@ fn products<A: Arithmetic>(
     }
 }
 
-/// Adds left · right - size W_{4m} + r to `sum`, as [`products`] does. On its own, so that the stack holds its values only
-/// where there are some.
+/// Adds left · right - size W_{4m} + r to `sum`, as [`products`] does. A separate function, so that the stack holds the
+/// values only for a completed square.
 #[inline(never)]
 fn completed<A: Arithmetic>(
     ev: &mut A,
@@ -252,7 +254,7 @@ mod tests {
     };
     use std::vec::Vec;
 
-    /// Coefficients that no cancellation hides: c_i = 1/(i+1), with only the parities asked for.
+    /// Coefficients without cancellation: c_i = 1/(i+1), with the requested parities only.
     fn harmonic(degree: usize, even: bool, odd: bool) -> Polynomial {
         let c: Vec<f64> = (0..=degree).map(|i| if [even, odd][i % 2] { 1.0 / (i + 1) as f64 } else { 0.0 }).collect();
         Polynomial::new(&c, (-1.0, 1.0)).unwrap()
