@@ -132,6 +132,9 @@ pub struct BenchSpec<'a> {
 }
 
 /// Measures, and calls `report` after each operation.
+///
+/// # Errors
+/// Those of the backend, for example a GPU with too little memory, and those of `report`.
 pub fn run(
     host: &Host,
     on: ComputeTarget,
@@ -291,6 +294,9 @@ impl<B: Backend> Harness<'_, B> {
 }
 
 /// Waits for everything recorded so far, by a download of one word.
+///
+/// # Errors
+/// Those of the backend: no memory for a word, or a lost device.
 pub fn finish<B: Backend>(be: &mut B) -> Result<()> {
     let last = be.ring().modulus_chain().end as usize;
     let word = be.alloc(Shape { count: 1, basis: Basis::span(last - 1, last), cols: 1 })?;
@@ -315,6 +321,9 @@ pub fn level_near(params: &Params, log_q: f64) -> u8 {
 }
 
 /// The requested operations, or all possible operations but bootstrapping, which must first make gigabytes of keys.
+///
+/// # Errors
+/// `Usage` with the first operation that is not possible at `level`.
 pub fn select(asked: &[Op], params: &Params, level: u8) -> Result<Vec<Op>> {
     if let Some(op) = asked.iter().find(|op| !op.possible(params, level)) {
         let name = serde_json::to_string(op).unwrap_or_default();

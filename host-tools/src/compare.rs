@@ -83,6 +83,10 @@ impl Scores {
 
     /// Parses one row per line, with blanks or commas between the numbers. Every row has the length of the first, a
     /// power of two.
+    ///
+    /// # Errors
+    /// `Usage` with the line: a number that cannot be read or is not finite, rows of different lengths, more scores
+    /// than `slots`.
     pub fn parse(text: &str, slots: usize) -> Result<Self> {
         let mut rows: Vec<Vec<f64>> = Vec::new();
         for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
@@ -137,6 +141,9 @@ pub struct Case {
 }
 
 /// Every variant on these scores, for vectors of `slots` slots; divisions are within `error`.
+///
+/// # Errors
+/// Those of [`polyformer_catalogue::attention`].
 pub fn cases(scores: &Scores, slots: usize, error: f64) -> Result<Vec<Case>> {
     let range = scores.range().max(1e-6);
     let entries = attention(slots, scores.length, range, error, scores.exponents())?;
@@ -176,12 +183,18 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
 
 impl Case {
     /// Whether the circuit's depth is possible with these parameters.
+    ///
+    /// # Errors
+    /// Those of the tracer, for an input that the circuit refuses.
     pub fn fits(&self, params: &Params) -> Result<bool> {
         Ok(params.bootstrap().is_some() || circuit::graph(&self.entry, params.slots())?.1 <= params.max_message_level())
     }
 
     /// The variant in f64, and its cost on these parameters.
-    pub fn line(&self, params: &Params) -> Result<Row> {
+    ///
+    /// # Errors
+    /// Those of the tracer and of the evaluation in the clear; a depth that these parameters do not reach.
+    pub fn row(&self, params: &Params) -> Result<Row> {
         let slots = params.slots();
         let (nodes, depth) = circuit::graph(&self.entry, slots)?;
         let (placement, _, _) = circuit::place_bootstraps(&nodes, depth, params)?;
@@ -204,21 +217,24 @@ impl Case {
         })
     }
 
-    /// `line` with the seconds and errors of a run on ciphertexts.
-    pub fn run(&self, line: Row, host: &Host, on: ComputeTarget) -> Result<Row> {
+    /// `row` with the seconds and errors of a run on ciphertexts.
+    ///
+    /// # Errors
+    /// Those of the backend, and those of planning: no bootstrap where one is needed, or no memory.
+    pub fn run(&self, row: Row, host: &Host, on: ComputeTarget) -> Result<Row> {
         let (seconds, values) = encrypted::run(host, on, self)?;
         Ok(Row {
             seconds: Some(seconds),
             error_vs_softmax: worst(&values, &self.exact),
             error_vs_definition: worst(&values, &self.defined),
-            ..line
+            ..row
         })
     }
 }
 
 /// A picture of depth against error, as SVG.
-pub fn picture(lines: &[Row]) -> String {
-    let deepest = lines.iter().map(|l| l.depth).max().unwrap_or(1).max(1) as f64;
+pub fn picture(rows: &[Row]) -> String {
+    let deepest = rows.iter().map(|row| row.depth).max().unwrap_or(1).max(1) as f64;
     let x = |depth: u8| 60.0 + 620.0 * depth as f64 / deepest;
     let y = |error: f64| 40.0 + 340.0 * (-error.max(1e-16).log10() / 16.0).clamp(0.0, 1.0);
     let mut svg = String::from(
@@ -235,12 +251,12 @@ pub fn picture(lines: &[Row]) -> String {
         let at = y(10f64.powi(-power)) + 4.0;
         svg += &format!("<text x=\"54\" y=\"{at:.0}\" text-anchor=\"end\">1e-{power}</text>\n");
     }
-    for (i, line) in lines.iter().enumerate() {
-        let (cx, cy) = (x(line.depth), y(line.error_vs_definition));
+    for (i, row) in rows.iter().enumerate() {
+        let (cx, cy) = (x(row.depth), y(row.error_vs_definition));
         let at = 60 + 22 * i;
         svg += &format!("<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"5\" fill=\"steelblue\"/>\n");
         svg += &format!("<text x=\"{:.1}\" y=\"{:.1}\">{}</text>\n", cx + 7.0, cy - 4.0, i + 1);
-        svg += &format!("<text x=\"700\" y=\"{at}\" font-size=\"11\">{} {}</text>\n", i + 1, line.variant);
+        svg += &format!("<text x=\"700\" y=\"{at}\" font-size=\"11\">{} {}</text>\n", i + 1, row.variant);
     }
     svg + "</svg>\n"
 }

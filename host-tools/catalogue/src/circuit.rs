@@ -102,6 +102,9 @@ impl Circuit {
     }
 
     /// Replaces its inputs by its outputs.
+    ///
+    /// # Errors
+    /// `Length` if `xs` are not [`Circuit::inputs`] vectors; else those of the circuit and of the evaluator.
     pub fn run<A: Arithmetic>(&self, ev: &mut A, xs: &mut Vec<A::Slots>, rows: &RowLayout) -> Result<()> {
         if xs.len() != self.inputs() {
             return Err(Error::Length { expected: self.inputs(), actual: xs.len() });

@@ -18,6 +18,10 @@ use polyformer_kernel::{
 
 /// The attention circuits for rows of `length` scores in [-range, range]. `error` is the error of the division, and
 /// `narrow` the range of CGF's exponents. PowerSoftmax gets scores over `range`, so that no score is over 1.
+///
+/// # Errors
+/// Those of the approximations: a range or an error that no polynomial reaches, or a `length` that does not divide
+/// `slots`.
 pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
     let rows = RowLayout::new(length, slots / length)?;
     let (l, unit) = (length as f64, (-1.0, 1.0));
@@ -59,6 +63,9 @@ pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f
 }
 
 /// Every circuit on vectors of `slots` slots, a power of two from 64 on.
+///
+/// # Errors
+/// `Slots` if `slots` is not a power of two from 64 on.
 pub fn every(slots: usize) -> Result<Vec<Entry>> {
     let length = slots.min(128);
     let mut all = attention(slots, length, 8.0, 1e-3, (-3.0, 3.0))?;

@@ -79,26 +79,26 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         let [f, g, h, i] = ["vs softmax", "vs own", "certified", if args.run { "  seconds" } else { "" }];
         print(out, format_args!("{a:36} {b:>5} {c:>5} {d:>8} {e:>10} {f:>10} {g:>10} {h:>10}{i}\n"))?;
     }
-    let mut lines = Vec::new();
+    let mut rows = Vec::new();
     for case in &cases {
-        let mut line = match case.line(&params) {
+        let mut row = match case.row(&params) {
             Err(error) if args.variant.is_empty() && !case.fits(&params)? => {
                 // nobody to tell if standard error is closed
                 let _ = writeln!(std::io::stderr(), "{} is left out: {error}", case.entry.name);
                 continue;
             }
-            line => line?,
+            row => row?,
         };
         if let Some((host, on)) = &host {
-            line = case.run(line, host, *on)?;
+            row = case.run(row, host, *on)?;
         }
         if args.json {
-            print_json(out, &line)?;
+            print_json(out, &row)?;
         } else {
-            let (name, depth, mults, switches) = (line.variant, line.depth, line.mults, line.key_switches);
-            let (soft, own) = (line.error_vs_softmax, line.error_vs_definition);
-            let sure = line.certified_error.map_or("-".into(), |e| format!("{e:.1e}"));
-            let (boots, took) = (line.bootstraps, line.seconds.map_or(String::new(), |s| format!(" {s:8.2}")));
+            let (name, depth, mults, switches) = (row.variant, row.depth, row.mults, row.key_switches);
+            let (soft, own) = (row.error_vs_softmax, row.error_vs_definition);
+            let sure = row.certified_error.map_or("-".into(), |e| format!("{e:.1e}"));
+            let (boots, took) = (row.bootstraps, row.seconds.map_or(String::new(), |s| format!(" {s:8.2}")));
             print(
                 out,
                 format_args!(
@@ -106,10 +106,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
                 ),
             )?;
         }
-        lines.push(line);
+        rows.push(row);
     }
     if let Some(path) = &args.svg {
-        write(path, &picture(&lines))?;
+        write(path, &picture(&rows))?;
     }
     Ok(())
 }

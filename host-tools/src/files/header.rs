@@ -128,6 +128,9 @@ impl Header {
     }
 
     /// Insists on the parameter set and key that another file has.
+    ///
+    /// # Errors
+    /// `OtherParams` or `OtherKey`, with both names.
     pub fn expect_same(&self, other: &Self) -> Result<()> {
         if self.spec != other.spec {
             let name = |h: &Self| h.spec.label();
@@ -225,6 +228,9 @@ impl Header {
     }
 
     /// Reads and checks metadata; the parameter set comes back checked, too.
+    ///
+    /// # Errors
+    /// `Foreign`, `Version`, `OldModel`, `Field`, `Params` or `Model`: the first check that fails.
     pub fn parse(fields: &Fields) -> Result<(Self, Params)> {
         let version = fields.get("polyformer").ok_or(FileError::Foreign)?;
         let file = version.parse().map_err(|_| FileError::field("polyformer", Some(version), "a version number"))?;

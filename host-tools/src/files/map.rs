@@ -9,6 +9,9 @@ pub struct Mapped(Option<memmap2::Mmap>);
 
 impl Mapped {
     /// Maps a file for reading. An empty file is an empty slice; a folder or a device is an error.
+    ///
+    /// # Errors
+    /// `Io`, also for a path that is not a regular file.
     #[allow(unsafe_code)]
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path)?;

@@ -58,6 +58,9 @@ pub struct Map {
 
 impl Sizes {
     /// Insists on sizes that a model can have.
+    ///
+    /// # Errors
+    /// `Model` with the first size outside its range.
     pub fn check(&self) -> Result<()> {
         let most = |what: &str, given: usize, most: usize| {
             if (1..=most).contains(&given) {

@@ -29,6 +29,9 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// Checks everything that can be checked of a file by itself.
+    ///
+    /// # Errors
+    /// The first check that fails, in the order of the module.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let (metadata, body) = split(bytes)?;
         let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -53,6 +56,9 @@ impl<'a> View<'a> {
     }
 
     /// Only the header, and that the file is as long as it says.
+    ///
+    /// # Errors
+    /// The first of these checks that fails: sizes, version, kind, parameter set.
     pub fn header(bytes: &[u8]) -> Result<Header> {
         let (metadata, _) = split(bytes)?;
         let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -61,12 +67,18 @@ impl<'a> View<'a> {
     }
 
     /// Insists on a kind.
+    ///
+    /// # Errors
+    /// `Kind`, with both kinds.
     pub fn expect_kind(&self, expected: Kind) -> Result<()> {
         let actual = self.header.kind();
         if actual == expected { Ok(()) } else { Err(FileError::Kind { expected, actual }) }
     }
 
     /// Insists on the parameter set and key that another file has.
+    ///
+    /// # Errors
+    /// `OtherParams` or `OtherKey`, with both names.
     pub fn expect_same(&self, other: &Header) -> Result<()> {
         self.header.expect_same(other)
     }

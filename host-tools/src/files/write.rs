@@ -23,6 +23,9 @@ pub enum Access {
 }
 
 /// Writes a file of `header`'s kind with these tensors, in the order of [`Header::tensors`].
+///
+/// # Errors
+/// `HeaderSize` for a header that no reader accepts, `Io` for what the system refuses.
 pub fn write(path: &Path, header: &Header, params: &Params, tensors: &[&[u8]]) -> Result<()> {
     let expected = header.tensors(params);
     let mut fields = header.fields();
@@ -50,6 +53,9 @@ pub fn write(path: &Path, header: &Header, params: &Params, tensors: &[&[u8]]) -
 }
 
 /// Has `contents` write a temporary file, which then replaces `path`; on failure nothing is left.
+///
+/// # Errors
+/// `Io`: of the folder, of `contents`, of the rename.
 pub fn atomically(path: &Path, access: Access, contents: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| FileError::Io(std::io::ErrorKind::InvalidFilename.into()))?;

@@ -155,6 +155,9 @@ impl Packing<'_> {
     }
 
     /// Writes the file.
+    ///
+    /// # Errors
+    /// A shape that cannot be packed, or what the system refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
         self.write_to(path).with_path(path)
     }
@@ -237,6 +240,10 @@ fn outside() -> FileError {
 }
 
 /// The model in a file. Its weights stay in the map, which the model keeps alive.
+///
+/// # Errors
+/// Those of [`View::parse`]; `Kind` for another kind of file; `Model` for shapes or polynomials that do not fit
+/// each other.
 pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
     let view = &View::parse(map.bytes())?;
     let Body::Model { sizes, about } = &view.header.body else {

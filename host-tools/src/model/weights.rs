@@ -14,17 +14,26 @@ pub struct Weights<'a> {
 
 impl<'a> Weights<'a> {
     /// Checks the file's own claims.
+    ///
+    /// # Errors
+    /// `Header` if the bytes are not safetensors.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| FileError::Header(e.to_string()))?;
         Ok(Self { tensors, map: None })
     }
 
     /// The same of bytes in a map: numbers stay there, and keep the map alive.
+    ///
+    /// # Errors
+    /// `Header` if the bytes are not safetensors.
     pub fn shared(map: &'a Arc<Mapped>, bytes: &'a [u8]) -> Result<Self> {
         Ok(Self { map: Some(map), ..Self::parse(bytes)? })
     }
 
     /// The numbers of a tensor of this shape, all of them finite.
+    ///
+    /// # Errors
+    /// `Tensor` if the tensor is missing, has another shape or type, or a number is not finite.
     pub fn numbers(&self, name: &str, shape: &[usize]) -> Result<Numbers<'static>> {
         let bad = |expected: String, actual: String| FileError::Tensor { tensor: name.into(), expected, actual };
         let tensor = self.tensors.tensor(name).map_err(|_| bad(format!("{shape:?}"), "missing".into()))?;
@@ -50,6 +59,9 @@ impl<'a> Weights<'a> {
     }
 
     /// `name`.weight and `name`.bias.
+    ///
+    /// # Errors
+    /// `Tensor` if a tensor is missing, has another shape or type, or a number is not finite.
     pub fn map(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix<'static>> {
         let weight = self.numbers(&format!("{name}.weight"), &[rows, cols])?;
         let bias = self.numbers(&format!("{name}.bias"), &[rows])?;

@@ -28,6 +28,9 @@ const CLIENT_SKIPS: usize = 12;
 
 /// The parameter set with digits of `alpha` primes. P is the smallest that is [`MARGIN`] above every digit, with at
 /// most as many primes as a digit. The set is not yet checked against a bound.
+///
+/// # Errors
+/// `Drift` with the first level whose scale no prime restores.
 pub fn assemble(request: &Request, pattern: ScalePattern, alpha: usize) -> Result<SpecBuf> {
     let mut specials = 1;
     loop {

@@ -60,6 +60,10 @@ enum Trial {
 }
 
 /// The chain that `request` describes with its cheapest decomposition, and every decomposition that fits the bound.
+///
+/// # Errors
+/// `Dnum` for a number of digits outside its range, `Insecure` with what would fit, `Limbs`, `Drift`, or an error
+/// of the kernel.
 pub fn choose(request: &Request, pattern: ScalePattern) -> Result<(SpecBuf, Params, Vec<Decomposition>)> {
     if request.levels == 0 {
         let spec = assemble(request, pattern, 0)?;
