@@ -1,8 +1,15 @@
 //! The WGSL compute shaders of Polyformer, as text. `polyformer-wgpu` compiles them.
 //!
-//! A shader module is the concatenation of [`LAYOUT`], [`CALL`] (except for [`CONVERT`]), one of [`MODULAR_U64`] and [`MODULAR_U32`], [`MODULAR`],
-//! the shared part of the kernel ([`TRANSFORM`], [`AUTOMORPHISM`] or nothing) and the kernel itself. Each kernel has
-//! one entry point, `main`. A kernel computes the same words as the function of the same name in
+//! A shader module is the concatenation of these texts:
+//!
+//! 1. [`LAYOUT`],
+//! 2. [`CALL`], except for [`CONVERT`],
+//! 3. [`MODULAR_U64`] or [`MODULAR_U32`],
+//! 4. [`MODULAR`],
+//! 5. the shared part of the kernel: [`TRANSFORM`], [`AUTOMORPHISM`] or nothing,
+//! 6. the kernel.
+//!
+//! Each kernel has one entry point, `main`. A kernel computes the same words as the function of the same name in
 //! `polyformer_kernel::ring::limb`.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -10,10 +10,10 @@
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 //!
-//! The folder `examples` of this package has five short programs: a sum, an attention head, a bootstrap, a private
-//! question in memory, an approximation with a certificate.
+//! The folder `examples` of this package has five short programs. The programs are a sum, an attention head, a bootstrap,
+//! a private question in memory, and an approximation with a certificate.
 //!
-//! The modules are layers. Each imports from the ones above it in this list:
+//! The modules are layers. Each module imports from the modules before it in this list:
 //! [`spec`], [`primes`], [`files`], [`error`], [`load`], [`machine`], [`keys`], [`plan`], [`model`], [`session`],
 //! [`accuracy`], [`mod@bench`], [`compare`], [`cli`].
 #![deny(unsafe_code)]

@@ -1,10 +1,10 @@
-//! The words of everything that is computed from fixed seeds, as one line `NAME HASH` each: two commits whose lines are the
-//! same compute the same ciphertexts, keys, encodings and logits.
+//! Prints a hash of the words of each computation from fixed seeds, one line `NAME HASH` each. Two commits with equal
+//! lines compute the same ciphertexts, keys, encodings and logits.
 //!
 //!     cargo run --release -p polyformer --example identity [--backend NAME]... [SECTION]...
 //!
-//! NAME is `scalar`, or an instruction set of the backend `cpu`; by default every one of this machine runs, and must make
-//! the same words. SECTION is the beginning of a name; by default everything is recorded.
+//! NAME is `scalar`, or an instruction set of the backend `cpu`. By default every backend of this machine runs, and all must
+//! make the same words. SECTION is the beginning of a name. By default all sections are recorded.
 
 mod bootstraps;
 mod circuits;

@@ -1,6 +1,6 @@
 //! Times a bootstrap of all real slots at N = 2^16, in Polyformer and in Poulpy on AVX-512 IFMA. The two run one after
 //! the other, because both together do not fit in 24 GiB. The program uses Poulpy as Poulpy's own benchmarks do, with
-//! Poulpy's presets: `ci` has one EvalMod for all coefficients, and `s2c` has one for the coefficients of real slots.
+//! Poulpy's presets. `ci` has one EvalMod for all coefficients, and `s2c` has one for the coefficients of real slots.
 
 use polyformer_cpu::{Cpu, Isa};
 use polyformer_kernel::{arith::Arithmetic, bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe}, ckks::Ckks, eval::trace::Trace};
