@@ -18,7 +18,7 @@ mod source;
 use graph::Package;
 
 /// The top modules of each package, from the bottom up. A module may import from the modules before it.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: &[(&str, &[&str])] = &[
     ("kernel", &["error", "math", "arith", "ring", "backend", "params", "ckks", "eval", "circuits", "bootstrap", "nn"]),
     ("backends/scalar", &[]),
     (
@@ -105,7 +105,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 const CIRCUITS: [&str; 3] = ["arith", "math", "error"];
 
 /// Each package, and its allowed dependencies, without dev-dependencies.
-const PACKAGES: [(&str, &[&str]); 11] = [
+const PACKAGES: &[(&str, &[&str])] = &[
     ("kernel", &["heapless", "libm", "half", "rand_core", "rand_chacha", "zeroize", "defmt"]),
     ("backends/scalar", &["polyformer-kernel"]),
     ("backends/cpu", &["polyformer-kernel", "rayon", "bytemuck", "memmap2"]), // casts between words and lanes; pages
