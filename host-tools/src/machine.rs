@@ -134,6 +134,10 @@ impl Host {
     }
 
     /// The ring that backends compute in.
+    ///
+    /// # Errors
+    ///
+    /// None for a `Host` made by [`Host::new`], whose twiddles have the right length.
     pub fn ring(&self) -> Result<Ring<'_>> {
         Ok(self.params.ring(&self.twiddles)?)
     }

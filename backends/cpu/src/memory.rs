@@ -30,6 +30,10 @@ const PAGE: usize = 1024;
 
 impl Pool {
     /// `words` words, contents unspecified: a free block at most twice as many pages long, or a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`] if the system has no pages left.
     pub fn take(&self, words: usize) -> Result<Words> {
         let whole = words.max(1).next_multiple_of(PAGE); // of what length blocks are, or a short one is never found
         let recycled = self.free().range_mut(whole..=2 * whole).find_map(|(_, blocks)| blocks.pop());

@@ -14,14 +14,14 @@ const THREADS: u32 = 256;
 /// Storage buffers that a shader names.
 const BUFFERS: u32 = 2 + OPERAND_BUFFERS as u32;
 
-/// A GPU, or software that stands for one.
+/// A GPU, or a software implementation of a GPU.
 #[derive(Clone, Debug)]
 pub struct Adapter {
     adapter: wgpu::Adapter,
     info: wgpu::AdapterInfo,
 }
 
-/// Every adapter, real ones first.
+/// Every adapter, hardware before software.
 pub fn adapters() -> Vec<Adapter> {
     reached_by(wgpu::Backends::PRIMARY)
 }
@@ -49,6 +49,10 @@ impl Adapter {
     /// The first adapter whose name contains `name` in any case; without a name the first adapter. With the feature
     /// `noop`, the name `noop` selects an adapter that accepts all records and does nothing. Its bindings have any
     /// size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoAdapter`] if the system has none, [`Error::NotFound`] if no name matches.
     pub fn find(name: Option<&str>) -> Result<Self> {
         let idle = cfg!(feature = "noop") && name == Some("noop");
         let all = if idle { reached_by(wgpu::Backends::NOOP) } else { adapters() };
@@ -61,7 +65,7 @@ impl Adapter {
         all.into_iter().find(like).ok_or_else(|| Error::NotFound { asked: name.into(), among })
     }
 
-    /// Its name.
+    /// The name of the adapter.
     pub fn name(&self) -> &str {
         &self.info.name
     }
@@ -77,12 +81,12 @@ impl Adapter {
         }
     }
 
-    /// Whether a processor does its work.
+    /// True if the adapter is software on the processor.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// Whether nobody does its work.
+    /// True if the adapter accepts work and does nothing.
     pub fn does_nothing(&self) -> bool {
         self.info.backend == wgpu::Backend::Noop
     }
@@ -118,7 +122,11 @@ impl Adapter {
         self.adapter.limits().max_compute_workgroup_storage_size
     }
 
-    /// Whether the shaders can run, and if not, which limit is too low.
+    /// Checks that the shaders can run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Limit`] with the first limit that is too low.
     pub fn check(&self) -> Result<()> {
         let limits = self.adapter.limits();
         let immediates = self.adapter.features().contains(wgpu::Features::IMMEDIATES);

@@ -135,7 +135,7 @@ impl Backend for Wgpu<'_> {
     fn tensor(&mut self, over: Basis, [d0, d1, d2]: [&mut Buf; 3], a: [&Buf; 2], b: [&Buf; 2]) {
         let one = |item: usize| b[0].buf.place(item, 0).0 == b[1].buf.place(item, 0).0;
         if !(b[0].buf.is_whole() && b[1].buf.is_whole() && one(0)) {
-            // As the provided body.
+            // The provided body.
             self.zip(Op::Mul, over, d0, a[0], b[0]);
             self.dot(over, d1, &[(a[0], b[1]), (a[1], b[0])]);
             return self.zip(Op::Mul, over, d2, a[1], b[1]);

@@ -79,7 +79,7 @@ impl Operand {
     }
 }
 
-/// A run of digits of as many primes, which one dispatch of `convert` extends.
+/// A run of digits with the same number of primes, which one dispatch of `convert` extends.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// Targets, the rows of [`Call::over`].
@@ -96,7 +96,7 @@ pub struct Run {
     pub per_item: u32,
 }
 
-/// What a call is about.
+/// The operands of a call, and for `convert` a run of digits.
 #[derive(Clone, Copy, Debug)]
 pub enum Arguments {
     /// out, a, b, c, d, e, f.

@@ -16,13 +16,13 @@ fn inverse(q: Modulus, log_cols: u32, c: u32) -> u32 {
 }
 
 impl Recorder {
-    /// The end of `intt`.
+    /// The final factors of `intt` over `over`, for rows of 2^log words.
     pub fn inverse(&mut self, ring: &Ring<'_>, over: Basis, log_cols: u32) -> u32 {
         let make = || over.iter().map(|m| inverse(ring.modulus(m), log_cols, 1)).collect();
         self.block(Key::Inverse(key3(over), log_cols), make)
     }
 
-    /// `convert` from each basis, which has as many primes as the first and lies `alpha` primes after the one before.
+    /// The constants of `convert` from each basis. All bases have the same number of primes and lie `alpha` primes apart.
     pub fn conversions(&mut self, ring: &Ring<'_>, from: &[Basis], alpha: u16, to: Basis) -> u32 {
         let first = from.first().map_or([0; 3], |from| key3(*from));
         self.block(Key::Convert(first, key3(to), from.len() as u16, alpha), || {
@@ -92,7 +92,7 @@ impl Recorder {
         })
     }
 
-    /// The end of `intt` over `q`, each digit times its (F/f)^-1.
+    /// The final factors of `intt` over `q`, each digit times its (F/f)^-1.
     pub fn digits(&mut self, ring: &Ring<'_>, q: Basis, alpha: u16, digits: &[Basis], log_cols: u32) -> u32 {
         self.block(Key::Digits(key3(q), alpha, log_cols), || {
             let none = Basis::span(0, 0);

@@ -1,4 +1,4 @@
-//! Basis conversion: one dispatch of `convert` for all digits of as many primes.
+//! Basis conversion. Digits with the same number of primes share one dispatch of `convert`.
 
 use crate::{
     call::{Arguments, Call, Operand, Run, basis_word},
@@ -7,49 +7,49 @@ use crate::{
 };
 use polyformer_kernel::ring::Basis;
 
-/// Columns that a workgroup of `convert` works on, and targets that one of its threads serves.
+/// Columns of a workgroup of `convert`, and targets of one of its threads.
 const CONVERT: (u32, u32) = (256, 8);
 
-/// Rows `to` from the rows of each basis `from`, with the constants in the table.
+/// A conversion from each basis of `from` to the rows `to`.
 pub(crate) struct Conversion<'a> {
-    /// Bases of as many primes, `alpha` apart.
+    /// Bases with the same number of primes, `alpha` primes apart.
     pub from: &'a [Basis],
-    /// Primes from one to the next.
+    /// Primes from the start of one basis to the start of the next.
     pub alpha: u16,
-    /// Targets.
+    /// The targets.
     pub to: Basis,
-    /// Where they are in the table.
+    /// The offset of the constants in the table.
     pub constants: u32,
-    /// Whether residues come with their constant.
+    /// True if the residues are already multiplied by their constants.
     pub prepared: bool,
-    /// What becomes of the targets.
+    /// The treatment of the targets.
     pub end: Kept,
-    /// Where the first basis goes among those of an item, and how many these are.
+    /// The place of the first basis among the digits of an item of the result, and the number of these digits.
     pub digits: [u32; 2],
 }
 
 impl<'a> Conversion<'a> {
-    /// From one basis.
+    /// A conversion from one basis.
     pub fn one(from: &'a Basis, to: Basis, (constants, prepared): (u32, bool), end: Kept) -> Self {
         Self { from: core::slice::from_ref(from), alpha: 0, to, constants, prepared, end, digits: [0, 1] }
     }
 }
 
-/// What is kept of what a conversion finds.
+/// How a conversion treats the old words of its targets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kept {
-    /// Nothing.
+    /// Every target is overwritten.
     None = 0,
-    /// Targets that are sources are left alone.
+    /// Targets that are sources keep their words.
     Skip = 1,
-    /// Targets that are sources are copied.
+    /// Targets that are sources are copied from the input.
     Copy = 2,
-    /// What comes out is added to what is there.
+    /// The results are added to the old words.
     Sum = 4,
 }
 
 impl Wgpu<'_> {
-    /// A dispatch of `convert`.
+    /// Records a dispatch of `convert` on `items` items.
     pub(crate) fn conversion(&mut self, c: &Conversion<'_>, out: Operand, a: Operand, items: usize) {
         let Some(first) = c.from.first() else { return };
         let (sources, targets, digits) = (first.len() as u32, c.to.len() as u32, c.from.len() as u32);

@@ -6,13 +6,13 @@ use crate::{
     shader::Kernel,
 };
 
-/// Operands of an element-wise kernel at most.
+/// The most operands of an element-wise kernel.
 pub const OPERANDS: usize = 3;
 
-/// Calls that wait at most.
+/// The most calls that wait.
 const MOST: usize = 64;
 
-/// A call on one item, whose first operand alone is written.
+/// A call on one item. The call writes the first operand and reads the others.
 #[derive(Clone, Copy, Debug)]
 pub struct Element {
     /// The kernel.
@@ -21,7 +21,7 @@ pub struct Element {
     pub call: Call,
     /// The operands, and the words of each. A call with fewer operands repeats the first.
     pub operands: [(Operand, usize); OPERANDS],
-    /// Workgroups an item.
+    /// Workgroups of one item.
     pub grid: [u32; 2],
 }
 
@@ -53,7 +53,7 @@ impl Element {
             })
     }
 
-    /// The operands of all that wait.
+    /// The operands of one dispatch that does all pending calls.
     pub fn operands(waiting: &[Element]) -> [Operand; OPERANDS] {
         core::array::from_fn(|i| {
             let ends = [waiting.first(), waiting.get(1).or(waiting.first())];

@@ -74,7 +74,7 @@ impl Wgpu<'_> {
         let Source { q, alpha, d, add } = *source;
         let digits = Digits::new(q, self.ring.specials(), alpha);
         let (Some(digits), Some(ext)) = (digits, ws.ext.first()) else { return };
-        // Operands in one range each are done in one go, others item by item.
+        // One dispatch serves all items if each operand lies in one range. Otherwise each item has its own.
         let limbs = outs.iter().flatten().chain(keys.iter().copied().flatten().flatten());
         let mut whole = limbs.chain([d, &ws.coeff, ext]).chain(add.into_iter().flatten());
         let whole = whole.all(|limbs| limbs.buf.is_whole());

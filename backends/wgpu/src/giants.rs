@@ -76,7 +76,7 @@ impl Wgpu<'_> {
         let a_row = (batch.len() * number) << log_cols;
         let full = digits.q.with(specials);
         let mut rows = (BATCH_WORDS.min(self.gpu().binding_words()) / a_row).clamp(1, full.len());
-        // Memory that is not there is no error yet: the workspace has some, for fewer rows at a time.
+        // Without enough memory, the buffers of the workspace serve, for fewer rows at a time.
         let own = self.recorder.memory().take_items(1, rows * a_row).ok();
         let place = match &own {
             Some(words) => words.first(),

@@ -13,10 +13,10 @@ use std::{
     },
 };
 
-/// The last piece of memory that is worth trying for, in bytes.
+/// The smallest piece of memory that [`Gpu::room`] tries, in bytes.
 const SMALLEST: u64 = 1 << 24;
 
-/// Choices in place of the best of the adapter.
+/// Limits and choices; the default takes all that the adapter offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// The arithmetic.
@@ -50,7 +50,7 @@ struct Inner {
 struct Fault(OnceLock<String>);
 
 impl Fault {
-    /// The first one counts.
+    /// Notes the first reason; later reasons are dropped.
     fn note(&self, reason: String) {
         let _ = self.0.set(reason); // there is one already
     }
@@ -74,7 +74,11 @@ fn bind_whole(binding: u32, buffer: &wgpu::Buffer) -> wgpu::BindGroupEntry<'_> {
 }
 
 impl Gpu {
-    /// Opens an adapter.
+    /// Opens the device of an adapter.
+    ///
+    /// # Errors
+    ///
+    /// A limit is too low, the adapter lacks the 64-bit integers that `options` ask for, or the driver refuses.
     pub fn open(adapter: &Adapter, options: Options) -> Result<Self> {
         let arithmetic = options.arithmetic.unwrap_or(adapter.arithmetic());
         let (device, queue) = adapter.open(arithmetic)?;
@@ -120,7 +124,7 @@ impl Gpu {
         self.0.arithmetic
     }
 
-    /// Whether the device went away.
+    /// True if the device is lost.
     pub fn is_lost(&self) -> bool {
         self.0.lost.0.get().is_some()
     }
@@ -194,12 +198,12 @@ impl Gpu {
         bytes
     }
 
-    /// The first group of every dispatch.
+    /// The bind group of the constants, group 0 of every dispatch.
     pub(crate) fn bind_constants(&self, ring: &wgpu::Buffer, table: &wgpu::Buffer) -> wgpu::BindGroup {
         self.bind(&self.0.constants, &[ring, table])
     }
 
-    /// The second group of a dispatch.
+    /// The bind group of the operands, group 1 of a dispatch.
     pub(crate) fn bind_operands(&self, buffers: [&wgpu::Buffer; OPERAND_BUFFERS]) -> wgpu::BindGroup {
         self.bind(&self.0.operands, &buffers)
     }

@@ -91,7 +91,7 @@ impl Drop for Words {
 }
 
 impl Memory {
-    /// No slab yet.
+    /// A memory without a slab.
     pub fn new(gpu: &Gpu) -> Self {
         Self(Arc::new(Mutex::new(Slabs { gpu: gpu.clone(), slabs: Vec::new(), used: 0, most: 0 })))
     }
@@ -100,13 +100,21 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for a shape.
+    /// Allocates the words of a shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceMemory`] if the device has no room.
     pub fn take(&self, shape: Shape) -> Result<Words> {
         let item = shape.basis.len() * shape.cols as usize;
         self.take_items(shape.count.into(), item)
     }
 
-    /// Room for `count` items of `words` words.
+    /// Allocates `count` items of `words` words.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceMemory`] if one item is larger than a slab may be, or if the device has no room.
     pub fn take_items(&self, count: usize, words: usize) -> Result<Words> {
         let mut slabs = self.lock();
         let largest = slabs.gpu.binding_words() / GRAIN * GRAIN;
@@ -142,7 +150,7 @@ impl Memory {
     ///
     /// # Errors
     ///
-    /// The number of words that could be allocated.
+    /// [`Error::DeviceMemory`] with the number of words that could be allocated.
     pub fn reserve(&self, words: usize) -> Result<()> {
         let mut slabs = self.lock();
         while slabs.reserved() < words {

@@ -61,7 +61,7 @@ impl Products {
         self.results.len() - 1
     }
 
-    /// Digits times a key.
+    /// Adds the product of the digits with a key to a result.
     pub fn product(&mut self, p: &Product<'_>) {
         let [out0, out1] = self.results[p.result].0;
         let halves = |pair: &Pair<Words>| [&pair[0], &pair[1]].map(|half| Operand::new(half, p.item));
@@ -98,7 +98,7 @@ impl Products {
 }
 
 impl Wgpu<'_> {
-    /// Every result, of `items` items.
+    /// Records the dispatches of all results, for `items` items.
     pub(crate) fn products(&mut self, mut all: Products, items: usize) {
         all.terms.sort_by_key(|term| (term.slabs, term.result));
         for together in all.terms.chunk_by(|x, y| x.slabs == y.slabs) {

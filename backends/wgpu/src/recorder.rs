@@ -1,5 +1,5 @@
-//! Recording: one encoder and one compute pass at a time, ended by a copy or by a submission. What a dispatch reads
-//! from the table is written just before the submission, which the queue's order makes early enough.
+//! Recording of work: one encoder and one compute pass at a time. A copy or a submission ends the pass. New words of the table
+//! are written just before the submission; the queue keeps the order, so each dispatch finds its words.
 
 use crate::{
     call::{Call, LISTED, Operand},
@@ -16,14 +16,14 @@ use polyformer_kernel::{
 };
 use std::collections::HashMap;
 
-/// Dispatches after which recorded work is submitted without being asked for, so that the device starts while the rest
-/// is recorded: few when it has nothing to do, twice as many each time.
+/// Dispatches after which recorded work is submitted, so that the device starts before the recording ends. An idle device gets
+/// the smallest batch; each later batch is twice as large, up to the largest.
 const BATCHES: core::ops::RangeInclusive<u32> = 16..=128;
 
-/// Words before the twiddles in the shaders' `ring`.
+/// Words before the twiddles in the buffer `ring` of the shaders.
 const TWIDDLES: usize = 5 * MAX_MODULI;
 
-/// Records work, and submits it.
+/// Records work, and submits the work.
 pub struct Recorder {
     gpu: Gpu,
     memory: Memory,
@@ -44,6 +44,10 @@ pub struct Recorder {
 
 impl Recorder {
     /// Uploads the constants of `ring`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceMemory`] if the device has no room for the constants.
     pub fn new(gpu: &Gpu, ring: &Ring<'_>) -> Result<Self> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let words = TWIDDLES + tables::words(ring.n(), ring.moduli().len());
@@ -93,17 +97,17 @@ impl Recorder {
         &self.memory
     }
 
-    /// How many dispatches were recorded.
+    /// The number of recorded dispatches.
     pub fn dispatches(&self) -> u64 {
         self.pipelines.values().map(|(_, count)| count).sum()
     }
 
-    /// How many of each kernel.
+    /// The number of dispatches of each kernel.
     pub fn kernels(&self) -> impl Iterator<Item = (Kernel, u64)> {
         self.pipelines.iter().map(|(kernel, (_, count))| (*kernel, *count))
     }
 
-    /// Where the block of `key` is in the table, made if it is not there.
+    /// The offset of the block of `key` in the table. `make` computes a missing block.
     pub fn block(&mut self, key: Key, make: impl FnOnce() -> Vec<u32>) -> u32 {
         if let Some(at) = self.table.find(&key) {
             return at;
@@ -116,7 +120,7 @@ impl Recorder {
         self.table.insert(key, &words)
     }
 
-    /// Makes room for the blocks of one operation: they are then in the table together.
+    /// Empties the table if the blocks of one operation do not fit, so that these blocks are in the table together.
     pub fn make_room(&mut self) {
         if !self.table.fits(ROOM) {
             self.flush();
@@ -124,12 +128,13 @@ impl Recorder {
         }
     }
 
-    /// Words by value.
+    /// The offset of a block with these words.
     pub fn words(&mut self, words: &[u32]) -> u32 {
         self.block(Key::Words(words.to_vec()), || words.to_vec())
     }
 
-    /// The first items of these operands, of which every two [`Operand::joins`], as one operand: at equal distances, or listed.
+    /// The first items of `operands` as one operand, by their distance or by a list of offsets. Every two operands must satisfy
+    /// [`Operand::joins`].
     pub fn joined(&mut self, operands: &[Operand]) -> Operand {
         if let Some(even) = Operand::evenly(operands) {
             return even;
@@ -138,7 +143,7 @@ impl Recorder {
         Operand { offset: self.words(&starts), stride: LISTED, ..operands[0] }
     }
 
-    /// One dispatch of `grid` workgroups on operands in these slabs.
+    /// Records one dispatch of `grid` workgroups on operands in these slabs.
     pub fn dispatch(&mut self, kernel: Kernel, slabs: &[u16], call: &Call, grid: [u32; 3]) {
         if grid.contains(&0) {
             return;
@@ -150,7 +155,7 @@ impl Recorder {
         }
     }
 
-    /// A call on one item: with others of its kind, if they come one after the other.
+    /// Records a call on one item. Consecutive calls that can be merged become one dispatch.
     pub fn element(&mut self, element: Element) {
         if !self.loads.is_empty() || !element.joins(&self.waiting) {
             self.settle();
@@ -158,7 +163,7 @@ impl Recorder {
         self.waiting.push(element);
     }
 
-    /// Records what waits.
+    /// Records the pending calls.
     fn settle(&mut self) {
         self.load();
         let Some(Element { kernel, call, grid, .. }) = self.waiting.first().copied() else { return };
@@ -199,7 +204,7 @@ impl Recorder {
         self.recorded += 1;
     }
 
-    /// A copy from a slab, after everything recorded so far.
+    /// Records a copy from a slab, after all recorded work.
     pub fn copy_out(&mut self, from: (u16, usize), to: &wgpu::Buffer, at: usize, words: usize) {
         self.settle();
         self.pass = None;
@@ -209,7 +214,7 @@ impl Recorder {
         self.recorded += 1;
     }
 
-    /// Host words into a slab, after everything recorded so far: a few words take their turn through the table.
+    /// Writes host words to a slab, after all recorded work. A few words travel through the table.
     pub fn write(&mut self, (slab, offset): (u16, usize), words: &[u32]) {
         if !self.waiting.is_empty() {
             self.settle();
@@ -222,7 +227,7 @@ impl Recorder {
             }
             return self.loads.push(load);
         }
-        // A write to a queue happens before whatever is submitted later.
+        // A write to the queue happens before all later submissions.
         if self.recorded > 0 || self.written > WRITES {
             self.flush();
         }
@@ -230,7 +235,7 @@ impl Recorder {
         self.gpu.queue().write_buffer(&self.memory.buffer(slab), 4 * offset as u64, bytemuck::cast_slice(words));
     }
 
-    /// Records what waits to be copied out of the table: one dispatch a slab.
+    /// Records the pending copies out of the table: one dispatch a slab.
     fn load(&mut self) {
         if self.loads.is_empty() {
             return;
@@ -246,7 +251,7 @@ impl Recorder {
         }
     }
 
-    /// Starts everything recorded so far.
+    /// Submits all recorded work.
     pub fn flush(&mut self) {
         self.settle();
         self.pass = None;
@@ -258,12 +263,16 @@ impl Recorder {
         self.batch = (2 * self.batch).min(*BATCHES.end());
     }
 
-    /// The device has done everything.
+    /// Notes that the device is idle.
     pub fn rest(&mut self) {
         self.batch = *BATCHES.start();
     }
 
-    /// [`Recorder::flush`], and whether the device is still there.
+    /// Submits all recorded work, if any.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] if the device is gone.
     pub fn submit(&mut self) -> Result<()> {
         self.settle();
         if self.recorded > 0 || self.written > 0 {
@@ -273,10 +282,10 @@ impl Recorder {
     }
 }
 
-/// Words written to the queue after which it is submitted: what is written waits in memory of the host.
+/// Words written to the queue after which the queue is submitted. Written words occupy memory of the host until then.
 const WRITES: usize = 1 << 24;
 
-/// Words of the blocks of one operation, at most: 32 conversions of 16 to 64 primes.
+/// The most words of the blocks of one operation: 32 conversions of 16 to 64 primes.
 const ROOM: usize = 1 << 16;
 
 /// Words of the table on their way to a slab.
@@ -288,21 +297,21 @@ struct Load {
 }
 
 impl Load {
-    /// Whether both go to some word.
+    /// Whether both write a common word.
     fn meets(&self, other: &Self) -> bool {
         self.slab == other.slab && self.to < other.to + other.words && other.to < self.to + self.words
     }
 }
 
-/// Runs of words that are copied by one dispatch.
+/// Runs of words that one dispatch copies.
 const LOADS: usize = 64;
 
-/// Words that take their turn through the table.
+/// The most words of a write through the table.
 const FEW: usize = 1 << 14;
 /// Threads of a workgroup.
 const THREADS: u32 = 256;
 
-/// A modulus as the shaders have it.
+/// The words of `Modulus` in layout.wgsl.
 fn words_of(q: Modulus) -> [u32; 4] {
     [q.q(), q.neg_q_inv(), q.one(), q.to_mont(q.one())]
 }

@@ -11,7 +11,11 @@ pub struct Wgpu<'r> {
 }
 
 impl<'r> Wgpu<'r> {
-    /// A backend on `gpu`, which others may use at the same time. Uploads the constants of `ring`.
+    /// A backend on `gpu`. Several backends may share a GPU. Uploads the constants of `ring`.
+    ///
+    /// # Errors
+    ///
+    /// The device has no room for the constants.
     pub fn new(ring: Ring<'r>, gpu: &Gpu) -> polyformer_kernel::Result<Self> {
         Ok(Self { ring, recorder: Recorder::new(gpu, &ring)?, downloads: 0 })
     }
@@ -54,7 +58,7 @@ impl<'r> Wgpu<'r> {
     ///
     /// # Errors
     ///
-    /// The number of words that exist.
+    /// The device has less room. The error names the words that are reserved.
     pub fn reserve(&mut self, words: usize) -> polyformer_kernel::Result<()> {
         self.recorder.memory().reserve(words)
     }

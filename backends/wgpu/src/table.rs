@@ -10,7 +10,7 @@ pub const WORDS: usize = 1 << 20;
 /// Additional words, for writes that must not empty the table.
 const SPARE: usize = 1 << 10;
 
-/// A basis that hashes.
+/// A basis as a hash key.
 pub type Key3 = [u16; 3];
 
 /// The contents of a block.
@@ -67,7 +67,7 @@ impl Table {
         at
     }
 
-    /// A new block that nobody asks for again.
+    /// Appends a block without a key. The table must have room.
     pub fn push(&mut self, words: &[u32]) -> u32 {
         let at = self.used as u32;
         self.used += words.len();
@@ -81,7 +81,7 @@ impl Table {
         (!words.is_empty()).then(|| (self.used - words.len(), words))
     }
 
-    /// Forgets every block; nothing must be pending.
+    /// Forgets every block. No word may be pending.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -29,7 +29,7 @@ impl Wgpu<'_> {
         if self.gpu().is_lost() { Err(Error::DeviceLost) } else { Ok(()) }
     }
 
-    /// The integers are sent once; the device reduces them for each modulus.
+    /// Sends the integers once. The device reduces the integers modulo each modulus.
     pub(crate) fn write_signed(&mut self, dst: &Limbs<Words>, coeffs: &[i64]) -> Result<()> {
         let Shape { count, basis, cols } = dst.shape;
         same_length(count as usize * cols as usize, coeffs.len())?;
@@ -94,7 +94,7 @@ impl Wgpu<'_> {
             let _ = sender.send(result.is_ok()); // the receiver lives until it has the answer
         });
         let waited = self.gpu().device().poll(wgpu::PollType::wait_indefinitely());
-        // Whoever else polls the device may be the one to call back.
+        // Another thread that polls the device may call back.
         if waited.is_err() || self.gpu().is_lost() || mapped.recv() != Ok(true) {
             return Err(Error::DeviceLost);
         }

@@ -20,11 +20,11 @@ fn passes(log_cols: u32) -> Vec<(u32, u32)> {
 /// The final operation of a forward transform.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    /// Nothing more.
+    /// None.
     Plain,
     /// out = x + b c, with c in the table if its offset is not 0.
     Add(Operand, u32),
-    /// The digits' own rows are left alone; alpha, specials, the first digit and the number of digits are in the table.
+    /// The own rows of each digit are skipped. The table holds alpha, specials, the first digit and the number of digits.
     Digits(u32),
 }
 

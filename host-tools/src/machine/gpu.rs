@@ -53,6 +53,10 @@ fn refused(what: impl ToString) -> Error {
 }
 
 /// The GPU with `name` in its name, the first of all without a name.
+///
+/// # Errors
+///
+/// No adapter has the name, the adapter lacks a limit or the 64-bit integers, or the program has no GPU support.
 pub fn pick(name: Option<&str>, arithmetic: Option<WideMul>) -> Result<AdapterChoice> {
     let all = list()?;
     let like = |a: &Listed| name.is_none_or(|name| a.name.to_lowercase().contains(&name.to_lowercase()));
@@ -74,6 +78,10 @@ pub fn pick(name: Option<&str>, arithmetic: Option<WideMul>) -> Result<AdapterCh
 }
 
 /// The first GPU that is not software and can run the shaders, or the reason why no GPU qualifies.
+///
+/// # Errors
+///
+/// The reason to use the CPU.
 pub fn auto() -> std::result::Result<(AdapterChoice, String), String> {
     let all = list().map_err(|error| error.to_string())?;
     let good = |a: &Listed| !a.software && a.lacks.is_none();
@@ -100,6 +108,10 @@ mod with {
 
     impl Opened {
         /// The device of `pick`, the same each time.
+        ///
+        /// # Errors
+        ///
+        /// The adapter is gone, or the driver refuses to open the device.
         pub fn get(&self, pick: AdapterChoice) -> Result<&Gpu> {
             if let Some(gpu) = self.0.get() {
                 return Ok(gpu);
@@ -121,6 +133,10 @@ mod with {
     }
 
     /// Every adapter, its memory not measured.
+    ///
+    /// # Errors
+    ///
+    /// The program has no GPU support.
     pub fn list() -> Result<Vec<Listed>> {
         let listed = adapters().into_iter().map(|a| Listed {
             name: a.name().into(),
@@ -147,6 +163,10 @@ mod with {
     pub fn measure(_: &mut [Listed]) {}
 
     /// An error: nobody can look.
+    ///
+    /// # Errors
+    ///
+    /// The program has no GPU support.
     pub fn list() -> Result<Vec<Listed>> {
         Err(refused("this program was built without GPUs; cargo build --release --features wgpu makes one with"))
     }

@@ -41,11 +41,19 @@ impl<D: Domain, B: Backend> Poly<D, B> {
     }
 
     /// Memory for a polynomial, its words not yet set.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::alloc`].
     pub fn alloc(be: &mut B, shape: Shape) -> Result<Self> {
         Ok(Self::assume(be.alloc(shape)?))
     }
 
     /// Uploads `shape.words()` host words.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::alloc`] and [`Backend::upload`].
     pub fn from_words(be: &mut B, shape: Shape, words: &[u32]) -> Result<Self> {
         let mut limbs = be.alloc(shape)?;
         be.upload(&mut limbs, words)?;
@@ -80,6 +88,10 @@ impl<D: Domain, B: Backend> Poly<D, B> {
 
 impl<B: Backend> Poly<Coeff, B> {
     /// The residues of signed integers, count x cols of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::alloc`] and [`Backend::upload_signed`].
     pub fn from_signed(be: &mut B, shape: Shape, coeffs: &[i64]) -> Result<Self> {
         let mut limbs = be.alloc(shape)?;
         be.upload_signed(&mut limbs, coeffs)?;
