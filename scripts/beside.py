@@ -3,12 +3,13 @@
 
     python3 scripts/beside.py OLD [NEW] [--rounds 5] [--parts operations,bootstrap,demo] [--threads T] [--least 0.98]
 
-Both programs are built into target/beside from clean work trees; NEW is HEAD by default. Each round runs every part of
-both, and the order of the two changes from round to round. A figure is the median over the rounds. The ratio is the old
+Both programs are built into target/beside from clean work trees; NEW is HEAD by default. Each round measures one thing
+after the other, first of one commit, then of the other; the order of the commits changes from round to round. A figure is
+the median over the rounds. The ratio is the old
 figure over the new one: above 1 the new commit is faster, or takes less memory. The exit status is 1 if the ratio of a
 time is below --least.
 
-Nothing else should run. Operations take a minute a round, the bootstrap and the demo some minutes and 11 GB of memory.
+Nothing else should run. Operations take two minutes a round, the bootstrap and the demo some minutes and 11 GB of memory.
 The demo makes the keys of each commit first: 8 GB of disk in target/beside/keys, or in the folder that --keys names.
 """
 
@@ -52,8 +53,11 @@ def run(program, *args):
     return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
 
-def operations(program, keys, more):
-    return {r["op"]: (r["seconds"], r["peak_bytes"]) for r in run(program, "bench", "--preset", "B16", *more, "--json")}
+def operation(name):
+    def measure(program, keys, more):
+        line, = run(program, "bench", "--preset", "B16", "--op", name, *more, "--json")
+        return {name: (line["seconds"], line["peak_bytes"])}
+    return measure
 
 
 def bootstrap(program, keys, more):
@@ -68,7 +72,10 @@ def demo(program, keys, more):
     return {**figures, **{f"demo {k}": (s, None) for k, s in line["seconds"].items() if k != "key_generation"}}
 
 
-PARTS = {"operations": operations, "bootstrap": bootstrap, "demo": demo}
+OPERATIONS = ("ntt_forward", "ntt_inverse", "encode", "decode", "encrypt_sk", "encrypt_pk", "decrypt", "add", "mul_plain",
+              "mul_relin_rescale", "rescale", "key_switch", "rotate", "rotate_hoisted_8", "keygen_galois")
+PARTS = {"operations": [(name, operation(name)) for name in OPERATIONS], "bootstrap": [("bootstrap", bootstrap)],
+         "demo": [("demo", demo)]}
 BRIEF = 0.05  # seconds: the ratio of a shorter stage of the demo is printed only
 
 
@@ -93,11 +100,11 @@ def main():
 
     figures = ({}, {})
     for turn in range(args.rounds):
-        for part in parts:
+        for what, measure in (task for part in parts for task in PARTS[part]):
+            print(f"round {turn + 1} of {args.rounds}: {what}", file=sys.stderr)
             for side in ((0, 1), (1, 0))[turn % 2]:
                 name, program = commits[side]
-                print(f"round {turn + 1} of {args.rounds}: {part} of {name}", file=sys.stderr)
-                for what, figure in PARTS[part](program, args.keys / name, more).items():
+                for what, figure in measure(program, args.keys / name, more).items():
                     figures[side].setdefault(what, []).append(figure)
 
     (old_name, old_program), (new_name, new_program) = commits
