@@ -1,5 +1,5 @@
-//! A trained model as `host-tools/train/FORM.md` states it, from a folder, from a packed file or from the program itself: [`Text`] is the
-//! client's part of it, [`nn::Model`] the server's, [`Exact`] the twin that it is compared with.
+//! A trained model as `host-tools/train/FORM.md` defines a model, from a folder, from a model file, or from the program
+//! itself. [`Text`] is the client's part, [`nn::Model`] the server's part, and [`Exact`] the reference model.
 //!
 //! ```
 //! use polyformer::{accuracy::logits, model::{Pretrained, top}};
@@ -40,19 +40,19 @@ use weights::Weights;
 /// The preset that a model that is not packed runs on.
 const PRESET: &str = "B16";
 
-/// A model that can be asked.
+/// A model that can answer questions.
 pub struct Pretrained {
     /// Its name.
     pub name: String,
-    /// What turns text into numbers and numbers into labels.
+    /// The client's part: text to numbers, and numbers to labels.
     pub text: Text,
     /// The polynomial form.
     pub model: nn::Model<'static>,
-    /// The embeddings and layers of the twin, if it is there.
+    /// The embeddings and layers of the reference model, or `None`.
     pub exact: Option<Exact>,
-    /// The parameter set that it was packed for; any that bootstraps, if it is not packed.
+    /// The parameter set of a model file; `None` for a folder, which runs on any set that bootstraps.
     pub spec: Option<SpecBuf>,
-    /// How many questions share a ciphertext, by their length; as many as fit where nothing is said.
+    /// The number of questions that share a ciphertext, by their length. Without an entry, as many as fit.
     pub layouts: Vec<QuestionsPerCiphertext>,
 }
 
@@ -70,7 +70,7 @@ impl Pretrained {
         Checkpoint::embedded()?.assemble()
     }
 
-    /// The model in a folder, as `polyformer_train` exports it, or in a file, as `polyformer pack` writes it.
+    /// The model of a folder (`polyformer_train` exports it) or of a model file (`polyformer pack` writes it).
     pub fn read(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Checkpoint::read(path)?.assemble();
@@ -96,7 +96,7 @@ impl Pretrained {
         spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
     }
 
-    /// Rows that a question of this many tokens takes, and how many such questions share a ciphertext of `slots`.
+    /// Rows of a question of this many tokens, and the number of such questions in a ciphertext of `slots`.
     pub fn share(&self, tokens: usize, slots: usize) -> QuestionsPerCiphertext {
         let rows = tokens.next_power_of_two().max(4);
         let fit = (slots / (rows * self.model.width)).max(1);

@@ -17,7 +17,7 @@ pub use scale_pattern::ScalePattern;
 use crate::spec::SpecBuf;
 use polyformer_kernel::params::{MAX_LEVELS, Params, Security};
 
-/// What a user asks a parameter set for.
+/// A user's request for a parameter set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Request {
     /// log2 of the ring degree.
@@ -30,16 +30,16 @@ pub struct Request {
     pub bootstrap: bool,
     /// Iterations of bootstrapping: 1, or 2 for high precision.
     pub iterations: u8,
-    /// Digits of key switching; the cheapest that fits if `None`.
+    /// Digits of key switching; `None` for the cheapest within the bound.
     pub dnum: Option<usize>,
     /// The security level.
     pub security: Security,
 }
 
-/// A parameter set with what was weighed to choose it.
+/// A parameter set with the data of its choice.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    /// What to write into a file.
+    /// The contents of a parameter file.
     pub spec: SpecBuf,
     /// The same, checked.
     pub params: Params,
@@ -51,14 +51,15 @@ impl Request {
     /// Builds the chain with the cheapest key switch.
     ///
     /// # Errors
-    /// A [`BuildError`] with the numbers that disagree and, where another request would do, that request.
+    ///
+    /// A [`BuildError`] with the numbers that disagree and, if possible, a request that would work.
     pub fn build(&self) -> Result<Chain> {
         let pattern = self.check()?;
         let (spec, params, decompositions) = digits::choose(self, pattern)?;
         Ok(Chain { spec, params, decompositions })
     }
 
-    /// Checks what needs no prime: degree, scale, number of levels.
+    /// Checks degree, scale and number of levels, before any prime is chosen.
     fn check(&self) -> Result<ScalePattern> {
         if !(10..=16).contains(&self.log_n) {
             return Err(BuildError::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });

@@ -1,4 +1,5 @@
-//! Models through the program: packing, and every kind of input that cannot be used is one line, and nothing is lost.
+//! Tests of models through the program: packing, and every kind of bad input. A bad input gives an error of one line,
+//! and no file is lost.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 

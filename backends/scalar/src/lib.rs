@@ -20,10 +20,10 @@ use polyformer_kernel::{
 
 /// A block of the caller's memory.
 pub type Block<'m> = RefCell<&'m mut [u32]>;
-/// A borrowed part of a block; dropping it frees the block.
+/// A borrowed part of a block. A drop frees the block.
 pub type Words<'p> = RefMut<'p, [u32]>;
 
-/// Serves buffers out of the caller's blocks: each buffer takes the smallest free block that holds it.
+/// A backend on the caller's blocks. Each buffer takes the smallest free block that is large enough.
 #[derive(Debug)]
 pub struct Scalar<'p, 'm> {
     ring: Ring<'p>,

@@ -1,4 +1,5 @@
-//! The kernels: their WGSL text, put together from the texts of `polyformer_shaders`, and the constants that specialise them.
+//! The shaders: their WGSL text, assembled from the texts of `polyformer_shaders`, and the constants that specialise
+//! the shaders.
 
 use polyformer_kernel::ring::convert::MAX_SOURCES;
 use polyformer_shaders as shaders;
@@ -6,7 +7,7 @@ use polyformer_shaders as shaders;
 /// Buffers of operands that every module binds (`m0` to `m5`), besides the ring and the table.
 pub const OPERAND_BUFFERS: usize = 6;
 
-/// How 64-bit products are made. Both give the same words.
+/// The method of 64-bit products. Both methods give the same words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WideMul {
     /// With the 64-bit integers of the adapter.
@@ -43,7 +44,7 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// Those that are the same for every ring.
+    /// The shaders that are equal for every ring.
     const FIXED: [Kernel; 11] = [
         Kernel::Load,
         Kernel::Residues,
@@ -58,8 +59,8 @@ impl Kernel {
         Kernel::Tensor,
     ];
 
-    /// What a ring with this many special primes takes: conversions from a digit, from the special primes and those of up to two
-    /// levels, or fewer. Keys need the first ones.
+    /// The shaders of a ring with this many special primes. They include conversions from a digit, from the special
+    /// primes, and from the special primes plus the primes of up to two levels. Keys need the first ones.
     pub fn all(specials: u32) -> impl Iterator<Item = Kernel> {
         let convert = |sources| [false, true].map(|prepared| Kernel::Convert { sources, prepared });
         let most = (specials + 4).min(MAX_SOURCES as u32);

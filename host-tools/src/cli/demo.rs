@@ -24,12 +24,12 @@ Examples:
   polyformer demo \"I think someone used my card in another country\"
   polyformer demo \"How long does a transfer take?\" --json
 
-The first run makes a secret key and the keys of the server, some gigabytes, in --keys; later runs find them there. The
-part that plays the server gets the ciphertext, the number of tokens and its keys, nothing else.
+The first run makes a secret key and the keys of the server, some gigabytes, in --keys. Later runs use the same keys. The
+part that acts as the server gets the ciphertext, the number of tokens and its keys only.
 --json prints one object: label, top, seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
-bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors (model is null if the model came
-without its exact twin), plan_agrees (what was executed is what was planned), compute_seconds (on ciphertexts),
-predicted_seconds (of them, with --figures) and encoding_seconds (of them, for encoding weights).";
+bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors (model is null for a model
+without a reference model), plan_agrees (the run equals the plan), compute_seconds (on ciphertexts),
+predicted_seconds (of compute_seconds, with --figures) and encoding_seconds (part of compute_seconds, for weights).";
 
 /// Ask the model in this program a question that its server cannot read.
 #[derive(clap::Args)]
@@ -37,13 +37,13 @@ predicted_seconds (of them, with --figures) and encoding_seconds (of them, for e
 pub struct Args {
     /// The question.
     text: String,
-    /// Folder of the keys; by default one in the user's cache folder.
+    /// Folder of the keys. The default is a folder in the user's cache folder.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
     /// A model folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// Figures of this machine, as `polyformer calibrate` writes them, to predict seconds from.
+    /// Figures of this machine from `polyformer calibrate`, for the prediction of seconds.
     #[arg(long, value_name = "FILE")]
     figures: Option<PathBuf>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     if args.run.json { print_json(out, &report.json()) } else { print(out, format_args!("{report}")) }
 }
 
-/// What is printed.
+/// The printed report.
 struct Report<'a> {
     top: Vec<(&'a str, f64)>,
     preset: String,
@@ -147,7 +147,7 @@ impl std::fmt::Display for Report<'_> {
             "\n{preset}, {security} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, \
              {down:.1} MB down"
         )?;
-        let model = errors.model.map_or("unknown (no exact twin came with the model)".into(), |e| format!("{e:.2}"));
+        let model = errors.model.map_or("unknown (the model has no reference model)".into(), |e| format!("{e:.2}"));
         let (approximation, encryption) = (errors.approximation, errors.encryption);
         writeln!(
             f,

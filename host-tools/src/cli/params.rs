@@ -18,14 +18,14 @@ Examples:
   polyformer params --n 2^15 --levels 20 --scale-bits 29 --out fast.safetensors
   polyformer keygen --params fast.safetensors --out keys
 
-The scale of a level is a product of primes of 20 to 30 bits, so it lies in one of four ranges:
+The scale of a level is a product of primes of 20 to 30 bits. Four ranges of scale (log2) are therefore possible:
 23.0 to 29.9 (one prime a level), 39.1 to 39.9 (four primes in three levels), 44.0 to 44.8 (three in two
 levels), 50.0 to 59.9 (two a level).
-docs/params.md tells how the primes are chosen.";
+docs/params.md states the rules for the primes.";
 
-/// Build a parameter set, or look at one, and explain what it is made of.
+/// Build or read a parameter set, and explain it.
 ///
-/// Refuses what is over the security bound, with both numbers and what would fit instead.
+/// The command refuses a set over the security bound, with both numbers and a choice within the bound.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -44,7 +44,8 @@ pub struct Args {
     /// Make room for bootstrapping: 12 more levels, and 3 of the message levels are its own.
     #[arg(long, requires = "n")]
     bootstrap: bool,
-    /// Iterations of bootstrapping: the second bootstraps the error of the first. It pays at a scale over 2^44.
+    /// Iterations of bootstrapping. The second iteration bootstraps the error of the first. Two iterations help at a
+    /// scale over 2^44.
     #[arg(long, value_name = "I", requires = "bootstrap", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     iterations: u8,
     /// Digits of a key switch. By default the number with the cheapest key switch that fits the bound.

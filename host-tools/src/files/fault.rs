@@ -1,8 +1,8 @@
-//! What can be wrong with a file, each with the two values that disagree.
+//! The faults of a file, each with the two values that disagree.
 
 use super::Kind;
 
-/// What is wrong with a file.
+/// A fault of a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -28,7 +28,7 @@ pub enum FileError {
     /// The header is not a safetensors header.
     #[error("not a safetensors header: {0}")]
     Header(String),
-    /// A safetensors file, but none of ours.
+    /// A safetensors file of another program.
     #[error("not a polyformer file: its metadata has no \"polyformer\" version")]
     Foreign,
     /// Written by a newer program.
@@ -49,22 +49,22 @@ pub enum FileError {
         /// The version that can be read.
         supported: u32,
     },
-    /// Another kind of file is wanted here.
+    /// The file has the wrong kind.
     #[error("a {actual} file where a {expected} file is needed")]
     Kind {
-        /// What is needed.
+        /// The needed kind.
         expected: Kind,
-        /// What it is.
+        /// The kind of the file.
         actual: Kind,
     },
-    /// A metadata field is missing or is not what it should be.
+    /// A metadata field is missing or has the wrong value.
     #[error("metadata field \"{field}\" is {value}, expected {expected}")]
     Field {
         /// The field.
         field: &'static str,
         /// Its value, or "missing".
         value: String,
-        /// What it should be.
+        /// The expected value.
         expected: String,
     },
     /// The parameter set in the file is not a valid one.
@@ -91,12 +91,12 @@ pub enum FileError {
     Tensor {
         /// The tensor.
         tensor: String,
-        /// What it should be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The actual value.
         actual: String,
     },
-    /// The contents are not those that were written.
+    /// The contents differ from the written contents.
     #[error("contents have digest {actual}, the header says {expected}")]
     Digest {
         /// Digest in the header.
@@ -127,14 +127,14 @@ pub enum FileError {
     /// Text that should be numbers.
     #[error("line {line}: {what}")]
     Numbers {
-        /// Line of the text, from 1.
+        /// Line number of the text, from 1.
         line: usize,
-        /// What is wrong, with the text.
+        /// The fault, with the text.
         what: String,
     },
 }
 
-/// Result of reading or writing a file, before it is known which.
+/// Result of reading or writing a file, before the path is added.
 pub type Result<T> = std::result::Result<T, FileError>;
 
 impl FileError {

@@ -1,4 +1,4 @@
-//! The typed header: what a file is, of which parameter set and key, and how its tensors must look.
+//! The typed header: the kind of a file, its parameter set and key, and the shapes of its tensors.
 
 use super::{
     Kind, Sizes,
@@ -17,7 +17,7 @@ use polyformer_kernel::{
 };
 use std::{collections::BTreeMap, fmt};
 
-/// Metadata as safetensors holds it; sorted, so that the same contents are the same bytes.
+/// Metadata in the order of safetensors. The map is sorted, so that equal contents are equal bytes.
 pub type Fields = BTreeMap<String, String>;
 
 /// Which secret key a file belongs to: a one-way function of its seed, safe to publish.
@@ -30,7 +30,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// What a file holds beside its tensors, by kind.
+/// The contents of a file in addition to its tensors, by kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// A parameter set alone.
@@ -44,7 +44,7 @@ pub enum Body {
     },
     /// b of every digit of the relinearisation key.
     RelinKey {
-        /// The highest level that it serves.
+        /// The highest level of the key.
         level: u8,
         /// Seed of a.
         seed: Seed,
@@ -53,7 +53,7 @@ pub enum Body {
     GaloisKey {
         /// g.
         galois: u32,
-        /// The highest level that it serves.
+        /// The highest level of the key.
         level: u8,
         /// Seed of a.
         seed: Seed,
@@ -67,16 +67,16 @@ pub enum Body {
     DeviceKey(Box<EmbeddedMeta>),
     /// Ciphertexts of one vector.
     Ciphertext(CiphertextMeta),
-    /// A model, packed for the parameter set.
+    /// A model for the parameter set.
     Model {
         /// Its sizes.
         sizes: Sizes,
-        /// What else there is to say of it, as JSON.
+        /// The description of the model, as JSON.
         about: String,
     },
 }
 
-/// Whose questions a device key lifts, and whose answers it lowers.
+/// The small client whose questions the key lifts and whose answers the key lowers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmbeddedMeta {
     /// The device's parameter set.
@@ -87,7 +87,7 @@ pub struct EmbeddedMeta {
     pub seeds: [Seed; 2],
 }
 
-/// How a vector was encrypted.
+/// The encryption of a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CiphertextMeta {
     /// The level.
@@ -96,7 +96,7 @@ pub struct CiphertextMeta {
     pub count: u16,
     /// Values of the vector, which fill the slots in order; the rest are zeros.
     pub values: u64,
-    /// Seed of c1, if it is not stored.
+    /// Seed of c1; `None` if c1 is stored.
     pub seed: Option<Seed>,
 }
 
@@ -105,9 +105,9 @@ pub struct CiphertextMeta {
 pub struct Header {
     /// The parameter set.
     pub spec: SpecBuf,
-    /// The secret key that the file belongs to; `None` for parameters and models.
+    /// The secret key of the file; `None` for parameters and models.
     pub key: Option<KeyId>,
-    /// What kind of file, with what that kind needs.
+    /// The kind of the file, with its fields.
     pub body: Body,
 }
 
@@ -181,7 +181,7 @@ impl Header {
         }
     }
 
-    /// The metadata, but for the digest.
+    /// The metadata without the digest.
     pub fn fields(&self) -> Fields {
         let mut out = Fields::new();
         let mut put = |key: &str, value: String| {
@@ -287,7 +287,7 @@ fn device(fields: &Fields, params: &Params) -> Result<EmbeddedMeta> {
     Ok(out)
 }
 
-/// The rows of a public key: whatever a ciphertext at some message level has.
+/// The rows of a public key: the rows of a ciphertext at the top message level.
 pub fn public_basis(params: &Params) -> Basis {
     Basis { specials: 0, start: params.modulus_chain().start, end: params.q(params.max_message_level()).end }
 }

@@ -14,7 +14,7 @@ use core::fmt;
 use core::ops::Deref;
 use half::f16;
 
-/// A slice that is owned where there is an allocator, or lies in the caller's memory.
+/// A slice that is owned (with an allocator) or borrowed from the caller's memory.
 #[derive(Clone, Debug)]
 pub enum Stored<'w, T> {
     /// On the heap.
@@ -70,7 +70,7 @@ pub enum Numbers<'w> {
 }
 
 impl Numbers<'_> {
-    /// How many.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         match self {
             Self::F32(x) => x.len(),
@@ -81,7 +81,7 @@ impl Numbers<'_> {
         }
     }
 
-    /// Whether there is none.
+    /// Whether the slice is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

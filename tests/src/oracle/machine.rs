@@ -36,7 +36,7 @@ impl Rows {
     }
 }
 
-/// The meaning of programs over one ring.
+/// The interpreter of programs over one ring.
 struct Machine<'r> {
     ring: Ring<'r>,
     registers: Vec<Rows>,
@@ -195,7 +195,7 @@ impl Machine<'_> {
         self.each(over.iter(), a, |f, item, m| f.values(m, &automorphism(f.q(m), galois, &f.coefficients(a, item, m))));
     }
 
-    /// out = (the gadget product + P add)(X^galois) for each turn.
+    /// out = (the gadget product + P add)(X^galois) for each rotation.
     fn key_switch_add(
         &mut self,
         (q, alpha): (Basis, u16),
@@ -219,8 +219,8 @@ impl Machine<'_> {
         }
     }
 
-    /// sum = [sum +] (b + c0, a)(X^galois) for each giant, (b, a) the gadget product of round(c1 / P); what was in the
-    /// giants is gone.
+    /// sum = [sum +] (b + c0, a)(X^galois) for each giant step, with (b, a) the gadget product of round(c1
+    /// P). The operands of the giant steps are consumed.
     fn giant_steps(&mut self, (q, alpha): (Basis, u16), giant_steps: &[([Reg; 2], Turn)], sum: [Reg; 2], fresh: bool) {
         let (before, full, like) = (self.registers.len(), q.with(self.ring.specials()), self.registers[sum[0]].shape);
         let [d, b, a] = [q, full, full].map(|basis| {
