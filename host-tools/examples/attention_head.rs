@@ -20,8 +20,7 @@ use polyformer_kernel::{
     params::{Params, Security, Spec, presets},
 };
 
-/// Eight tokens, one head of eight features: a matrix fills 64 slots.
-const HEAD: Heads = Heads { tokens: 8, heads: 1, width: 8 };
+const HEAD: Heads = Heads { tokens: 8, heads: 1, width: 8 }; // eight features a token: a matrix fills 64 slots
 
 /// The same circuit for every evaluator: tracer, floats, ciphertexts.
 fn head<A: Arithmetic>(ev: &mut A, [q, k, v]: [&A::Slots; 3]) -> Result<A::Slots> {
@@ -34,8 +33,8 @@ fn head<A: Arithmetic>(ev: &mut A, [q, k, v]: [&A::Slots; 3]) -> Result<A::Slots
 fn main() -> polyformer::Result<()> {
     let host = Host::new(Params::new(&Spec { log_n: 12, security: Security::Toy, ..presets::L15 })?);
     let (params, top) = (host.params(), host.params().max_message_level());
-    let value = |seed: usize| (0..64).map(move |i| ((i * 37 + seed * 11) % 23) as f64 / 23.0 - 0.5);
-    let [q, k, v] = [1, 2, 3].map(|seed| value(seed).collect::<Vec<f64>>());
+    let value = |seed: usize, i: usize| ((i * 37 + seed * 11) % 23) as f64 / 23.0 - 0.5;
+    let [q, k, v] = [1, 2, 3].map(|seed| (0..64).map(|i| value(seed, i)).collect::<Vec<f64>>());
 
     let mut trace = Trace::new(params.slots(), None); // a dry run names the keys
     let inputs = [0; 3].map(|_| trace.input(top));
@@ -45,8 +44,8 @@ fn main() -> polyformer::Result<()> {
     let mut be = Cpu::new(host.ring()?);
     let mut client = Client::new(&mut be, params, random::generator()?)?;
     let keys = client.keys(&mut be, trace.demand())?;
-    let mut encrypt =
-        |x: &[f64]| client.encrypt(&mut be, &x.iter().map(|x| Complex::from(*x)).collect::<Vec<_>>(), top);
+    let slots = |x: &[f64]| x.iter().map(|x| Complex::from(*x)).collect::<Vec<_>>();
+    let mut encrypt = |x: &[f64]| client.encrypt(&mut be, &slots(x), top);
     let encrypted = [encrypt(&q)?, encrypt(&k)?, encrypt(&v)?];
     let mut server = Ckks::new(be, params, keys)?;
     let out = head(&mut server, encrypted.each_ref())?;

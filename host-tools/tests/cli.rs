@@ -168,7 +168,7 @@ fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
     assert!(good(&["inspect", &key], "").contains("device-key"));
     let large = at("keys/secret.safetensors");
     let line = bad(&["keygen", "--preset", "C12", "--device", &large, "--out", &at("third")], "");
-    assert!(line.contains("32768") && line.contains("2048") && !Path::new(&at("third")).exists(), "{line}");
+    assert!(line.contains("65536") && line.contains("4096") && !Path::new(&at("third")).exists(), "{line}");
     let line = bad(&["keygen", "--preset", "L13", "--device", &device, "--out", &at("third")], "");
     assert!(line.contains("1054212097") && !Path::new(&at("third")).exists(), "{line}"); // other base primes
 
