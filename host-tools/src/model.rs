@@ -11,6 +11,7 @@
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 
+mod attention;
 mod config;
 mod exact;
 mod pack;
@@ -18,6 +19,7 @@ mod packed;
 mod text;
 mod weights;
 
+use attention::Attention;
 pub use config::Config;
 pub use exact::Exact;
 pub use pack::{LayoutCost, MeasuredPolynomial, Report, pack};
@@ -29,7 +31,7 @@ use crate::{
     files::{self, FileError, Mapped},
     spec::SpecBuf,
 };
-use polyformer_kernel::nn;
+use polyformer_kernel::{circuits::norm::Norm, nn};
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
@@ -153,23 +155,19 @@ impl Checkpoint {
 /// The server's part.
 fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model<'static>> {
     let (width, hidden) = (config.shape.width, config.shape.feed_forward);
-    let norm = |p: &config::Polynomial| -> files::Result<nn::Norm> {
-        Ok(nn::Norm { epsilon: config.norm_epsilon, root: p.to_polynomial()? })
+    let norm = |p: &config::Polynomial| -> files::Result<Norm> {
+        let made = Norm::trained(width, config.norm_epsilon, p.to_polynomial()?);
+        made.map_err(|e| FileError::Model(e.to_string()))
     };
+    let attention = Attention(config.attention.clone());
     let mut layers = Vec::new();
     for (i, p) in config.polynomials.iter().enumerate() {
         let map = |name: &str, rows, cols| weights.map(&format!("layers.{i}.{name}"), rows, cols);
         let square = |name: &str| map(&format!("attention.{name}"), width, width);
         layers.push(nn::Layer {
             norm_attention: p.norm_attention.as_ref().map(norm).transpose()?,
-            attention: nn::Attention {
-                causal: false,
-                rotary: None,
-                epsilon: config.attention.epsilon,
-                reciprocal: p.reciprocal.to_polynomial()?,
-                qkv: [square("query")?, square("key")?, square("value")?],
-                output: square("output")?,
-            },
+            attention: attention
+                .layer(&p.attention(), [square("query")?, square("key")?, square("value")?, square("output")?])?,
             norm_feed_forward: norm(&p.norm_feed_forward)?,
             up: map("feed_forward.up", hidden, width)?,
             activation: p.activation.quadratic()?,

@@ -24,7 +24,10 @@
 //! # Ok::<(), polyformer_kernel::Error>(())
 //! ```
 
-use crate::{arith::Arithmetic, error::Result};
+use crate::{
+    arith::Arithmetic,
+    error::{Error, Result},
+};
 
 pub mod activation;
 pub mod approx;
@@ -41,11 +44,6 @@ pub mod reciprocal;
 pub mod reduce;
 pub mod sign;
 
-/// A copy of x at a lower level. Depth 0.
-pub fn at_level<A: Arithmetic>(ev: &mut A, x: &A::Slots, level: u8) -> Result<A::Slots> {
-    ev.copy_at_level(x, level)
-}
-
 /// Both at the lower level of the two. Depth 0.
 pub fn aligned<A: Arithmetic>(ev: &mut A, x: A::Slots, y: A::Slots) -> Result<(A::Slots, A::Slots)> {
     let level = ev.level(&x).min(ev.level(&y));
@@ -53,13 +51,16 @@ pub fn aligned<A: Arithmetic>(ev: &mut A, x: A::Slots, y: A::Slots) -> Result<(A
 }
 
 /// xy for operands at any two levels: the higher one is lowered first. Depth 1 below the lower one.
-pub fn product<A: Arithmetic>(ev: &mut A, x: &A::Slots, y: &A::Slots) -> Result<A::Slots> {
+///
+/// # Errors
+/// [`crate::Error::LevelExhausted`] if the lower operand is at level 0.
+pub fn mul_aligned<A: Arithmetic>(ev: &mut A, x: &A::Slots, y: &A::Slots) -> Result<A::Slots> {
     let (a, b) = (ev.level(x), ev.level(y));
     if a > b {
-        let x = at_level(ev, x, b)?;
+        let x = ev.copy_at_level(x, b)?;
         ev.product(&x, y)
     } else if b > a {
-        let y = at_level(ev, y, a)?;
+        let y = ev.copy_at_level(y, a)?;
         ev.product(x, &y)
     } else {
         ev.product(x, y)
@@ -74,11 +75,29 @@ pub fn const_minus<A: Arithmetic>(ev: &mut A, c: f64, x: &A::Slots) -> Result<A:
     Ok(y)
 }
 
-/// x^(2^k) by squaring. Depth k.
-pub fn power<A: Arithmetic>(ev: &mut A, x: &A::Slots, k: u32) -> Result<A::Slots> {
-    let mut y = ev.copy(x)?;
-    for _ in 0..k {
-        y = ev.product(&y, &y)?;
+/// x^p for p > 0 by squarings, and a product for each further bit of p. Depth log2 p, rounded up.
+///
+/// # Errors
+/// [`crate::Error::BadPower`] for p = 0; [`crate::Error::LevelExhausted`] if x has fewer levels than the depth.
+pub fn power<A: Arithmetic>(ev: &mut A, x: &A::Slots, p: u32) -> Result<A::Slots> {
+    if p < 2 {
+        return if p == 1 { ev.copy(x) } else { Err(Error::BadPower { power: 0, most: u32::MAX }) };
     }
-    Ok(y)
+    let mut low = if p & 1 == 1 { Some(ev.copy(x)?) } else { None }; // x to the bits of p below k
+    let mut square = ev.product(x, x)?; // x^(2^k)
+    let mut rest = p >> 1;
+    while rest > 1 {
+        if rest & 1 == 1 {
+            low = Some(match low {
+                None => ev.copy(&square)?,
+                Some(y) => mul_aligned(ev, &square, &y)?,
+            });
+        }
+        square = ev.product(&square, &square)?;
+        rest >>= 1;
+    }
+    match low {
+        None => Ok(square),
+        Some(y) => mul_aligned(ev, &square, &y),
+    }
 }

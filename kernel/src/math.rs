@@ -5,6 +5,7 @@ pub mod complex;
 pub mod double_double;
 pub mod embedding;
 pub mod modular;
+pub mod number;
 
 /// The low `bits` bits of i in reverse order; i is below 2^bits.
 pub fn bit_reverse(i: usize, bits: u32) -> usize {

@@ -20,7 +20,7 @@
 //! ```
 
 use crate::{
-    circuits::poly::Polynomial,
+    circuits::{attention::Variant, norm::Norm},
     error::{Error, Result},
 };
 #[cfg(feature = "alloc")]
@@ -37,28 +37,18 @@ pub use matrix::NumberSource;
 pub use matrix::{Matrix, Numbers, Stored};
 pub use rotary::Rotary;
 
-/// x times `root` of its mean square.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Norm {
-    /// Added to the mean square.
-    pub epsilon: f64,
-    /// The inverse square root.
-    pub root: Polynomial,
-}
-
-/// Length-agnostic PowerSoftmax of power 4: (z/n) times `reciprocal` of epsilon + sum z/n, z = (q k)^4 of the n keys that
-/// the query's token sees. A mean of powers, whatever n: its range is the same with and without a causal mask.
+/// Attention: the weights are any that [`Variant`] knows, each of them of the keys that the query's token sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention<'w> {
     /// Whether a token sees itself and those before it only.
     pub causal: bool,
     /// What tells query and key their positions.
     pub rotary: Option<Rotary>,
-    /// Added to the mean of the powers.
-    pub epsilon: f64,
-    /// The reciprocal, on \[epsilon, hi\].
-    pub reciprocal: Polynomial,
-    /// Query, key and value; 1/sqrt(d) is in the query.
+    /// How scores become weights.
+    pub weights: Variant,
+    /// Query, key and value; the scale of scores is in the query, or in query and key ([`Similarity`]).
+    ///
+    /// [`Similarity`]: crate::circuits::attention::Similarity
     pub qkv: [Matrix<'w>; 3],
     /// What joins the heads.
     pub output: Matrix<'w>,
@@ -215,9 +205,9 @@ pub trait Engine {
     /// Each of `maps` of every row.
     fn linear<const K: usize>(&mut self, x: &Self::Tensor, maps: [&Matrix<'_>; K]) -> Result<[Self::Tensor; K]>;
     /// What the heads make of query, key and value, side by side.
-    fn attention(&mut self, qkv: [Self::Tensor; 3], how: &Attention<'_>) -> Result<Self::Tensor>;
+    fn attention(&mut self, qkv: [Self::Tensor; 3], attention: &Attention<'_>) -> Result<Self::Tensor>;
     /// The norm of every row.
-    fn norm(&mut self, x: &Self::Tensor, how: &Norm) -> Result<Self::Tensor>;
+    fn norm(&mut self, x: &Self::Tensor, norm: &Norm) -> Result<Self::Tensor>;
     /// c0 + c1 x + x^2
     fn activate(&mut self, x: Self::Tensor, c: [f64; 3]) -> Result<Self::Tensor>;
     /// x += y
@@ -225,18 +215,27 @@ pub trait Engine {
     /// The rows that `pooling` takes of the sum of maps\[i\] xs\[i\].
     fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Self::Tensor>;
     /// Makes x good for what comes next: encrypted values are bootstrapped if they must be.
-    fn refresh(&mut self, x: Self::Tensor, next: Next) -> Result<Self::Tensor>;
+    fn refresh(&mut self, x: Self::Tensor, next: Next<'_>) -> Result<Self::Tensor>;
 }
 
-/// The parts between which x may be refreshed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+/// The parts before which a value may be refreshed.
+#[derive(Clone, Copy, Debug)]
+pub enum Next<'m> {
+    /// A norm, and what follows it is refreshed by itself.
+    Norm(&'m Norm),
     /// Query, key and value, attention, and the map that joins the heads.
-    Attention,
-    /// A norm and the feed-forward part; then the classifier if it is the `last`, else another norm.
+    Attention {
+        /// How scores become weights.
+        weights: &'m Variant,
+        /// Whether the value comes from a norm.
+        normalised: bool,
+    },
+    /// A norm and the feed-forward part; then the norm of the `following` layer, or the classifier if there is none.
     FeedForward {
-        /// Whether this is the last layer.
-        last: bool,
+        /// The layer.
+        layer: &'m Layer<'m>,
+        /// The layer after it.
+        following: Option<&'m Layer<'m>>,
     },
 }
 
@@ -247,11 +246,16 @@ pub fn forward<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<
     for (i, layer) in model.layers.iter().enumerate() {
         let last = i + 1 == layers;
         let maps = layer.attention.qkv.each_ref();
+        let weights = &layer.attention.weights;
         let qkv = match &layer.norm_attention {
-            None => e.linear(&x, maps)?,
+            None => {
+                x = e.refresh(x, Next::Attention { weights, normalised: false })?;
+                e.linear(&x, maps)?
+            }
             Some(norm) => {
+                x = e.refresh(x, Next::Norm(norm))?;
                 let h = e.norm(&x, norm)?;
-                let h = e.refresh(h, Next::Attention)?;
+                let h = e.refresh(h, Next::Attention { weights, normalised: true })?;
                 e.linear(&h, maps)?
             }
         };
@@ -259,7 +263,7 @@ pub fn forward<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<
         let [y] = e.linear(&mixed, [&layer.attention.output])?;
         drop(mixed);
         e.add(&mut x, y)?;
-        x = e.refresh(x, Next::FeedForward { last })?;
+        x = e.refresh(x, Next::FeedForward { layer, following: model.layers.get(i + 1) })?;
         let h = e.norm(&x, &layer.norm_feed_forward)?;
         let [hidden] = e.linear(&h, [&layer.up])?;
         drop(h);

@@ -1,9 +1,14 @@
 //! A small transformer with arbitrary weights, for tests.
 
 use polyformer_kernel::{
-    circuits::poly::Polynomial,
+    circuits::{
+        attention::{PowerSoftmax, Variant, power::Form},
+        norm::Norm,
+        poly::Polynomial,
+        reciprocal::Division,
+    },
     nn::{
-        Attention, Layer, Matrix, Model, Norm, Pooling, Rotary,
+        Attention, Layer, Matrix, Model, Pooling, Rotary, Stored,
         clear_engine::{ClearEngine, Rows},
         forward,
     },
@@ -31,16 +36,44 @@ pub fn decoder(count: usize, width: usize, hidden: usize, classes: usize) -> Mod
     Model { pooling: Pooling::Last, ..layers(count, width, hidden, classes, Some(rotary)) }
 }
 
+/// An encoder of `count` layers.
+pub fn encoder(count: usize, width: usize, hidden: usize, classes: usize) -> Model<'static> {
+    layers(count, width, hidden, classes, None)
+}
+
+/// The model with other attention weights in every layer.
+pub fn with_weights(mut model: Model<'static>, weights: &Variant) -> Model<'static> {
+    let mut layers = model.layers.to_vec();
+    layers.iter_mut().for_each(|layer| layer.attention.weights = weights.clone());
+    model.layers = Stored::Owned(layers);
+    model
+}
+
+/// The model with another inverse root in every norm.
+pub fn with_root(mut model: Model<'static>, root: &Polynomial) -> Model<'static> {
+    let mut layers = model.layers.to_vec();
+    let norm = |norm: &mut Norm| *norm = Norm::trained(norm.length(), norm.epsilon(), root.clone()).unwrap();
+    for layer in &mut layers {
+        norm(&mut layer.norm_feed_forward);
+        layer.norm_attention.iter_mut().for_each(norm);
+    }
+    model.layers = Stored::Owned(layers);
+    model
+}
+
 fn layers(count: usize, width: usize, hidden: usize, classes: usize, rotary: Option<Rotary>) -> Model<'static> {
     let poly = |c: &[f64], range| Polynomial::new(c, range).unwrap();
-    let norm = || Norm { epsilon: 0.01, root: poly(&[0.9, -0.4, 0.1, -0.05], (0.1, 4.0)) };
+    let norm = || Norm::trained(width, 0.01, poly(&[0.9, -0.4, 0.1, -0.05], (0.1, 4.0))).unwrap();
+    let weights = || {
+        let reciprocal = poly(&[3.0, -2.0, 1.0, -0.5, 0.3, -0.2, 0.1, -0.05], (0.02, 1.5));
+        PowerSoftmax::of_form(4, Form::LengthAgnostic, 0.02, Division::trained(reciprocal)).unwrap()
+    };
     let layer = |i: usize| Layer {
         norm_attention: (i > 0).then(norm),
         attention: Attention {
             causal: rotary.is_some(),
             rotary,
-            epsilon: 0.02,
-            reciprocal: poly(&[3.0, -2.0, 1.0, -0.5, 0.3, -0.2, 0.1, -0.05], (0.02, 1.5)),
+            weights: weights().into(),
             qkv: [1, 3, 5].map(|s| matrix(10 * i + s, width, width)),
             output: matrix(10 * i + 7, width, width),
         },

@@ -3,19 +3,25 @@
 
 use polyformer_kernel::{
     Error,
-    circuits::poly::Polynomial,
+    circuits::{
+        attention::{PowerSoftmax, power::Form},
+        poly::Polynomial,
+        reciprocal::Division,
+    },
     eval::{clear::ClearVec, trace::Trace},
     nn::{
         Attention, Engine, Model, Pooling, Rotary, Stored,
         clear_engine::{ClearEngine, Rows},
         forward,
-        slot_engine::{Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
 };
 use polyformer_tests::transformer::{decoder, dense, model, noise};
 
 const WIDTH: usize = 16;
 const TOKENS: usize = 6;
+/// Levels of a bootstrap as the parameter set B16 has them.
+const B16: BootstrapLevels = BootstrapLevels { input: 3, output: 16 };
 
 /// Attention of a decoder's first layer.
 fn attention() -> Attention<'static> {
@@ -97,7 +103,8 @@ fn moving_all_tokens_on_changes_no_score() {
     let [q, k, v] = questions();
     let one = Polynomial::new(&[1.0], (0.0, 1.0)).unwrap(); // then a key of zeros adds to the mean's count and nothing else
     for causal in [false, true] {
-        let how = Attention { causal, reciprocal: one.clone(), ..attention() };
+        let weights = PowerSoftmax::of_form(4, Form::LengthAgnostic, 0.02, Division::trained(one.clone())).unwrap();
+        let how = Attention { causal, weights: weights.into(), ..attention() };
         let here = on_rows(&[q.clone(), k.clone(), v.clone()], &how);
         let [moved_q, moved_v] = [&q, &v].map(|x| [noise(9, 2 * WIDTH), x.clone()].concat());
         let moved = on_rows(&[moved_q, [vec![0.0; 2 * WIDTH], k.clone()].concat(), moved_v], &how);
@@ -136,7 +143,7 @@ fn a_decoder_of_a_full_ciphertext_needs_the_keys_and_bootstraps_of_an_encoder() 
         let mut trace = Trace::new(1 << 15, Some(16));
         let x = trace.input(16);
         let layout = Layout::new(&vec![64; questions], 128, 2, 1 << 15).unwrap();
-        forward(&mut SlotEngine::new(&mut trace, layout), model, vec![x]).unwrap();
+        forward(&mut SlotEngine::bootstrapping(&mut trace, layout, B16), model, vec![x]).unwrap();
         (trace.cost(), trace.demand().rotations.keys().copied().collect::<Vec<_>>())
     };
     for questions in [1, 4] {

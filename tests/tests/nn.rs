@@ -11,7 +11,7 @@ use polyformer_kernel::{
         Model,
         clear_engine::{Block, ClearEngine, Memory, Rows},
         forward,
-        slot_engine::{Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
 };
 use polyformer_tests::{
@@ -60,7 +60,8 @@ fn two_layers_take_three_bootstraps() {
         let layout = Layout::new(&[3], 16, model.heads, 1 << 14).unwrap();
         let mut trace = Trace::new(1 << 14, Some(16));
         let x = trace.input(16);
-        let out = forward(&mut SlotEngine::new(&mut trace, layout), &model, vec![x]).unwrap();
+        let levels = BootstrapLevels { input: 3, output: 16 };
+        let out = forward(&mut SlotEngine::bootstrapping(&mut trace, layout, levels), &model, vec![x]).unwrap();
         // what follows the last bootstrap begins at the level that it takes, and ends with none
         assert_eq!((trace.cost().bootstrap, trace.level(&out[0])), (3, 0), "{:?}", trace.cost());
     }
@@ -96,7 +97,8 @@ fn encrypted(model: &Model<'_>, bootstraps: u32) {
         Bootstrapper::new(&mut trace, params, &Recipe::new(layout.period(), order, model.range)).unwrap();
     let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(params.max_message_level());
-    let planned = forward(&mut SlotEngine::new(&mut trace, layout.clone()), model, vec![x]).unwrap();
+    let levels = BootstrapLevels::new(params, order).unwrap();
+    let planned = forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), model, vec![x]).unwrap();
     assert_eq!(trace.cost().bootstrap, bootstraps);
 
     let x = noise(5, 3 * 16);
@@ -108,7 +110,8 @@ fn encrypted(model: &Model<'_>, bootstraps: u32) {
     let question = client.encrypt(&mut be, &slots, params.max_message_level());
     let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     ev.prepare(params, &Recipe::new(layout.period(), order, model.range)).unwrap();
-    let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), model, vec![question]).unwrap();
+    let answer =
+        forward(&mut SlotEngine::bootstrapping(&mut ev, layout.clone(), levels), model, vec![question]).unwrap();
     assert_eq!(answer[0].level, trace.level(&planned[0]));
     assert_eq!(trace.cost().differs(&ev.executed()), None);
     assert_eq!(trace.cost().differs(&ev.executed()), Some(("bootstraps", bootstraps, 0))); // it starts again

@@ -16,7 +16,7 @@ use polyformer_kernel::{
     math::complex::Complex,
     nn::{
         forward,
-        slot_engine::{Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
     params::{Params, presets},
 };
@@ -137,12 +137,13 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
     let model = model(16, 32, 5);
     let (params, mut be) = Chain::b16(LOG_N).into_scalar(700);
     let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
+    let levels = BootstrapLevels::new(params, Order::SlotsToCoeffsFirst).unwrap();
     let recipe = Recipe::new(layout.period(), Order::SlotsToCoeffsFirst, model.range);
     let mut trace = Trace::new(params.slots(), None);
     let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
     let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
     let x = trace.input(params.max_message_level());
-    forward(&mut SlotEngine::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
+    forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), &model, vec![x]).unwrap();
 
     let mut period = vec![0.0; layout.period()];
     layout.pack(0, &noise(5, 3 * 16), &mut period).unwrap();
@@ -160,13 +161,17 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
     let question = client.encrypt(&mut be, &complex, params.max_message_level());
     let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     ev.prepare(params, &recipe).unwrap();
-    let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![question]).unwrap().remove(0);
+    let answer = forward(&mut SlotEngine::bootstrapping(&mut ev, layout.clone(), levels), &model, vec![question])
+        .unwrap()
+        .remove(0);
     let measured = far(&client.decrypt(&mut ev.be, &answer));
     let deviations = |without: &[ErrorSource]| {
         predicted_slots(|seed| {
             let mut ev = noisy(params, &recipe, seed[0], without);
             let x = ev.encrypt(&complex, params.max_message_level()).unwrap();
-            let y = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![x]).unwrap().remove(0);
+            let y = forward(&mut SlotEngine::bootstrapping(&mut ev, layout.clone(), levels), &model, vec![x])
+                .unwrap()
+                .remove(0);
             far(ev.decrypt(&y))
         })
     };

@@ -17,7 +17,7 @@ use polyformer_kernel::{
     math::{complex::Complex, embedding::ComputedRoots},
     nn::{
         forward,
-        slot_engine::{Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
     params::{Params, Security, Spec, presets},
     ring::{sample, tables, twiddles::Computed},
@@ -248,6 +248,7 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let small = Chain::new(&presets::C12, 7).params;
     let layout = Layout::new(&[3], 16, model.heads, small.slots()).unwrap();
     let (period, order) = (layout.period(), Order::SlotsToCoeffsFirst);
+    let levels = BootstrapLevels::new(params, order).unwrap();
     let mut trace = Trace::new(params.slots(), None);
     let first = Bootstrapper::new(&mut trace, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
     let later = Bootstrapper::new(&mut trace, params, &Recipe::new(period, order, model.range)).unwrap();
@@ -255,7 +256,7 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let x = trace.input(0);
     let x = first.refresh(&mut *trace, x).unwrap();
     let x = trace.refresh(x, params.max_message_level()).unwrap();
-    forward(&mut SlotEngine::new(&mut trace, layout.clone()), &model, vec![x]).unwrap();
+    forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), &model, vec![x]).unwrap();
     assert_eq!(trace.cost().bootstrap, 4);
 
     // On the device.
@@ -276,7 +277,7 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let x = ev.lift(&lift, &question).unwrap();
     let x = first.refresh(&mut *ev, x).unwrap();
     let x = ev.refresh(x, params.max_message_level()).unwrap();
-    let mut answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![x]).unwrap();
+    let mut answer = forward(&mut SlotEngine::bootstrapping(&mut ev, layout.clone(), levels), &model, vec![x]).unwrap();
     let answer = ev.drop_to_level(answer.remove(0), 0).unwrap();
     let answer = ev.lower(&lower, &small, &answer).unwrap();
 

@@ -7,7 +7,7 @@ use polyformer_kernel::{
         approx::{Approximation, Function, Weight},
         attention::{
             pointwise::{gaussian, gaussian_exponent, scaled_sigma},
-            power::{PowerSoftmax, power_softmax, stable},
+            power::{Form, PowerSoftmax, power_softmax, stable},
         },
         exp::Exp,
         inv_sqrt::{InverseRoot, inverse_root},
@@ -109,11 +109,12 @@ fn a_decoders_attention_is_that_of_the_training_package_in_rows_and_in_slots() {
     let nothing = || Matrix::new(1, 1, vec![0.0], vec![0.0]).unwrap();
     let p = &v["reciprocal"];
     let range = (p["lo"].as_f64().unwrap(), p["hi"].as_f64().unwrap());
+    let division = Division::trained(Polynomial::new(&row(&p["coeffs"]), range).unwrap());
+    let weights = PowerSoftmax::of_form(4, Form::LengthAgnostic, v["epsilon"].as_f64().unwrap(), division).unwrap();
     let how = Attention {
         causal: true,
         rotary: Some(Rotary { base }),
-        epsilon: v["epsilon"].as_f64().unwrap(),
-        reciprocal: Polynomial::new(&row(&p["coeffs"]), range).unwrap(),
+        weights: weights.into(),
         qkv: [nothing(), nothing(), nothing()],
         output: nothing(),
     };

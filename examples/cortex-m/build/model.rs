@@ -98,9 +98,14 @@ fn quadratic(p: &Value) -> [f64; 3] {
 
 /// One function per layer, which assembles the layer from flash.
 fn layers(line: &mut impl FnMut(String), config: &Value, tensors: &SafeTensors<'_>, out: &Path) {
-    line("use polyformer_kernel::{circuits::poly::Polynomial, nn::{Attention, Layer, Norm}};".into());
+    line(
+        "use polyformer_kernel::{circuits::{attention::{PowerSoftmax, power::Form}, norm::Norm, poly::Polynomial, \
+         reciprocal::Division}, nn::{Attention, Layer}};"
+            .into(),
+    );
     let epsilon = config["norm_epsilon"].as_f64().expect("an epsilon");
-    let norm = |p: &Value| format!("Norm {{ epsilon: {epsilon:e}, root: {} }}", polynomial(p));
+    let width = config["shape"]["width"].as_u64().expect("a width");
+    let norm = |p: &Value| format!("Norm::trained({width}, {epsilon:e}, {})?", polynomial(p));
     let polynomials = config["polynomials"].as_array().expect("layers");
     let count = polynomials.len(); // the last layer's `down` is in the classifier
     for (i, p) in polynomials.iter().enumerate() {
@@ -109,7 +114,8 @@ fn layers(line: &mut impl FnMut(String), config: &Value, tensors: &SafeTensors<'
             if p["norm_attention"].is_null() { "None".into() } else { format!("Some({})", norm(&p["norm_attention"])) };
         line(format!(
             "/// Layer {i}.\n#[inline(never)]\npub fn layer_{i}() -> polyformer_kernel::Result<Layer<'static>> {{ Layer {{ norm_attention: {first}, \
-             attention: Attention {{ causal: false, rotary: None, epsilon: {:e}, reciprocal: {}, qkv: [{}, {}, {}], output: {} }}, \
+             attention: Attention {{ causal: false, rotary: None, \
+             weights: PowerSoftmax::of_form(4, Form::LengthAgnostic, {:e}, Division::trained({}))?.into(), qkv: [{}, {}, {}], output: {} }}, \
              norm_feed_forward: {}, up: {}, activation: {:?}, down: {} }}.folded() }}",
             config["attention"]["epsilon"].as_f64().expect("an epsilon"),
             polynomial(&p["reciprocal"]),

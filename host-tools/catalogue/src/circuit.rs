@@ -122,7 +122,7 @@ impl Circuit {
             Circuit::LayerNorm(how) => norm::layer_norm(ev, how, xs, rows)?,
             Circuit::FoldedLayerNorm(how) => norm::folded_layer_norm(ev, how, xs, rows)?,
             Circuit::RmsNorm(how) => norm::rms_norm(ev, how, xs, rows)?,
-            Circuit::Centre(length) => norm::centre(ev, xs, rows, *length)?,
+            Circuit::Centre(length) => norm::subtract_mean(ev, xs, rows, *length)?,
             Circuit::RowSum(factor) => *xs = vec![row_sums(ev, xs, rows, *factor)?],
             Circuit::Linear(features, maps) => *xs = matrices(ev, *features, *maps, &xs[0])?,
             Circuit::Attention(heads) => {

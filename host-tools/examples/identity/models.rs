@@ -18,7 +18,7 @@ use polyformer_kernel::{
         Model,
         clear_engine::{ClearEngine, Rows},
         forward,
-        slot_engine::{Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
     params::Params,
 };
@@ -70,12 +70,13 @@ impl Inference<'_> {
     /// A dry run on `params`: operations, keys, words of memory, and the backend's work by level.
     pub fn plan(&self, params: &Params, out: &mut Record) -> Result<()> {
         let layout = self.layout(params.slots())?;
+        let levels = BootstrapLevels::new(params, Order::SlotsToCoeffsFirst)?;
         let recipe = Recipe::new(layout.period(), Order::SlotsToCoeffsFirst, self.model.range).with(self.steps);
         let mut trace = Trace::new(params.slots(), None).measured(params);
         let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe)?;
         let mut trace = Bootstrapped::with(trace, bootstrapper)?;
         let x = trace.input(params.max_message_level());
-        forward(&mut SlotEngine::new(&mut trace, layout), self.model, vec![x])?;
+        forward(&mut SlotEngine::bootstrapping(&mut trace, layout, levels), self.model, vec![x])?;
         record_plan("trace", &trace, out);
         out.integers("words", &[trace.words_alive() as i64, trace.words() as i64]);
         let work = trace.work().iter().flat_map(|((_, level), count)| [*level as u32, *count]);
@@ -87,12 +88,13 @@ impl Inference<'_> {
 impl Part for Inference<'_> {
     fn run<B: Backend>(&self, params: &Params, mut be: B, out: &mut Record) -> Result<()> {
         let layout = self.layout(params.slots())?;
+        let levels = BootstrapLevels::new(params, Order::SlotsToCoeffsFirst)?;
         let recipe = Recipe::new(layout.period(), Order::SlotsToCoeffsFirst, self.model.range).with(self.steps);
         let mut trace = Trace::new(params.slots(), None);
         let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe)?;
         let mut trace = Bootstrapped::with(trace, bootstrapper)?;
         let x = trace.input(params.max_message_level());
-        forward(&mut SlotEngine::new(&mut trace, layout.clone()), self.model, vec![x])?;
+        forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), self.model, vec![x])?;
         record_plan("plan", &trace, out);
 
         let values = self.packed(&layout)?;
@@ -111,7 +113,8 @@ impl Part for Inference<'_> {
         out.ciphertext("question", &mut be, &question)?;
         let mut ev = Bootstrapped::new(Ckks::new(be, params, keys)?);
         ev.prepare(params, &recipe)?;
-        let answer = forward(&mut SlotEngine::new(&mut ev, layout.clone()), self.model, vec![question])?;
+        let answer =
+            forward(&mut SlotEngine::bootstrapping(&mut ev, layout.clone(), levels), self.model, vec![question])?;
         for y in answer {
             out.ciphertext("logits", &mut ev.be, &y)?;
             let y = ev.drop_to_level(y, 0)?;
@@ -125,7 +128,7 @@ impl Part for Inference<'_> {
         let mut ev = Bootstrapped::new(NoiseSimulator::new(params, [11; 32]));
         ev.prepare(params, &recipe)?;
         let x = ev.encrypt(&values, params.max_message_level())?;
-        for y in forward(&mut SlotEngine::new(&mut ev, layout), self.model, vec![x])? {
+        for y in forward(&mut SlotEngine::bootstrapping(&mut ev, layout, levels), self.model, vec![x])? {
             out.complex("simulated", ev.decrypt(&y));
         }
         Ok(())

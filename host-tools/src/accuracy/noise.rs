@@ -10,7 +10,7 @@ use polyformer_kernel::{
     nn::{
         clear_engine::{ClearEngine, Rows},
         forward,
-        slot_engine::{Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
     params::Params,
 };
@@ -63,7 +63,8 @@ pub fn predict_one(
     let slots: Vec<Complex> = slots.into_iter().map(Complex::from).collect();
     let top = ev.params().max_message_level();
     let x = ev.encrypt(&slots, top)?;
-    let answer = forward(&mut SlotEngine::new(ev, layout.clone()), &model.model, vec![x])?;
+    let levels = BootstrapLevels::new(ev.params(), ORDER)?;
+    let answer = forward(&mut SlotEngine::bootstrapping(ev, layout.clone(), levels), &model.model, vec![x])?;
     let answer: Vec<f64> = answer.iter().flat_map(|y| ev.decrypt(y)).map(|z| z.re).collect();
     let mut sum = Spread::default();
     for (q, ids) in questions.iter().enumerate() {

@@ -25,8 +25,8 @@ pub struct Config {
     pub norm_epsilon: f64,
     /// Of the twin's norms.
     pub exact_norm_epsilon: f64,
-    /// Which attention.
-    pub attention: Attention,
+    /// Its attention: kind and parameters.
+    pub attention: serde_json::Map<String, serde_json::Value>,
     /// One a layer.
     pub polynomials: Vec<Layer>,
     ranges: Option<BTreeMap<String, serde_json::Value>>,
@@ -60,27 +60,29 @@ pub struct Shape {
     pub max_tokens: usize,
 }
 
-/// Which attention.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Attention {
-    kind: String,
-    form: String,
-    power: u32,
-    /// Added to the mean of the powers.
-    pub epsilon: f64,
-}
-
 /// The polynomials of a layer.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Layer {
-    /// Of attention.
-    pub reciprocal: Polynomial,
     /// Of the norm before attention; none in the first layer.
     pub norm_attention: Option<Polynomial>,
     /// Of the norm before the feed-forward part.
     pub norm_feed_forward: Polynomial,
     /// Of degree 2.
     pub activation: Polynomial,
+    /// Those of attention, by name; what else there is is ignored.
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+/// Polynomials by name.
+pub type Polynomials = BTreeMap<String, Polynomial>;
+
+impl Layer {
+    /// The polynomials of attention.
+    pub fn attention(&self) -> Polynomials {
+        let read = |value: &serde_json::Value| Polynomial::deserialize(value).ok();
+        self.others.iter().filter_map(|(name, value)| Some((name.clone(), read(value)?))).collect()
+    }
 }
 
 /// Chebyshev coefficients on [lo, hi].
@@ -131,11 +133,6 @@ impl Config {
                 "format {:?} version {}, this program reads polyformer-model 1",
                 c.format, c.version
             )));
-        }
-        let a = &c.attention;
-        if (&a.kind[..], &a.form[..], a.power) != ("power_softmax", "length_agnostic", 4) {
-            let what = format!("attention {} {} of power {}", a.form, a.kind, a.power);
-            return Err(fault(format!("{what}, the engines compute length_agnostic power_softmax of power 4")));
         }
         let all: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
         // the engines compute decoders, too, but packed files do not hold them
@@ -222,9 +219,6 @@ mod tests {
         let json = include_str!("../../models/banking77/config.json");
         let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
         let error = |v: &serde_json::Value| Config::parse(v.to_string().as_bytes()).unwrap_err().to_string();
-        value["attention"]["power"] = 2.into();
-        assert!(error(&value).contains("of power 2"));
-        value["attention"]["power"] = 4.into();
         for (part, field, given) in [
             ("attention", "causal", serde_json::Value::from(true)),
             ("attention", "rope_theta", 1e4.into()),

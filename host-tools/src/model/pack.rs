@@ -2,7 +2,7 @@
 //! form. Layouts are selected by the cost of a question. The report has all comparisons.
 
 use super::{
-    Checkpoint, Pretrained,
+    Checkpoint, Pretrained, attention,
     packed::{Packing, QuestionsPerCiphertext},
     polynomial,
     text::Text,
@@ -145,13 +145,14 @@ fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -
 fn polynomials(config: &super::Config) -> files::Result<Vec<MeasuredPolynomial>> {
     let mut out = Vec::new();
     for (i, p) in config.polynomials.iter().enumerate() {
-        let all = [
-            ("attention.denominator", Some(&p.reciprocal)),
+        let of_attention = p.attention();
+        let of_attention = of_attention.iter().map(|(name, p)| (attention::place(name), Some(p)));
+        let others = [
             ("norm_attention.variance", p.norm_attention.as_ref()),
             ("norm_feed_forward.variance", Some(&p.norm_feed_forward)),
             ("feed_forward.activation", Some(&p.activation)),
         ];
-        for (place, p) in all {
+        for (place, p) in of_attention.chain(others) {
             let Some(p) = p else { continue };
             let place = format!("layers.{i}.{place}");
             let (lo, hi) = config.measured(&place, |set| set == "training" || set == "held_out")?;

@@ -4,7 +4,8 @@
 
 use super::{
     Exact, Pretrained,
-    config::{Config, Shape},
+    attention::Attention,
+    config::{self, Config, Polynomials, Shape},
     text::{Embedding, Text},
     weights::Weights as Tensors,
 };
@@ -15,11 +16,11 @@ use crate::{
 };
 use half::f16;
 use polyformer_kernel::{
-    circuits::poly::Polynomial,
-    nn::{Attention, Layer, Matrix, Model, Norm, Numbers, Stored},
+    circuits::{norm::Norm, poly::Polynomial},
+    nn::{Layer, Matrix, Model, Numbers, Stored},
 };
 use serde::{Deserialize, Serialize};
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// The fields of the header in addition to the sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,12 @@ struct About {
     heads: usize,
     embedding_epsilon: f64,
     norm_epsilon: f64,
-    attention_epsilon: f64,
+    /// ε of length-agnostic PowerSoftmax of power 4, if that is the attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attention_epsilon: Option<f64>,
+    /// Any other attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attention: Option<Attention>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exact_norm_epsilon: Option<f64>, // of the twin, if it is there
     range: f64,
@@ -42,10 +48,27 @@ struct About {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fixed {
-    reciprocal: Chebyshev,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reciprocal: Option<Chebyshev>,
+    /// The other polynomials of attention, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attention: BTreeMap<String, Chebyshev>,
     norm_attention: Option<Chebyshev>,
     norm_feed_forward: Chebyshev,
     activation: [f64; 2], // c0 + c1 x + x^2
+}
+
+/// The name of the polynomial that has a field of its own.
+const RECIPROCAL: &str = "reciprocal";
+
+impl Fixed {
+    /// The polynomials of attention, by name.
+    fn attention(&self) -> Polynomials {
+        let reciprocal = self.reciprocal.iter().map(|p| (RECIPROCAL, p));
+        let others = self.attention.iter().map(|(name, p)| (name.as_str(), p));
+        let named = |(name, p): (&str, &Chebyshev)| (name.to_string(), p.named(name));
+        reciprocal.chain(others).map(named).collect()
+    }
 }
 
 /// Coefficients on [lo, hi].
@@ -68,8 +91,12 @@ pub struct QuestionsPerCiphertext {
 }
 
 impl Chebyshev {
-    fn of(p: &super::config::Polynomial) -> Self {
+    fn of(p: &config::Polynomial) -> Self {
         Self { lo: p.lo, hi: p.hi, coeffs: p.coeffs.clone() }
+    }
+
+    fn named(&self, name: &str) -> config::Polynomial {
+        config::Polynomial { function: name.into(), lo: self.lo, hi: self.hi, coeffs: self.coeffs.clone() }
     }
 
     fn to_polynomial(&self) -> files::Result<Polynomial> {
@@ -134,18 +161,24 @@ impl Packing<'_> {
 
     fn about(&self) -> files::Result<String> {
         let layers = self.config.polynomials.iter().zip(self.model.layers.iter()).map(|(p, layer)| Fixed {
-            reciprocal: Chebyshev::of(&p.reciprocal),
+            reciprocal: p.attention().get(RECIPROCAL).map(Chebyshev::of),
+            attention: {
+                let others = p.attention().into_iter().filter(|(name, _)| name != RECIPROCAL);
+                others.map(|(name, p)| (name, Chebyshev::of(&p))).collect()
+            },
             norm_attention: p.norm_attention.as_ref().map(Chebyshev::of),
             norm_feed_forward: Chebyshev::of(&p.norm_feed_forward),
             activation: [layer.activation[0], layer.activation[1]],
         });
+        let attention = Attention(self.config.attention.clone());
         let about = About {
             name: self.config.name.clone(),
             labels: self.config.labels.clone(),
             heads: self.model.heads,
             embedding_epsilon: self.config.embedding_epsilon,
             norm_epsilon: self.config.norm_epsilon,
-            attention_epsilon: self.config.attention.epsilon,
+            attention_epsilon: attention.epsilon(),
+            attention: if attention.epsilon().is_some() { None } else { Some(attention) },
             exact_norm_epsilon: self.twin.map(|_| self.config.exact_norm_epsilon),
             range: self.model.range,
             layers: layers.collect(),
@@ -266,21 +299,20 @@ pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
     let matrices = sizes.maps().into_iter().map(|map| reader.matrix(&map, sizes.weights));
     let mut matrices = matrices.collect::<files::Result<Vec<_>>>()?.into_iter();
     let mut next = || matrices.next().ok_or_else(|| FileError::Model("a linear map is missing".into()));
+    let attention = match (&about.attention, about.attention_epsilon) {
+        (Some(attention), None) => attention.clone(),
+        (None, Some(epsilon)) => Attention::of_epsilon(epsilon),
+        _ => return Err(FileError::Model("one of attention and attention_epsilon is needed".into())),
+    };
     let mut layers = Vec::new();
     for (i, p) in about.layers.iter().enumerate() {
         let norm = |p: &Chebyshev| -> files::Result<Norm> {
-            Ok(Norm { epsilon: about.norm_epsilon, root: p.to_polynomial()? })
+            let made = Norm::trained(sizes.width, about.norm_epsilon, p.to_polynomial()?);
+            made.map_err(|e| FileError::Model(e.to_string()))
         };
         layers.push(Layer {
             norm_attention: p.norm_attention.as_ref().map(norm).transpose()?,
-            attention: Attention {
-                causal: false,
-                rotary: None,
-                epsilon: about.attention_epsilon,
-                reciprocal: p.reciprocal.to_polynomial()?,
-                qkv: [next()?, next()?, next()?],
-                output: next()?,
-            },
+            attention: attention.layer(&p.attention(), [next()?, next()?, next()?, next()?])?,
             norm_feed_forward: norm(&p.norm_feed_forward)?,
             up: next()?,
             activation: [p.activation[0], p.activation[1], 1.0],

@@ -21,7 +21,7 @@ use polyformer_kernel::{
     },
     nn::{
         Model, forward,
-        slot_engine::{Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
     params::Params,
 };
@@ -68,6 +68,7 @@ impl ModelPlan {
         lengths: &[usize],
         steps: RotationStrategy,
     ) -> Result<Self> {
+        let levels = BootstrapLevels::new(params, ORDER)?;
         let layout = Layout::new(lengths, model.width, model.heads, small.unwrap_or(params).slots())?;
         let mut dry = DryRun::new(params);
         let recipe = |order| Recipe::new(layout.period(), order, model.range).with(steps);
@@ -81,7 +82,7 @@ impl ModelPlan {
                 trace.refresh(x, params.max_message_level())?
             }
         };
-        let out = forward(&mut SlotEngine::new(&mut trace, layout.clone()), model, vec![x])?;
+        let out = forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), model, vec![x])?;
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let Requirements { demand, cost, work, preparation, traced: words } = dry.finish(&trace);
         let mut plan = Self { layout, demand, cost, work, preparation, level, steps, words };

@@ -15,7 +15,10 @@ use polyformer_kernel::{
     backend::{Backend, Shape},
     bootstrap::{Bootstrapped, Bootstrapper, Recipe, RotationStrategy},
     ckks::{Ciphertext, Ckks, keys::Keys},
-    nn::{Model, forward, slot_engine::SlotEngine},
+    nn::{
+        Model, forward,
+        slot_engine::{BootstrapLevels, SlotEngine},
+    },
     params::Params,
 };
 use std::{path::Path, time::Instant};
@@ -202,8 +205,9 @@ impl<'a, B: Backend> Server<'a, B> {
         x: Ciphertext<B>,
         step: &mut dyn FnMut(&'static str, f64),
     ) -> Result<(Ciphertext<B>, Executed)> {
+        let levels = BootstrapLevels::new(self.ckks.params(), ORDER)?;
         let mut clocked = Clocked::new(&mut self.ckks);
-        let packed = SlotEngine::new(&mut clocked, plan.layout.clone());
+        let packed = SlotEngine::bootstrapping(&mut clocked, plan.layout.clone(), levels);
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
         let y = out.pop().ok_or(polyformer_kernel::Error::Length { expected: 1, actual: 0 })?;
         let encoding = clocked.encoding();

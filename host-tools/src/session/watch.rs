@@ -2,7 +2,8 @@
 
 use polyformer_kernel::{
     Result,
-    nn::{Attention, Engine, Matrix, Next, Norm, Pooling},
+    circuits::norm::Norm,
+    nn::{Attention, Engine, Matrix, Next, Pooling},
 };
 use std::time::Instant;
 
@@ -32,11 +33,11 @@ impl<E: Engine> Engine for Watched<'_, E> {
     fn linear<const K: usize>(&mut self, x: &E::Tensor, maps: [&Matrix<'_>; K]) -> Result<[E::Tensor; K]> {
         self.timed("linear", |e| e.linear(x, maps))
     }
-    fn attention(&mut self, qkv: [E::Tensor; 3], how: &Attention<'_>) -> Result<E::Tensor> {
-        self.timed("attention", |e| e.attention(qkv, how))
+    fn attention(&mut self, qkv: [E::Tensor; 3], attention: &Attention<'_>) -> Result<E::Tensor> {
+        self.timed("attention", |e| e.attention(qkv, attention))
     }
-    fn norm(&mut self, x: &E::Tensor, how: &Norm) -> Result<E::Tensor> {
-        self.timed("norm", |e| e.norm(x, how))
+    fn norm(&mut self, x: &E::Tensor, norm: &Norm) -> Result<E::Tensor> {
+        self.timed("norm", |e| e.norm(x, norm))
     }
     fn activate(&mut self, x: E::Tensor, c: [f64; 3]) -> Result<E::Tensor> {
         self.timed("activation", |e| e.activate(x, c))
@@ -47,7 +48,7 @@ impl<E: Engine> Engine for Watched<'_, E> {
     fn classify(&mut self, xs: [&E::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<E::Tensor> {
         self.timed("classifier", |e| e.classify(xs, maps, pooling))
     }
-    fn refresh(&mut self, x: E::Tensor, next: Next) -> Result<E::Tensor> {
+    fn refresh(&mut self, x: E::Tensor, next: Next<'_>) -> Result<E::Tensor> {
         self.timed("bootstrap", |e| e.refresh(x, next))
     }
 }

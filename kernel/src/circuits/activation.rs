@@ -10,6 +10,9 @@ pub fn activate<A: Arithmetic>(ev: &mut A, f: &Approximation, x: &A::Slots) -> R
     evaluate(ev, f.poly(), x)
 }
 
+/// Levels of [`quadratic`].
+pub const QUADRATIC_DEPTH: u8 = 1;
+
 /// x² + bx + c; a leading coefficient folds into the next weights. Depth 1.
 pub fn quadratic<A: Arithmetic>(ev: &mut A, x: &A::Slots, b: f64, c: f64) -> Result<A::Slots> {
     let mut y = ev.mul(x, x)?;

@@ -23,7 +23,7 @@ pub enum Weight {
 }
 
 /// A polynomial that stands for a function on a range, and how far it is off at most.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Approximation {
     function: Function,
     weight: Weight,

@@ -14,11 +14,11 @@ const MAX_SQUARINGS: u32 = 8;
 pub fn by_limit<A: Arithmetic>(ev: &mut A, x: &A::Slots, k: u32) -> Result<A::Slots> {
     let mut y = ev.scaled(x, libm::exp2(-(k as f64)))?;
     ev.add_const(&mut y, 1.0)?;
-    power(ev, &y, k)
+    power(ev, &y, 1 << k)
 }
 
 /// A way to compute e^x for x in [-r, 0].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Exp {
     start: Approximation, // e^x on [-r/2^k, 0]
     squarings: u32,
@@ -47,11 +47,12 @@ impl Exp {
 
     /// The least polynomial that is within `error` after `squarings` squarings.
     pub fn new(range: f64, error: f64, squarings: u32) -> Result<Self> {
-        let turns = libm::exp2(squarings as f64);
-        let piece = (-range / turns, 0.0);
+        let factor = libm::exp2(squarings as f64);
+        let piece = (-range / factor, 0.0);
         // |(y + d)^n - y^n| <= n d (1 + d)^(n-1) for 0 <= y <= 1
-        let off = |d: f64| turns * d * libm::pow(1.0 + d, turns - 1.0);
-        let start = Approximation::within(Function::Exp, Weight::Absolute, piece, error / turns / (1.0 + 2.0 * error))?;
+        let off = |d: f64| factor * d * libm::pow(1.0 + d, factor - 1.0);
+        let start =
+            Approximation::within(Function::Exp, Weight::Absolute, piece, error / factor / (1.0 + 2.0 * error))?;
         let error = off(start.error());
         Ok(Self { start, squarings, range, error })
     }
@@ -88,17 +89,17 @@ impl Exp {
 }
 
 /// e^x. Depth [`Exp::depth`].
-pub fn exp<A: Arithmetic>(ev: &mut A, how: &Exp, x: &A::Slots) -> Result<A::Slots> {
+pub fn exp<A: Arithmetic>(ev: &mut A, config: &Exp, x: &A::Slots) -> Result<A::Slots> {
     // the piece is the range divided by 2^k: both map to the same t
-    let mut t = ev.scaled(x, how.to_unit().0)?;
-    ev.add_const(&mut t, how.to_unit().1)?;
-    exp_unit(ev, how, &t)
+    let mut t = ev.scaled(x, config.to_unit().0)?;
+    ev.add_const(&mut t, config.to_unit().1)?;
+    exp_unit(ev, config, &t)
 }
 
 /// e^x at the point that t stands for ([`Exp::to_unit`]). Depth [`Exp::unit_depth`].
-pub fn exp_unit<A: Arithmetic>(ev: &mut A, how: &Exp, t: &A::Slots) -> Result<A::Slots> {
-    let y = poly::evaluate_unit(ev, how.start.poly(), t)?;
-    power(ev, &y, how.squarings)
+pub fn exp_unit<A: Arithmetic>(ev: &mut A, config: &Exp, t: &A::Slots) -> Result<A::Slots> {
+    let y = poly::evaluate_unit(ev, config.start.poly(), t)?;
+    power(ev, &y, 1 << config.squarings)
 }
 
 #[cfg(test)]
@@ -112,13 +113,13 @@ mod tests {
     #[test]
     fn every_way_keeps_its_error() {
         for (range, wanted) in [(1.0, 1e-6), (8.0, 1e-3), (32.0, 1e-4), (128.0, 1e-3)] {
-            let how = Exp::choose(range, wanted).unwrap();
-            assert!(how.error() <= wanted, "{how:?}");
+            let config = Exp::choose(range, wanted).unwrap();
+            assert!(config.error() <= wanted, "{config:?}");
             let x: [f64; 512] = core::array::from_fn(|i| -range * i as f64 / 511.0);
-            let y = exp(&mut ClearArray::<f64, 512>::new(), &how, &x).unwrap();
-            let sure = exp(&mut Interval::<f64, 512>::new(), &how, &x.map(Bounds::point)).unwrap();
+            let y = exp(&mut ClearArray::<f64, 512>::new(), &config, &x).unwrap();
+            let sure = exp(&mut Interval::<f64, 512>::new(), &config, &x.map(Bounds::point)).unwrap();
             for ((x, y), sure) in x.iter().zip(y).zip(sure) {
-                assert!((y - x.exp()).abs() <= how.error() && sure.contains(y), "{x} {y}");
+                assert!((y - x.exp()).abs() <= config.error() && sure.contains(y), "{x} {y}");
             }
         }
     }
@@ -135,11 +136,11 @@ mod tests {
     fn depth_and_products_are_those_of_the_trace() {
         use crate::{arith::Arithmetic, eval::trace::Trace};
         for (range, wanted) in [(1.0, 1e-6), (8.0, 1e-3), (32.0, 1e-4), (128.0, 1e-3)] {
-            let how = Exp::choose(range, wanted).unwrap();
+            let config = Exp::choose(range, wanted).unwrap();
             let mut tr = Trace::new(1, None);
             let x = tr.input(20);
-            let y = exp(&mut tr, &how, &x).unwrap();
-            assert_eq!((20 - tr.level(&y), tr.cost().mul), (how.depth(), how.products()));
+            let y = exp(&mut tr, &config, &x).unwrap();
+            assert_eq!((20 - tr.level(&y), tr.cost().mul), (config.depth(), config.products()));
         }
     }
 }

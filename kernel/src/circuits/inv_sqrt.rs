@@ -11,9 +11,8 @@
 
 use super::{
     approx::{Approximation, Function, Weight},
-    const_minus,
+    const_minus, mul_aligned,
     poly::{self, Polynomial},
-    product,
     reciprocal::{Iteration, MAX_STEPS},
 };
 use crate::{
@@ -23,12 +22,13 @@ use crate::{
 use heapless::Vec;
 
 /// A way to compute 1/√x for x in [lo, hi].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InverseRoot {
     range: (f64, f64),
     iteration: Iteration,
-    start: Option<Polynomial>,  // of scale x, not mapped to the unit interval
-    turns: Vec<f64, MAX_STEPS>, // c_i
+    start: Option<Polynomial>,      // of scale x, not mapped to the unit interval
+    trained: bool,                  // `start` is of x itself, and the whole root
+    constants: Vec<f64, MAX_STEPS>, // c_i
     scale: f64,
     error: f64,
 }
@@ -50,14 +50,22 @@ impl InverseRoot {
         if steps > MAX_STEPS || (steps == 0 && begin.poly.is_none()) {
             return Err(Error::TooMany { asked: steps, limit: MAX_STEPS });
         }
-        let (turns, first, last) = relaxation(begin.lowest, relaxed, steps);
+        let (constants, first, last) = relaxation(begin.lowest, relaxed, steps);
         let root = libm::sqrt(last);
         let error = if relaxed { (1.0 - root) / (1.0 + root) } else { 1.0 - root } + 2.0 * f64::EPSILON;
         let (start, scale) = match &begin.poly {
             Some(p) => (Some(p.clone().scaled(libm::sqrt(first))), begin.scale),
             None => (None, begin.scale * first),
         };
-        Ok(Self { range: begin.range, iteration, start, turns, scale, error })
+        Ok(Self { range: begin.range, iteration, start, trained: false, constants, scale, error })
+    }
+
+    /// The polynomial that a model was trained with in the place of 1/√x: it is evaluated as it is. The scale makes its
+    /// argument the doubled variable of the Chebyshev basis, up to a constant.
+    pub fn trained(polynomial: Polynomial) -> Self {
+        let (range, scale) = (polynomial.range(), 2.0 * polynomial.to_unit().0);
+        let (iteration, constants, error) = (Iteration::Newton, Vec::new(), f64::INFINITY);
+        Self { range, iteration, start: Some(polynomial), trained: true, constants, scale, error }
     }
 
     /// The way of least depth, then of fewest products, with a relative error of at most `error` on `range`.
@@ -94,14 +102,26 @@ impl InverseRoot {
         self.range
     }
 
-    /// The relative error on the range, arithmetic being exact.
+    /// The relative error on the range, arithmetic being exact. Infinite for [`InverseRoot::trained`]: nothing is
+    /// certified of a polynomial that a model was trained with.
     pub fn error(&self) -> f64 {
         self.error
     }
 
+    /// What y is multiplied by before it is multiplied by the root, for y/√x: √scale, or 1 if the root is
+    /// [`InverseRoot::trained`].
+    pub fn numerator_scale(&self) -> f64 {
+        if self.trained { 1.0 } else { libm::sqrt(self.scale) }
+    }
+
+    /// The polynomial that a model was trained with, if it is one.
+    pub fn polynomial(&self) -> Option<&Polynomial> {
+        self.start.as_ref().filter(|_| self.trained)
+    }
+
     /// Steps of the iteration.
     pub fn steps(&self) -> usize {
-        self.turns.len()
+        self.constants.len()
     }
 
     /// Levels that [`inverse_root`] takes.
@@ -163,69 +183,92 @@ fn relaxation(e: f64, relaxed: bool, steps: usize) -> (Vec<f64, MAX_STEPS>, f64,
     }
     let centre = 2.0 / (1.0 + libm::sqrt(e));
     let mut s = if relaxed { centre * centre } else { 1.0 };
-    let mut turns = Vec::new();
+    let mut constants = Vec::new();
     for k in k.iter().rev() {
         s = k * libm::cbrt(s / 4.0);
-        let _ = turns.push(3.0 * s / k);
+        let _ = constants.push(3.0 * s / k);
     }
-    turns.reverse();
-    (turns, s, e)
+    constants.reverse();
+    (constants, s, e)
 }
 
 /// 1/√x for x = [`InverseRoot::scale`] times a number in the range. Depth [`InverseRoot::depth`].
-pub fn inverse_root<A: Arithmetic>(ev: &mut A, how: &InverseRoot, x: &A::Slots) -> Result<A::Slots> {
-    let Some((first, rest)) = how.turns.split_first() else {
-        return started(ev, how, x);
+pub fn inverse_root<A: Arithmetic>(ev: &mut A, config: &InverseRoot, x: &A::Slots) -> Result<A::Slots> {
+    if config.trained {
+        let x = ev.copy(x)?;
+        return inverse_root_plus(ev, config, 0.0, x);
+    }
+    let Some((first, rest)) = config.constants.split_first() else {
+        return started(ev, config, x);
     };
-    if how.iteration == Iteration::Newton {
-        let (mut y, turns) = match how.start {
-            Some(_) => (started(ev, how, x)?, how.turns.as_slice()),
+    if config.iteration == Iteration::Newton {
+        let (mut y, constants) = match config.start {
+            Some(_) => (started(ev, config, x)?, config.constants.as_slice()),
             None => (const_minus(ev, *first, x)?, rest), // Y_0 = 1
         };
-        for c in turns {
+        for c in constants {
             y = newton(ev, *c, x, &y)?;
         }
         return Ok(y);
     }
-    let (mut a, mut y) = match how.start {
+    let (mut a, mut y) = match config.start {
         Some(_) => {
-            let y = started(ev, how, x)?;
-            let xy = product(ev, x, &y)?;
-            (product(ev, &xy, &y)?, Some(y))
+            let y = started(ev, config, x)?;
+            let xy = mul_aligned(ev, x, &y)?;
+            (mul_aligned(ev, &xy, &y)?, Some(y))
         }
         None => (ev.copy(x)?, None), // Y_0 = 1
     };
-    for (i, c) in how.turns.iter().enumerate() {
+    for (i, c) in config.constants.iter().enumerate() {
         let t = const_minus(ev, *c, &a)?;
-        if i + 1 < how.turns.len() {
+        if i + 1 < config.constants.len() {
             let square = ev.product(&t, &t)?;
-            a = product(ev, &a, &square)?;
+            a = mul_aligned(ev, &a, &square)?;
         }
         y = Some(match y {
-            Some(y) => product(ev, &y, &t)?,
+            Some(y) => mul_aligned(ev, &y, &t)?,
             None => t,
         });
     }
     y.ok_or(Error::TooMany { asked: 0, limit: MAX_STEPS }) // cannot be: there was a step
 }
 
+/// 1/√(v + ε) over [`InverseRoot::numerator_scale`], for x = [`InverseRoot::scale`] · v. Depth [`InverseRoot::depth`].
+///
+/// # Errors
+/// [`crate::Error::LevelExhausted`] if x has fewer levels than the depth.
+pub fn inverse_root_plus<A: Arithmetic>(
+    ev: &mut A,
+    config: &InverseRoot,
+    epsilon: f64,
+    mut x: A::Slots,
+) -> Result<A::Slots> {
+    let Some(p) = config.polynomial() else {
+        ev.add_const(&mut x, config.scale * epsilon)?;
+        return inverse_root(ev, config, &x);
+    };
+    let (slope, offset) = p.to_unit();
+    ev.add_const(&mut x, 2.0 * (offset + slope * epsilon))?;
+    poly::evaluate_doubled(ev, p, x)
+}
+
 /// c y - (xy)(y²). Depth 2.
 fn newton<A: Arithmetic>(ev: &mut A, c: f64, x: &A::Slots, y: &A::Slots) -> Result<A::Slots> {
-    let mut xy = product(ev, x, y)?;
+    let mut xy = mul_aligned(ev, x, y)?;
     ev.neg(&mut xy)?;
     let square = ev.product(y, y)?;
     let level = ev.level(&xy);
     let mut sum = ev.mul(&xy, &square)?;
-    let y = super::at_level(ev, y, level)?;
+    let y = ev.copy_at_level(y, level)?;
     let linear = ev.mul_const(&y, c)?;
     ev.accumulate(&mut sum, linear)?;
     ev.rescale(sum)
 }
 
 /// The start's polynomial at x = scale · (a number in the range): x differs from the unit point by an offset.
-fn started<A: Arithmetic>(ev: &mut A, how: &InverseRoot, x: &A::Slots) -> Result<A::Slots> {
+fn started<A: Arithmetic>(ev: &mut A, config: &InverseRoot, x: &A::Slots) -> Result<A::Slots> {
     let mut t = ev.copy(x)?;
-    let Some(p) = &how.start else { return Ok(t) }; // no such InverseRoot is built
+    let Some(p) = &config.start else { return Ok(t) }; // no such InverseRoot is built
     ev.add_const(&mut t, p.to_unit().1)?;
     poly::evaluate_unit(ev, p, &t)
 }
@@ -248,10 +291,10 @@ mod tests {
         core::array::from_fn(|i| (lo * libm::pow(hi / lo, i as f64 / (N - 1) as f64)).clamp(lo, hi))
     }
 
-    fn worst(how: &InverseRoot) -> f64 {
-        let x = points(how.range());
-        let y = inverse_root(&mut ClearArray::<f64, N>::new(), how, &x.map(|x| x * how.scale())).unwrap();
-        x.iter().zip(y).map(|(x, y)| (libm::sqrt(x * how.scale()) * y - 1.0).abs()).fold(0.0, f64::max)
+    fn worst(config: &InverseRoot) -> f64 {
+        let x = points(config.range());
+        let y = inverse_root(&mut ClearArray::<f64, N>::new(), config, &x.map(|x| x * config.scale())).unwrap();
+        x.iter().zip(y).map(|(x, y)| (libm::sqrt(x * config.scale()) * y - 1.0).abs()).fold(0.0, f64::max)
     }
 
     #[test]
@@ -261,15 +304,15 @@ mod tests {
                 for relaxed in [false, true] {
                     for start in [None, Some(3), Some(15), Some(63)] {
                         for steps in [1, 2, 5] {
-                            let how = InverseRoot::new(range, iteration, relaxed, start, steps);
-                            if start == Some(3) && how.is_err() {
+                            let config = InverseRoot::new(range, iteration, relaxed, start, steps);
+                            if start == Some(3) && config.is_err() {
                                 continue; // too weak a start: it is off by more than 1
                             }
-                            let how = how.unwrap();
-                            let real = worst(&how);
-                            assert!(real <= how.error() + 1e-11, "{how:?}: {real:e}");
+                            let config = config.unwrap();
+                            let real = worst(&config);
+                            assert!(real <= config.error() + 1e-11, "{config:?}: {real:e}");
                             // of a start, the iteration knows only the largest error
-                            assert!(start.is_some() || how.error() <= 1.1 * real + 1e-9, "{how:?}: {real:e}");
+                            assert!(start.is_some() || config.error() <= 1.1 * real + 1e-9, "{config:?}: {real:e}");
                         }
                     }
                 }
@@ -293,10 +336,10 @@ mod tests {
     fn a_root_is_inside_its_enclosure() {
         for iteration in [Iteration::Newton, Iteration::Goldschmidt] {
             for start in [None, Some(15)] {
-                let how = InverseRoot::new((0.2, 150.0), iteration, true, start, 4).unwrap();
-                let x = points(how.range()).map(|x| x * how.scale());
-                let y = inverse_root(&mut ClearArray::<f64, N>::new(), &how, &x).unwrap();
-                let sure = inverse_root(&mut Interval::<f64, N>::new(), &how, &x.map(Bounds::point)).unwrap();
+                let config = InverseRoot::new((0.2, 150.0), iteration, true, start, 4).unwrap();
+                let x = points(config.range()).map(|x| x * config.scale());
+                let y = inverse_root(&mut ClearArray::<f64, N>::new(), &config, &x).unwrap();
+                let sure = inverse_root(&mut Interval::<f64, N>::new(), &config, &x.map(Bounds::point)).unwrap();
                 assert!(y.iter().zip(sure).all(|(y, s)| s.contains(*y)));
             }
         }
@@ -305,9 +348,9 @@ mod tests {
     #[test]
     fn the_chooser_takes_the_least_depth() {
         for (range, depth) in [((0.15, 10.0), 5), ((0.2, 150.0), 7), ((0.75, 2500.0), 8)] {
-            let how = InverseRoot::choose(range, 1e-3).unwrap();
-            assert!(worst(&how) <= 1e-3);
-            assert_eq!(how.depth(), depth, "{range:?} {how:?}");
+            let config = InverseRoot::choose(range, 1e-3).unwrap();
+            assert!(worst(&config) <= 1e-3);
+            assert_eq!(config.depth(), depth, "{range:?} {config:?}");
         }
         assert!(matches!(InverseRoot::choose((0.1, 1.0), 0.0), Err(Error::Inaccurate { .. })));
         assert_eq!(InverseRoot::choose((-1.0, 1.0), 0.1).err(), Some(Error::BadRange { lo: -1.0, hi: 1.0 }));
@@ -320,11 +363,11 @@ mod tests {
         for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
             for start in [None, Some(1), Some(7), Some(31)] {
                 for steps in start.map_or(1, |_| 0)..8 {
-                    let how = InverseRoot::new((0.1, 10.0), iteration, true, start, steps).unwrap();
+                    let config = InverseRoot::new((0.1, 10.0), iteration, true, start, steps).unwrap();
                     let mut tr = Trace::new(N, None);
                     let x = tr.input(30);
-                    let y = inverse_root(&mut tr, &how, &x).unwrap();
-                    assert_eq!((30 - tr.level(&y), tr.cost().mul), (how.depth(), how.products()), "{how:?}");
+                    let y = inverse_root(&mut tr, &config, &x).unwrap();
+                    assert_eq!((30 - tr.level(&y), tr.cost().mul), (config.depth(), config.products()), "{config:?}");
                 }
             }
         }

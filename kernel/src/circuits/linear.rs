@@ -46,6 +46,25 @@ impl BsgsSplit {
     }
 }
 
+/// Levels of a linear map.
+pub const DEPTH: u8 = 1;
+
+/// A linear map of x, given by its diagonals. Depth [`DEPTH`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] at level 0; [`Error::NotHoisted`] if a diagonal is encoded for something else.
+pub fn map<A: Arithmetic>(
+    ev: &mut A,
+    x: &A::Slots,
+    baby_steps: &[i32],
+    giant_steps: &[i32],
+    plain: &[Option<&A::Plaintext>],
+) -> Result<A::Slots> {
+    let hoisted = ev.hoist(x, baby_steps)?;
+    let w = ev.transform(&hoisted, &Transform { baby_steps, giant_steps, plain })?;
+    ev.rescale(w)
+}
+
 /// A weight matrix, encoded for one level.
 #[derive(Debug)]
 pub struct Linear<P> {
@@ -106,19 +125,6 @@ pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plaintext>], xs: &[&A
         sum.add(ev, w)?;
     }
     sum.rescale(ev)
-}
-
-/// The linear map of x whose encoded diagonals are `plain`, in the order of [`Transform`]. Depth 1.
-pub fn map<A: Arithmetic>(
-    ev: &mut A,
-    x: &A::Slots,
-    baby_steps: &[i32],
-    giant_steps: &[i32],
-    plain: &[Option<&A::Plaintext>],
-) -> Result<A::Slots> {
-    let hoisted = ev.hoist(x, baby_steps)?;
-    let w = ev.transform(&hoisted, &Transform { baby_steps, giant_steps, plain })?;
-    ev.rescale(w)
 }
 
 impl<P> Linear<P> {

@@ -9,12 +9,13 @@
 //! once. With hoisting, the scores of all blocks take about 3L key switches, and the mixing takes as many.
 //! [docs/math.md §15.2]
 
-use super::at_level;
 use crate::{
     arith::{Arithmetic, Sum},
     error::{Error, Result},
 };
 use alloc::{vec, vec::Vec};
+
+pub mod grouped;
 
 /// The shape of multi-head attention in one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ pub fn scores<A: Arithmetic>(ev: &mut A, heads: &Heads, q: &A::Slots, k: &A::Slo
             let level = ev.level(&u).min(ev.level(q));
             u = ev.drop_to_level(u, level)?;
             if low.is_none() {
-                let q = at_level(ev, q, level)?;
+                let q = ev.copy_at_level(q, level)?;
                 low = Some((level, ev.hoist(&q, &offsets)?));
             }
             let Some((_, turned_q)) = &low else { continue }; // was just made
@@ -144,7 +145,7 @@ pub fn mix<A: Arithmetic>(ev: &mut A, heads: &Heads, weights: &[A::Slots], v: &A
     let level = weights.iter().fold(ev.level(v).saturating_sub(1), |m, a| m.min(ev.level(a)));
     let mut sum = Sum::default();
     for (c, a) in weights.iter().enumerate() {
-        let a = at_level(ev, a, level)?;
+        let a = ev.copy_at_level(a, level)?;
         let turned_a = ev.hoist(&a, &offsets)?;
         for offset in &offsets {
             // weight j = f + δ meets feature f of token t + cd + j

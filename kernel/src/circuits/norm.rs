@@ -7,8 +7,9 @@
 
 use super::{
     aligned,
-    inv_sqrt::{InverseRoot, inverse_root},
-    product,
+    inv_sqrt::{InverseRoot, inverse_root_plus},
+    mul_aligned,
+    poly::Polynomial,
     reduce::{RowLayout, masked, row_sums},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// How a row of n entries is normalised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Norm {
     root: InverseRoot,
     length: usize,
@@ -38,6 +39,24 @@ impl Norm {
             return Err(Error::Length { expected: 1, actual: length });
         }
         Ok(Self { root, length, epsilon })
+    }
+
+    /// With the polynomial that a model was trained with in the place of 1/√x.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the row has no entries, or 2^31.
+    pub fn trained(length: usize, epsilon: f64, root: Polynomial) -> Result<Self> {
+        Self::with_root(length, epsilon, InverseRoot::trained(root))
+    }
+
+    /// ε, added to the variance or the mean square.
+    pub fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
+    /// Entries of a row.
+    pub fn length(&self) -> usize {
+        self.length
     }
 
     /// The inverse root.
@@ -71,21 +90,20 @@ impl Norm {
         ev.rescale(sum)
     }
 
-    /// v + s ε, its inverse root, and x times that for each x. Depth that of the root, and 1.
-    fn divide<A: Arithmetic>(&self, ev: &mut A, xs: &mut [A::Slots], mut v: A::Slots) -> Result<()> {
-        ev.add_const(&mut v, self.root.scale() * self.epsilon)?;
-        let inverse = inverse_root(ev, &self.root, &v)?;
+    /// The inverse root of v + s ε, and x times that for each x. Depth that of the root, and 1.
+    fn divide<A: Arithmetic>(&self, ev: &mut A, xs: &mut [A::Slots], v: A::Slots) -> Result<()> {
+        let inverse = inverse_root_plus(ev, &self.root, self.epsilon, v)?;
         for x in xs {
-            *x = product(ev, x, &inverse)?;
+            *x = mul_aligned(ev, x, &inverse)?;
         }
         Ok(())
     }
 }
 
 /// (x - μ)/√(σ² + ε) of each row. Depth [`Norm::depth`].
-pub fn layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
-    let (n, s) = (how.length as f64, how.root.scale());
-    let squares = how.squares(ev, xs)?;
+pub fn layer_norm<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
+    let (n, s) = (config.length as f64, config.root.scale());
+    let squares = config.squares(ev, xs)?;
     let mean = row_sums(ev, xs, rows, libm::sqrt(s) / n)?;
     let square = ev.product(&mean, &mean)?;
     let second = row_sums(ev, &[squares], rows, s / n)?;
@@ -98,14 +116,19 @@ pub fn layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], ro
         ev.sub(&mut y, &mean)?;
         *x = y;
     }
-    how.divide(ev, xs, variance)
+    config.divide(ev, xs, variance)
 }
 
 /// The same for entries that were multiplied by [`Norm::input_scale`]. Depth [`Norm::folded_depth`]: one less where
 /// rows wrap. n as an integer costs log2(n) bits of headroom.
-pub fn folded_layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
-    let n = how.length as i32; // fits: checked when built
-    let squares = how.squares(ev, xs)?;
+pub fn folded_layer_norm<A: Arithmetic>(
+    ev: &mut A,
+    config: &Norm,
+    xs: &mut [A::Slots],
+    rows: &RowLayout,
+) -> Result<()> {
+    let n = config.length as i32; // fits: checked when built
+    let squares = config.squares(ev, xs)?;
     let mut second = row_sums(ev, &[squares], rows, 1.0)?;
     ev.mul_int(&mut second, n)?;
     let sum = row_sums(ev, xs, rows, 1.0)?;
@@ -120,22 +143,37 @@ pub fn folded_layer_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slo
         ev.sub(&mut y, &less)?;
         *x = y;
     }
-    how.divide(ev, xs, variance)
+    config.divide(ev, xs, variance)
 }
 
 /// x/√(Σx²/n + ε) of each row. Depth [`Norm::depth`].
-pub fn rms_norm<A: Arithmetic>(ev: &mut A, how: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
-    let s = how.root.scale();
-    let squares = how.squares(ev, xs)?;
-    let mean = row_sums(ev, &[squares], rows, s / how.length as f64)?;
-    for x in xs.iter_mut() {
-        *x = ev.scaled(x, libm::sqrt(s))?;
+///
+/// # Errors
+/// [`Error::Length`] if `xs` is empty; [`Error::LevelExhausted`] if it has too few levels.
+pub fn rms_norm<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
+    let inverse = inverse_rms(ev, config, xs, rows)?;
+    let factor = config.root.numerator_scale();
+    for x in xs {
+        if factor != 1.0 {
+            *x = ev.scaled(x, factor)?;
+        }
+        *x = mul_aligned(ev, x, &inverse)?;
     }
-    how.divide(ev, xs, mean)
+    Ok(())
+}
+
+/// 1/√(Σx²/n + ε) of each row, in every slot of it, over [`InverseRoot::numerator_scale`]. Depth [`Norm::depth`] - 1.
+///
+/// # Errors
+/// [`Error::Length`] if `xs` is empty; [`Error::LevelExhausted`] if it has too few levels.
+pub fn inverse_rms<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &[A::Slots], rows: &RowLayout) -> Result<A::Slots> {
+    let squares = config.squares(ev, xs)?;
+    let mean = row_sums(ev, &[squares], rows, config.root.scale() / config.length as f64)?;
+    inverse_root_plus(ev, &config.root, config.epsilon, mean)
 }
 
 /// σ LN(x) = x - μ of each row: a homogeneous activation passes σ on, and the next norm cancels it. Depth 1.
-pub fn centre<A: Arithmetic>(ev: &mut A, xs: &mut [A::Slots], rows: &RowLayout, length: usize) -> Result<()> {
+pub fn subtract_mean<A: Arithmetic>(ev: &mut A, xs: &mut [A::Slots], rows: &RowLayout, length: usize) -> Result<()> {
     let mean = row_sums(ev, xs, rows, 1.0 / length.max(1) as f64)?;
     for x in xs {
         let y = ev.copy(x)?;
@@ -164,7 +202,7 @@ pub fn affine<A: Arithmetic>(ev: &mut A, x: &A::Slots, a: &[f64], b: &[f64]) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Norm, affine, centre, fold_batch_norm, folded_layer_norm, layer_norm, rms_norm};
+    use super::{Norm, affine, fold_batch_norm, folded_layer_norm, layer_norm, rms_norm, subtract_mean};
     use crate::{
         circuits::reduce::RowLayout,
         eval::{
@@ -196,29 +234,29 @@ mod tests {
     #[test]
     fn every_norm_keeps_its_error_and_its_enclosure() {
         let x = tokens();
-        let how = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
+        let config = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
         for stride in [1, N / F] {
             let rows = RowLayout::new(F, stride).unwrap();
             let close = |y: &[f64; N], want: &[f64; N]| {
                 y.iter().zip(want).all(|(y, w)| (y - w).abs() <= 1e-4 * w.abs() + 1e-12)
             };
             let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-            layer_norm(&mut ClearArray::<f64, N>::new(), &how, &mut y, &rows).unwrap();
-            layer_norm(&mut Interval::<f64, N>::new(), &how, &mut sure, &rows).unwrap();
+            layer_norm(&mut ClearArray::<f64, N>::new(), &config, &mut y, &rows).unwrap();
+            layer_norm(&mut Interval::<f64, N>::new(), &config, &mut sure, &rows).unwrap();
             assert!(close(&y[0], &defined(&x, stride, 1e-5, true)));
             assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
-            let mut y = [x.map(|x| x * how.input_scale())];
-            folded_layer_norm(&mut ClearArray::<f64, N>::new(), &how, &mut y, &rows).unwrap();
+            let mut y = [x.map(|x| x * config.input_scale())];
+            folded_layer_norm(&mut ClearArray::<f64, N>::new(), &config, &mut y, &rows).unwrap();
             assert!(close(&y[0], &defined(&x, stride, 1e-5, true)));
             let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-            rms_norm(&mut ClearArray::<f64, N>::new(), &how, &mut y, &rows).unwrap();
-            rms_norm(&mut Interval::<f64, N>::new(), &how, &mut sure, &rows).unwrap();
+            rms_norm(&mut ClearArray::<f64, N>::new(), &config, &mut y, &rows).unwrap();
+            rms_norm(&mut Interval::<f64, N>::new(), &config, &mut sure, &rows).unwrap();
             assert!(close(&y[0], &defined(&x, stride, 1e-5, false)));
             assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
             let mut y = [x];
-            centre(&mut ClearArray::<f64, N>::new(), &mut y, &rows, F).unwrap();
+            subtract_mean(&mut ClearArray::<f64, N>::new(), &mut y, &rows, F).unwrap();
             let mut again = y;
-            layer_norm(&mut ClearArray::<f64, N>::new(), &how, &mut again, &rows).unwrap();
+            layer_norm(&mut ClearArray::<f64, N>::new(), &config, &mut again, &rows).unwrap();
             assert!(close(&again[0], &defined(&x, stride, 1e-5, true))); // the next norm cancels σ
         }
     }
@@ -234,7 +272,7 @@ mod tests {
     #[test]
     fn the_depths_are_those_of_the_trace() {
         use crate::{arith::Arithmetic, eval::trace::Trace};
-        let how = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
+        let config = Norm::new(F, (0.5, 40.0), 1e-5, 1e-4).unwrap();
         for stride in [1, N / F] {
             let rows = RowLayout::new(F, stride).unwrap();
             let mut tr = Trace::new(N, None);
@@ -245,12 +283,12 @@ mod tests {
                 &RowLayout,
             ) -> crate::Result<()>| {
                 let mut xs = [tr.input(30), tr.input(30)];
-                circuit(&mut tr, &how, &mut xs, &rows).unwrap();
+                circuit(&mut tr, &config, &mut xs, &rows).unwrap();
                 30 - tr.level(&xs[1])
             };
-            assert_eq!((depth(layer_norm), depth(rms_norm)), (how.depth(), how.depth()));
-            assert_eq!(depth(folded_layer_norm), how.folded_depth(&rows, N));
-            assert_eq!(depth(|tr, _, xs, rows| centre(tr, xs, rows, F)), 1);
+            assert_eq!((depth(layer_norm), depth(rms_norm)), (config.depth(), config.depth()));
+            assert_eq!(depth(folded_layer_norm), config.folded_depth(&rows, N));
+            assert_eq!(depth(|tr, _, xs, rows| subtract_mean(tr, xs, rows, F)), 1);
         }
     }
 }

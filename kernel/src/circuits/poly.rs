@@ -1,6 +1,9 @@
 //! Polynomials in the Chebyshev basis on a range. [`eval`] evaluates them on any arithmetic.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    math::number::Number,
+};
 use heapless::Vec;
 
 pub mod eval;
@@ -83,6 +86,17 @@ impl Polynomial {
             (a, b) = (2.0 * t * a - b + c, a);
         }
         t * a - b + self.coeffs[0]
+    }
+
+    /// p(x) by Clenshaw's recurrence on any numbers: what a clear engine evaluates.
+    pub fn number<F: Number>(&self, x: F) -> F {
+        let (slope, offset) = self.to_unit();
+        let t = x.mul(F::of(slope)).add(F::of(offset));
+        let (mut a, mut b) = (F::of(0.0), F::of(0.0));
+        for c in self.coeffs[1..].iter().rev() {
+            (a, b) = (t.mul(a).mul(F::of(2.0)).sub(b).add(F::of(*c)), a);
+        }
+        t.mul(a).sub(b).add(F::of(self.coeffs[0]))
     }
 
     /// What rounding can add to p(x), by either evaluation, in a float format of this `epsilon`: each of at most

@@ -9,9 +9,8 @@
 
 use super::{
     approx::{Approximation, Function, Weight},
-    at_level, const_minus,
+    const_minus, mul_aligned,
     poly::{self, Polynomial},
-    product,
 };
 use crate::{
     arith::Arithmetic,
@@ -32,13 +31,14 @@ pub enum Iteration {
 }
 
 /// A way to divide by x in [lo, hi].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Division {
     range: (f64, f64),
     iteration: Iteration,
     relaxed: bool,
-    start: Option<Polynomial>,  // of scale x, not mapped to the unit interval
-    turns: Vec<f64, MAX_STEPS>, // c_i
+    start: Option<Polynomial>,      // of scale x, not mapped to the unit interval
+    trained: bool,                  // `start` is of x itself, and the whole division
+    constants: Vec<f64, MAX_STEPS>, // c_i
     scale: f64,
     error: f64,
 }
@@ -60,13 +60,22 @@ impl Division {
         if steps > MAX_STEPS || (steps == 0 && begin.poly.is_none()) {
             return Err(Error::TooMany { asked: steps, limit: MAX_STEPS });
         }
-        let (turns, first, last) = relaxation(begin.lowest, relaxed, steps);
+        let (constants, first, last) = relaxation(begin.lowest, relaxed, steps);
         let error = if relaxed { (1.0 - last) / (1.0 + last) } else { 1.0 - last } + 2.0 * f64::EPSILON;
         let (start, scale) = match &begin.poly {
             Some(p) => (Some(p.clone().scaled(first)), begin.scale),
             None => (None, begin.scale * first),
         };
-        Ok(Self { range: begin.range, iteration, relaxed, start, turns, scale, error })
+        Ok(Self { range: begin.range, iteration, relaxed, start, trained: false, constants, scale, error })
+    }
+
+    /// The polynomial that a model was trained with in the place of 1/x: it is evaluated as it is. The scale makes its
+    /// argument the doubled variable of the Chebyshev basis, up to a constant.
+    pub fn trained(polynomial: Polynomial) -> Self {
+        let (range, scale) = (polynomial.range(), 2.0 * polynomial.to_unit().0);
+        let (iteration, constants) = (Iteration::Goldschmidt, Vec::new());
+        let error = f64::INFINITY;
+        Self { range, iteration, relaxed: true, start: Some(polynomial), trained: true, constants, scale, error }
     }
 
     /// The division of least depth, then of fewest products, with a relative error of at most `error` on `range`.
@@ -103,14 +112,15 @@ impl Division {
         self.range
     }
 
-    /// The relative error on the range, arithmetic being exact. Floats add about four roundings a step.
+    /// The relative error on the range, arithmetic being exact. Floats add about four roundings a step. Infinite for
+    /// [`Division::trained`]: nothing is certified of a polynomial that a model was trained with.
     pub fn error(&self) -> f64 {
         self.error
     }
 
     /// Steps of the iteration.
     pub fn steps(&self) -> usize {
-        self.turns.len()
+        self.constants.len()
     }
 
     /// The iteration, and whether it is relaxed.
@@ -144,6 +154,11 @@ impl Division {
             (Some(p), _) => poly::products_of(p) + 2 * steps,
             (None, _) => 2 * steps - 2,
         }
+    }
+
+    /// The polynomial that a model was trained with, if it is one.
+    pub fn polynomial(&self) -> Option<&Polynomial> {
+        self.start.as_ref().filter(|_| self.trained)
     }
 
     fn carries(&self) -> bool {
@@ -185,59 +200,85 @@ fn relaxation(e: f64, relaxed: bool, steps: usize) -> (Vec<f64, MAX_STEPS>, f64,
         e = ki * e * (2.0 - ki * e);
     }
     let mut s = if relaxed { 2.0 / (1.0 + e) } else { 1.0 };
-    let mut turns = Vec::new();
+    let mut constants = Vec::new();
     for k in k.iter().rev() {
-        let _ = turns.push(2.0 * libm::sqrt(s));
+        let _ = constants.push(2.0 * libm::sqrt(s));
         s = k * libm::sqrt(s);
     }
-    turns.reverse();
-    (turns, s, e)
+    constants.reverse();
+    (constants, s, e)
 }
 
 /// 1/x for x = [`Division::scale`] times a number in the range. Depth [`Division::depth`].
-pub fn reciprocal<A: Arithmetic>(ev: &mut A, how: &Division, x: &A::Slots) -> Result<A::Slots> {
-    let (mut y, turns) = match (&how.start, how.turns.split_first()) {
-        (Some(p), _) => (started(ev, p, x)?, how.turns.as_slice()),
+pub fn reciprocal<A: Arithmetic>(ev: &mut A, config: &Division, x: &A::Slots) -> Result<A::Slots> {
+    if config.trained {
+        let x = ev.copy(x)?;
+        return reciprocal_plus(ev, config, 0.0, x);
+    }
+    let (mut y, constants) = match (&config.start, config.constants.split_first()) {
+        (Some(p), _) => (started(ev, p, x)?, config.constants.as_slice()),
         (None, Some((c, rest))) => (const_minus(ev, *c, x)?, rest), // y_0 = 1
         (None, None) => return ev.copy(x),                          // no such Division is built
     };
-    if how.iteration == Iteration::Newton {
-        for c in turns {
-            let z = product(ev, x, &y)?;
+    if config.iteration == Iteration::Newton {
+        for c in constants {
+            let z = mul_aligned(ev, x, &y)?;
             let t = const_minus(ev, *c, &z)?;
-            y = product(ev, &y, &t)?;
+            y = mul_aligned(ev, &y, &t)?;
         }
         return Ok(y);
     }
-    let mut b = if turns.is_empty() { ev.copy(x)? } else { product(ev, x, &y)? };
-    for (i, c) in turns.iter().enumerate() {
+    let mut b = if constants.is_empty() { ev.copy(x)? } else { mul_aligned(ev, x, &y)? };
+    for (i, c) in constants.iter().enumerate() {
         let t = const_minus(ev, *c, &b)?;
-        y = product(ev, &y, &t)?;
-        if i + 1 < turns.len() {
-            b = product(ev, &b, &t)?;
+        y = mul_aligned(ev, &y, &t)?;
+        if i + 1 < constants.len() {
+            b = mul_aligned(ev, &b, &t)?;
         }
     }
     Ok(y)
 }
 
+/// 1/(scale (v + ε)) for x = scale · v, scale that of [`Division::scale`], v + ε in the range. Depth
+/// [`Division::depth`].
+///
+/// # Errors
+/// [`crate::Error::LevelExhausted`] if x has fewer levels than the depth.
+pub fn reciprocal_plus<A: Arithmetic>(
+    ev: &mut A,
+    config: &Division,
+    epsilon: f64,
+    mut x: A::Slots,
+) -> Result<A::Slots> {
+    let Some(p) = config.polynomial() else {
+        if epsilon != 0.0 {
+            ev.add_const(&mut x, epsilon * config.scale)?;
+        }
+        return reciprocal(ev, config, &x);
+    };
+    let (slope, offset) = p.to_unit();
+    ev.add_const(&mut x, 2.0 * (offset + slope * epsilon))?;
+    poly::evaluate_doubled(ev, &p.clone().scaled(1.0 / config.scale), x)
+}
+
 /// y ← y/x for each y in `ys`, where x is [`Division::scale`] times a number in the range. Goldschmidt carries the
 /// numerators along, one product a step each, and saves the level of a last product. Depth [`Division::divide_depth`].
-pub fn divide<A: Arithmetic>(ev: &mut A, how: &Division, ys: &mut [A::Slots], x: &A::Slots) -> Result<()> {
-    if !how.carries() {
-        let inverse = reciprocal(ev, how, x)?;
+pub fn divide<A: Arithmetic>(ev: &mut A, config: &Division, ys: &mut [A::Slots], x: &A::Slots) -> Result<()> {
+    if !config.carries() {
+        let inverse = reciprocal(ev, config, x)?;
         for y in ys {
-            *y = product(ev, y, &inverse)?;
+            *y = mul_aligned(ev, y, &inverse)?;
         }
         return Ok(());
     }
     let mut b = ev.copy(x)?;
-    for (i, c) in how.turns.iter().enumerate() {
+    for (i, c) in config.constants.iter().enumerate() {
         let t = const_minus(ev, *c, &b)?;
         for y in ys.iter_mut() {
-            *y = product(ev, y, &t)?;
+            *y = mul_aligned(ev, y, &t)?;
         }
-        if i + 1 < how.turns.len() {
-            b = product(ev, &b, &t)?;
+        if i + 1 < config.constants.len() {
+            b = mul_aligned(ev, &b, &t)?;
         }
     }
     Ok(())
@@ -246,126 +287,10 @@ pub fn divide<A: Arithmetic>(ev: &mut A, how: &Division, ys: &mut [A::Slots], x:
 /// The start's polynomial at x = scale · (a number in the range): x differs from the unit point by an offset.
 fn started<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Result<A::Slots> {
     let level = ev.level(x);
-    let mut t = at_level(ev, x, level)?;
+    let mut t = ev.copy_at_level(x, level)?;
     ev.add_const(&mut t, p.to_unit().1)?;
     poly::evaluate_unit(ev, p, &t)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Division, Iteration, divide, reciprocal};
-    use crate::{
-        Error,
-        eval::{
-            clear::ClearArray,
-            interval::{Bounds, Interval},
-        },
-    };
-
-    const N: usize = 256;
-
-    /// Points of [lo, hi], spread evenly in the logarithm, both ends included.
-    fn points((lo, hi): (f64, f64)) -> [f64; N] {
-        core::array::from_fn(|i| match i {
-            0 => lo,
-            _ if i == N - 1 => hi,
-            _ => lo * libm::pow(hi / lo, i as f64 / (N - 1) as f64),
-        })
-    }
-
-    fn worst(how: &Division) -> f64 {
-        let x = points(how.range());
-        let y = reciprocal(&mut ClearArray::<f64, N>::new(), how, &x.map(|x| x * how.scale())).unwrap();
-        x.iter().zip(y).map(|(x, y)| (x * y * how.scale() - 1.0).abs()).fold(0.0, f64::max)
-    }
-
-    #[test]
-    fn every_kind_keeps_its_error_and_comes_close_to_it() {
-        for range in [(0.1, 1.0), (1e-3, 1.0), (0.5, 700.0)] {
-            for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
-                for relaxed in [false, true] {
-                    for start in [None, Some(3), Some(15)] {
-                        for steps in [1, 2, 5, 9] {
-                            let how = Division::new(range, iteration, relaxed, start, steps).unwrap();
-                            let real = worst(&how);
-                            assert!(real <= how.error() + 1e-11, "{how:?}: {real:e}");
-                            assert!(how.error() <= 1.3 * real + 1e-9, "{how:?}: {real:e}");
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The table of docs/math.md §12.1: steps for a relative error of 1e-3 and of 2^-20. The relaxed steps are one-sided there
-    /// and centred here, which can only save some.
-    #[test]
-    fn the_steps_are_those_of_the_table() {
-        let table = [
-            (1e-1, [7, 8], [4, 5]),
-            (1e-2, [10, 11], [6, 7]),
-            (1e-3, [13, 14], [8, 8]),
-            (1.0 / 2048.0, [14, 15], [8, 9]),
-            (1e-5, [20, 21], [11, 12]),
-            (libm::exp2(-18.0), [21, 22], [12, 12]),
-        ];
-        for (lo, plain, relaxed) in table {
-            for (i, error) in [1e-3, libm::exp2(-20.0)].into_iter().enumerate() {
-                let steps = |relaxed| {
-                    let new = |n| Division::new((lo, 1.0), Iteration::Goldschmidt, relaxed, None, n).unwrap();
-                    (1..=30).find(|n| new(*n).error() <= error).unwrap()
-                };
-                assert_eq!(steps(false), plain[i], "{lo} {error}");
-                assert!(steps(true) <= relaxed[i] && steps(true) + 1 >= relaxed[i], "{lo} {error}: {}", steps(true));
-            }
-        }
-    }
-
-    #[test]
-    fn a_quotient_is_inside_its_enclosure_in_f32_and_f64() {
-        let how = Division::new((0.01, 1.0), Iteration::Goldschmidt, true, None, 8).unwrap();
-        let x = points((0.01, 1.0)).map(|x| x * how.scale());
-        let (mut y, mut sure) = ([[0.25; N]], [[Bounds::point(0.25); N]]);
-        divide(&mut ClearArray::<f64, N>::new(), &how, &mut y, &x).unwrap();
-        divide(&mut Interval::<f64, N>::new(), &how, &mut sure, &x.map(Bounds::point)).unwrap();
-        assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
-        assert!(y[0].iter().zip(x).all(|(y, x)| (y * x / 0.25 - 1.0).abs() < 1.0001 * how.error() + 1e-13));
-        let x = x.map(|x| x as f32);
-        let (mut y, mut sure) = ([[0.25f32; N]], [[Bounds::point(0.25f32); N]]);
-        divide(&mut ClearArray::<f32, N>::new(), &how, &mut y, &x).unwrap();
-        divide(&mut Interval::<f32, N>::new(), &how, &mut sure, &x.map(Bounds::point)).unwrap();
-        assert!(y[0].iter().zip(sure[0]).all(|(y, s)| s.contains(*y)));
-        assert!(y[0].iter().zip(x).all(|(y, x)| (y * x / 0.25 - 1.0).abs() < 1e-5));
-    }
-
-    #[test]
-    fn the_chooser_takes_the_least_depth() {
-        let how = Division::choose((1e-3, 1.0), libm::exp2(-10.0)).unwrap();
-        assert_eq!((how.depth(), how.iteration()), (7, (Iteration::Goldschmidt, true)), "{how:?}");
-        assert!(worst(&how) <= libm::exp2(-10.0));
-        let one = Division::choose((0.9, 1.1), 0.02).unwrap();
-        assert_eq!((one.depth(), one.products()), (0, 0), "{one:?}"); // c - x
-        assert!(matches!(Division::choose((1e-3, 1.0), 0.0), Err(Error::Inaccurate { .. })));
-        assert_eq!(Division::choose((0.0, 1.0), 0.1).err(), Some(Error::BadRange { lo: 0.0, hi: 1.0 }));
-    }
-
-    #[cfg(feature = "alloc")]
-    #[test]
-    fn depth_and_products_are_those_of_the_trace() {
-        use crate::{arith::Arithmetic, eval::trace::Trace};
-        for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
-            for start in [None, Some(1), Some(7), Some(31)] {
-                for steps in start.map_or(1, |_| 0)..8 {
-                    let how = Division::new((0.01, 1.0), iteration, true, start, steps).unwrap();
-                    let mut tr = Trace::new(N, None);
-                    let x = tr.input(30);
-                    let y = reciprocal(&mut tr, &how, &x).unwrap();
-                    assert_eq!((30 - tr.level(&y), tr.cost().mul), (how.depth(), how.products()), "{how:?}");
-                    let mut ys = [tr.input(30)];
-                    divide(&mut tr, &how, &mut ys, &x).unwrap();
-                    assert_eq!(30 - tr.level(&ys[0]), how.divide_depth(), "{how:?}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -74,6 +74,38 @@ pub fn row_sums<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &RowLayout, fa
     rows.windows(ev, firsts, -1)
 }
 
+/// Σ of each row times a factor of its own, in every slot of the row. `factors` is repeated; the slots of a row have the
+/// same. Depth 1.
+///
+/// # Errors
+/// [`Error::Length`] if `xs` is empty; [`Error::LevelExhausted`] at level 0.
+#[cfg(feature = "alloc")]
+pub fn scaled_row_sums<A: Arithmetic>(
+    ev: &mut A,
+    xs: &[A::Slots],
+    rows: &RowLayout,
+    factors: &[f64],
+) -> Result<A::Slots> {
+    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let mut sum = ev.copy(first)?;
+    for x in rest {
+        ev.add(&mut sum, x)?;
+    }
+    let sum = rows.windows(ev, sum, 1)?;
+    if rows.wrap(ev.slots()) {
+        return masked(ev, &sum, factors);
+    }
+    let period = rows.width * rows.stride;
+    let first = |(slot, factor): (usize, &f64)| if slot % period < rows.stride { *factor } else { 0.0 };
+    let repeats = if factors.len() < period { period / factors.len().max(1) } else { 1 };
+    let repeated = factors.iter().cycle().take(factors.len() * repeats);
+    let firsts = masked(ev, &sum, &repeated.enumerate().map(first).collect::<alloc::vec::Vec<_>>())?;
+    rows.windows(ev, firsts, -1)
+}
+
+/// Levels of [`masked`].
+pub const MASK_DEPTH: u8 = 1;
+
 /// x times a public pattern, repeated: masks, and factors that differ from slot to slot. Depth 1.
 pub fn masked<A: Arithmetic>(ev: &mut A, x: &A::Slots, pattern: &[f64]) -> Result<A::Slots> {
     let level = ev.level(x);

@@ -3,10 +3,7 @@
 //! a stage, so that a stage of degree d takes ⌈log2(d + 1)⌉ levels. The construction (Remez) needs an allocator, and
 //! the evaluation needs none. [Rho et al., arXiv 2410.02486: degrees 15, 15, 27; eprint 2020/834]
 
-use super::{
-    at_level,
-    poly::{Polynomial, evaluate_unit},
-};
+use super::poly::{Polynomial, evaluate_unit};
 use crate::{
     arith::Arithmetic,
     error::{Error, Result},
@@ -85,17 +82,17 @@ impl Sign {
 }
 
 /// sgn x for δ <= |x| <= 1. Depth [`Sign::depth`].
-pub fn sign<A: Arithmetic>(ev: &mut A, how: &Sign, x: &A::Slots) -> Result<A::Slots> {
+pub fn sign<A: Arithmetic>(ev: &mut A, config: &Sign, x: &A::Slots) -> Result<A::Slots> {
     let mut y = ev.copy(x)?;
-    for stage in &how.stages {
+    for stage in &config.stages {
         y = evaluate_unit(ev, stage, &y)?;
     }
     Ok(y)
 }
 
 /// max(x, 0) = x (1/2 + sgn x / 2) on [-1, 1]. Depth one more than that of the sign.
-pub fn relu<A: Arithmetic>(ev: &mut A, how: &Sign, x: &A::Slots) -> Result<A::Slots> {
-    let Some((last, stages)) = how.stages.split_last() else {
+pub fn relu<A: Arithmetic>(ev: &mut A, config: &Sign, x: &A::Slots) -> Result<A::Slots> {
+    let Some((last, stages)) = config.stages.split_last() else {
         return Err(Error::TooMany { asked: 0, limit: MAX_STAGES }); // no such Sign is built
     };
     let mut y = ev.copy(x)?;
@@ -104,7 +101,7 @@ pub fn relu<A: Arithmetic>(ev: &mut A, how: &Sign, x: &A::Slots) -> Result<A::Sl
     }
     let gate = evaluate_unit(ev, &last.clone().scaled(0.5).plus(0.5), &y)?;
     let level = ev.level(&gate);
-    let x = at_level(ev, x, level)?;
+    let x = ev.copy_at_level(x, level)?;
     ev.product(&x, &gate)
 }
 
@@ -126,20 +123,25 @@ mod tests {
     #[test]
     fn the_sign_and_relu_keep_their_errors() {
         for (delta, degrees) in [(0.005, &[15, 15, 27][..]), (0.1, &[15, 15]), (0.3, &[31])] {
-            let how = Sign::new(delta, degrees).unwrap();
+            let config = Sign::new(delta, degrees).unwrap();
             let x: [f64; N] = core::array::from_fn(|i| -1.0 + 2.0 * i as f64 / (N - 1) as f64);
-            let s = sign(&mut ClearArray::<f64, N>::new(), &how, &x).unwrap();
-            let r = relu(&mut ClearArray::<f64, N>::new(), &how, &x).unwrap();
-            let sure = relu(&mut Interval::<f64, N>::new(), &how, &x.map(Bounds::point)).unwrap();
+            let s = sign(&mut ClearArray::<f64, N>::new(), &config, &x).unwrap();
+            let r = relu(&mut ClearArray::<f64, N>::new(), &config, &x).unwrap();
+            let sure = relu(&mut Interval::<f64, N>::new(), &config, &x.map(Bounds::point)).unwrap();
             for i in 0..N {
-                assert!(x[i].abs() < delta || (s[i] - x[i].signum()).abs() <= how.error(), "{how:?} {} {}", x[i], s[i]);
-                assert!((r[i] - x[i].max(0.0)).abs() <= how.relu_error() + 1e-12, "{} {}", x[i], r[i]);
+                assert!(
+                    x[i].abs() < delta || (s[i] - x[i].signum()).abs() <= config.error(),
+                    "{config:?} {} {}",
+                    x[i],
+                    s[i]
+                );
+                assert!((r[i] - x[i].max(0.0)).abs() <= config.relu_error() + 1e-12, "{} {}", x[i], r[i]);
                 assert!(sure[i].contains(r[i]));
             }
             let mut tr = Trace::new(N, None);
             let x = tr.input(30);
-            let y = relu(&mut tr, &how, &x).unwrap();
-            assert_eq!(30 - tr.level(&y), how.depth() + 1);
+            let y = relu(&mut tr, &config, &x).unwrap();
+            assert_eq!(30 - tr.level(&y), config.depth() + 1);
         }
         assert_eq!(Sign::new(0.005, &[15, 15, 27]).unwrap().depth(), 13);
         let error = Sign::new(0.005, &[15, 15, 27]).unwrap().error();

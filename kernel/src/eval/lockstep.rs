@@ -174,7 +174,7 @@ mod tests {
         let mut x = ([1.0], [1.0]);
         pair.add_const(&mut x, 1.0).unwrap();
         pair.mul_int(&mut x, 1 << 30).unwrap();
-        assert!(power(&mut pair, &x, 4).is_err()); // 2^31 to the fourth is out of reach of f32
+        assert!(power(&mut pair, &x, 16).is_err()); // 2^31 to the fourth is out of reach of f32
         assert_eq!(first, None); // f32 said so itself
         let mut pair = Lockstep::new(
             ClearArray::<f64, 1>::new(),

@@ -1,8 +1,11 @@
 //! The transformer on rows of numbers, by simple loops, for checks and for inference in the clear.
 
-use super::{Attention, Engine, Matrix, Next, Norm, Pooling, Rotary};
+use super::{Attention, Engine, Matrix, Next, Pooling, Rotary};
 use crate::{
-    circuits::poly::Polynomial,
+    circuits::{
+        attention::{AttentionWeights, Similarity},
+        norm::Norm,
+    },
     error::{Error, Result},
     eval::clear::Number,
 };
@@ -13,6 +16,8 @@ use core::{
     marker::PhantomData,
     ops::DerefMut,
 };
+
+mod circuits;
 
 /// Where the rows of an engine live: the heap, or blocks of the caller's.
 pub trait Memory<F> {
@@ -153,10 +158,10 @@ fn dot<F: Number>(a: &[F], b: &[F]) -> F {
 }
 
 /// Turns the pairs of every head of d features.
-fn rotate<F: Number, B: DerefMut<Target = [F]>>(x: &mut Rows<B>, d: usize, how: &Rotary) {
+fn rotate<F: Number, B: DerefMut<Target = [F]>>(x: &mut Rows<B>, d: usize, rotary: &Rotary) {
     for (t, row) in x.rows_mut().enumerate() {
         for i in 0..d / 2 {
-            let (cos, sin) = how.turn(t, i, d);
+            let (cos, sin) = rotary.turn(t, i, d);
             let (cos, sin) = (F::of(cos), F::of(sin));
             for head in row.chunks_exact_mut(d) {
                 let (a, b) = (head[i], head[i + d / 2]);
@@ -167,15 +172,15 @@ fn rotate<F: Number, B: DerefMut<Target = [F]>>(x: &mut Rows<B>, d: usize, how: 
     }
 }
 
-/// p(x) by Clenshaw's recurrence on numbers.
-fn evaluate<F: Number>(p: &Polynomial, x: F) -> F {
-    let (slope, offset) = p.to_unit();
-    let t = x.mul(F::of(slope)).add(F::of(offset));
-    let (mut a, mut b) = (F::of(0.0), F::of(0.0));
-    for c in p.coeffs()[1..].iter().rev() {
-        (a, b) = (t.mul(a).mul(F::of(2.0)).sub(b).add(F::of(*c)), a);
+/// The score of a query and a key, without its factor.
+fn score<F: Number>(similarity: Similarity, q: &[F], k: &[F]) -> F {
+    match similarity {
+        Similarity::Dot => dot(q, k),
+        Similarity::Distance => {
+            let squares = q.iter().zip(k).map(|(q, k)| q.sub(*k).square());
+            squares.fold(F::of(0.0), |sum, x| sum.add(x)).mul(F::of(-0.5))
+        }
     }
-    t.mul(a).sub(b).add(F::of(p.coeffs()[0]))
 }
 
 impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
@@ -189,40 +194,44 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
         out.into_array().map_err(|out| Error::Length { expected: K, actual: out.len() })
     }
 
-    fn attention(&mut self, [mut q, mut k, v]: [Self::Tensor; 3], how: &Attention<'_>) -> Result<Self::Tensor> {
-        let (d, tokens) = (q.width / self.heads, q.tokens());
-        if let Some(rotary) = &how.rotary {
+    fn attention(&mut self, [mut q, mut k, v]: [Self::Tensor; 3], attention: &Attention<'_>) -> Result<Self::Tensor> {
+        let (d, tokens, weights) = (q.width / self.heads, q.tokens(), &attention.weights);
+        if let Some(rotary) = &attention.rotary {
             rotate(&mut q, d, rotary);
             rotate(&mut k, d, rotary);
         }
+        let (similarity, normaliser) = (weights.similarity(), weights.normaliser());
         let mut out = self.take(tokens, q.width)?;
         for (t, (q, out)) in q.rows().zip(out.rows_mut()).enumerate() {
-            let seen = how.seen(t, tokens);
-            let share = F::of(1.0 / seen as f64);
+            let seen = attention.seen(t, tokens);
             for (h, (q, out)) in q.chunks_exact(d).zip(out.chunks_exact_mut(d)).enumerate() {
                 let head = h * d..(h + 1) * d;
-                let mut sum = F::of(how.epsilon);
+                let scores = k.rows().take(seen).map(|k| score(similarity, q, &k[head.clone()]));
+                let moments = circuits::moments(weights, scores.clone(), seen);
+                let mut sum = F::of(normaliser.map_or(0.0, |n| n.epsilon));
                 out.fill(F::of(0.0));
-                for (k, v) in k.rows().zip(v.rows()).take(seen) {
-                    let z = dot(q, &k[head.clone()]).square().square().mul(share);
+                for (score, v) in scores.zip(v.rows()) {
+                    let z = circuits::numerator(weights, score, seen, moments)?;
                     sum = sum.add(z);
                     for (o, v) in out.iter_mut().zip(&v[head.clone()]) {
                         *o = o.add(z.mul(*v));
                     }
                 }
-                let r = evaluate(&how.reciprocal, sum);
-                out.iter_mut().for_each(|o| *o = o.mul(r));
+                if let Some(normaliser) = normaliser {
+                    let r = circuits::quotient(normaliser, sum)?;
+                    out.iter_mut().for_each(|o| *o = o.mul(r));
+                }
             }
         }
         Ok(out)
     }
 
-    fn norm(&mut self, x: &Self::Tensor, how: &Norm) -> Result<Self::Tensor> {
+    fn norm(&mut self, x: &Self::Tensor, norm: &Norm) -> Result<Self::Tensor> {
         let share = F::of(1.0 / x.width as f64);
         let mut out = self.take(x.tokens(), x.width)?;
         for (row, out) in x.rows().zip(out.rows_mut()) {
-            let mean = dot(row, row).mul(share).add(F::of(how.epsilon));
-            let r = evaluate(&how.root, mean);
+            let mean = dot(row, row).mul(share).add(F::of(norm.epsilon()));
+            let r = circuits::root(norm.root(), mean)?;
             out.iter_mut().zip(row).for_each(|(o, x)| *o = x.mul(r));
         }
         Ok(out)
@@ -256,7 +265,7 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
         Ok(sum)
     }
 
-    fn refresh(&mut self, x: Self::Tensor, _: Next) -> Result<Self::Tensor> {
+    fn refresh(&mut self, x: Self::Tensor, _: Next<'_>) -> Result<Self::Tensor> {
         Ok(x)
     }
 }

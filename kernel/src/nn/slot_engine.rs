@@ -2,21 +2,25 @@
 //! `tokens` · T slots, so that turning it by multiples of T turns the tokens of every question cyclically. A tensor wider
 //! than F is several vectors. Weights are encoded when they are used: their plaintexts are short.
 
-use super::{Attention, Engine, Matrix, Next, Norm, Pooling};
+use super::{Attention, Engine, Matrix, Next, Pooling};
 use crate::{
     arith::Arithmetic,
     circuits::{
+        activation::quadratic,
         linear::{self, BsgsSplit},
-        poly::{Polynomial, evaluate_doubled},
-        reduce::{RowLayout, row_sums},
+        mul_aligned,
+        norm::{Norm, inverse_rms},
+        reduce::{RowLayout, masked},
     },
     error::{Error, Result},
 };
 use alloc::{vec, vec::Vec};
 
 mod attention;
-mod groups;
+mod levels;
 mod rotary;
+
+pub use levels::{AttentionLevels, BootstrapLevels, CLASSIFY_DEPTH};
 
 /// How the questions lie in a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +99,19 @@ impl Layout {
 pub struct SlotEngine<'a, A> {
     ev: &'a mut A,
     layout: Layout,
+    bootstraps: Option<BootstrapLevels>,
 }
 
 impl<'a, A: Arithmetic> SlotEngine<'a, A> {
-    /// Works on vectors of this layout.
+    /// Works on vectors of this layout. No value is bootstrapped: for values whose levels last, and for an arithmetic that
+    /// places the bootstraps itself.
     pub fn new(ev: &'a mut A, layout: Layout) -> Self {
-        Self { ev, layout }
+        Self { ev, layout, bootstraps: None }
+    }
+
+    /// Works on vectors of this layout, and bootstraps them where their levels do not last to the next place.
+    pub fn bootstrapping(ev: &'a mut A, layout: Layout, levels: BootstrapLevels) -> Self {
+        Self { ev, layout, bootstraps: Some(levels) }
     }
 
     /// The bias of one chunk, on every token.
@@ -142,20 +153,7 @@ impl<'a, A: Arithmetic> SlotEngine<'a, A> {
     /// Brings every chunk to the least level among them.
     fn align(&mut self, xs: &[&A::Slots]) -> Result<Vec<A::Slots>> {
         let level = xs.iter().map(|x| self.ev.level(x)).min().unwrap_or(0);
-        xs.iter().map(|x| crate::circuits::at_level(self.ev, x, level)).collect()
-    }
-
-    /// p of c x + d where the constants make the argument of p's doubled basis: w = 2 slope c x + ..: c is folded by
-    /// the caller, who multiplies x by [`SlotEngine::input_factor`].
-    fn polynomial(&mut self, p: &Polynomial, mut w: A::Slots, epsilon: f64) -> Result<A::Slots> {
-        let (slope, offset) = p.to_unit();
-        self.ev.add_const(&mut w, 2.0 * (offset + slope * epsilon))?;
-        evaluate_doubled(self.ev, p, w)
-    }
-
-    /// What x is multiplied by on its way into [`SlotEngine::polynomial`].
-    fn input_factor(p: &Polynomial) -> f64 {
-        2.0 * p.to_unit().0
+        xs.iter().map(|x| self.ev.copy_at_level(x, level)).collect()
     }
 }
 
@@ -180,49 +178,48 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
         Ok(out)
     }
 
-    /// Depth 11.
-    fn attention(&mut self, qkv: [Vec<A::Slots>; 3], how: &Attention<'_>) -> Result<Vec<A::Slots>> {
-        Ok(vec![attention::attention(self.ev, &self.layout, qkv.each_ref().map(|x| &x[0]), how)?])
+    /// Depth [`AttentionLevels::total`].
+    fn attention(&mut self, qkv: [Vec<A::Slots>; 3], attention: &Attention<'_>) -> Result<Vec<A::Slots>> {
+        let [q, k, v] = qkv;
+        let (Some(q), Some(k), Some(v)) = (q.first(), k.first(), v.first()) else {
+            return Err(Error::Length { expected: 1, actual: 0 });
+        };
+        Ok(vec![attention::attention(self.ev, &self.layout, self.bootstraps, [q, k, v], attention)?])
     }
 
-    /// Depth 3 and that of the polynomial.
-    fn norm(&mut self, x: &Vec<A::Slots>, how: &Norm) -> Result<Vec<A::Slots>> {
+    /// Depth [`Norm::depth`].
+    fn norm(&mut self, x: &Vec<A::Slots>, norm: &Norm) -> Result<Vec<A::Slots>> {
         let rows = RowLayout::new(self.layout.features, 1)?;
-        let mut squares = Vec::with_capacity(x.len());
+        let inverse = inverse_rms(self.ev, norm, x, &rows)?;
+        let factor = norm.root().numerator_scale();
+        let mut out = Vec::with_capacity(x.len());
         for x in x {
-            squares.push(self.ev.product(x, x)?);
+            out.push(if factor == 1.0 {
+                mul_aligned(self.ev, x, &inverse)?
+            } else {
+                let x = self.ev.scaled(x, factor)?;
+                mul_aligned(self.ev, &x, &inverse)?
+            });
         }
-        let factor = Self::input_factor(&how.root) / self.layout.features as f64;
-        let mean = row_sums(self.ev, &squares, &rows, factor)?;
-        let root = self.polynomial(&how.root, mean, how.epsilon)?;
-        x.iter().map(|x| crate::circuits::product(self.ev, x, &root)).collect()
+        Ok(out)
     }
 
     /// Depth 1.
     fn activate(&mut self, x: Vec<A::Slots>, [c0, c1, _]: [f64; 3]) -> Result<Vec<A::Slots>> {
-        let mut out = Vec::with_capacity(x.len());
-        for x in &x {
-            let mut sum = self.ev.mul(x, x)?;
-            let linear = self.ev.mul_const(x, c1)?;
-            self.ev.accumulate(&mut sum, linear)?;
-            let mut y = self.ev.rescale(sum)?;
-            self.ev.add_const(&mut y, c0)?;
-            out.push(y);
-        }
-        Ok(out)
+        x.iter().map(|x| quadratic(self.ev, x, c1, c0)).collect()
     }
 
     fn add(&mut self, x: &mut Vec<A::Slots>, y: Vec<A::Slots>) -> Result<()> {
         for (x, mut y) in x.iter_mut().zip(y) {
             let level = self.ev.level(x).min(self.ev.level(&y));
-            *x = crate::circuits::at_level(self.ev, x, level)?;
+            *x = self.ev.copy_at_level(x, level)?;
             y = self.ev.drop_to_level(y, level)?;
             self.ev.add(x, &y)?;
         }
         Ok(())
     }
 
-    /// Depth 2: the weights are those of every token, then a mask takes the mean over tokens, or the last one, and leaves
+    /// Depth [`CLASSIFY_DEPTH`]: the weights are those of every token, then a mask takes the mean over tokens, or the last one, and leaves
     /// nothing in slots that hold no logit of a question. At most as many labels as a token has features.
     fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Vec<A::Slots>> {
         let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
@@ -238,10 +235,7 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
         let mut ys = self.blocks(&all.iter().collect::<Vec<_>>(), 1, weight)?;
         let mut y = ys.pop().ok_or(Error::Length { expected: 1, actual: 0 })?;
         self.add_bias(&mut y, &maps[0], 0)?;
-        let level = self.ev.level(&y);
-        let shares = self.ev.encode(&self.layout.shares(maps[0].rows, pooling), level)?;
-        let masked = self.ev.mul_plain(&y, &shares)?;
-        let mut y = self.ev.rescale(masked)?;
+        let mut y = masked(self.ev, &y, &self.layout.shares(maps[0].rows, pooling))?;
         for i in 0..self.layout.tokens.ilog2() {
             let turned = self.ev.rotate(&y, (self.layout.stride() << i) as i32)?;
             self.ev.add(&mut y, &turned)?;
@@ -250,23 +244,8 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
     }
 
     /// To no more levels than what comes next takes: work at a low level is cheaper.
-    fn refresh(&mut self, x: Vec<A::Slots>, next: Next) -> Result<Vec<A::Slots>> {
-        let depth = match next {
-            Next::Attention => 1 + attention::DEPTH + 1 + BOOTSTRAP_DEPTH,
-            Next::FeedForward { last: true } => NORM_DEPTH + 4,
-            Next::FeedForward { last: false } => NORM_DEPTH + 3 + NORM_DEPTH + BOOTSTRAP_DEPTH,
-        };
-        let mut out = Vec::with_capacity(x.len());
-        for x in x {
-            let x = self.ev.refresh(x, depth)?;
-            let level = self.ev.level(&x).min(depth);
-            out.push(self.ev.drop_to_level(x, level)?);
-        }
-        Ok(out)
+    fn refresh(&mut self, x: Vec<A::Slots>, next: Next<'_>) -> Result<Vec<A::Slots>> {
+        let Some(bootstraps) = self.bootstraps else { return Ok(x) };
+        x.into_iter().map(|x| bootstraps.before(self.ev, x, next)).collect()
     }
 }
-
-/// Levels of a norm with a polynomial of degree at most 3.
-const NORM_DEPTH: u8 = 5;
-/// Levels that a bootstrap takes of its input.
-const BOOTSTRAP_DEPTH: u8 = 3;

@@ -5,8 +5,9 @@ use crate::{
     circuits::{
         approx::Approximation,
         exp::{Exp, exp},
+        mul_aligned,
         poly::evaluate,
-        power, product,
+        power,
         reduce::masked,
     },
     error::{Error, Result},
@@ -29,9 +30,9 @@ pub fn scaled_sigma<A: Arithmetic>(
 
 /// The Gaussian kernel e^x of x = -‖Q_i - K_j‖² / (2√d) <= 0 ([`gaussian_exponent`]). Depth that of e^x.
 /// [Rho et al., arXiv 2410.02486]
-pub fn gaussian<A: Arithmetic>(ev: &mut A, how: &Exp, xs: &mut [A::Slots]) -> Result<()> {
+pub fn gaussian<A: Arithmetic>(ev: &mut A, config: &Exp, xs: &mut [A::Slots]) -> Result<()> {
     for x in xs {
-        *x = exp(ev, how, x)?;
+        *x = exp(ev, config, x)?;
     }
     Ok(())
 }
@@ -83,15 +84,15 @@ impl BpMax {
 
 /// BPMax of scores that were multiplied by [`BpMax::input_scale`]; `patterns[i]`, of entries
 /// [`BpMax::pattern`], belongs to `xs[i]`. Depth log_p + 1: 3 as published.
-pub fn bpmax<A: Arithmetic>(ev: &mut A, how: &BpMax, xs: &mut [A::Slots], patterns: &[&[f64]]) -> Result<()> {
+pub fn bpmax<A: Arithmetic>(ev: &mut A, config: &BpMax, xs: &mut [A::Slots], patterns: &[&[f64]]) -> Result<()> {
     if xs.len() != patterns.len() {
         return Err(Error::Length { expected: xs.len(), actual: patterns.len() });
     }
     for (x, pattern) in xs.iter_mut().zip(patterns) {
-        ev.add_const(x, how.c * how.input_scale())?;
-        let high = power(ev, x, how.log_p)?;
+        ev.add_const(x, config.c * config.input_scale())?;
+        let high = power(ev, x, 1 << config.log_p)?;
         let low = masked(ev, x, pattern)?; // beside the power, not after it
-        *x = product(ev, &high, &low)?;
+        *x = mul_aligned(ev, &high, &low)?;
     }
     Ok(())
 }
@@ -127,11 +128,11 @@ mod tests {
 
     #[test]
     fn the_gaussian_kernel_keeps_its_error() {
-        let how = Exp::choose(20.0, 1e-4).unwrap();
+        let config = Exp::choose(20.0, 1e-4).unwrap();
         let x: [f64; N] = core::array::from_fn(|i| -20.0 * i as f64 / 63.0);
         let mut y = [x];
-        gaussian(&mut ClearArray::<f64, N>::new(), &how, &mut y).unwrap();
-        assert!(x.iter().zip(y[0]).all(|(x, y)| (x.exp() - y).abs() <= how.error()));
+        gaussian(&mut ClearArray::<f64, N>::new(), &config, &mut y).unwrap();
+        assert!(x.iter().zip(y[0]).all(|(x, y)| (x.exp() - y).abs() <= config.error()));
         // q = (1, 2), k = (3, -1): ‖q - k‖² = 13, over 2√2
         let d = 2f64.sqrt();
         let z = gaussian_exponent(&mut ClearArray::<f64, 1>::new(), &[1.0 / d], &[5.0 / d], &[10.0 / d]).unwrap();
@@ -140,14 +141,15 @@ mod tests {
 
     #[test]
     fn bpmax_is_its_definition_where_the_mask_is_one() {
-        let how = BpMax::PUBLISHED;
+        let config = BpMax::PUBLISHED;
         let x: [f64; N] = core::array::from_fn(|i| -5.0 + i as f64 * 10.0 / 63.0);
-        let pattern: [f64; N] = core::array::from_fn(|i| how.pattern((i % 3 != 0) as u8 as f64, 4e4));
-        let (mut y, mut sure) = ([x.map(|x| x * how.input_scale())], [x.map(|x| Bounds::point(x * how.input_scale()))]);
-        bpmax(&mut ClearArray::<f64, N>::new(), &how, &mut y, &[&pattern]).unwrap();
-        bpmax(&mut Interval::<f64, N>::new(), &how, &mut sure, &[&pattern]).unwrap();
+        let pattern: [f64; N] = core::array::from_fn(|i| config.pattern((i % 3 != 0) as u8 as f64, 4e4));
+        let (mut y, mut sure) =
+            ([x.map(|x| x * config.input_scale())], [x.map(|x| Bounds::point(x * config.input_scale()))]);
+        bpmax(&mut ClearArray::<f64, N>::new(), &config, &mut y, &[&pattern]).unwrap();
+        bpmax(&mut Interval::<f64, N>::new(), &config, &mut sure, &[&pattern]).unwrap();
         for i in 0..N {
-            let want = if i % 3 == 0 { 0.0 } else { how.define(x[i], 4e4) };
+            let want = if i % 3 == 0 { 0.0 } else { config.define(x[i], 4e4) };
             assert!((y[0][i] - want).abs() < 1e-14 && sure[0][i].contains(y[0][i]));
         }
     }

@@ -4,22 +4,44 @@
 //! which bounds the reciprocal whatever the row; length-agnostic has m = 1/L, so that neither end of the range
 //! grows with the row; stable is plain (or Lipschitz) on x/c with c >= ‖x‖_∞ public, given as a pattern of 1/c.
 
+use super::{
+    fields::{FieldError, Fields, FromFields, integer, number},
+    weights::{AttentionWeights, Normaliser},
+};
 use crate::{
     arith::Arithmetic,
     circuits::{
+        mul_aligned,
         poly::ceil_log2,
-        product,
+        power,
         reciprocal::{Division, Iteration, divide, reciprocal},
         reduce::{RowLayout, masked, row_sums},
     },
     error::{Error, Result},
 };
 
+/// The form of PowerSoftmax that a model was trained with, for rows of L visible keys.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// x^p / Σ x^p, and the range of the sum is known.
+    Plain,
+    /// x^p / (ε + Σ x^p)
+    Lipschitz,
+    /// (1/L) x^p / (ε + (1/L) Σ x^p)
+    LengthAgnostic,
+    /// Lipschitz, or plain if ε is 0, of x over a public bound of |x|.
+    Stable {
+        /// The bound.
+        bound: f64,
+    },
+}
+
 /// Which power, over which sum, divided how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PowerSoftmax {
     p: u32,
     mean: f64,
+    form: Form,
     epsilon: f64,
     division: Division,
 }
@@ -56,10 +78,25 @@ impl PowerSoftmax {
         if p == 0 || !p.is_multiple_of(2) || p > 16 {
             return Err(Error::BadPower { power: p, most: 16 });
         }
-        if !(mean > 0.0 && (0.0..=lo).contains(&epsilon)) {
+        let most = if division.polynomial().is_some() { hi } else { lo };
+        if !(mean > 0.0 && (0.0..=most).contains(&epsilon)) {
             return Err(Error::BadRange { lo: epsilon.min(lo), hi });
         }
-        Ok(Self { p, mean, epsilon, division })
+        Ok(Self { p, mean, form: if epsilon > 0.0 { Form::Lipschitz } else { Form::Plain }, epsilon, division })
+    }
+
+    /// For the rows of a model, whose lengths differ: any form, by any division of ε + Σ or ε + the mean.
+    ///
+    /// # Errors
+    /// [`Error::BadPower`] for a power that is odd or over 16; [`Error::BadRange`] for a bound that is not positive, or an
+    /// ε that is negative or above the range of the division.
+    pub fn of_form(p: u32, form: Form, epsilon: f64, division: Division) -> Result<Self> {
+        if let Form::Stable { bound } = form
+            && !(bound > 0.0 && bound.is_finite())
+        {
+            return Err(Error::BadRange { lo: 0.0, hi: bound });
+        }
+        Ok(Self { form, ..Self::with_division(p, 1.0, epsilon, division)? })
     }
 
     /// How it divides.
@@ -79,12 +116,19 @@ impl PowerSoftmax {
 
     /// The definition, in floats: `row` becomes its weights.
     pub fn define(&self, row: &mut [f64]) {
+        let mean = if self.form == Form::LengthAgnostic { 1.0 / row.len() as f64 } else { self.mean };
         let power = |x: f64| (0..self.p / 2).fold(1.0, |y, _| y * (x * x));
+        row.iter_mut().for_each(|x| *x /= self.bound());
         let sum: f64 = row.iter().map(|x| power(*x)).sum();
         for x in row {
-            let y = self.mean * power(*x);
-            *x = if y == 0.0 { 0.0 } else { y / (self.epsilon + self.mean * sum) };
+            let y = mean * power(*x);
+            *x = if y == 0.0 { 0.0 } else { y / (self.epsilon + mean * sum) };
         }
+    }
+
+    /// What scores are divided by.
+    fn bound(&self) -> f64 {
+        if let Form::Stable { bound } = self.form { bound } else { 1.0 }
     }
 
     /// Levels that [`power_softmax`] takes.
@@ -101,40 +145,45 @@ impl PowerSoftmax {
 /// The weights of attention of the scores `xs`. Depth [`PowerSoftmax::depth`].
 pub fn power_softmax<A: Arithmetic>(
     ev: &mut A,
-    how: &PowerSoftmax,
+    config: &PowerSoftmax,
     xs: &mut [A::Slots],
     rows: &RowLayout,
 ) -> Result<()> {
-    raise(ev, how, xs)?;
-    let factor = how.mean * how.division.scale();
+    powers(ev, config, xs)?;
+    let factor = config.mean * config.division.scale();
     let mut sum = row_sums(ev, xs, rows, factor)?;
-    ev.add_const(&mut sum, how.epsilon * how.division.scale())?;
+    ev.add_const(&mut sum, config.epsilon * config.division.scale())?;
     for x in xs.iter_mut() {
         *x = ev.scaled(x, factor)?; // beside the sum's level, not after it
     }
-    divide(ev, &how.division, xs, &sum)
+    divide(ev, &config.division, xs, &sum)
 }
 
 /// The same for scores that were already multiplied by [`PowerSoftmax::input_scale`]. Depth
 /// [`PowerSoftmax::folded_depth`]: one less, where rows wrap.
-pub fn folded<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
-    raise(ev, how, xs)?;
+pub fn folded<A: Arithmetic>(ev: &mut A, config: &PowerSoftmax, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
+    powers(ev, config, xs)?;
     let mut sum = row_sums(ev, xs, rows, 1.0)?;
-    ev.add_const(&mut sum, how.epsilon * how.division.scale())?;
-    divide(ev, &how.division, xs, &sum)
+    ev.add_const(&mut sum, config.epsilon * config.division.scale())?;
+    divide(ev, &config.division, xs, &sum)
 }
 
 /// The recipe as published: the reciprocal of the scaled sum, then one product. It takes log2 p + 3 levels
 /// more than it has iterations: 27 for p = 4 and 22 of them.
-pub fn published<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
-    raise(ev, how, xs)?;
-    let factor = how.mean * how.division.scale();
+pub fn published<A: Arithmetic>(
+    ev: &mut A,
+    config: &PowerSoftmax,
+    xs: &mut [A::Slots],
+    rows: &RowLayout,
+) -> Result<()> {
+    powers(ev, config, xs)?;
+    let factor = config.mean * config.division.scale();
     let mut sum = row_sums(ev, xs, rows, factor)?;
-    ev.add_const(&mut sum, how.epsilon * how.division.scale())?;
-    let inverse = reciprocal(ev, &how.division, &sum)?;
+    ev.add_const(&mut sum, config.epsilon * config.division.scale())?;
+    let inverse = reciprocal(ev, &config.division, &sum)?;
     for x in xs {
         let y = ev.scaled(x, factor)?;
-        *x = product(ev, &y, &inverse)?;
+        *x = mul_aligned(ev, &y, &inverse)?;
     }
     Ok(())
 }
@@ -143,7 +192,7 @@ pub fn published<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slo
 /// slot, zero where a mask hides the entry. Depth one more.
 pub fn stable<A: Arithmetic>(
     ev: &mut A,
-    how: &PowerSoftmax,
+    config: &PowerSoftmax,
     xs: &mut [A::Slots],
     rows: &RowLayout,
     inverse: &[f64],
@@ -151,171 +200,95 @@ pub fn stable<A: Arithmetic>(
     for x in xs.iter_mut() {
         *x = masked(ev, x, inverse)?;
     }
-    power_softmax(ev, how, xs, rows)
+    power_softmax(ev, config, xs, rows)
 }
 
-fn raise<A: Arithmetic>(ev: &mut A, how: &PowerSoftmax, xs: &mut [A::Slots]) -> Result<()> {
+/// x^p of every entry. Depth log2 p, rounded up.
+fn powers<A: Arithmetic>(ev: &mut A, config: &PowerSoftmax, xs: &mut [A::Slots]) -> Result<()> {
     for x in xs {
-        *x = power(ev, x, how.p)?;
+        *x = power(ev, x, config.p)?;
     }
     Ok(())
 }
 
-/// x^p for p > 0 by squarings, and a product for each further bit of p. Depth log2 p, rounded up.
-fn power<A: Arithmetic>(ev: &mut A, x: &A::Slots, p: u32) -> Result<A::Slots> {
-    let mut square = ev.copy(x)?; // x^(2^k)
-    let mut low: Option<A::Slots> = None; // x to the bits of p below k
-    let mut rest = p;
-    while rest > 1 {
-        if rest & 1 == 1 {
-            low = Some(match low {
-                None => ev.copy(&square)?,
-                Some(y) => product(ev, &square, &y)?,
-            });
-        }
-        square = ev.product(&square, &square)?;
-        rest >>= 1;
+impl AttentionWeights for PowerSoftmax {
+    fn name(&self) -> &'static str {
+        Self::NAME
     }
-    match low {
-        None => Ok(square),
-        Some(y) => product(ev, &square, &y),
+    /// L^(-1/p) in the length-agnostic form: the mean of powers is then a sum.
+    fn score_factor(&self, visible: usize) -> f64 {
+        let length = visible.max(1) as f64;
+        match self.form {
+            Form::LengthAgnostic if self.p.is_power_of_two() => {
+                1.0 / (0..self.p.ilog2()).fold(length, |x, _| libm::sqrt(x))
+            }
+            Form::LengthAgnostic => libm::pow(length, -1.0 / self.p as f64),
+            _ => 1.0 / self.bound(),
+        }
+    }
+    /// None: what is bounded is the sum of powers.
+    fn range(&self) -> Option<(f64, f64)> {
+        None
+    }
+    fn numerators<A: Arithmetic>(&self, ev: &mut A, x: A::Slots, _: Option<[&A::Slots; 2]>) -> Result<A::Slots> {
+        power(ev, &x, self.p)
+    }
+    fn numerator_depth(&self) -> u8 {
+        ceil_log2(self.p as usize)
+    }
+    fn hides_by_itself(&self) -> bool {
+        true
+    }
+    fn normaliser(&self) -> Option<Normaliser<'_>> {
+        Some(Normaliser { epsilon: self.epsilon, division: &self.division })
+    }
+    fn define(&self, row: &mut [f64]) {
+        PowerSoftmax::define(self, row);
+    }
+    fn error(&self) -> f64 {
+        self.division.error()
+    }
+
+    /// The power first, then its share of the mean.
+    fn whole_numerators<A: Arithmetic>(
+        &self,
+        ev: &mut A,
+        x: A::Slots,
+        visible: usize,
+        _: Option<[&A::Slots; 2]>,
+    ) -> Result<A::Slots> {
+        let x = if let Form::Stable { bound } = self.form { ev.scaled(&x, 1.0 / bound)? } else { x };
+        let y = power(ev, &x, self.p)?;
+        if self.form == Form::LengthAgnostic { ev.scaled(&y, 1.0 / visible.max(1) as f64) } else { Ok(y) }
+    }
+}
+
+/// Fields: `power`; `form`, "plain", "lipschitz", "length_agnostic" or "stable", with `bound`; `epsilon`; and either the
+/// polynomial `reciprocal`, or `most`, the largest sum (or mean) of powers, and the `error` of a weight. "plain" takes
+/// `least`, the smallest sum, in the place of `epsilon`.
+impl FromFields for PowerSoftmax {
+    const NAME: &'static str = "power_softmax";
+
+    fn from_fields(fields: &impl Fields) -> core::result::Result<Self, FieldError> {
+        let p = integer(fields, "power", 16)?;
+        let form = match fields.text("form") {
+            Some("plain") => Form::Plain,
+            Some("lipschitz") => Form::Lipschitz,
+            Some("length_agnostic") => Form::LengthAgnostic,
+            Some("stable") => Form::Stable { bound: number(fields, "bound")? },
+            _ => return Err(FieldError::Missing("form")),
+        };
+        let epsilon = if form == Form::Plain { 0.0 } else { number(fields, "epsilon")? };
+        let division = match fields.polynomial("reciprocal") {
+            Some(polynomial) => Division::trained(polynomial),
+            None => {
+                let least = if epsilon > 0.0 { epsilon } else { number(fields, "least")? };
+                Division::choose((least, epsilon + number(fields, "most")?), number(fields, "error")?)?
+            }
+        };
+        Ok(Self::of_form(p, form, epsilon, division)?)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{PowerSoftmax, folded, power_softmax, published, stable};
-    use crate::{
-        circuits::reduce::RowLayout,
-        eval::{
-            clear::ClearArray,
-            interval::{Bounds, Interval},
-        },
-    };
-
-    const L: usize = 64;
-
-    /// Scores of rows that wrap: entry j of row r is in slot 4 j + r. The largest of a row is 1/(r + 1).
-    fn scores() -> [f64; 4 * L] {
-        core::array::from_fn(|i| {
-            let (j, r) = (i / 4, i % 4);
-            let x = if j == 5 + r { 1.0 } else { libm::sin((i * i) as f64) * 0.4 };
-            x / (r + 1) as f64
-        })
-    }
-
-    /// The definition, row by row.
-    fn defined(how: &PowerSoftmax, x: &[f64; 4 * L]) -> [f64; 4 * L] {
-        let mut out = [0.0; 4 * L];
-        for r in 0..4 {
-            let mut row: [f64; L] = core::array::from_fn(|j| x[4 * j + r]);
-            how.define(&mut row);
-            (0..L).for_each(|j| out[4 * j + r] = row[j]);
-        }
-        out
-    }
-
-    fn rows() -> RowLayout {
-        RowLayout::new(L, 4).unwrap()
-    }
-
-    #[test]
-    fn every_form_keeps_its_error_and_its_enclosure() {
-        let x = scores();
-        let forms = [
-            PowerSoftmax::plain(4, (1.0 / 256.0, 4.0), 1e-4).unwrap(),
-            PowerSoftmax::plain(2, (0.05, 16.0), 1e-4).unwrap(),
-            PowerSoftmax::lipschitz(4, 1e-3, 4.0, 1e-4).unwrap(),
-            PowerSoftmax::lipschitz(6, 1e-3, 4.0, 1e-4).unwrap(),
-            PowerSoftmax::lipschitz(14, 1e-3, 4.0, 1e-4).unwrap(),
-            PowerSoftmax::length_agnostic(4, L, 1e-3, 1.0, 1e-3).unwrap(),
-            PowerSoftmax::published(4, (1.0 / 256.0, 4.0), 16).unwrap(),
-        ];
-        for how in forms {
-            let (want, mut y, mut sure) = (defined(&how, &x), [x], [x.map(Bounds::point)]);
-            power_softmax(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
-            power_softmax(&mut Interval::<f64, 256>::new(), &how, &mut sure, &rows()).unwrap();
-            for ((y, want), sure) in y[0].iter().zip(want).zip(sure[0]) {
-                assert!((y - want).abs() <= how.error() * want + 1e-12, "{how:?}: {y} {want}");
-                assert!(sure.contains(*y));
-            }
-            let mut y = [x];
-            published(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
-            assert!(y[0].iter().zip(want).all(|(y, want)| (y - want).abs() <= how.error() * want + 1e-12));
-            let mut y = [x.map(|x| x * how.input_scale())];
-            folded(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows()).unwrap();
-            assert!(y[0].iter().zip(want).all(|(y, want)| (y - want).abs() <= how.error() * want + 1e-12));
-        }
-    }
-
-    #[test]
-    fn the_stable_form_takes_rows_of_any_size_and_a_mask() {
-        let mut x = scores().map(|x| x * 1000.0);
-        // the largest of row r is 1000/(r+1); later tokens are hidden from token 20
-        let inverse: [f64; 256] =
-            core::array::from_fn(|i| super::super::causal(20, i / 4) * (i % 4 + 1) as f64 / 1000.0);
-        let how = PowerSoftmax::plain(4, (1.0, L as f64), 1e-4).unwrap();
-        let mut y = [x];
-        stable(&mut ClearArray::<f64, 256>::new(), &how, &mut y, &rows(), &inverse).unwrap();
-        (0..256).filter(|i| i / 4 > 20).for_each(|i| x[i] = 0.0);
-        let want = defined(&how, &x);
-        assert!(y[0].iter().zip(want).all(|(y, want)| (y - want).abs() <= how.error() * want + 1e-12));
-    }
-
-    #[test]
-    fn a_row_of_zeros_is_a_row_of_zeros() {
-        for how in [
-            PowerSoftmax::plain(4, (1e-3, 4.0), 1e-3).unwrap(),
-            PowerSoftmax::length_agnostic(4, L, 1e-3, 1.0, 1e-3).unwrap(),
-        ] {
-            let mut y = [[0.0f32; 256]];
-            power_softmax(&mut ClearArray::<f32, 256>::new(), &how, &mut y, &rows()).unwrap();
-            assert_eq!(y[0], [0.0; 256]);
-        }
-    }
-
-    #[test]
-    fn powers_that_are_odd_or_too_large_are_refused() {
-        for p in [0, 3, 5, 18] {
-            let error = PowerSoftmax::lipschitz(p, 1e-3, 4.0, 1e-3).unwrap_err();
-            assert_eq!(error, crate::Error::BadPower { power: p, most: 16 });
-        }
-    }
-
-    #[cfg(feature = "alloc")]
-    #[test]
-    fn every_even_power_takes_as_many_levels_as_it_says() {
-        use crate::{arith::Arithmetic, eval::trace::Trace};
-        for p in (2..=16).step_by(2) {
-            let how = PowerSoftmax::lipschitz(p, 1e-3, 4.0, 1e-3).unwrap();
-            let mut tr = Trace::new(4 * L, None);
-            let mut xs = [tr.input(40)];
-            power_softmax(&mut tr, &how, &mut xs, &rows()).unwrap();
-            assert_eq!(40 - tr.level(&xs[0]), how.depth(), "p = {p}");
-        }
-    }
-
-    #[cfg(feature = "alloc")]
-    #[test]
-    fn the_published_range_takes_17_levels_at_most_and_the_length_agnostic_form_12() {
-        use crate::{arith::Arithmetic, eval::trace::Trace};
-        type Circuit =
-            fn(&mut Trace, &PowerSoftmax, &mut [crate::eval::trace::Leveled], &RowLayout) -> crate::Result<()>;
-        let depth = |how: &PowerSoftmax, circuit: Circuit| {
-            let mut tr = Trace::new(4 * L, None);
-            let mut xs = [tr.input(40)];
-            circuit(&mut tr, how, &mut xs, &rows()).unwrap();
-            40 - tr.level(&xs[0])
-        };
-        for (lo, ours_takes) in [(2e-6, 16), (4e-6, 17)] {
-            let recipe = PowerSoftmax::published(4, (lo * L as f64, L as f64), 22).unwrap();
-            let ours = PowerSoftmax::plain(4, (lo * L as f64, L as f64), recipe.error()).unwrap();
-            assert!(ours.error() <= recipe.error(), "{:e} {:e}", ours.error(), recipe.error());
-            assert_eq!(depth(&recipe, published), 27);
-            assert_eq!((depth(&ours, power_softmax), ours.depth()), (ours_takes, ours_takes), "{lo}");
-            assert_eq!((depth(&ours, folded), ours.folded_depth(&rows(), 4 * L)), (ours_takes - 1, ours_takes - 1));
-        }
-        let agnostic = PowerSoftmax::length_agnostic(4, L, 1e-3, 1.0, libm::exp2(-10.0)).unwrap();
-        assert_eq!((depth(&agnostic, power_softmax), depth(&agnostic, folded)), (10, 9));
-    }
-}
+mod tests;

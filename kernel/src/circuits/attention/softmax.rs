@@ -10,8 +10,8 @@ use crate::{
         const_minus,
         exp::{Exp, by_limit, exp_unit},
         inv_sqrt::{InverseRoot, inverse_root},
-        poly::evaluate_unit,
-        product,
+        mul_aligned,
+        poly::{Polynomial, evaluate_unit},
         reciprocal::{Division, divide},
         reduce::{RowLayout, row_sums},
     },
@@ -27,7 +27,7 @@ pub fn define(row: &mut [f64]) {
 }
 
 /// CGF: exp(x_j - μ - σ²/2 - ln L), μ and σ² the mean and variance of the row. For narrow rows. [arXiv 2602.01621]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cgf {
     exp: Approximation,
     length: f64,
@@ -45,6 +45,11 @@ impl Cgf {
         self.exp.error() / self.length
     }
 
+    /// The polynomial of e^x.
+    pub(super) fn exponential(&self) -> &Polynomial {
+        self.exp.poly()
+    }
+
     /// The definition, in floats: `row` becomes its weights.
     pub fn define(&self, row: &mut [f64]) {
         let mean = row.iter().sum::<f64>() / self.length;
@@ -59,9 +64,9 @@ impl Cgf {
 }
 
 /// The weights by CGF; the row is `length` entries long. Depth [`Cgf::depth`].
-pub fn cgf<A: Arithmetic>(ev: &mut A, how: &Cgf, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
-    let (slope, offset) = how.exp.poly().to_unit();
-    let p = how.exp.poly().clone().scaled(1.0 / how.length);
+pub fn cgf<A: Arithmetic>(ev: &mut A, config: &Cgf, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
+    let (slope, offset) = config.exp.poly().to_unit();
+    let p = config.exp.poly().clone().scaled(1.0 / config.length);
     let half = libm::sqrt(0.5 * slope);
     let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
     let mut squares = ev.product(first, first)?;
@@ -70,8 +75,8 @@ pub fn cgf<A: Arithmetic>(ev: &mut A, how: &Cgf, xs: &mut [A::Slots], rows: &Row
         ev.add(&mut squares, &y)?;
     }
     // t = slope (x - μ - (m - μ²)/2) + offset, m the mean square: everything below is at depth 2
-    let second = row_sums(ev, &[squares], rows, 0.5 * slope / how.length)?;
-    let mean = row_sums(ev, xs, rows, half / how.length)?; // √(slope/2) μ
+    let second = row_sums(ev, &[squares], rows, 0.5 * slope / config.length)?;
+    let mean = row_sums(ev, xs, rows, half / config.length)?; // √(slope/2) μ
     let mut shift = ev.mul(&mean, &mean)?;
     let linear = ev.mul_const(&mean, -slope / half)?;
     ev.accumulate(&mut shift, linear)?;
@@ -93,13 +98,13 @@ pub fn cgf<A: Arithmetic>(ev: &mut A, how: &Cgf, xs: &mut [A::Slots], rows: &Row
 /// Depth k + 2 + that of the division, whose range is that of the sum.
 pub fn nexus<A: Arithmetic>(
     ev: &mut A,
-    log_turns: u32,
+    squarings: u32,
     division: &Division,
     xs: &mut [A::Slots],
     rows: &RowLayout,
 ) -> Result<()> {
     for x in xs.iter_mut() {
-        *x = by_limit(ev, x, log_turns)?;
+        *x = by_limit(ev, x, squarings)?;
     }
     let sum = row_sums(ev, xs, rows, division.scale())?;
     for x in xs.iter_mut() {
@@ -150,20 +155,20 @@ impl NormaliseAndSquare {
 /// The weights by normalising and squaring. Depth [`NormaliseAndSquare::depth`].
 pub fn normalise_and_square<A: Arithmetic>(
     ev: &mut A,
-    how: &NormaliseAndSquare,
+    config: &NormaliseAndSquare,
     xs: &mut [A::Slots],
     rows: &RowLayout,
 ) -> Result<()> {
     for x in xs.iter_mut() {
-        let mut t = ev.scaled(x, how.slope)?;
+        let mut t = ev.scaled(x, config.slope)?;
         ev.add_const(&mut t, 1.0)?;
-        *x = exp_unit(ev, &how.start, &t)?;
+        *x = exp_unit(ev, &config.start, &t)?;
     }
-    for root in &how.roots {
+    for root in &config.roots {
         let norm = norms(ev, xs, rows, root)?;
         for x in xs.iter_mut() {
             let y = ev.scaled(x, libm::sqrt(root.scale()))?; // beside the root, not after it
-            let y = product(ev, &y, &norm)?;
+            let y = mul_aligned(ev, &y, &norm)?;
             *x = ev.product(&y, &y)?;
         }
     }
@@ -171,7 +176,7 @@ pub fn normalise_and_square<A: Arithmetic>(
         let sum = row_sums(ev, xs, rows, 1.0)?;
         let t = const_minus(ev, 2.0, &sum)?;
         for x in xs.iter_mut() {
-            *x = product(ev, x, &t)?;
+            *x = mul_aligned(ev, x, &t)?;
         }
     }
     Ok(())
@@ -211,15 +216,15 @@ mod tests {
     #[test]
     fn cgf_is_its_definition_and_close_to_softmax_on_a_narrow_row() {
         let x = row(1.5);
-        let how = Cgf::new(L, (-2.0, 2.0), 1e-5).unwrap();
+        let config = Cgf::new(L, (-2.0, 2.0), 1e-5).unwrap();
         let (mut y, mut sure, mut want, mut exact) = ([x], [x.map(Bounds::point)], x, x);
         let rows = RowLayout::new(L, 1).unwrap();
-        cgf(&mut ClearArray::<f64, L>::new(), &how, &mut y, &rows).unwrap();
-        cgf(&mut Interval::<f64, L>::new(), &how, &mut sure, &rows).unwrap();
-        how.define(&mut want);
+        cgf(&mut ClearArray::<f64, L>::new(), &config, &mut y, &rows).unwrap();
+        cgf(&mut Interval::<f64, L>::new(), &config, &mut sure, &rows).unwrap();
+        config.define(&mut want);
         define(&mut exact);
         for i in 0..L {
-            assert!((y[0][i] - want[i]).abs() <= how.error() + 1e-15 && sure[0][i].contains(y[0][i]));
+            assert!((y[0][i] - want[i]).abs() <= config.error() + 1e-15 && sure[0][i].contains(y[0][i]));
             assert!((y[0][i] / exact[i] - 1.0).abs() < 0.02);
         }
     }
@@ -237,10 +242,10 @@ mod tests {
         for i in 0..L {
             assert!((y[0][i] - want[i]).abs() < 3e-3 && sure[0][i].contains(y[0][i]));
         }
-        let how = NormaliseAndSquare::new(L, 8.0, 3, 1e-3).unwrap();
+        let config = NormaliseAndSquare::new(L, 8.0, 3, 1e-3).unwrap();
         let (mut y, mut sure) = ([x], [x.map(Bounds::point)]);
-        normalise_and_square(&mut ClearArray::<f64, L>::new(), &how, &mut y, &rows).unwrap();
-        normalise_and_square(&mut Interval::<f64, L>::new(), &how, &mut sure, &rows).unwrap();
+        normalise_and_square(&mut ClearArray::<f64, L>::new(), &config, &mut y, &rows).unwrap();
+        normalise_and_square(&mut Interval::<f64, L>::new(), &config, &mut sure, &rows).unwrap();
         for i in 0..L {
             assert!((y[0][i] - want[i]).abs() < 3e-3 && sure[0][i].contains(y[0][i]), "{} {}", y[0][i], want[i]);
         }
@@ -252,18 +257,18 @@ mod tests {
         use crate::{arith::Arithmetic, eval::trace::Trace};
         for rows in [RowLayout::new(L, 1).unwrap(), RowLayout::new(L, 4).unwrap()] {
             let mut tr = Trace::new(4 * L, None);
-            let how = Cgf::new(L, (-2.0, 2.0), 1e-5).unwrap();
+            let config = Cgf::new(L, (-2.0, 2.0), 1e-5).unwrap();
             let mut xs = [tr.input(60), tr.input(60)];
-            cgf(&mut tr, &how, &mut xs, &rows).unwrap();
-            assert_eq!(60 - tr.level(&xs[1]), how.depth());
+            cgf(&mut tr, &config, &mut xs, &rows).unwrap();
+            assert_eq!(60 - tr.level(&xs[1]), config.depth());
             let division = Division::choose((1.0, L as f64), 1e-4).unwrap();
             let mut xs = [tr.input(60)];
             nexus(&mut tr, 7, &division, &mut xs, &rows).unwrap();
             assert_eq!(60 - tr.level(&xs[0]), 9 + division.divide_depth());
-            let how = NormaliseAndSquare::new(L, 8.0, 3, 1e-3).unwrap();
+            let config = NormaliseAndSquare::new(L, 8.0, 3, 1e-3).unwrap();
             let mut xs = [tr.input(60)];
-            normalise_and_square(&mut tr, &how, &mut xs, &rows).unwrap();
-            assert_eq!(60 - tr.level(&xs[0]), how.depth(&rows, 4 * L));
+            normalise_and_square(&mut tr, &config, &mut xs, &rows).unwrap();
+            assert_eq!(60 - tr.level(&xs[0]), config.depth(&rows, 4 * L));
         }
     }
 }

@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     arith::{Arithmetic, Sum},
-    circuits::at_level,
     error::{Error, Result},
 };
 use heapless::Vec;
@@ -146,7 +145,7 @@ impl<S> Powers<S> {
         if self.list[at].1 == depth {
             return Ok(at);
         }
-        let w = at_level(ev, &self.list[at].2, self.top - depth)?;
+        let w = ev.copy_at_level(&self.list[at].2, self.top - depth)?;
         self.push(i, depth, w)
     }
 }

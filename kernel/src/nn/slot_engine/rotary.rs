@@ -6,10 +6,10 @@
 //! rotated by its baby steps; giant steps are shared. With b baby steps that is 2 key switches more for the query and 2 b
 //! for the keys, and two rotation keys at most, for half a head. [docs/decisions/decoders.md]
 
-use super::{Layout, groups::Groups};
+use super::Layout;
 use crate::{
     arith::{Arithmetic, Transform},
-    circuits::linear::map,
+    circuits::{linear::map, matmul::grouped::Groups},
     error::{Error, Result},
     nn::Rotary,
 };
@@ -22,10 +22,10 @@ fn shifts(layout: &Layout) -> [i32; 3] {
 }
 
 /// What slot `s` takes of the slot that lies `shift` ahead if its token is `token`.
-fn share(layout: &Layout, by: &Rotary, token: usize, s: usize, shift: i32) -> f64 {
+fn share(layout: &Layout, rotary: &Rotary, token: usize, s: usize, shift: i32) -> f64 {
     let d = layout.features / layout.heads;
     let (i, second) = (s % d % (d / 2), s % d >= d / 2);
-    let (cos, sin) = by.turn(token, i, d);
+    let (cos, sin) = rotary.turn(token, i, d);
     match (shift.signum(), second) {
         (0, _) => cos,
         (1, false) => -sin,
@@ -35,11 +35,12 @@ fn share(layout: &Layout, by: &Rotary, token: usize, s: usize, shift: i32) -> f6
 }
 
 /// The query, turned by the angles of its tokens. Depth 1.
-pub fn query<A: Arithmetic>(ev: &mut A, layout: &Layout, by: &Rotary, q: &A::Slots) -> Result<A::Slots> {
+pub fn query<A: Arithmetic>(ev: &mut A, layout: &Layout, rotary: &Rotary, q: &A::Slots) -> Result<A::Slots> {
     let (level, shifts) = (ev.level(q), shifts(layout));
     let mut plain = Vec::with_capacity(shifts.len());
     for shift in shifts {
-        let values: Vec<f64> = (0..layout.period()).map(|s| share(layout, by, layout.place(s).0, s, shift)).collect();
+        let values: Vec<f64> =
+            (0..layout.period()).map(|s| share(layout, rotary, layout.place(s).0, s, shift)).collect();
         plain.push(ev.encode_diagonal(&values, level)?);
     }
     map(ev, q, &shifts, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
@@ -51,7 +52,7 @@ pub fn turned_keys<A: Arithmetic>(
     ev: &mut A,
     layout: &Layout,
     groups: Groups,
-    by: &Rotary,
+    rotary: &Rotary,
     k: &A::Slots,
 ) -> Result<A::Slots> {
     let (level, [baby_steps, giant_steps], shifts) = (ev.level(k), groups.steps(), shifts(layout));
@@ -67,7 +68,7 @@ pub fn turned_keys<A: Arithmetic>(
                 let value = |s: usize| {
                     let token = (layout.place(s).0 + b) % layout.tokens;
                     let picked = s % groups.size == g * baby_steps.len() + b;
-                    if picked { share(layout, by, token, s, shift) } else { 0.0 }
+                    if picked { share(layout, rotary, token, s, shift) } else { 0.0 }
                 };
                 let values: Vec<f64> = (0..layout.period()).map(value).collect();
                 let nothing = values.iter().all(|v| *v == 0.0); // a column of the half without a partner there

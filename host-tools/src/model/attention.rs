@@ -1,0 +1,147 @@
+//! The attention of a model: its kind and parameters as config.json and model files give them, and the polynomials that the
+//! model was trained with. The kernel knows the kinds.
+
+use super::config::Polynomials;
+use crate::files::{FileError, Result};
+use polyformer_kernel::{
+    circuits::{
+        attention::{FieldError, Fields, Variant},
+        poly,
+    },
+    nn,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// Kind and parameters by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attention(pub Map<String, Value>);
+
+/// The parameters of one layer.
+struct LayerFields<'a> {
+    attention: &'a Attention,
+    polynomials: &'a Polynomials,
+}
+
+impl Attention {
+    /// What files without a kind hold: length-agnostic PowerSoftmax of power 4.
+    pub fn of_epsilon(epsilon: f64) -> Self {
+        let fields = [("kind", json!("power_softmax")), ("form", json!("length_agnostic")), ("power", json!(4))];
+        let fields = fields.into_iter().chain([("epsilon", json!(epsilon))]);
+        Self(fields.map(|(name, value)| (name.to_string(), value)).collect())
+    }
+
+    /// The parameter ε if nothing else is said than [`Attention::of_epsilon`] says.
+    pub fn epsilon(&self) -> Option<f64> {
+        let epsilon = self.0.get("epsilon")?.as_f64()?;
+        let same = |(name, value): (&String, &Value)| match name.as_str() {
+            "causal" => *value == json!(false),
+            "rope_theta" => value.is_null(),
+            name => Self::of_epsilon(epsilon).0.get(name).is_some_and(|known| known == value),
+        };
+        let needed = Self::of_epsilon(epsilon).0.keys().all(|name| self.0.contains_key(name));
+        (needed && self.0.iter().all(same)).then_some(epsilon)
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &str {
+        let kind = self.0.get("type").or_else(|| self.0.get("kind"));
+        kind.and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The weights of a layer with these polynomials.
+    pub fn weights(&self, polynomials: &Polynomials) -> Result<Variant> {
+        for polynomial in polynomials.values() {
+            polynomial.to_polynomial()?; // what is wrong with one is said, not that it is missing
+        }
+        let made = Variant::from_fields(self.kind(), &LayerFields { attention: self, polynomials });
+        made.map_err(|e| {
+            let known = match e {
+                FieldError::Unknown => format!(", known are {}", Variant::NAMES.join(", ")),
+                _ => String::new(),
+            };
+            FileError::Model(format!("attention {}: {e}{known}", self.kind()))
+        })
+    }
+
+    /// A layer's attention with these weights and maps.
+    pub fn layer(&self, polynomials: &Polynomials, maps: [nn::Matrix<'static>; 4]) -> Result<nn::Attention<'static>> {
+        let [query, key, value, output] = maps;
+        let (weights, qkv) = (self.weights(polynomials)?, [query, key, value]);
+        Ok(nn::Attention { causal: false, rotary: None, weights, qkv, output })
+    }
+}
+
+/// Where the arguments of a polynomial of attention were measured.
+pub fn place(name: &str) -> &'static str {
+    if name == "reciprocal" { "attention.denominator" } else { "attention.scores" }
+}
+
+impl Fields for LayerFields<'_> {
+    fn number(&self, name: &str) -> Option<f64> {
+        self.attention.0.get(name)?.as_f64()
+    }
+    fn text(&self, name: &str) -> Option<&str> {
+        self.attention.0.get(name)?.as_str()
+    }
+    fn polynomial(&self, name: &str) -> Option<poly::Polynomial> {
+        self.polynomials.get(name)?.to_polynomial().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Attention;
+    use polyformer_kernel::circuits::attention::AttentionWeights;
+    use std::collections::BTreeMap;
+
+    fn attention(json: &str) -> Attention {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn every_kind_is_read_from_its_parameters() {
+        for (json, depth) in [
+            (r#"{"type": "power_softmax", "form": "plain", "power": 6, "least": 0.1, "most": 4, "error": 1e-3}"#, 3),
+            (
+                r#"{"type": "power_softmax", "form": "lipschitz", "power": 16, "epsilon": 0.01, "most": 4, "error": 1e-3}"#,
+                4,
+            ),
+            (
+                r#"{"type": "power_softmax", "form": "stable", "power": 2, "bound": 8, "epsilon": 0.01, "most": 64, "error": 1e-3}"#,
+                1,
+            ),
+            (r#"{"type": "scaled_sigma", "sigma": "gelu", "low": -4, "high": 4, "degree": 15}"#, 4),
+            (r#"{"type": "scaled_sigma", "sigma": "relu", "low": -4, "high": 4, "degree": 15}"#, 4),
+            (r#"{"type": "gaussian_kernel", "range": 8, "error": 1e-2}"#, 3),
+            (r#"{"type": "bpmax", "c": 5, "log_power": 2, "divisor": 3125}"#, 3),
+            (r#"{"type": "cgf", "low": -2, "high": 1, "error": 1e-2}"#, 4),
+            (r#"{"type": "softmax", "low": -2, "high": 2, "error": 1e-2}"#, 4),
+        ] {
+            let weights = attention(json).weights(&BTreeMap::new()).unwrap();
+            assert!(json.contains(weights.name()));
+            assert_eq!(weights.numerator_depth(), depth, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_named() {
+        let error = |json: &str| attention(json).weights(&BTreeMap::new()).unwrap_err().to_string();
+        assert!(error(r#"{"kind": "hardmax"}"#).contains("known are power_softmax, scaled_sigma, gaussian_kernel"));
+        assert!(error(r#"{"kind": "bpmax", "c": 5}"#).contains("\"log_power\" is missing"));
+        let odd =
+            r#"{"kind": "power_softmax", "form": "lipschitz", "power": 3, "epsilon": 1, "most": 4, "error": 0.1}"#;
+        assert!(error(odd).contains("of power 3"));
+    }
+
+    #[test]
+    fn the_form_of_old_files_is_known_again() {
+        let old = Attention::of_epsilon(0.03);
+        assert_eq!(old.epsilon(), Some(0.03));
+        let json =
+            r#"{"kind": "power_softmax", "form": "length_agnostic", "power": 4, "epsilon": 0.03, "causal": false}"#;
+        assert_eq!(attention(json).epsilon(), Some(0.03));
+        assert_eq!(attention(&json.replace('4', "2")).epsilon(), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! Scores and mixing of a few tokens, in the slots of their features.
+//!
+//! The d features of a head lie in d/g groups of g, the number of tokens. Scores are kept by distance: slot (t, h, a, c)
+//! holds the score of query t and key t + c, the same in every group a. With K' = turn(K), turn(x)(t, h, a, c) =
+//! x(t + c, h, a, c), the score is the sum over groups and over k < g of two factors whose columns are shifted by k
+//! within their groups: Q(t, ., c + k) and K'(t - k, ., c + k). So g products are made, relinearised once, and the
+//! groups are added by one linear map. Mixing is the same with V' = turn(V): the sum over k of the weights with
+//! their columns shifted by k, times V' with its tokens turned by k. The sum of the shifted weights alone is the
+//! sum of a row, in every column of it.
+//!
+//! A mask costs nothing, of scores or of weights: what is kept is in the plaintexts that shift columns.
+
+use crate::{
+    arith::{Arithmetic, Transform},
+    circuits::{attention::Similarity, linear},
+    error::{Error, Result},
+};
+use alloc::vec::Vec;
+
+/// Levels of [`turn`].
+pub const TURN_DEPTH: u8 = 1;
+/// Levels of [`scores`] at most, from a turned K: a shift, a product, the sum over groups. With one group there is no sum,
+/// and one level is left over.
+pub const SCORES_DEPTH: u8 = 3;
+/// Levels of [`mix`]: a shift and a product.
+pub const MIX_DEPTH: u8 = SHIFT_DEPTH + 1;
+/// Levels of the shift that precedes a product. The sum that [`mix`] returns is that deep.
+pub const SHIFT_DEPTH: u8 = 1;
+
+/// Groups of the features of a head.
+#[derive(Clone, Copy, Debug)]
+pub struct Groups {
+    /// g: columns of a group.
+    pub size: usize,
+    /// d/g: groups of a head.
+    pub count: usize,
+    /// Slots from a token to the next.
+    pub stride: i32,
+}
+
+impl Groups {
+    /// For `tokens` tokens, a power of two, `stride` slots apart, and heads of `d` features.
+    ///
+    /// # Errors
+    /// [`Error::Slots`] if there are more tokens than features of a head, or d is no multiple of them.
+    pub fn new(tokens: usize, d: usize, stride: usize) -> Result<Self> {
+        if tokens == 0 || !d.is_multiple_of(tokens) {
+            return Err(Error::Slots { given: tokens, slots: d });
+        }
+        Ok(Self { size: tokens, count: d / tokens, stride: stride as i32 })
+    }
+
+    /// Baby and giant steps of a turn by up to g tokens.
+    pub fn steps(&self) -> [Vec<i32>; 2] {
+        let baby_steps = 1 << self.size.ilog2().div_ceil(2);
+        let steps = |count: i32, each: i32| (0..count).map(|i| i * each * self.stride).collect();
+        [steps(baby_steps, 1), steps(self.size as i32 / baby_steps, baby_steps)]
+    }
+
+    /// The slot whose value column shift `k` brings to slot `at`.
+    fn source(&self, k: i32, at: usize) -> usize {
+        let column = at % self.size;
+        at - column + (column + k as usize) % self.size
+    }
+}
+
+/// A public factor for each slot; it repeats after `period` slots, a multiple of the size of the groups.
+pub struct Factors<'f> {
+    /// Slots after which the factors repeat.
+    pub period: usize,
+    /// The factor of a slot.
+    pub of: &'f dyn Fn(usize) -> f64,
+}
+
+/// The scores of q and the turned k, at one level: those of each slot's query and key, times `factors` of the slot, which
+/// are 0 where the key is hidden. Distances take the largest factor for q. Depth [`SCORES_DEPTH`].
+///
+/// # Errors
+/// [`Error::LevelMismatch`] if q and k are at different levels; [`Error::LevelExhausted`] if these are too few.
+pub fn scores<A: Arithmetic>(
+    ev: &mut A,
+    groups: Groups,
+    similarity: Similarity,
+    [q, turned]: [&A::Slots; 2],
+    factors: &Factors<'_>,
+) -> Result<A::Slots> {
+    // of -‖q - k‖²/2, half of the factor's root is in each of q and k
+    let split = |x: f64| if similarity == Similarity::Distance { libm::sqrt(0.5 * x) } else { x };
+    let of_q = match similarity {
+        Similarity::Dot => 1.0,
+        Similarity::Distance => split((0..factors.period).map(factors.of).fold(0.0, f64::max)),
+    };
+    let k = shift_columns(ev, groups, turned, true, factors.period, &|_, at| split((factors.of)(at)))?;
+    let q = shift_columns(ev, groups, q, false, groups.size, &|_, _| of_q)?;
+    let mut sum: Option<A::Wide> = None;
+    for (q, k) in q.iter().zip(&k) {
+        let w = match similarity {
+            Similarity::Dot => ev.mul(q, k)?,
+            Similarity::Distance => {
+                let mut difference = ev.copy(q)?;
+                ev.sub(&mut difference, k)?;
+                ev.mul(&difference, &difference)?
+            }
+        };
+        match &mut sum {
+            Some(sum) => ev.accumulate(sum, w)?,
+            None => sum = Some(w),
+        }
+    }
+    let partial = ev.rescale(sum.ok_or(Error::Length { expected: 1, actual: 0 })?)?;
+    let mut sum = add_groups(ev, groups, &partial)?;
+    if similarity == Similarity::Distance {
+        ev.neg(&mut sum)?;
+    }
+    Ok(sum)
+}
+
+/// Σ over keys of the numerators z, times `factors` of their slots, times v; and, if `wants_sum`, the sum of the multiplied
+/// numerators of each row. Depth [`MIX_DEPTH`] from z and one more from v; the sum [`SHIFT_DEPTH`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if z or v has too few levels.
+pub fn mix<A: Arithmetic>(
+    ev: &mut A,
+    groups: Groups,
+    z: A::Slots,
+    v: &A::Slots,
+    factors: &Factors<'_>,
+    wants_sum: bool,
+) -> Result<(A::Slots, Option<A::Slots>)> {
+    let factor = |k: i32, at: usize| (factors.of)(groups.source(k, at));
+    let mut shifted = shift_columns(ev, groups, &z, false, factors.period, &factor)?;
+    drop(z);
+    let turned = turn(ev, groups, v)?;
+    let level = shifted.first().map_or(0, |z| ev.level(z)).min(ev.level(&turned));
+    let turned = ev.drop_to_level(turned, level)?;
+    if shifted.first().is_some_and(|z| ev.level(z) > level) {
+        let all = shifted.into_iter().map(|z| ev.drop_to_level(z, level));
+        shifted = all.collect::<Result<_>>()?;
+    }
+    let steps: Vec<i32> = (0..groups.size as i32).map(|k| k * groups.stride).collect();
+    let rows = ev.hoist(&turned, &steps)?;
+    let mut mixed: Option<A::Wide> = None;
+    let mut sum: Option<A::Slots> = None;
+    for (z, step) in shifted.iter().zip(&steps) {
+        let v = ev.hoisted(&rows, *step)?;
+        let w = ev.mul(z, &v)?;
+        match &mut mixed {
+            Some(mixed) => ev.accumulate(mixed, w)?,
+            None => mixed = Some(w),
+        }
+        match &mut sum {
+            Some(sum) => ev.add(sum, z)?,
+            None if wants_sum => sum = Some(ev.copy(z)?),
+            None => {}
+        }
+    }
+    let mixed = ev.rescale(mixed.ok_or(Error::Length { expected: 1, actual: 0 })?)?;
+    Ok((mixed, sum))
+}
+
+/// x(t + c, h, a, c). Depth [`TURN_DEPTH`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] at level 0.
+pub fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Slots> {
+    let (level, [baby_steps, giant_steps]) = (ev.level(x), groups.steps());
+    let mut plain = Vec::with_capacity(groups.size);
+    for c in 0..groups.size {
+        let column: Vec<f64> = (0..groups.size).map(|f| (f == c) as u8 as f64).collect();
+        plain.push(ev.encode_diagonal(&column, level)?);
+    }
+    linear::map(ev, x, &baby_steps, &giant_steps, &plain.iter().map(Some).collect::<Vec<_>>())
+}
+
+/// For every k < g, x with column c of each group taken from column c + k, times `value(k, slot)`, the slot being where a
+/// value ends; with `back` the tokens are turned back by k, too. Columns that wrap come from x turned by a whole group, so
+/// that both parts share their keys with the baby steps of linear maps, and turns share theirs with mixing. Depth
+/// [`SHIFT_DEPTH`].
+fn shift_columns<A: Arithmetic>(
+    ev: &mut A,
+    groups: Groups,
+    x: &A::Slots,
+    back: bool,
+    period: usize,
+    value: &dyn Fn(i32, usize) -> f64,
+) -> Result<Vec<A::Slots>> {
+    let (size, level) = (groups.size as i32, ev.level(x));
+    let steps: Vec<i32> = (0..size).collect();
+    let near = ev.hoist(x, &steps)?;
+    let wrapped = ev.rotate(x, -size)?;
+    let far = ev.hoist(&wrapped, &steps[1..])?;
+    let mut out = Vec::with_capacity(groups.size);
+    for k in steps {
+        // back by k is forth by the rest of the turn
+        let turn = if back && k > 0 { (size - k) * groups.stride } else { 0 };
+        let mut part = |x: &A::Hoisted, wraps: bool| {
+            let value = |s: usize| {
+                let at = (s as i32 - turn).rem_euclid(period as i32) as usize;
+                if (s as i32 % size + k >= size) == wraps { value(k, at) } else { 0.0 }
+            };
+            let plain = ev.encode_diagonal(&(0..period).map(value).collect::<Vec<_>>(), level)?;
+            ev.transform(x, &Transform { baby_steps: &[k], giant_steps: &[0], plain: &[Some(&plain)] })
+        };
+        let mut sum = part(&near, false)?;
+        if k > 0 {
+            let w = part(&far, true)?;
+            ev.accumulate(&mut sum, w)?;
+        }
+        let y = ev.rescale(sum)?;
+        out.push(if turn == 0 { y } else { ev.rotate(&y, turn)? });
+    }
+    Ok(out)
+}
+
+/// The sum over the groups of a head, in each of them. Depth 1, or 0 if there is one group.
+fn add_groups<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Slots> {
+    let (count, size) = (groups.count as i32, groups.size as i32);
+    if count == 1 {
+        return ev.copy(x);
+    }
+    let level = ev.level(x);
+    let offsets: Vec<i32> = (1 - count..count).collect();
+    let mut plain = Vec::with_capacity(offsets.len());
+    for offset in &offsets {
+        let value = |f: usize| (0..count).contains(&(f as i32 / size + offset)) as u8 as f64;
+        let values: Vec<f64> = (0..(count * size) as usize).map(value).collect();
+        plain.push(ev.encode_diagonal(&values, level)?);
+    }
+    let baby_steps: Vec<i32> = offsets.iter().map(|o| o * size).collect();
+    linear::map(ev, x, &baby_steps, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
+}

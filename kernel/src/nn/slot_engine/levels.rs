@@ -1,0 +1,168 @@
+//! The levels that each part of a model takes, from the circuits that the part is made of; and the rule by which values
+//! are bootstrapped between the parts.
+
+use crate::{
+    arith::Arithmetic,
+    bootstrap::Order,
+    circuits::{
+        activation,
+        attention::{AttentionWeights, Variant},
+        linear,
+        matmul::grouped::{MIX_DEPTH, SCORES_DEPTH, SHIFT_DEPTH, TURN_DEPTH},
+        norm::Norm,
+        reduce,
+    },
+    error::{Error, Result},
+    nn::{Layer, Next},
+    params::Params,
+};
+
+/// Levels of a bootstrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootstrapLevels {
+    /// The least level of a value that is bootstrapped.
+    pub input: u8,
+    /// The level of the result.
+    pub output: u8,
+}
+
+impl BootstrapLevels {
+    /// Those of a chain and an order.
+    ///
+    /// # Errors
+    /// [`Error::NoBootstrap`] if the chain has no levels for bootstrapping.
+    pub fn new(params: &Params, order: Order) -> Result<Self> {
+        let bootstrap = params.bootstrap().ok_or(Error::NoBootstrap)?;
+        Ok(match order {
+            Order::ModRaiseFirst => Self { input: 0, output: params.max_message_level() - bootstrap.slots_to_coeffs },
+            _ => Self { input: bootstrap.slots_to_coeffs, output: params.max_message_level() },
+        })
+    }
+
+    /// x with `full` levels if a bootstrap gives as many, else with `least`; and no more than it takes, because work at a
+    /// low level is cheaper.
+    fn eager<A: Arithmetic>(self, ev: &mut A, x: A::Slots, least: u8, full: u8) -> Result<A::Slots> {
+        let x = ev.refresh(x, if full <= self.output { full } else { least })?;
+        let level = ev.level(&x).min(full).min(self.output.max(least));
+        ev.drop_to_level(x, level)
+    }
+
+    /// x as it is if it has `least` levels, else bootstrapped, with no more than `full`.
+    fn late<A: Arithmetic>(self, ev: &mut A, x: A::Slots, least: u8, full: u8) -> Result<A::Slots> {
+        if ev.level(&x) >= least {
+            return Ok(x);
+        }
+        self.eager(ev, x, least, full)
+    }
+
+    /// x, with the levels for what comes next.
+    pub(super) fn before<A: Arithmetic>(self, ev: &mut A, x: A::Slots, next: Next<'_>) -> Result<A::Slots> {
+        let input = self.input;
+        match next {
+            Next::Norm(norm) => self.late(ev, x, norm.depth() + input, norm.depth() + input),
+            Next::Attention { weights, normalised } => {
+                let levels = AttentionLevels::of(weights);
+                let least = linear::DEPTH + levels.scores + input;
+                let full = linear::DEPTH + levels.total() + linear::DEPTH + input;
+                if normalised { self.eager(ev, x, least, full) } else { self.late(ev, x, least, full) }
+            }
+            Next::FeedForward { layer, following } => {
+                let part = feed_forward(layer);
+                let least = part + if following.is_some() { linear::DEPTH + input } else { CLASSIFY_DEPTH };
+                let norm = following.and_then(|l| l.norm_attention.as_ref());
+                self.eager(ev, x, least, least + norm.map_or(0, Norm::depth))
+            }
+        }
+    }
+}
+
+/// Levels of the classifier: a linear map and a mask.
+pub const CLASSIFY_DEPTH: u8 = linear::DEPTH + reduce::MASK_DEPTH;
+
+/// Levels of a norm, a map, and the activation.
+fn feed_forward(layer: &Layer<'_>) -> u8 {
+    layer.norm_feed_forward.depth() + linear::DEPTH + activation::QUADRATIC_DEPTH
+}
+
+/// Levels of the parts of attention.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionLevels {
+    /// From query and key to scores.
+    scores: u8,
+    numerators: u8,
+    /// Of the reciprocal of a sum, if there is one.
+    reciprocal: Option<u8>,
+}
+
+/// Levels of a product.
+const PRODUCT_DEPTH: u8 = 1;
+
+impl AttentionLevels {
+    /// With these weights.
+    pub fn of(weights: &Variant) -> Self {
+        let reciprocal = weights.normaliser().map(|n| n.depth());
+        Self { scores: TURN_DEPTH + SCORES_DEPTH, numerators: weights.numerator_depth(), reciprocal }
+    }
+
+    /// From numerators to what the heads make of them.
+    fn mixing(self) -> u8 {
+        match self.reciprocal {
+            None => MIX_DEPTH,
+            Some(reciprocal) => MIX_DEPTH.max(SHIFT_DEPTH + reciprocal) + PRODUCT_DEPTH,
+        }
+    }
+
+    /// From query, key and value to what the heads make of them.
+    pub fn total(self) -> u8 {
+        self.scores + self.numerators + self.mixing()
+    }
+
+    /// Scores that last to the numerators at least. The map that joins the heads and a bootstrap come after attention.
+    pub fn before_numerators<A: Arithmetic>(
+        self,
+        ev: &mut A,
+        bootstraps: Option<BootstrapLevels>,
+        x: A::Slots,
+    ) -> Result<A::Slots> {
+        let Some(b) = bootstraps else { return Ok(x) };
+        let full = self.numerators + self.mixing() + linear::DEPTH + b.input;
+        b.late(ev, x, self.numerators + b.input, full)
+    }
+
+    /// Numerators that last until they are mixed and divided, and the sum of a row until it can be bootstrapped.
+    pub fn before_mixing<A: Arithmetic>(
+        self,
+        ev: &mut A,
+        bootstraps: Option<BootstrapLevels>,
+        x: A::Slots,
+    ) -> Result<A::Slots> {
+        let Some(b) = bootstraps else { return Ok(x) };
+        let product = if self.reciprocal.is_some() { PRODUCT_DEPTH } else { 0 };
+        let least = MIX_DEPTH + product + linear::DEPTH + b.input;
+        b.late(ev, x, least, self.mixing() + linear::DEPTH + b.input)
+    }
+
+    /// A sum that lasts to its reciprocal at least.
+    pub fn before_reciprocal<A: Arithmetic>(
+        self,
+        ev: &mut A,
+        bootstraps: Option<BootstrapLevels>,
+        x: A::Slots,
+    ) -> Result<A::Slots> {
+        let Some(b) = bootstraps else { return Ok(x) };
+        let least = self.reciprocal.unwrap_or(0) + b.input;
+        b.late(ev, x, least, least + PRODUCT_DEPTH + linear::DEPTH)
+    }
+
+    /// A reciprocal that lasts through its product and what follows.
+    pub fn before_product<A: Arithmetic>(
+        self,
+        ev: &mut A,
+        bootstraps: Option<BootstrapLevels>,
+        x: A::Slots,
+    ) -> Result<A::Slots> {
+        let Some(b) = bootstraps else { return Ok(x) };
+        let least = PRODUCT_DEPTH + linear::DEPTH + b.input;
+        b.late(ev, x, least, least)
+    }
+}
