@@ -3,6 +3,35 @@
 //! A ciphertext (c0, c1) decrypts to c0 + c1 s = scale(level) m + e modulo Q_level. The scale is a function of the
 //! level ([`crate::params`]), so no type stores a scale. Read [`encode`], [`keys`], [`encrypt`], then the evaluator.
 //! [`noise`] predicts the error of each operation.
+//!
+//! Plan first: a dry run of a circuit says which keys a server needs, and the level that the result has.
+//!
+//! ```
+//! # #[cfg(feature = "alloc")] {
+//! use polyformer_kernel::{
+//!     arith::Arithmetic,
+//!     ckks::noise,
+//!     eval::trace::Trace,
+//!     params::{Params, presets},
+//! };
+//!
+//! fn norm<A: Arithmetic>(ev: &mut A, x: &A::Slots) -> polyformer_kernel::Result<A::Slots> {
+//!     let mut sum = ev.product(x, x)?;
+//!     let turned = ev.rotate(&sum, 1)?;
+//!     ev.add(&mut sum, &turned)?;
+//!     Ok(sum) // x_i^2 + x_(i+1)^2
+//! }
+//!
+//! let params = Params::new(&presets::L14)?;
+//! let mut plan = Trace::new(params.slots(), None); // on ciphertexts: Ckks
+//! let x = plan.input(2);
+//! let y = norm(&mut plan, &x)?;
+//! assert_eq!((plan.level(&y), plan.cost().key_switch), (1, 2));
+//! assert_eq!((plan.demand().relin, plan.demand().rotations.get(&1)), (Some(2), Some(&1)));
+//! assert!(noise::key_switch(&params, 2) / params.scale(1) < 1e-6); // the error of a relinearisation
+//! # }
+//! # Ok::<(), polyformer_kernel::Error>(())
+//! ```
 
 #[cfg(feature = "alloc")]
 mod arithmetic;

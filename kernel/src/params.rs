@@ -4,6 +4,18 @@
 //! small primes that some rescales drop and other rescales restore. The basis of a level is a span of the chain. The
 //! scale follows from the level (docs/math.md §4): scale_{l-1} = scale_l^2 / ratio_l. ratio_l is the product of the
 //! primes that the rescale drops, over the product of the primes that the rescale restores.
+//!
+//! ```
+//! use polyformer_kernel::{Error, params::{Params, Spec, presets}};
+//!
+//! let params = Params::new(&presets::L13)?;
+//! assert_eq!((params.slots(), params.max_level()), (4096, 2));
+//! assert!(params.scale(1).log2() > 35.0); // values have 35 bits and more at level 1
+//!
+//! let refused = Params::new(&Spec { log_n: 12, ..presets::L13 });
+//! assert!(matches!(refused, Err(Error::Insecure { bound: 106.0, .. }))); // log2(QP) is 188.7
+//! # Ok::<(), Error>(())
+//! ```
 
 use crate::{
     error::{Error, Result},
@@ -153,6 +165,9 @@ impl Params {
     }
 
     /// The ring over these moduli; `twiddles` as [`crate::ring::tables::fill`] makes them for [`Params::moduli`].
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `twiddles` has another length.
     pub fn ring<'r>(&'r self, twiddles: &'r [u32]) -> Result<Ring<'r>> {
         Ring::new(self.n(), self.specials, &self.moduli, twiddles)
     }

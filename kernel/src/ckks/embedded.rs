@@ -89,6 +89,10 @@ impl<'m> Message<'m> {
 
 impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     /// Fails if a table of `plan` does not fit the parameters, or their base has more than two primes.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Slots`] if a table of `plan` is too short, [`Error::TooMany`] if the base has more than
+    /// two primes.
     pub fn new(params: &'a Params, plan: Tables<R, T>) -> Result<Self> {
         plan.twiddles.check(params.n(), params.moduli().len())?;
         let (given, slots) = (params.slots(), plan.roots.slots());
@@ -114,6 +118,9 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     }
 
     /// Encodes n/2 slots in place, which are wiped on failure. Error: that of [`super::encode::encode`].
+    ///
+    /// # Errors
+    /// Those of [`super::encode::encode`]; [`Error::Length`] if `slots` is not n/2 long.
     pub fn encode<'m>(&self, slots: &'m mut [Complex]) -> Result<Message<'m>> {
         same_length(self.params.slots(), slots.len())?;
         let message = Message(slots);
@@ -124,6 +131,9 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
 
     /// One limb of c0 = message - a s in `words`, n words. The other half a of the ciphertext is expanded from `seed`.
     /// Never use one seed for two messages.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there is no such limb, or `words` is not n long.
     pub fn encrypt(
         &self,
         limb: usize,
@@ -157,6 +167,9 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     }
 
     /// Starts a decryption into n/2 slots.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `slots` is not n/2 long.
     pub fn open<'m>(&self, slots: &'m mut [Complex]) -> Result<Opening<'m>> {
         same_length(self.params.slots(), slots.len())?;
         Ok(Opening { coeffs: slots, limbs: 0 })
@@ -164,6 +177,9 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
 
     /// Takes the next limb of a ciphertext: its n pairs of words of c0 and c1, in order of arrival. `words` has n words
     /// and is wiped.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the ciphertext ends early, all limbs were taken, or `words` is not n long.
     pub fn decrypt(
         &self,
         opening: &mut Opening<'_>,
@@ -201,6 +217,9 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     /// The slots, after all limbs.
     ///
     /// The values carry noise that depends on the secret and are private to the key's owner (docs/math.md §17.3).
+    ///
+    /// # Errors
+    /// [`Error::Length`] with the number of limbs if one is missing.
     pub fn close<'m>(&self, opening: Opening<'m>) -> Result<&'m mut [Complex]> {
         same_length(self.limbs(), opening.limbs)?;
         decode_in_place(self.plan.roots, opening.coeffs, self.params.base_scale())?;

@@ -52,6 +52,9 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
 }
 
 /// [`encode`] in place: coefficient k is the real part of slot k, and coefficient k + s its imaginary part.
+///
+/// # Errors
+/// Those of [`encode`].
 pub fn encode_in_place(roots: impl Roots, slots: &mut [Complex], scale: f64, limit_bits: f64) -> Result<()> {
     let s = slots.len();
     if !s.is_power_of_two() || s > roots.slots() {
@@ -80,6 +83,10 @@ pub fn round(x: f64) -> i64 {
 }
 
 /// Coefficients to slots: the inverse of [`encode`]; `slots` is half as long as `coeffs`.
+///
+/// # Errors
+/// [`Error::Length`] if `coeffs` is not twice as long as `slots`; [`Error::Slots`] if the number of slots is no power of
+/// two, or more than the roots have.
 pub fn decode(roots: &[Complex], coeffs: &[i64], scale: f64, slots: &mut [Complex]) -> Result<()> {
     let s = slots.len();
     if coeffs.len() != 2 * s {
@@ -93,6 +100,9 @@ pub fn decode(roots: &[Complex], coeffs: &[i64], scale: f64, slots: &mut [Comple
 }
 
 /// The inverse of [`encode_in_place`].
+///
+/// # Errors
+/// [`Error::Slots`] if the number of slots is no power of two, or more than the roots have.
 pub fn decode_in_place(roots: impl Roots, coeffs: &mut [Complex], scale: f64) -> Result<()> {
     let s = coeffs.len();
     if !s.is_power_of_two() || s > roots.slots() {

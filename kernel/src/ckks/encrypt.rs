@@ -20,6 +20,9 @@ use zeroize::Zeroize;
 /// Symmetric encryption (b, a) over `basis` of a message that already carries its error: b = noisy - a s. a is expanded
 /// from `seed`, stream `stream`; never use the pair twice. A small client calls this function over one modulus at a
 /// time, with the same `noisy` and `seed`. The rows equal the rows of one call over all moduli.
+///
+/// # Errors
+/// Errors of the backend's memory; [`crate::Error::Length`] if the message is not as long as the ring degree.
 pub fn symmetric<B: Backend>(
     be: &mut B,
     sk: &SecretKey<B>,
@@ -41,6 +44,9 @@ pub fn symmetric<B: Backend>(
 /// `coeffs`. `seed` is public and fresh; `seed` and c0 together are the ciphertext.
 ///
 /// Noise: [`super::noise::fresh_symmetric`].
+///
+/// # Errors
+/// Errors of the backend's memory; [`crate::Error::Length`] if `coeffs` is not as long as the ring degree.
 pub fn encrypt<B: Backend>(
     be: &mut B,
     params: &Params,
@@ -60,6 +66,9 @@ pub fn encrypt<B: Backend>(
 /// holds n integers. `scratch` and `coeffs` are wiped.
 ///
 /// Noise: [`super::noise::fresh_public`], 2^8 times the noise of [`encrypt`] at N = 2^16. The upload is twice as large.
+///
+/// # Errors
+/// Errors of the backend's memory; [`crate::Error::Length`] if `coeffs` is not as long as the ring degree.
 pub fn encrypt_public<B: Backend>(
     be: &mut B,
     params: &Params,
@@ -90,6 +99,9 @@ pub fn encrypt_public<B: Backend>(
 /// of the batch, and `coeffs` n integers.
 ///
 /// The result carries noise that depends on the secret and is private to the key's owner (docs/math.md §17.3).
+///
+/// # Errors
+/// Errors of the backend: its memory, a lost device. [`crate::Error::Length`] if a buffer has another length.
 pub fn decrypt<B: Backend>(
     be: &mut B,
     params: &Params,

@@ -27,6 +27,9 @@ impl<B: Backend> Default for Keys<B> {
 
 impl<B: Backend> Keys<B> {
     /// An error that names the first key of `demand` that is missing or was made for lower levels.
+    ///
+    /// # Errors
+    /// The first key of `demand` that is missing, or that was made for lower levels ([`Error::KeyLevel`]).
     pub fn check_demand(&self, params: &Params, demand: &Demand) -> Result<()> {
         if let Some(level) = demand.relin {
             self.relin(level)?;
@@ -48,11 +51,17 @@ impl<B: Backend> Keys<B> {
     }
 
     /// The digits of the relinearisation key, for an operand at `level`.
+    ///
+    /// # Errors
+    /// [`Error::MissingRelinKey`]; [`Error::KeyLevel`] if the key was made for lower levels.
     pub fn relin(&self, level: u8) -> Result<&[Pair<B::Buf>]> {
         self.relin.as_ref().ok_or(Error::MissingRelinKey)?.at(level)
     }
 
     /// The digits of the key of X -> X^`galois`, for an operand at `level`.
+    ///
+    /// # Errors
+    /// [`Error::MissingGaloisKey`]; [`Error::KeyLevel`] if the key was made for lower levels.
     pub fn galois(&self, galois: u32, level: u8) -> Result<&[Pair<B::Buf>]> {
         self.galois.get(&galois).ok_or(Error::MissingGaloisKey { galois })?.at(level)
     }

@@ -35,6 +35,9 @@ pub struct Ckks<'p, B: Backend> {
 
 impl<'p, B: Backend> Ckks<'p, B> {
     /// Allocates the temporaries of key switching and encoding, once.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
     pub fn new(mut be: B, params: &'p Params, keys: Keys<B>) -> Result<Self> {
         let (batch, ws) = (1, be.workspace(1, params.digits())?);
         let (executed, encoder) = (Cost::default(), Encoder::new(params));
@@ -75,6 +78,9 @@ impl<'p, B: Backend> Ckks<'p, B> {
     }
 
     /// Encodes complex slots for `level` at any scale over any basis. Error: that of [`encode::encode`].
+    ///
+    /// # Errors
+    /// [`Error::Slots`] if the number of values is no power of two up to the slots; those of [`encode::encode`].
     pub fn encode_at(&mut self, values: &[Complex], scale: f64, basis: Basis, level: u8) -> Result<Plaintext<B>> {
         self.encode_each(values.iter().copied(), scale, basis, level)
     }
@@ -168,6 +174,9 @@ impl<'p, B: Backend> Ckks<'p, B> {
     }
 
     /// The polynomial times X^power. Exact, no level.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
     pub fn mul_monomial(&mut self, x: &mut Ciphertext<B>, power: usize) -> Result<()> {
         let (n, over) = (self.params.n(), self.params.q(x.level));
         let power = power % (2 * n);

@@ -33,6 +33,9 @@ pub enum Switch {
 /// One pair (b, a) over `full` with b + a `under` = e + \[on `rows`\] P `from`, where P is the product of the specials
 /// of `full`. Key-switching keys consist of such pairs. a is expanded from `seed`, stream `stream`. `from` covers
 /// `rows`, `under` covers `full`. `scratch` holds n integers and is wiped.
+///
+/// # Errors
+/// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
 pub fn gadget_pair<B: Backend>(
     be: &mut B,
     (full, rows): (Basis, Basis),
@@ -77,6 +80,9 @@ pub fn key_digits(params: &Params, level: u8) -> usize {
 /// which `sk` covers.
 ///
 /// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
+///
+/// # Errors
+/// Those of [`gadget_pair`].
 pub fn switching_digit<B: Backend>(
     be: &mut B,
     params: &Params,
@@ -133,6 +139,9 @@ pub struct EvaluationKey<B: Backend> {
 #[cfg(feature = "alloc")]
 impl<B: Backend> EvaluationKey<B> {
     /// Draws every digit; arguments as [`switching_digit`].
+    ///
+    /// # Errors
+    /// Those of [`gadget_pair`].
     pub fn generate(
         be: &mut B,
         params: &Params,

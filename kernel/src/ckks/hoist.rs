@@ -87,6 +87,9 @@ impl<B: Backend> Ckks<'_, B> {
 
     /// X -> X^galois on a ciphertext: a rotation by k for galois = 5^k, conjugation for 2n - 1. No level.
     /// Error: one [`super::noise::key_switch`].
+    ///
+    /// # Errors
+    /// [`Error::MissingGaloisKey`], [`Error::KeyLevel`]; errors of the backend's memory.
     pub fn automorphism(&mut self, x: &Ciphertext<B>, galois: u32) -> Result<Ciphertext<B>> {
         let over = self.params.q(x.level);
         let mut c = match galois {

@@ -15,6 +15,9 @@ pub struct PublicKey<B: Backend> {
 
 impl<B: Backend> PublicKey<B> {
     /// Draws a public key over `basis`; a is expanded from `seed`. `scratch` holds n integers and is wiped.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
     pub fn generate(
         be: &mut B,
         sk: &SecretKey<B>,

@@ -42,6 +42,10 @@ pub fn lift_basis(params: &Params) -> Basis {
 
 /// The moduli of a [`LowerKey`]. An error if the rings do not fit each other, or the moduli are over the bound of the
 /// small ring.
+///
+/// # Errors
+/// The first property in which the rings differ; [`Error::Unsupported`] without a special prime; [`Error::Insecure`] over
+/// the small ring's bound.
 pub fn lower_basis(params: &Params, small: &Params) -> Result<Basis> {
     same_base(params, small)?;
     if params.specials() == 0 {
@@ -53,6 +57,9 @@ pub fn lower_basis(params: &Params, small: &Params) -> Result<Basis> {
 }
 
 /// The bound of a key under the secret of a `small` ring, for any basis of the large one.
+///
+/// # Errors
+/// [`Error::Insecure`] with both numbers, [`Error::NoBound`] without a table for the ring degree.
 pub fn check_small(params: &Params, small: &Params, basis: Basis) -> Result<()> {
     small.security().check(small.log_n(), params.log_product(basis))
 }
@@ -78,6 +85,9 @@ fn same_base(params: &Params, small: &Params) -> Result<()> {
 impl<B: Backend> LiftKey<B> {
     /// `device` is the small ring's secret ([`SecretKey::expand_small`]) over the base, `sk` covers [`lift_basis`];
     /// `scratch` holds n integers and is wiped; a is expanded from `seed`, stream 0.
+    ///
+    /// # Errors
+    /// The first property in which the rings differ; errors of the backend's memory.
     pub fn generate(
         be: &mut B,
         params: &Params,
@@ -96,6 +106,9 @@ impl<B: Backend> LiftKey<B> {
 impl<B: Backend> LowerKey<B> {
     /// `sk` covers the base, `device` ([`SecretKey::expand_small`]) the [`lower_basis`]; `scratch` holds n integers and is
     /// wiped; a is expanded from `seed`, stream j for digit j.
+    ///
+    /// # Errors
+    /// Those of [`lower_basis`]; errors of the backend's memory.
     pub fn generate(
         be: &mut B,
         params: &Params,
@@ -115,6 +128,10 @@ impl<B: Backend> LowerKey<B> {
 }
 
 /// A device's ciphertext in the memory of a server: c0, base.len() x m words, and a, expanded from its seed.
+///
+/// # Errors
+/// The first property in which the rings differ; [`Error::BadWord`] for a word that is no residue; [`Error::Length`];
+/// errors of the backend's memory.
 pub fn receive<B: Backend>(
     be: &mut B,
     params: &Params,
@@ -142,6 +159,9 @@ impl<B: Backend> Ckks<'_, B> {
     /// From a device's ring to level 0 of this one: every slot, repeated. `c` is as [`receive`] makes it.
     ///
     /// Adds the noise of a rounding, [`super::noise::rounding`].
+    ///
+    /// # Errors
+    /// Errors of the backend's memory.
     pub fn lift(&mut self, key: &LiftKey<B>, c: &[Poly<Eval, B>; 2]) -> Result<Ciphertext<B>> {
         let (base, full) = (self.params.base(), lift_basis(self.params));
         let small = c[1].shape();
@@ -162,6 +182,9 @@ impl<B: Backend> Ckks<'_, B> {
     /// of each slot. Waits for the backend.
     ///
     /// Adds the noise of a key switch of one prime a digit: sqrt(digits / 12) n sigma and a rounding.
+    ///
+    /// # Errors
+    /// [`Error::LevelMismatch`] if x is above level 0; those of [`lower_basis`]; errors of the backend.
     pub fn lower(&mut self, key: &LowerKey<B>, small: &Params, x: &Ciphertext<B>) -> Result<[Vec<u32>; 2]> {
         let (base, full) = (self.params.base(), lower_basis(self.params, small)?);
         if x.level != 0 {

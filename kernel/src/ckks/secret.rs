@@ -61,12 +61,18 @@ pub struct SecretKey<B: Backend> {
 
 impl<B: Backend> SecretKey<B> {
     /// Expands the secret over `basis`. `scratch` holds n integers and is wiped before the return.
+    ///
+    /// # Errors
+    /// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
     pub fn expand(be: &mut B, seed: &SecretSeed, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
         seed.coefficients(scratch);
         Self::upload(be, basis, scratch)
     }
 
     /// A sparse secret ([`SecretSeed::sparse_coefficients`]) over `basis`; `scratch` likewise.
+    ///
+    /// # Errors
+    /// Those of [`SecretKey::expand`].
     pub fn expand_sparse(
         be: &mut B,
         seed: &SecretSeed,
@@ -79,6 +85,9 @@ impl<B: Backend> SecretKey<B> {
     }
 
     /// The secret of a ring of degree m, as an element of this larger one: s(X^(n/m)) over `basis`; `scratch` likewise.
+    ///
+    /// # Errors
+    /// Those of [`SecretKey::expand`].
     pub fn expand_small(be: &mut B, seed: &SecretSeed, m: usize, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
         let apart = scratch.len().checked_div(m).unwrap_or(0).max(1);
         scratch.fill(0);
@@ -99,6 +108,9 @@ impl<B: Backend> SecretKey<B> {
     }
 
     /// Overwrites the words in the backend's memory. A backend with a pool keeps that memory after the key's end.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`].
     pub fn wipe(mut self, be: &mut B) -> Result<()> {
         let over = self.s.basis();
         let zeros = be.ring().constants(over, |_| 0);

@@ -121,11 +121,17 @@ impl<'p> NoiseSimulator<'p> {
     }
 
     /// Symmetric encryption. The number of values divides the number of slots, and the values are repeated.
+    ///
+    /// # Errors
+    /// [`Error::Slots`] if the number of values does not fit; [`Error::NotFinite`], [`Error::TooLarge`].
     pub fn encrypt(&mut self, values: &[Complex], level: u8) -> Result<NoisyVector> {
         self.fresh(values, level, noise::fresh_symmetric(self.params))
     }
 
     /// Encryption under a public key.
+    ///
+    /// # Errors
+    /// Those of [`NoiseSimulator::encrypt`].
     pub fn encrypt_public(&mut self, values: &[Complex], level: u8) -> Result<NoisyVector> {
         self.fresh(values, level, noise::fresh_public(self.params))
     }

@@ -53,6 +53,9 @@ impl Placement {
     }
 
     /// The level of operands of products at this depth.
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] if the last cut before the depth is further up than there are levels.
     pub fn level(&self, depth: u8) -> Result<u8> {
         let cut = self.cuts.iter().rev().find(|c| **c <= depth);
         let (from, level) = cut.map_or((0, self.input), |c| (*c, self.refreshed));
@@ -107,6 +110,9 @@ impl Placement {
 }
 
 /// Cuts as late as the levels last.
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if the circuit is deeper than `input` and there is no bootstrapping (`refreshed` is 0).
 pub fn greedy(nodes: &[Node], input: u8, refreshed: u8) -> Result<Placement> {
     let depth = nodes.iter().map(|n| n.depth).max().unwrap_or(0);
     check(depth, input, refreshed)?;
@@ -120,6 +126,9 @@ pub fn greedy(nodes: &[Node], input: u8, refreshed: u8) -> Result<Placement> {
 }
 
 /// The cheapest cuts that were found; never more bootstraps than [`greedy`].
+///
+/// # Errors
+/// Those of [`greedy`].
 pub fn cheapest(nodes: &[Node], input: u8, refreshed: u8) -> Result<Placement> {
     let depth = nodes.iter().map(|n| n.depth).max().unwrap_or(0);
     let mut best = greedy(nodes, input, refreshed)?;

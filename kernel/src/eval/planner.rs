@@ -71,6 +71,9 @@ where
     }
 
     /// An input of the circuit.
+    ///
+    /// # Errors
+    /// Those of the bootstrap, if the placement has one here.
     pub fn input(&mut self, x: A::Slots) -> Result<PlannedValue<A::Slots>> {
         self.made("input", x, 0, false, vec![])
     }

@@ -41,6 +41,9 @@ impl Security {
     }
 
     /// The largest log2(QP) at ring degree 2^`log_n`; infinite for [`Security::Toy`].
+    ///
+    /// # Errors
+    /// [`Error::NoBound`] without a table for the ring degree.
     pub fn bound(self, log_n: u8) -> Result<f64> {
         let column = match self {
             Security::Bits128 => 0,
@@ -53,6 +56,9 @@ impl Security {
     }
 
     /// An error with both numbers if log2(QP) is over the bound.
+    ///
+    /// # Errors
+    /// [`Error::Insecure`] with both numbers; [`Error::NoBound`].
     pub fn check(self, log_n: u8, log_qp: f64) -> Result<()> {
         let bound = self.bound(log_n)?;
         if log_qp <= bound { Ok(()) } else { Err(Error::Insecure { log_qp, bound }) }

@@ -26,6 +26,9 @@ pub struct RaiseKeys<B: Backend> {
 
 /// The base and as many specials, the only moduli under which a key for the sparse secret may exist. An error if
 /// there are not as many, or if their product is over [`SPARSE_BITS`]: sparse secrets are weak at large moduli.
+///
+/// # Errors
+/// [`Error::NoBootstrap`] without enough special primes; those of [`check_sparse`].
 pub fn sparse_basis(params: &Params) -> Result<Basis> {
     let specials = params.base().len() as u16;
     if specials > params.specials() {
@@ -37,6 +40,9 @@ pub fn sparse_basis(params: &Params) -> Result<Basis> {
 }
 
 /// The check of [`sparse_basis`] on any basis.
+///
+/// # Errors
+/// [`Error::Insecure`] with both numbers.
 pub fn check_sparse(params: &Params, basis: Basis) -> Result<()> {
     let log_qp = params.log_product(basis);
     let bound = SPARSE_BITS * params.n() as f64 / 65536.0;
@@ -52,6 +58,9 @@ pub fn dense_basis(params: &Params) -> Basis {
 impl<B: Backend> RaiseKeys<B> {
     /// Draws both keys and forgets the sparse secret. `sk` covers P and the line; `scratch` holds n integers and is
     /// wiped; the halves a are expanded from `seed`, streams 0 and 1.
+    ///
+    /// # Errors
+    /// Those of [`sparse_basis`]; errors of the backend's memory.
     pub fn generate(
         be: &mut B,
         params: &Params,
