@@ -2,10 +2,10 @@
 //!
 //! # Why a `Job`
 //! The backend is chosen at run time, but each backend is a type: `Cpu`, `Scalar`, `Wgpu`. Code over backends is
-//! generic, `fn f<B: Backend>(be: B)`. A closure cannot be generic, so no closure can be passed to "the backend that the
-//! user chose". A [`Job`] can: it is a closure written as a struct. Its fields are what the closure would capture, and its
-//! method `run` is generic. [`Host::run`] makes the backend and calls the method. The alternative, `dyn Backend`, would put
-//! a virtual call before every operation and forbid that buffers have the type of their backend.
+//! generic, `fn f<B: Backend>(be: B)`. A closure cannot be generic, so no closure can run on the chosen backend. A [`Job`]
+//! is a closure written as a struct. Its fields are the captured values, and its method `run` is generic. [`Host::run`]
+//! makes the backend and calls the method. The alternative, `dyn Backend`, would put a virtual call before every operation.
+//! Buffers could then not have the type of their backend.
 //!
 //! ```
 //! use polyformer::{Result, machine::{BackendKind, ComputeTarget, Host, Job}};

@@ -40,9 +40,9 @@ pub use rotary::Rotary;
 /// Attention: the weights are any that [`Variant`] knows, each of them of the keys that the query's token sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention<'w> {
-    /// Whether a token sees itself and those before it only.
+    /// Whether a token attends only to itself and to earlier tokens.
     pub causal: bool,
-    /// What tells query and key their positions.
+    /// The positions of query and key, or `None`.
     pub rotary: Option<Rotary>,
     /// How scores become weights.
     pub weights: Variant,
@@ -50,7 +50,7 @@ pub struct Attention<'w> {
     ///
     /// [`Similarity`]: crate::circuits::attention::Similarity
     pub qkv: [Matrix<'w>; 3],
-    /// What joins the heads.
+    /// The map that combines the heads.
     pub output: Matrix<'w>,
 }
 
@@ -67,7 +67,7 @@ pub struct Layer<'w> {
     pub up: Matrix<'w>,
     /// c0 + c1 x + c2 x^2
     pub activation: [f64; 3],
-    /// Out of it; once folded, the last layer has none: `classify` holds it.
+    /// The map out of the hidden features. The last layer of a folded model has none, because `classify` contains it.
     pub down: Option<Matrix<'w>>,
 }
 
@@ -81,7 +81,7 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// What the row of a token counts among `tokens`.
+    /// The weight of a token's row among `tokens`.
     pub fn share(self, token: usize, tokens: usize) -> f64 {
         match self {
             Self::Mean => 1.0 / tokens as f64,
@@ -97,11 +97,11 @@ pub struct Model<'w> {
     pub width: usize,
     /// Attention heads.
     pub heads: usize,
-    /// The layers but for the last one's `down`, which `classify` holds.
+    /// The layers. `classify` contains the last layer's `down`.
     pub layers: Stored<'w, Layer<'w>>,
-    /// From the last activations, and from x: what is left of the network, one linear map each.
+    /// The final linear maps, from the last activations and from x.
     pub classify: [Matrix<'w>; 2],
-    /// Of which rows; the mean, unless another is put here.
+    /// The pooled rows. The default is the mean.
     pub pooling: Pooling,
     /// The largest value that is ever refreshed, for bootstrapping.
     pub range: f64,
@@ -183,7 +183,7 @@ impl<'w> Model<'w> {
 }
 
 impl Attention<'_> {
-    /// How many keys a token sees, of `tokens`: the first ones. A row beyond the last token sees them all.
+    /// The number of keys that a token sees, of `tokens`: the first ones. A row after the last token sees all keys.
     pub fn seen(&self, token: usize, tokens: usize) -> usize {
         if self.causal { tokens.min(token + 1) } else { tokens }
     }
@@ -198,13 +198,13 @@ impl Matrix<'_> {
     }
 }
 
-/// What a transformer is made of.
+/// The operations of a transformer.
 pub trait Engine {
     /// Rows of features, one a token.
     type Tensor;
     /// Each of `maps` of every row.
     fn linear<const K: usize>(&mut self, x: &Self::Tensor, maps: [&Matrix<'_>; K]) -> Result<[Self::Tensor; K]>;
-    /// What the heads make of query, key and value, side by side.
+    /// The heads' results from query, key and value, side by side.
     fn attention(&mut self, qkv: [Self::Tensor; 3], attention: &Attention<'_>) -> Result<Self::Tensor>;
     /// The norm of every row.
     fn norm(&mut self, x: &Self::Tensor, norm: &Norm) -> Result<Self::Tensor>;
@@ -214,7 +214,7 @@ pub trait Engine {
     fn add(&mut self, x: &mut Self::Tensor, y: Self::Tensor) -> Result<()>;
     /// The rows that `pooling` takes of the sum of maps\[i\] xs\[i\].
     fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Self::Tensor>;
-    /// Makes x good for what comes next: encrypted values are bootstrapped if they must be.
+    /// Prepares x for the next part. An engine on ciphertexts bootstraps if necessary.
     fn refresh(&mut self, x: Self::Tensor, next: Next<'_>) -> Result<Self::Tensor>;
 }
 

@@ -43,7 +43,8 @@ impl Repository {
         self.files.contains(path) || path.is_empty() || self.files.iter().any(|f| f.starts_with(&folder))
     }
 
-    /// The file that `name` means in the page `from`: beside the page, from the root, or the only one of that name.
+    /// The file that `name` names in the page `from`: in the folder of the page, from the root, or the only file of
+    /// that name.
     fn find(&self, from: &str, name: &str) -> Option<String> {
         let near = [joined(from, name), Some(name.to_string())].into_iter().flatten().find(|path| self.holds(path));
         let bare = || self.files.iter().find(|f| !name.contains('/') && f.rsplit('/').next() == Some(name)).cloned();
@@ -150,7 +151,7 @@ fn comments(path: &str, text: &str) -> String {
     out
 }
 
-/// What follows `//`, if that is not inside a string.
+/// The text after `//`, if `//` is not inside a string.
 fn comment(line: &str) -> Option<&str> {
     let (mut quoted, mut escaped, mut before) = (false, false, ' ');
     for (at, c) in line.char_indices() {

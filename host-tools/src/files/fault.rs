@@ -39,7 +39,7 @@ pub enum FileError {
         /// The newest that can be read.
         supported: u32,
     },
-    /// A packed model of an older format.
+    /// A model file of an older format.
     #[error(
         "a model packed in format version {file}, this program reads {supported}: make it again with `polyformer pack`"
     )]

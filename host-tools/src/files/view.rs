@@ -55,7 +55,7 @@ impl<'a> View<'a> {
         Ok(Self { header, params, data })
     }
 
-    /// Only the header, and that the file is as long as it says.
+    /// Reads the header alone, and checks the length of the file.
     ///
     /// # Errors
     /// The first of these checks that fails: sizes, version, kind, parameter set.
@@ -83,7 +83,7 @@ impl<'a> View<'a> {
         self.header.expect_same(other)
     }
 
-    /// The words of tensor `i`, in file order; no words where it is not residues.
+    /// The words of tensor `i`, in file order; empty for a tensor that has no residues.
     pub fn words(&self, i: usize) -> &'a [u32] {
         self.data.get(i).and_then(|data| words(data).ok()).unwrap_or(&[])
     }
@@ -94,7 +94,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The parsed safetensors header and the bytes after it, their sizes consistent.
+/// The parsed safetensors header and the remaining bytes, with consistent sizes.
 fn split(bytes: &[u8]) -> Result<(Metadata, &[u8])> {
     let size = |expected| FileError::Size { expected, actual: bytes.len() as u64 };
     let (head, rest) = bytes.split_first_chunk::<8>().ok_or(size(8))?;
@@ -113,7 +113,7 @@ fn split(bytes: &[u8]) -> Result<(Metadata, &[u8])> {
     }
 }
 
-/// The tensors are those expected, in order, of the expected type and shape.
+/// Checks that the tensors are the expected ones, in order, of the expected type and shape.
 fn infos<'m>(metadata: &'m Metadata, expected: &[Expected]) -> Result<Vec<&'m TensorInfo>> {
     let bad =
         |tensor: &str, expected: String, actual: String| FileError::Tensor { tensor: tensor.into(), expected, actual };

@@ -25,7 +25,8 @@ pub enum Access {
 /// Writes a file of `header`'s kind with these tensors, in the order of [`Header::tensors`].
 ///
 /// # Errors
-/// `HeaderSize` for a header that no reader accepts, `Io` for what the system refuses.
+///
+/// `HeaderSize` for a header that no reader accepts, `Io` for an error of the system.
 pub fn write(path: &Path, header: &Header, params: &Params, tensors: &[&[u8]]) -> Result<()> {
     let expected = header.tensors(params);
     let mut fields = header.fields();

@@ -1,5 +1,5 @@
-//! The attention of a model: its kind and parameters as config.json and model files give them, and the polynomials that the
-//! model was trained with. The kernel knows the kinds.
+//! The attention of a model: its kind and parameters from config.json or a model file, and the polynomials of the
+//! training. The kernel defines the kinds.
 
 use super::config::Polynomials;
 use crate::files::{FileError, Result};

@@ -1,4 +1,4 @@
-//! config.json: what it says, and what follows from it.
+//! The contents of config.json, and the values that follow from the contents.
 
 use crate::files::{FileError, Result};
 use polyformer_kernel::circuits::poly;
@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// What is read of config.json.
+/// The fields of config.json.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
     format: String,
     version: u32,
     /// Its name.
     pub name: String,
-    /// File names beside it.
+    /// File names in the same folder.
     pub files: Files,
     /// Sizes.
     pub shape: Shape,
@@ -23,7 +23,7 @@ pub struct Config {
     pub embedding_epsilon: f64,
     /// Of the polynomial norms.
     pub norm_epsilon: f64,
-    /// Of the twin's norms.
+    /// Epsilon of the reference model's norms.
     pub exact_norm_epsilon: f64,
     /// Its attention: kind and parameters.
     pub attention: serde_json::Map<String, serde_json::Value>,
@@ -37,14 +37,14 @@ pub struct Config {
 pub struct Files {
     /// Weights of the polynomial form.
     pub poly: String,
-    /// Weights of the twin.
+    /// Weights of the reference model.
     pub exact: Option<String>,
 }
 
 /// Sizes.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Shape {
-    /// Tokens that there are.
+    /// Number of tokens of the vocabulary.
     pub vocabulary: usize,
     /// Labels.
     pub classes: usize,
@@ -63,7 +63,7 @@ pub struct Shape {
 /// The polynomials of a layer.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Layer {
-    /// Of the norm before attention; none in the first layer.
+    /// Of the norm before attention; `None` in the first layer.
     pub norm_attention: Option<Polynomial>,
     /// Of the norm before the feed-forward part.
     pub norm_feed_forward: Polynomial,
@@ -94,7 +94,7 @@ pub struct Polynomial {
     pub(super) coeffs: Vec<f64>,
 }
 
-/// The least and greatest values seen, per head where there are heads.
+/// The least and greatest measured values, per head for values of heads.
 #[derive(Deserialize)]
 struct Seen {
     lo: Vec<f64>,
@@ -108,7 +108,7 @@ fn fault(what: impl Into<String>) -> FileError {
 }
 
 impl Polynomial {
-    /// As the kernel evaluates it.
+    /// The kernel's polynomial.
     pub fn to_polynomial(&self) -> Result<poly::Polynomial> {
         let made = poly::Polynomial::new(&self.coeffs, (self.lo, self.hi));
         made.map_err(|e| fault(format!("polynomial of {}: {e}", self.function)))
@@ -125,7 +125,11 @@ impl Polynomial {
 }
 
 impl Config {
-    /// Reads it, and refuses what the engines do not compute.
+    /// Parses the file.
+    ///
+    /// # Errors
+    ///
+    /// Settings that the engines do not compute.
     pub fn parse(json: &[u8]) -> Result<Self> {
         let c: Self = serde_json::from_slice(json).map_err(|e| fault(format!("not a model's config.json: {e}")))?;
         if (&c.format[..], c.version) != ("polyformer-model", 1) {

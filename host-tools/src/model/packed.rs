@@ -190,7 +190,8 @@ impl Packing<'_> {
     /// Writes the file.
     ///
     /// # Errors
-    /// A shape that cannot be packed, or what the system refuses.
+    ///
+    /// A shape that cannot be packed, or an error of the system.
     pub fn write(&self, path: &Path) -> Result<()> {
         self.write_to(path).with_path(path)
     }
@@ -245,7 +246,7 @@ impl<'a> Reader<'a> {
         MappedNumbers::halves(self.map, self.bytes()).ok_or_else(outside)
     }
 
-    /// Copies of numbers, of which there is one for an output.
+    /// Copies of numbers, one per output.
     fn singles(&mut self) -> Vec<f32> {
         let (numbers, _) = self.bytes().as_chunks();
         numbers.iter().map(|b| f32::from_le_bytes(*b)).collect()

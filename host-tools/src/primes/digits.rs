@@ -38,9 +38,9 @@ pub struct Decomposition {
 }
 
 impl Decomposition {
-    /// The decomposition of `spec`. With l primes in the chain and k in P, a key switch takes d(l + k) NTTs to extend the d
-    /// digits and 2(l + k) to divide by P, d alpha (l + k) + 2kl limb multiply-adds of conversion, and reads
-    /// 2d(l + k) limbs of key.
+    /// The decomposition of `spec`. Let l be the primes of the chain and k the primes of P. A key switch takes d(l + k)
+    /// transforms to extend the d digits, and 2(l + k) to divide by P. The conversion takes d alpha (l + k) + 2kl
+    /// multiply-adds of limbs, and the key has 2d(l + k) limbs.
     fn new(spec: &SpecBuf, log_qp: f64) -> Self {
         let (limbs, alpha, specials) = (spec.line.len(), spec.alpha as usize, spec.specials.len());
         let dnum = limbs.div_ceil(alpha.max(1));
@@ -59,11 +59,12 @@ enum Trial {
     Over { decomposition: Decomposition, bound: f64 },
 }
 
-/// The chain that `request` describes with its cheapest decomposition, and every decomposition that fits the bound.
+/// The chain of `request` with its cheapest decomposition, and every decomposition within the bound.
 ///
 /// # Errors
-/// `Dnum` for a number of digits outside its range, `Insecure` with what would fit, `Limbs`, `Drift`, or an error
-/// of the kernel.
+///
+/// `Dnum` for a number of digits outside its range, `Insecure` with a choice within the bound, `Limbs`, `Drift`, or an
+/// error of the kernel.
 pub fn choose(request: &Request, pattern: ScalePattern) -> Result<(SpecBuf, Params, Vec<Decomposition>)> {
     if request.levels == 0 {
         let spec = assemble(request, pattern, 0)?;
@@ -106,7 +107,8 @@ fn alphas(request: &Request, limbs: usize) -> Result<Vec<usize>> {
     Ok(alphas)
 }
 
-/// Builds the chain with digits of `alpha` primes. The bound is looked at first: it is what users want to hear of.
+/// Builds the chain with digits of `alpha` primes. The security bound is checked first, because its error matters most
+/// to a user.
 fn attempt(request: &Request, pattern: ScalePattern, alpha: usize) -> Result<Trial> {
     let spec = assemble(request, pattern, alpha)?;
     let limbs = spec.line.len() + spec.specials.len();

@@ -61,7 +61,7 @@ impl<B: Backend> RingBridge<B> {
     }
 }
 
-/// What the key between the rings says of the small client.
+/// The small client's data in the key between the rings.
 pub fn embedded_meta<'v>(view: &'v View<'_>) -> Result<&'v EmbeddedMeta> {
     match &view.header.body {
         Body::DeviceKey(of) => Ok(of),

@@ -16,9 +16,9 @@ pub enum RotationStrategy {
     /// P.
     #[default]
     Hoisted,
-    /// min-KS: each rotation is made from the previous one. One key serves the baby steps of a map, one its giant
-    /// steps, and one more each product of maps. The number of key switches is the same, and no key switch is hoisted.
-    /// [ARK, MICRO 2022]
+    /// min-KS: each rotation is made from the previous one. One key serves the baby steps of a map, one key its giant
+    /// steps, and one more key each product of maps. The number of key switches is the same, and no key switch is
+    /// hoisted. [ARK, MICRO 2022]
     MinKs,
 }
 

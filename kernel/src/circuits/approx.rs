@@ -1,6 +1,6 @@
-//! Approximations: a function, a range, a polynomial, and an error that is certified. Coefficients are computed
-//! here, by interpolation at Chebyshev nodes ([`interpolate`], no allocator) or by Remez's exchange ([`remez`]);
-//! whatever made them, [`certify`] bounds what they are worth.
+//! Approximations: a function, a range, a polynomial, and a certified error. This module computes the coefficients by
+//! interpolation at Chebyshev nodes ([`interpolate`], without an allocator) or by Remez's exchange ([`remez`]).
+//! [`certify`] bounds the error of any polynomial, whatever its source.
 
 use super::poly::{Coeffs, MAX_DEGREE, Polynomial};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub enum Weight {
     Relative,
 }
 
-/// A polynomial that stands for a function on a range, and how far it is off at most.
+/// A polynomial that approximates a function on a range, and a bound of the error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Approximation {
     function: Function,
@@ -50,7 +50,7 @@ impl Approximation {
         Self::certified(function, weight, remez::remez(|x| function.at(x), w, target, degree)?)
     }
 
-    /// Any polynomial, however it was made, with the error that it really has.
+    /// Any polynomial, whatever its source, with a bound of its error.
     pub fn certified(function: Function, weight: Weight, poly: Polynomial) -> Result<Self> {
         let error = certify::error(function, weight, &poly)?;
         Ok(Self { function, weight, poly, error })
@@ -82,7 +82,7 @@ impl Approximation {
         Ok(best)
     }
 
-    /// What is approximated.
+    /// The approximated function.
     pub fn function(&self) -> Function {
         self.function
     }
@@ -92,7 +92,7 @@ impl Approximation {
         self.weight
     }
 
-    /// What approximates it.
+    /// The polynomial.
     pub fn poly(&self) -> &Polynomial {
         &self.poly
     }

@@ -1,13 +1,17 @@
-//! What stands where softmax stood: attention weights as values behind one trait, [`AttentionWeights`]. [`Variant`] holds
-//! any of them: a model says which, and both engines of [`crate::nn`] run it.
+//! Replacements of softmax: attention weights as values of one trait, [`AttentionWeights`]. [`Variant`] holds any of
+//! them. A model names its variant, and both engines of [`crate::nn`] run the variant.
 //!
-//! Every variant has the same shape, in four steps. (1) A score is a dot product, or a squared distance
-//! ([`Similarity`]), times a public factor. (2) [`AttentionWeights::numerators`] is a function of each score, and for some
-//! variants of the row's moments. (3) A public factor, 0 where the mask hides a key. (4) For some variants, a division by
-//! the sum of the row ([`Normaliser`]). The engines fold the public factors into plaintexts that they multiply by anyway.
+//! Every variant has four steps:
 //!
-//! The row circuits of [`power`], [`pointwise`] and [`softmax`] do the same for rows that are alone in their vectors: each
-//! replaces `xs` by the weights, [`super::reduce::RowLayout`] says where a row lies.
+//! 1. A score is a dot product or a squared distance ([`Similarity`]), times a public factor.
+//! 2. [`AttentionWeights::numerators`] is a function of each score, and in some variants also of the row's moments.
+//! 3. A public factor follows, which is 0 where the mask hides a key.
+//! 4. Some variants divide by the sum of the row ([`Normaliser`]).
+//!
+//! The engines fold the public factors into plaintexts that they multiply by anyway.
+//!
+//! The row circuits of [`power`], [`pointwise`] and [`softmax`] compute the same for rows that are alone in their
+//! vectors. Each circuit replaces `xs` by the weights. [`super::reduce::RowLayout`] states the layout of a row.
 
 use crate::{arith::Arithmetic, error::Result};
 
@@ -31,7 +35,7 @@ pub use sigma::ScaledSigma;
 pub use softmax::Cgf;
 pub use weights::{AttentionWeights, Normaliser, Similarity, moments};
 
-/// 1 where token `query` may look at token `key`, else 0: causal attention sees no later token.
+/// 1 if token `query` attends to token `key`, else 0. Causal attention sees no later token.
 pub fn causal(query: usize, key: usize) -> f64 {
     (key <= query) as u8 as f64
 }

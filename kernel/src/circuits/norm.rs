@@ -1,9 +1,9 @@
-//! Normalisation along rows: LayerNorm, RMSNorm, LayerNorm without its inverse, and BatchNorm folded to a product and
-//! a sum. Gains and biases fold into the weights that follow.
+//! Normalisation along rows: LayerNorm, RMSNorm, LayerNorm without its inverse, and BatchNorm folded to a product and a
+//! sum. The weights of the next map contain gains and biases.
 //!
-//! LayerNorm works on z = x - Σx/n and Σx²/n - (Σx/n)², in one pass: the square of the mean is made beside the mean
-//! of the squares. The scale s of the inverse root goes into the sums, √s into z, and both cancel: z √s / √(s σ²).
-//! Where rows wrap and √s/n was folded into the weights before, n x - Σx and n Σx² - (Σx)² need no division at all.
+//! LayerNorm computes z = x - Σx/n and Σx²/n - (Σx/n)² in one pass, with the square of the mean in parallel to the mean
+//! of the squares. The sums contain the scale s of the inverse root, and z contains √s, so that both cancel: z √s / √(s
+//! σ²). Where rows wrap and earlier weights contain √s/n, n x - Σx and n Σx² - (Σx)² need no division.
 
 use super::{
     aligned,
@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How a row of n entries is normalised.
+/// The normalisation of a row of n entries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Norm {
     root: InverseRoot,
@@ -119,8 +119,8 @@ pub fn layer_norm<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &mut [A::Slots],
     config.divide(ev, xs, variance)
 }
 
-/// The same for entries that were multiplied by [`Norm::input_scale`]. Depth [`Norm::folded_depth`]: one less where
-/// rows wrap. n as an integer costs log2(n) bits of headroom.
+/// The same for entries that were multiplied by [`Norm::input_scale`]. Depth [`Norm::folded_depth`], which is one less
+/// if rows wrap. n as an integer costs log2(n) bits of headroom.
 pub fn folded_layer_norm<A: Arithmetic>(
     ev: &mut A,
     config: &Norm,
@@ -172,7 +172,7 @@ pub fn inverse_rms<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &[A::Slots], ro
     inverse_root_plus(ev, &config.root, config.epsilon, mean)
 }
 
-/// σ LN(x) = x - μ of each row: a homogeneous activation passes σ on, and the next norm cancels it. Depth 1.
+/// σ LN(x) = x - μ of each row. A homogeneous activation passes σ on, and the next norm cancels σ. Depth 1.
 pub fn subtract_mean<A: Arithmetic>(ev: &mut A, xs: &mut [A::Slots], rows: &RowLayout, length: usize) -> Result<()> {
     let mean = row_sums(ev, xs, rows, 1.0 / length.max(1) as f64)?;
     for x in xs {
@@ -191,7 +191,7 @@ pub fn fold_batch_norm(gain: f64, bias: f64, mean: f64, variance: f64, epsilon: 
     (a, bias - a * mean)
 }
 
-/// ax + b with public patterns a and b, where they cannot be folded. Depth 1.
+/// ax + b with public patterns a and b, if no weights can contain a and b. Depth 1.
 pub fn affine<A: Arithmetic>(ev: &mut A, x: &A::Slots, a: &[f64], b: &[f64]) -> Result<A::Slots> {
     let mut y = masked(ev, x, a)?;
     let level = ev.level(&y);

@@ -1,4 +1,4 @@
-//! Polynomials in the Chebyshev basis on a range. [`eval`] evaluates them on any arithmetic.
+//! Polynomials in the Chebyshev basis on a range. [`eval`] evaluates polynomials on any arithmetic.
 
 use crate::{
     error::{Error, Result},
@@ -51,7 +51,7 @@ impl Polynomial {
         self.coeffs.len() - 1
     }
 
-    /// Where it is meant to be evaluated.
+    /// The range of the argument.
     pub fn range(&self) -> (f64, f64) {
         (self.lo, self.hi)
     }
@@ -99,9 +99,10 @@ impl Polynomial {
         t.mul(a).sub(b).add(F::of(self.coeffs[0]))
     }
 
-    /// What rounding can add to p(x), by either evaluation, in a float format of this `epsilon`: each of at most
-    /// 2d + 4 roundings in a row is worth at most epsilon Σ |c_i|, and T_i(t) itself is off by at most i² times the
-    /// error of t; where squares are completed, two larger products cancel. For floats no wider than f64.
+    /// A bound of the rounding error of p(x), by either evaluation, in a float format of this `epsilon`. For floats no
+    /// wider than f64.
+    /// At most 2d + 4 roundings follow each other, each at most epsilon Σ |c_i|. The error of T_i(t) is at most i²
+    /// times the error of t. Two larger products cancel where squares are completed.
     pub fn rounding(&self, epsilon: f64) -> f64 {
         let reach = 2.0 + (self.lo.abs().max(self.hi.abs())) / (self.hi - self.lo); // error of t, in epsilons
         let terms = self.coeffs.iter().enumerate();

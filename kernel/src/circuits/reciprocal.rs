@@ -1,11 +1,13 @@
-//! Reciprocals and quotients on a known range, by Goldschmidt's or Newton's iteration, plain or relaxed, perhaps
-//! after a Chebyshev start.
+//! Reciprocals and quotients on a known range, by Goldschmidt's or Newton's iteration. The iteration is unrelaxed or
+//! relaxed, and can start from a Chebyshev polynomial.
 //!
-//! Goldschmidt keeps α/β = a/b and drives β to 1: α ← α (2 - β), β ← β (2 - β). Relaxed, β is first multiplied by
-//! k = 2/(e + 1), where [e, 1] is known to hold it: the lower end grows four times a step instead of twice. k costs
-//! no level: with β̃ = s β and s_i = k_i √s_{i+1} the step is β̃ ← β̃ (c - β̃), α ← α (c - β̃), c_i = 2 √s_{i+1}, and
-//! s_0 joins the factor that maps the range to (0, 1]. The last interval is centred on 1, which halves the error.
-//! Newton needs two levels a step, y ← y (2 - x y), and corrects its own rounding. [eprint 2019/417 §3; THOR, CCS 2025]
+//! Goldschmidt keeps α/β = a/b and drives β to 1: α ← α (2 - β), β ← β (2 - β). The relaxed iteration first multiplies
+//! β by k = 2/(e + 1), where β is known to be in [e, 1]. The lower end then grows four times a step in place of twice.
+//!
+//! k costs no level. With β̃ = s β and s_i = k_i √s_{i+1} the step is β̃ ← β̃ (c - β̃), α ← α (c - β̃), c_i = 2
+//! √s_{i+1}. The factor that maps the range to (0, 1] contains s_0. The last interval is centred on 1, which halves the
+//! error. Newton's step y ← y (2 - x y) needs two levels and corrects its own rounding. [eprint 2019/417 §3; THOR, CCS
+//! 2025]
 
 use super::{
     approx::{Approximation, Function, Weight},
@@ -21,7 +23,7 @@ use heapless::Vec;
 /// The most steps: plain Goldschmidt reaches 2^-50 of its range in 55.
 pub const MAX_STEPS: usize = 64;
 
-/// How the iteration goes on.
+/// The kind of iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Iteration {
     /// One level a step.
@@ -102,12 +104,12 @@ impl Division {
         best.ok_or(Error::Inaccurate { wanted: error, reached })
     }
 
-    /// What the divisor is multiplied by before it is given to [`reciprocal`] or [`divide`].
+    /// The factor of the divisor before [`reciprocal`] or [`divide`].
     pub fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// Where the divisor lies, before it is scaled.
+    /// The closed interval of the divisor, before its scale.
     pub fn range(&self) -> (f64, f64) {
         self.range
     }
@@ -123,7 +125,7 @@ impl Division {
         self.constants.len()
     }
 
-    /// The iteration, and whether it is relaxed.
+    /// The iteration, and whether the iteration is relaxed.
     pub fn iteration(&self) -> (Iteration, bool) {
         (self.iteration, self.relaxed)
     }
@@ -166,7 +168,7 @@ impl Division {
     }
 }
 
-/// What an iteration starts from: the constant 1, or a polynomial.
+/// The start of an iteration: the constant 1, or a polynomial.
 struct Begin {
     range: (f64, f64),
     poly: Option<Polynomial>, // x y_0 is in (0, 1], as the iteration wants it
@@ -261,8 +263,8 @@ pub fn reciprocal_plus<A: Arithmetic>(
     poly::evaluate_doubled(ev, &p.clone().scaled(1.0 / config.scale), x)
 }
 
-/// y ← y/x for each y in `ys`, where x is [`Division::scale`] times a number in the range. Goldschmidt carries the
-/// numerators along, one product a step each, and saves the level of a last product. Depth [`Division::divide_depth`].
+/// y ← y/x for each y in `ys`, where x is [`Division::scale`] times a number in the range. Goldschmidt updates the
+/// numerators with one product per step, and saves the level of a last product. Depth [`Division::divide_depth`].
 pub fn divide<A: Arithmetic>(ev: &mut A, config: &Division, ys: &mut [A::Slots], x: &A::Slots) -> Result<()> {
     if !config.carries() {
         let inverse = reciprocal(ev, config, x)?;

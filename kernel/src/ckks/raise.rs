@@ -1,9 +1,9 @@
 //! ModRaise under a sparse secret, which only two keys contain.
 //!
-//! ModRaise from the base q0 to the whole chain adds a multiple q0 I of the base. The size |I| is at most half the weight of the
-//! secret. The ciphertext is first switched to an ephemeral secret of weight 32. The ciphertext is then raised and
-//! switched back. The bound |I| < 16 ([`crate::bootstrap::design::REACH`]) fails with probability at most 2^-138.
-//! [eprint 2022/024]
+//! ModRaise from the base q0 to the whole chain adds a multiple q0 I of the base. The size |I| is at most half the
+//! weight of the secret. The ciphertext is first switched to an ephemeral secret of weight 32. The ciphertext is then
+//! raised and switched back. The bound |I| < 16 ([`crate::bootstrap::design::REACH`]) fails with probability at most
+//! 2^-138. [eprint 2022/024]
 
 use crate::{
     backend::{

@@ -1,4 +1,4 @@
-//! Numbers that circuits are evaluated on in the clear.
+//! Numbers for the evaluation of circuits in the clear.
 
 /// The value of a slot: f32, f64, or an enclosure of them.
 pub trait Number: 'static + Copy {

@@ -19,9 +19,9 @@ use core::{
 
 mod circuits;
 
-/// Where the rows of an engine live: the heap, or blocks of the caller's.
+/// The storage of an engine's rows: the heap, or blocks of the caller.
 pub trait Memory<F> {
-    /// Numbers in it; dropping them gives the memory back.
+    /// Numbers in the memory. A drop returns the memory.
     type Buffer: DerefMut<Target = [F]>;
     /// `len` numbers, of any value.
     fn take(&self, len: usize) -> Result<Self::Buffer>;
@@ -42,9 +42,11 @@ impl<F: Number> Memory<F> for Heap {
 /// A block of the caller's memory.
 pub type Block<'m, F> = RefCell<&'m mut [F]>;
 
-/// Serves rows out of the caller's blocks: each takes the smallest free block that holds it. For L tokens of a width W and
-/// layers that are k W wide inside, 2 + k blocks of L x W numbers (five if k is smaller), two of k W and two of a number a
-/// class are enough.
+/// Serves rows from the caller's blocks. Each row takes the smallest free block that is large enough. The blocks for L
+/// tokens of width W, and layers of inner width k W, are:
+/// - 2 + k blocks of L x W numbers, or five blocks if k < 3,
+/// - two blocks of k W numbers,
+/// - two blocks of one number per class.
 impl<'p, F> Memory<F> for &'p [Block<'_, F>] {
     type Buffer = RefMut<'p, [F]>;
     fn take(&self, len: usize) -> Result<RefMut<'p, [F]>> {
@@ -62,7 +64,8 @@ pub struct ClearEngine<F, M = Heap> {
     number: PhantomData<F>,
 }
 
-/// L rows of `width` numbers, in one buffer or, where none is as long, in a few of as many rows each but for the last.
+/// L rows of `width` numbers, in one buffer. Without a buffer of that length, the rows are in a few buffers with equal
+/// numbers of rows; the last may have fewer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows<B> {
     width: usize,
@@ -99,7 +102,7 @@ impl<F: 'static, B: DerefMut<Target = [F]>> Rows<B> {
         if whole.is_ok() { whole } else { (2..=PARTS).find_map(|count| spread(count).ok()).map_or(whole, Ok) }
     }
 
-    /// The numbers, row by row: all of them where one buffer holds them, as on the heap and for a single row.
+    /// The numbers, row by row, if one buffer holds them all, as on the heap and for a single row.
     pub fn values(&self) -> &[F] {
         self.parts.first().map_or(&[], |part| part)
     }
@@ -157,7 +160,7 @@ fn dot<F: Number>(a: &[F], b: &[F]) -> F {
     a.iter().zip(b).fold(F::of(0.0), |sum, (a, b)| sum.add(a.mul(*b)))
 }
 
-/// Turns the pairs of every head of d features.
+/// Rotates the pairs of every head of d features.
 fn rotate<F: Number, B: DerefMut<Target = [F]>>(x: &mut Rows<B>, d: usize, rotary: &Rotary) {
     for (t, row) in x.rows_mut().enumerate() {
         for i in 0..d / 2 {

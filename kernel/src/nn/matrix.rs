@@ -1,5 +1,5 @@
-//! Weights, where they lie: owned by a host, in the map of a file, or in the flash of a small device. The stored form is
-//! f32, f16, or bytes with a scale for each row; a number becomes f32 when it is read.
+//! Weights at their storage place: owned by a host, in the map of a file, or in the flash of a small client. The stored
+//! form is f32, f16, or bytes with a scale for each row. A number becomes f32 when it is read.
 
 use crate::{
     error::{Error, Result},
@@ -59,7 +59,7 @@ pub enum Numbers<'w> {
     Int8 {
         /// The bytes, row by row.
         values: Stored<'w, i8>,
-        /// What a byte of each row is multiplied by.
+        /// The factor of the bytes of each row.
         scale: Stored<'w, f32>,
         /// Numbers in a row.
         cols: usize,

@@ -1,6 +1,6 @@
-//! The transformer on slots. Slot = token · T + question · F + feature, T = questions · F; the vector repeats after
-//! `tokens` · T slots, so that turning it by multiples of T turns the tokens of every question cyclically. A tensor wider
-//! than F is several vectors. Weights are encoded when they are used: their plaintexts are short.
+//! The transformer on slots. Slot = token · T + question · F + feature, T = questions · F. The vector repeats after
+//! `tokens` · T slots, so a rotation by a multiple of T rotates the tokens of every question cyclically. A tensor wider
+//! than F is several vectors. Weights are encoded at each use, because their plaintexts are short.
 
 use super::{Attention, Engine, Matrix, Next, Pooling};
 use crate::{
@@ -22,7 +22,7 @@ mod rotary;
 
 pub use levels::{AttentionLevels, BootstrapLevels, CLASSIFY_DEPTH};
 
-/// How the questions lie in a vector.
+/// The layout of the questions in a vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// RowLayout kept for the tokens of a question, a power of two.
@@ -31,7 +31,7 @@ pub struct Layout {
     pub features: usize,
     /// Attention heads.
     pub heads: usize,
-    /// L of each question; their number is a power of two, and 0 stands for none.
+    /// L of each question. The number of questions is a power of two, and 0 is an empty place.
     pub lengths: Vec<usize>,
 }
 
@@ -88,7 +88,7 @@ impl Layout {
         (0..self.period()).map(value).collect()
     }
 
-    /// The first `count` features of a question's first token: where [`Engine::classify`] leaves the logits.
+    /// The first `count` features of a question's first token, where [`Engine::classify`] writes the logits.
     pub fn unpack<'a>(&self, question: usize, slots: &'a [f64], count: usize) -> &'a [f64] {
         &slots[question * self.features..][..count]
     }
@@ -121,8 +121,8 @@ impl<'a, A: Arithmetic> SlotEngine<'a, A> {
         linear::add_bias(self.ev, x, &bias)
     }
 
-    /// Σ_b of block (c, b) times chunk b of x, for each output c: `weight(c, b, i, j)` is that of input j in output i. One
-    /// chunk is hoisted at a time, and each giant step of an output is taken once. Depth 1.
+    /// Σ_b of block (c, b) times chunk b of x, for each output c. `weight(c, b, i, j)` is the weight of input j in
+    /// output i. One chunk is hoisted at a time, and each giant step of an output is done once. Depth 1.
     fn blocks(
         &mut self,
         xs: &[&A::Slots],
@@ -243,7 +243,7 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
         Ok(vec![y])
     }
 
-    /// To no more levels than what comes next takes: work at a low level is cheaper.
+    /// Leaves only the levels of the next part, because work at a low level is cheaper.
     fn refresh(&mut self, x: Vec<A::Slots>, next: Next<'_>) -> Result<Vec<A::Slots>> {
         let Some(bootstraps) = self.bootstraps else { return Ok(x) };
         x.into_iter().map(|x| bootstraps.before(self.ev, x, next)).collect()

@@ -1,5 +1,5 @@
-//! Softmax itself as a value: e^(x - b) over the mean of the row, b a public bound of scores. The mean has the same range
-//! whatever the length of the row.
+//! Softmax as a value: e^(x - b) over the mean of the row, with b a public bound of scores. The range of the mean does
+//! not depend on the length of the row.
 
 use super::{
     fields::{FieldError, Fields, FromFields, number},

@@ -1,5 +1,5 @@
-//! The Gaussian kernel as a value: e^x of x = -‖q - k‖²/2, where q and k hold a factor d^(-1/4) each. Squares of
-//! differences take the place of the products of scores: no norms are made. [Rho et al., arXiv 2410.02486]
+//! The Gaussian kernel as a value: e^x of x = -‖q - k‖²/2, where q and k have a factor d^(-1/4) each. The circuit
+//! squares differences in place of the products of scores, and needs no norms. [Rho et al., arXiv 2410.02486]
 
 use super::{
     fields::{FieldError, Fields, FromFields, number},

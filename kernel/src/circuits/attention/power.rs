@@ -1,8 +1,12 @@
 //! PowerSoftmax: x_j^p / Σ_i x_i^p for even p, in four forms. [Zimerman et al., arXiv 2410.09457; docs/math.md §13.1]
 //!
-//! All four are m x_j^p / (ε + m Σ x_i^p): plain has m = 1, ε = 0 and a known range of the sum; Lipschitz has ε > 0,
-//! which bounds the reciprocal whatever the row; length-agnostic has m = 1/L, so that neither end of the range
-//! grows with the row; stable is plain (or Lipschitz) on x/c with c >= ‖x‖_∞ public, given as a pattern of 1/c.
+//! All four forms are m x_j^p / (ε + m Σ x_i^p):
+//!
+//! - The basic form has m = 1, ε = 0, and a known range of the sum.
+//! - The Lipschitz form has ε > 0, which bounds the reciprocal for every row.
+//! - The length-agnostic form has m = 1/L, so that neither end of the range grows with the row.
+//! - The stable form is the basic form or the Lipschitz form on x/c, with a public c >= ‖x‖_∞, given as a pattern of
+//!   1/c.
 
 use super::{
     fields::{FieldError, Fields, FromFields, integer, number},
@@ -36,7 +40,7 @@ pub enum Form {
     },
 }
 
-/// Which power, over which sum, divided how.
+/// The power, the sum, and the division of a PowerSoftmax.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PowerSoftmax {
     p: u32,
@@ -47,13 +51,14 @@ pub struct PowerSoftmax {
 }
 
 impl PowerSoftmax {
-    /// x^p / Σ x^p where the sum of a row is known to lie in `sum`, within a relative error of `error`. p is even, at
-    /// most 16.
+    /// x^p
+    /// Σ x^p. The sum of a row is in `sum`, and the relative error is at most `error`. p is even, at most 16.
     pub fn plain(p: u32, sum: (f64, f64), error: f64) -> Result<Self> {
         Self::with_division(p, 1.0, 0.0, Division::choose(sum, error)?)
     }
 
-    /// |x|^p / (ε + Σ |x|^p) where the sum is at most `most`.
+    /// |x|^p
+    /// (ε + Σ |x|^p). The sum is at most `most`.
     pub fn lipschitz(p: u32, epsilon: f64, most: f64, error: f64) -> Result<Self> {
         let division = Division::choose((epsilon, epsilon + most), error)?;
         Self::with_division(p, 1.0, epsilon, division)
@@ -65,8 +70,8 @@ impl PowerSoftmax {
         Self::with_division(p, 1.0 / length.max(1) as f64, epsilon, division)
     }
 
-    /// The recipe as published, for [`published`]: the sum over its largest value, then 1 + e times as many squarings
-    /// of e and products with 1 + e as there are `iterations` of plain Goldschmidt.
+    /// The recipe as published, for [`published`]. The recipe divides the sum by its largest value. Each of
+    /// `iterations` unrelaxed steps of Goldschmidt then squares e and multiplies with 1 + e.
     pub fn published(p: u32, sum: (f64, f64), iterations: usize) -> Result<Self> {
         let division = Division::new(sum, Iteration::Goldschmidt, false, None, iterations + 1)?;
         Self::with_division(p, 1.0, 0.0, division)
@@ -99,7 +104,7 @@ impl PowerSoftmax {
         Ok(Self { form, ..Self::with_division(p, 1.0, epsilon, division)? })
     }
 
-    /// How it divides.
+    /// The division.
     pub fn division(&self) -> &Division {
         &self.division
     }
@@ -160,7 +165,7 @@ pub fn power_softmax<A: Arithmetic>(
 }
 
 /// The same for scores that were already multiplied by [`PowerSoftmax::input_scale`]. Depth
-/// [`PowerSoftmax::folded_depth`]: one less, where rows wrap.
+/// [`PowerSoftmax::folded_depth`], which is one less if rows wrap.
 pub fn folded<A: Arithmetic>(ev: &mut A, config: &PowerSoftmax, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     powers(ev, config, xs)?;
     let mut sum = row_sums(ev, xs, rows, 1.0)?;
@@ -168,8 +173,8 @@ pub fn folded<A: Arithmetic>(ev: &mut A, config: &PowerSoftmax, xs: &mut [A::Slo
     divide(ev, &config.division, xs, &sum)
 }
 
-/// The recipe as published: the reciprocal of the scaled sum, then one product. It takes log2 p + 3 levels
-/// more than it has iterations: 27 for p = 4 and 22 of them.
+/// The recipe as published: the reciprocal of the scaled sum, then one product. The depth is log2 p + 3 levels more
+/// than the iterations: 27 for p = 4 and 22 iterations.
 pub fn published<A: Arithmetic>(
     ev: &mut A,
     config: &PowerSoftmax,
@@ -188,8 +193,8 @@ pub fn published<A: Arithmetic>(
     Ok(())
 }
 
-/// The stable form: x/c, then [`power_softmax`]. `inverse` is the pattern of 1/c with c >= ‖x‖_∞ of the row in that
-/// slot, zero where a mask hides the entry. Depth one more.
+/// The stable form: x/c, then [`power_softmax`]. `inverse` is the pattern of 1/c, where c >= ‖x‖_∞ of the row of the
+/// slot. The pattern is zero where a mask hides the entry. Depth one more.
 pub fn stable<A: Arithmetic>(
     ev: &mut A,
     config: &PowerSoftmax,

@@ -1,4 +1,4 @@
-//! What a way to make attention weights is: [`AttentionWeights`], and the division by the sum of a row.
+//! The trait of a variant of attention weights, [`AttentionWeights`], and the division by the sum of a row.
 
 use crate::{
     arith::Arithmetic,

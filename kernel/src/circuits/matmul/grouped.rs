@@ -1,14 +1,15 @@
 //! Scores and mixing of a few tokens, in the slots of their features.
 //!
-//! The d features of a head lie in d/g groups of g, the number of tokens. Scores are kept by distance: slot (t, h, a, c)
-//! holds the score of query t and key t + c, the same in every group a. With K' = turn(K), turn(x)(t, h, a, c) =
-//! x(t + c, h, a, c), the score is the sum over groups and over k < g of two factors whose columns are shifted by k
-//! within their groups: Q(t, ., c + k) and K'(t - k, ., c + k). So g products are made, relinearised once, and the
-//! groups are added by one linear map. Mixing is the same with V' = turn(V): the sum over k of the weights with
-//! their columns shifted by k, times V' with its tokens turned by k. The sum of the shifted weights alone is the
-//! sum of a row, in every column of it.
+//! The d features of a head form d/g groups of g, the number of tokens. Scores are stored by distance: slot (t, h, a,
+//! c) holds the score of query t and key t + c, equal in every group a. Let K' = turn(K), with turn(x)(t, h, a, c) =
+//! x(t + c, h, a, c). The score is a sum of products over groups and over k < g. The columns of both factors are
+//! shifted by k within their groups: Q(t, ., c + k) and K'(t - k, ., c + k). The circuit makes g products and
+//! relinearises once, and one linear map adds the groups.
 //!
-//! A mask costs nothing, of scores or of weights: what is kept is in the plaintexts that shift columns.
+//! Mixing uses V' = turn(V): the sum over k of the weights with their columns shifted by k, times V' with its tokens
+//! rotated by k. The sum of the shifted weights alone is the sum of a row, in every column of the row.
+//!
+//! A mask of scores or of weights costs nothing. The plaintexts that shift columns contain the mask.
 
 use crate::{
     arith::{Arithmetic, Transform},

@@ -1,4 +1,4 @@
-//! Circuits on single numbers: what the clear engine computes of a score, a sum and a mean square.
+//! Circuits on single numbers: the clear engine's computation of a score, a sum and a mean square.
 
 use crate::{
     circuits::{

@@ -1,5 +1,5 @@
-//! Attention on slots: scores and mixing are [`crate::circuits::matmul::grouped`], weights any
-//! [`AttentionWeights`]. The mask and every public factor are in plaintexts that scores and mixing multiply by anyway.
+//! Attention on slots. Scores and mixing are the circuits of [`crate::circuits::matmul::grouped`], and the weights are
+//! any [`AttentionWeights`]. The plaintexts of scores and mixing contain the mask and every public factor.
 
 use super::{Layout, levels::AttentionLevels, rotary};
 use crate::{

@@ -1,5 +1,4 @@
-//! The levels that each part of a model takes, from the circuits that the part is made of; and the rule by which values
-//! are bootstrapped between the parts.
+//! The levels of each part of a model, from the circuits of the part, and the rule for bootstraps between the parts.
 
 use crate::{
     arith::Arithmetic,

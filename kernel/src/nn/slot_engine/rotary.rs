@@ -1,10 +1,13 @@
 //! Rotary embedding in slots, on levels that attention takes anyway.
 //!
-//! What a feature becomes is a sum of three products: the vector, it rotated by half a head forth, and rotated back, each
-//! times a plaintext of cosines or sines. The query has a level to spare, since it waits for the keys to be turned. The
-//! map that turns keys has a diagonal for each column: the angles are folded in there. Each of the three vectors is
-//! rotated by its baby steps; giant steps are shared. With b baby steps that is 2 key switches more for the query and 2 b
-//! for the keys, and two rotation keys at most, for half a head. [docs/decisions/decoders.md]
+//! A rotated feature is a sum of three products: the vector, the vector rotated by half a head forward, and the vector
+//! rotated back. Each factor is a plaintext of cosines or sines. The query has a spare level, because the query waits
+//! for the rotation of the keys. The map that rotates keys has one diagonal per column, and the diagonals contain the
+//! angles.
+//!
+//! The baby steps rotate each of the three vectors, and the giant steps are shared. With b baby steps the query takes 2
+//! more key switches and the keys take 2 b more. Half a head needs at most two rotation keys.
+//! [docs/decisions/decoders.md]
 
 use super::Layout;
 use crate::{
@@ -21,7 +24,7 @@ fn shifts(layout: &Layout) -> [i32; 3] {
     [0, half, -half]
 }
 
-/// What slot `s` takes of the slot that lies `shift` ahead if its token is `token`.
+/// The share of slot `s` in the slot `shift` ahead, if its token is `token`.
 fn share(layout: &Layout, rotary: &Rotary, token: usize, s: usize, shift: i32) -> f64 {
     let d = layout.features / layout.heads;
     let (i, second) = (s % d % (d / 2), s % d >= d / 2);
@@ -34,7 +37,7 @@ fn share(layout: &Layout, rotary: &Rotary, token: usize, s: usize, shift: i32) -
     }
 }
 
-/// The query, turned by the angles of its tokens. Depth 1.
+/// The query, rotated by the angles of its tokens. Depth 1.
 pub fn query<A: Arithmetic>(ev: &mut A, layout: &Layout, rotary: &Rotary, q: &A::Slots) -> Result<A::Slots> {
     let (level, shifts) = (ev.level(q), shifts(layout));
     let mut plain = Vec::with_capacity(shifts.len());
@@ -46,8 +49,8 @@ pub fn query<A: Arithmetic>(ev: &mut A, layout: &Layout, rotary: &Rotary, q: &A:
     map(ev, q, &shifts, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
 }
 
-/// R k(t + c, h, a, c), R by the angles of token t + c: what `turn` makes of turned keys. Depth 1. Plaintexts are as long
-/// as the period, so one giant step's are encoded at a time.
+/// R k(t + c, h, a, c), with R the rotation by the angles of token t + c: the rotated keys after `turn`. Depth 1.
+/// Plaintexts have the length of the period, so one giant step's plaintexts are encoded at a time.
 pub fn turned_keys<A: Arithmetic>(
     ev: &mut A,
     layout: &Layout,
