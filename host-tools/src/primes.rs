@@ -4,8 +4,8 @@
 
 mod assembly;
 mod build_error;
+mod candidates;
 mod digits;
-mod primes;
 mod report;
 mod scale_pattern;
 

@@ -2,7 +2,7 @@
 //!
 //! With `POLYFORMER_MODEL_MIB` in the environment the model has that size, and the seconds are printed.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
 use polyformer::{
     files::{self, Body, Header, Mapped, View, Weights},
@@ -25,7 +25,7 @@ fn write_large(path: &Path, mib: usize, weights: Weights) {
     // two layers of four square maps, one `down` between them and the classifier: 8 w^2 + 3 w h weights, h = 4 w
     let bytes_per_weight = if weights == Weights::F16 { 2 } else { 1 };
     let fit = |width: &usize| 20 * width * width * bytes_per_weight <= mib << 20;
-    let width = [256, 512, 1024, 2048, 4096, 8192].into_iter().filter(fit).next_back().unwrap();
+    let width = [256, 512, 1024, 2048, 4096, 8192].into_iter().rfind(fit).unwrap();
     let hidden = ((mib << 20) / bytes_per_weight - 8 * width * width) / (3 * width);
     let hidden = hidden.min(1 << 16);
     let sizes = files::Sizes { width, hidden, twin: 0, ..sizes };

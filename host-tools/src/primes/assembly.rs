@@ -6,7 +6,7 @@
 use super::{
     Request,
     build_error::{BuildError, Result},
-    primes::{self, Prime},
+    candidates::{self, Prime},
     scale_pattern::ScalePattern,
 };
 use crate::spec::{BootstrapBuf, SpecBuf};
@@ -35,8 +35,8 @@ pub fn assemble(request: &Request, pattern: ScalePattern, alpha: usize) -> Resul
     let mut specials = 1;
     loop {
         let spec = with_specials(request, pattern, alpha, specials)?;
-        let largest = spec.line.chunks(alpha.max(1)).map(primes::total).fold(0.0, f64::max);
-        if specials >= alpha || primes::total(&spec.specials) >= largest + MARGIN {
+        let largest = spec.line.chunks(alpha.max(1)).map(candidates::total).fold(0.0, f64::max);
+        if specials >= alpha || candidates::total(&spec.specials) >= largest + MARGIN {
             return Ok(spec);
         }
         specials += 1;
@@ -45,7 +45,7 @@ pub fn assemble(request: &Request, pattern: ScalePattern, alpha: usize) -> Resul
 
 fn with_specials(request: &Request, pattern: ScalePattern, alpha: usize, specials: usize) -> Result<SpecBuf> {
     let client = request.levels == 0 && !request.bootstrap;
-    let mut pool = primes::all().to_vec();
+    let mut pool = candidates::all().to_vec();
     let mut specials = take(&mut pool, if client { CLIENT_SKIPS } else { specials });
     let base = pattern.base(request.scale_bits);
     let base_primes = take(&mut pool, base as usize);
@@ -62,7 +62,7 @@ fn with_specials(request: &Request, pattern: ScalePattern, alpha: usize, special
         let (top, message_limbs) = levels.last().copied().unwrap_or((0, base));
         main_primes.extend(eval_mod(&mut pool)?);
         let reserve = 2 * BOOTSTRAP.coeffs_to_slots as usize;
-        main_primes.extend(primes::nearest(&pool, COEFFS_TO_SLOTS_PRIME, reserve).iter().map(|p| p.q));
+        main_primes.extend(candidates::nearest(&pool, COEFFS_TO_SLOTS_PRIME, reserve).iter().map(|p| p.q));
         let reserved = BOOTSTRAP.eval_mod + BOOTSTRAP.coeffs_to_slots;
         levels.extend((1..=reserved).map(|i| (top, message_limbs + 2 * i)));
     }
@@ -96,9 +96,9 @@ fn main_primes(request: &Request, pattern: ScalePattern, levels: &[(u8, u8)], po
         let want = 2.0 * request.scale_bits - scale - restored;
         let new: Vec<Prime> = match l1 - l0 {
             0 => Vec::new(),
-            1 => primes::nearest(&pool, want, 1),
-            3 => primes::nearest_three(&pool, want),
-            _ => primes::nearest_pair(&pool, want).map(Vec::from).unwrap_or_default(),
+            1 => candidates::nearest(&pool, want, 1),
+            3 => candidates::nearest_three(&pool, want),
+            _ => candidates::nearest_pair(&pool, want).map(Vec::from).unwrap_or_default(),
         };
         pool.retain(|p| new.iter().all(|m| m.q != p.q));
         main_primes.extend(new.iter().map(|p| p.q));
@@ -113,7 +113,7 @@ fn main_primes(request: &Request, pattern: ScalePattern, levels: &[(u8, u8)], po
 /// log2 of the product of the last `count` rescaling primes.
 fn rescaling_bits(pattern: ScalePattern, count: u8) -> f64 {
     let all = pattern.rescaling_primes();
-    primes::total(&all[all.len() - count as usize..])
+    candidates::total(&all[all.len() - count as usize..])
 }
 
 /// EvalMod's pairs, taken from `pool`, in the order of the chain: the lowest level's first. The pairs are chosen from
@@ -124,7 +124,7 @@ fn eval_mod(pool: &mut Vec<Prime>) -> Result<Vec<u32>> {
     let mut near: Vec<Prime> = pool.iter().rev().copied().filter(|p| p.bits > low && p.bits < high).collect();
     let (mut pairs, mut scale) = (Vec::new(), asked);
     for level in (1..=BOOTSTRAP.eval_mod as usize).rev() {
-        let pair = primes::widest_pair(&near, 2.0 * scale - asked);
+        let pair = candidates::widest_pair(&near, 2.0 * scale - asked);
         let Some([a, b]) = pair else { return Err(BuildError::Drift { level, got: 0.0, asked }) };
         near.retain(|p| p.q != a.q && p.q != b.q);
         scale = 2.0 * scale - a.bits - b.bits;

@@ -5,7 +5,7 @@ use super::{
     Request,
     assembly::assemble,
     build_error::{BuildError, Result},
-    primes,
+    candidates,
     scale_pattern::ScalePattern,
 };
 use crate::spec::SpecBuf;
@@ -112,7 +112,7 @@ fn alphas(request: &Request, limbs: usize) -> Result<Vec<usize>> {
 fn attempt(request: &Request, pattern: ScalePattern, alpha: usize) -> Result<Trial> {
     let spec = assemble(request, pattern, alpha)?;
     let limbs = spec.line.len() + spec.specials.len();
-    let log_qp = primes::total(&spec.line) + primes::total(&spec.specials);
+    let log_qp = candidates::total(&spec.line) + candidates::total(&spec.specials);
     let decomposition = Decomposition::new(&spec, log_qp);
     match request.security.check(request.log_n, log_qp) {
         Err(Error::Insecure { bound, .. }) => Ok(Trial::Over { decomposition, bound }),

@@ -1,6 +1,6 @@
 //! The explanation of a chain, as one value that prints as text and serialises as stable JSON.
 
-use super::{Chain, Decomposition, primes};
+use super::{Chain, Decomposition, candidates};
 use crate::spec::SpecBuf;
 use polyformer_kernel::{backend::digit, ckks::noise, params::Params, ring::Basis};
 use serde::Serialize;
@@ -153,7 +153,7 @@ fn parts(spec: &SpecBuf) -> Vec<Part> {
     let names = ["terminals", "base", "mains", "EvalMod", "CoeffsToSlots"];
     let run = |(name, b): (&&'static str, &[usize])| (*name, &spec.line[b[0]..b[1]]);
     let runs = names.iter().zip(bounds.windows(2)).map(run).chain([("P", &spec.specials[..])]);
-    let parts = runs.map(|(part, primes)| Part { part, limbs: primes.len(), bits: primes::total(primes) });
+    let parts = runs.map(|(part, primes)| Part { part, limbs: primes.len(), bits: candidates::total(primes) });
     parts.filter(|p| p.limbs > 0).collect()
 }
 

@@ -4,7 +4,7 @@
 //! restores. Only some scales are therefore possible: about the size of one prime, of 4/3 primes, of 3/2 primes, or of
 //! two primes.
 
-use super::primes::{RESCALING_PRIMES, WIDE_RESCALING_PRIMES};
+use super::candidates::{RESCALING_PRIMES, WIDE_RESCALING_PRIMES};
 
 /// A way to make the scale of a level out of primes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
