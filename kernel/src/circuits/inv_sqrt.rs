@@ -2,9 +2,9 @@
 //! relaxed, and can start from a Chebyshev polynomial. A start of high degree has the least depth: one level of the
 //! start reduces the error as much as two levels of the iterations.
 //!
-//! The iteration drives a = x y² to 1: y ← y (k^1.5 / 2) (3/k - a). The relaxed iteration takes k = 3 (1 + e - √e) / (1
-//! + e + e²) for a in [e, 1], and the unrelaxed iteration takes k = 1. The factors cost no level. With A = s a and Y =
-//! √s y the step is Y ← Y (c - A), where s_i = k_i (s_{i+1}/4)^(1/3) and c_i = 3 s_i / k_i.
+//! The iteration drives a = x y² to 1: y ← y (k^1.5 / 2) (3/k - a). The relaxed iteration takes
+//! k = 3 (1 + e - √e) / (1 + e + e²) for a in [e, 1], and the unrelaxed iteration takes k = 1. The factors cost no level.
+//! With A = s a and Y = √s y the step is Y ← Y (c - A), where s_i = k_i (s_{i+1}/4)^(1/3) and c_i = 3 s_i / k_i.
 //!
 //! Newton computes A = x Y² again in each step, in the shape c Y - (xY)(Y²). A step takes two levels and corrects its
 //! own rounding. Goldschmidt updates A ← A (c - A)². [docs/math.md §12.2]

@@ -13,6 +13,8 @@ use core::iter::once;
 
 /// (c0, c1)
 pub(super) type Halves<B> = [Poly<Eval, B>; 2];
+/// A sum, with the step that it is yet to be rotated by.
+type Pending<B> = (i32, Halves<B>);
 
 /// A product or a sum of products, at squared scale.
 pub struct Wide<B: Backend> {
@@ -31,8 +33,8 @@ pub(super) enum Parts<B: Backend> {
 /// Inner sums of linear maps, at least one, each with the rotation of its pending giant step. Step 0 is no rotation,
 /// and products are added to it. Each inner sum is times P, over P and Q.
 pub(super) struct InnerSums<B: Backend> {
-    first: (i32, Halves<B>),
-    rest: Vec<(i32, Halves<B>)>,
+    first: Pending<B>,
+    rest: Vec<Pending<B>>,
 }
 
 impl<B: Backend> Wide<B> {
@@ -55,7 +57,7 @@ impl<B: Backend> InnerSums<B> {
     }
 
     /// The unrotated sum, and the rotated sums.
-    pub(super) fn split(self) -> (Option<Halves<B>>, Vec<(i32, Halves<B>)>) {
+    pub(super) fn split(self) -> (Option<Halves<B>>, Vec<Pending<B>>) {
         let (mut here, mut rotated) = (None, Vec::with_capacity(1 + self.rest.len()));
         for (step, sum) in once(self.first).chain(self.rest) {
             match (step, &here) {
