@@ -81,8 +81,8 @@ impl Kind {
 }
 
 impl Kind {
-    /// The format version of files of this kind that is written, and the only one that is read. Version 1 of a model had
-    /// its weights in the order of diagonals.
+    /// The format version of this kind, for reading and writing. Version 1 of a model had its weights in the order of
+    /// diagonals.
     pub const fn version(self) -> u32 {
         match self {
             Kind::Model => 2,
@@ -118,9 +118,9 @@ impl FromStr for Kind {
 /// reads each byte from memory once. A multiple of every row of residues and of every number.
 const PIECE: usize = 1 << 20;
 
-/// BLAKE3 of everything that a file says: each metadata field but the digest, in order of its name, then each
-/// tensor. Texts and tensors are preceded by their length in bytes as a u64. `check` gets each piece of each tensor, with
-/// its offset in the tensor, right after the piece was hashed.
+/// BLAKE3 of the contents of a file: each metadata field but the digest, in order of its name, then each tensor. The
+/// length in bytes, as a u64, precedes each text and each tensor. `check` gets each piece of each tensor, with its
+/// offset in the tensor, after the piece was hashed.
 fn digest(
     fields: &Fields,
     tensors: &[Expected],

@@ -36,21 +36,21 @@ pub mod wrapper;
 
 pub use sum::Sum;
 
-/// A circuit is a function over `A: Arithmetic`. It is written once, and runs on plain floats, on intervals, on a
+/// A circuit is a function over `A: Arithmetic`. The function is written once and runs on floats, on intervals, on a
 /// cost tracer, and on ciphertexts over any backend.
 ///
-/// A product is a [`Wide`](Arithmetic::Wide) value, at squared scale and perhaps quadratic in the secret. It can be
-/// accumulated or rescaled, nothing else: forgetting to rescale does not compile, and a sum of products is
+/// A product is a [`Wide`](Arithmetic::Wide) value, at squared scale and possibly quadratic in the secret. A product
+/// can only be accumulated or rescaled. A forgotten rescale therefore does not compile, and a sum of products is
 /// relinearised once.
 ///
-/// Values sit at a level. Operands of one operation sit at the same level ([`crate::Error::LevelMismatch`]
-/// otherwise), and each rescale goes one level down ([`crate::Error::LevelExhausted`] at level 0).
+/// Every value has a level. Operands of one operation have the same level ([`crate::Error::LevelMismatch`] otherwise),
+/// and each rescale goes one level down ([`crate::Error::LevelExhausted`] at level 0).
 ///
 /// # Errors
 ///
-/// Each operation on ciphertexts may fail for lack of memory ([`Error::OutOfMemory`], [`Error::DeviceMemory`]), and each
-/// operation that multiplies two vectors or rotates one for lack of a key ([`Error::MissingRelinKey`],
-/// [`Error::MissingGaloisKey`], [`Error::KeyLevel`]). A method names its other errors.
+/// Each operation on ciphertexts can fail for lack of memory ([`Error::OutOfMemory`], [`Error::DeviceMemory`]). A
+/// product of two vectors and a rotation can fail for lack of a key ([`Error::MissingRelinKey`],
+/// [`Error::MissingGaloisKey`], [`Error::KeyLevel`]). Each method documents its other errors.
 pub trait Arithmetic {
     /// A vector of `slots()` numbers.
     type Slots;
@@ -157,11 +157,11 @@ pub trait Arithmetic {
     fn rotate(&mut self, x: &Self::Slots, k: i32) -> Result<Self::Slots>;
     /// The rotations of x by each of `steps`, made together: ciphertexts share one mod_up among them.
     fn hoist(&mut self, x: &Self::Slots, steps: &[i32]) -> Result<Self::Hoisted>;
-    /// The rotation by `k`, one of the steps that were hoisted.
+    /// The rotation by `k`, one of the hoisted steps.
     ///
     /// # Errors
     ///
-    /// [`Error::NotHoisted`] if `k` is none of the steps.
+    /// [`Error::NotHoisted`] if `k` was not hoisted.
     fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots>;
     /// A linear map of the vector whose rotations by `map.baby_steps` were hoisted. Ciphertexts hoist twice: a giant
     /// step costs one key switch, and the whole map costs one division by P. Both wait for the rescale, and accumulated

@@ -44,7 +44,7 @@ pub struct Attention<'w> {
     pub causal: bool,
     /// The positions of query and key, or `None`.
     pub rotary: Option<Rotary>,
-    /// How scores become weights.
+    /// The variant of the attention weights.
     pub weights: Variant,
     /// Query, key and value; the scale of scores is in the query, or in query and key ([`Similarity`]).
     ///
@@ -225,12 +225,13 @@ pub enum Next<'m> {
     Norm(&'m Norm),
     /// Query, key and value, attention, and the map that joins the heads.
     Attention {
-        /// How scores become weights.
+        /// The variant of the attention weights.
         weights: &'m Variant,
         /// Whether the value comes from a norm.
         normalised: bool,
     },
-    /// A norm and the feed-forward part; then the norm of the `following` layer, or the classifier if there is none.
+    /// A norm and the feed-forward part. Then the norm of the `following` layer, or the classifier after the last
+    /// layer.
     FeedForward {
         /// The layer.
         layer: &'m Layer<'m>,

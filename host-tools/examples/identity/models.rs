@@ -29,7 +29,7 @@ pub struct Inference<'m> {
     pub model: &'m Model<'m>,
     /// The rows of each question.
     pub questions: Vec<Vec<f64>>,
-    /// How bootstrapping rotates.
+    /// The rotation strategy of bootstrapping.
     pub steps: RotationStrategy,
 }
 

@@ -12,7 +12,7 @@ pub struct MappedNumbers {
     form: Form,
 }
 
-/// How numbers are stored.
+/// The storage of numbers.
 #[derive(Debug)]
 enum Form {
     Single,

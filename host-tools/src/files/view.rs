@@ -1,8 +1,8 @@
 //! Reading: bytes are checked once, completely, into a [`View`] whose accessors cannot fail.
 //!
-//! In this order: the header's size, the tensors' sizes against the file's, version, kind, parameter set, shapes,
-//! digest, and that every residue is below its modulus and every float finite. Nothing is allocated in proportion to what
-//! a file claims, and each byte is read from memory once.
+//! The checks have this order: the header's size, the tensors' sizes, kind, version, parameter set, shapes, digest. The last
+//! check is that every residue is below its modulus and that every float is finite. No allocation is proportional to a
+//! number in the file, and each byte is read from memory once.
 
 use super::{
     Kind,

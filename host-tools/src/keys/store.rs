@@ -20,13 +20,15 @@ pub fn default_folder(spec: &SpecBuf) -> Result<PathBuf> {
 }
 
 impl KeyFolder {
-    /// The secret key of the folder, after the missing keys of `wants` were made. A secret key is made, too, if the folder
-    /// has none. A file of `wants` counts as there if its header names this secret and a level that is high enough;
-    /// its words are not read. `on_key` is called with the number of keys made and the number to make: once with 0, then after each key.
+    /// The secret key of the folder, after the missing keys of `wants` were made. A missing secret key is made too. A
+    /// file of `wants` exists if its header names this secret and a sufficient level; the words of the file are not
+    /// read. `on_key` is called with the number of finished keys and the total number: once with 0, then after each
+    /// key.
     ///
     /// # Errors
-    /// [`Error::File`] for a folder or file that cannot be read or written; [`Error::Usage`] if the secret key is of
-    /// another parameter set.
+    ///
+    /// [`Error::File`] for a folder or file that cannot be read or written. [`Error::Usage`] if the secret key belongs
+    /// to another parameter set.
     pub fn complete(
         &self,
         host: &Host,

@@ -25,7 +25,7 @@ struct LayerFields<'a> {
 }
 
 impl Attention {
-    /// What files without a kind hold: length-agnostic PowerSoftmax of power 4.
+    /// The attention of files without a kind: length-agnostic PowerSoftmax of power 4.
     pub fn of_epsilon(epsilon: f64) -> Self {
         let fields = [("kind", json!("power_softmax")), ("form", json!("length_agnostic")), ("power", json!(4))];
         let fields = fields.into_iter().chain([("epsilon", json!(epsilon))]);
@@ -44,7 +44,7 @@ impl Attention {
         (needed && self.0.iter().all(same)).then_some(epsilon)
     }
 
-    /// Its kind.
+    /// The kind of the attention.
     pub fn kind(&self) -> &str {
         let kind = self.0.get("type").or_else(|| self.0.get("kind"));
         kind.and_then(Value::as_str).unwrap_or_default()
@@ -73,7 +73,7 @@ impl Attention {
     }
 }
 
-/// Where the arguments of a polynomial of attention were measured.
+/// The place of the range measurement for a polynomial of attention.
 pub fn place(name: &str) -> &'static str {
     if name == "reciprocal" { "attention.denominator" } else { "attention.scores" }
 }

@@ -69,7 +69,7 @@ pub struct Layer {
     pub norm_feed_forward: Polynomial,
     /// Of degree 2.
     pub activation: Polynomial,
-    /// Those of attention, by name; what else there is is ignored.
+    /// The polynomials of attention, by name. Other fields are ignored.
     #[serde(flatten)]
     others: BTreeMap<String, serde_json::Value>,
 }
@@ -184,8 +184,9 @@ impl Config {
         if all.0 <= all.1 { Ok(all) } else { Err(fault(NEVER)) }
     }
 
-    /// A power of two that nothing exceeds which may be bootstrapped: x between layers as measured on texts, widened by
-    /// the margin of the polynomials, and what a norm before attention makes of the largest x at the least variance.
+    /// A power of two above every value that may be bootstrapped. The values are x between layers, with the measured
+    /// range widened by the margin of the polynomials, and the normalised x before attention. The norm's bound uses the
+    /// largest x and the least variance.
     pub fn range(&self) -> Result<f64> {
         let margin = self.ranges.as_ref().and_then(|r| r.get("margin")?.as_f64()).unwrap_or(1.0).max(1.0);
         let seen = |place: &str| self.measured(place, |_| true);

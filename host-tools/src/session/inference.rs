@@ -46,10 +46,11 @@ pub struct Response {
 }
 
 impl Inference<'_> {
-    /// Loads the keys, runs the model on the question.
+    /// Loads the keys and runs the model on the question.
     ///
     /// # Errors
-    /// [`crate::Error::File`] for a key or a question that is missing, damaged or of another client;
+    ///
+    /// [`crate::Error::File`] for a key or a question that is missing, damaged or of another client.
     /// [`crate::Error::Kernel`] if a key does not serve the plan, or the target has too little memory.
     pub fn run(self, target: ComputeTarget, on_progress: &mut dyn FnMut(Progress)) -> Result<Response> {
         self.host.run(target, Run { inference: self, on_progress })

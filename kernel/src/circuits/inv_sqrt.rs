@@ -60,8 +60,8 @@ impl InverseRoot {
         Ok(Self { range: begin.range, iteration, start, trained: false, constants, scale, error })
     }
 
-    /// The polynomial that a model was trained with in the place of 1/√x: it is evaluated as it is. The scale makes its
-    /// argument the doubled variable of the Chebyshev basis, up to a constant.
+    /// A trained polynomial of a model in place of 1/√x, evaluated unchanged. The scale turns its argument into the
+    /// doubled variable of the Chebyshev basis, up to a constant.
     pub fn trained(polynomial: Polynomial) -> Self {
         let (range, scale) = (polynomial.range(), 2.0 * polynomial.to_unit().0);
         let (iteration, constants, error) = (Iteration::Newton, Vec::new(), f64::INFINITY);
@@ -108,7 +108,7 @@ impl InverseRoot {
         self.error
     }
 
-    /// What y is multiplied by before it is multiplied by the root, for y/√x: √scale, or 1 if the root is
+    /// The factor of y before its product with the root, for y/√x: √scale, or 1 if the root is
     /// [`InverseRoot::trained`].
     pub fn numerator_scale(&self) -> f64 {
         if self.trained { 1.0 } else { libm::sqrt(self.scale) }

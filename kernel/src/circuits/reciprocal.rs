@@ -71,8 +71,8 @@ impl Division {
         Ok(Self { range: begin.range, iteration, relaxed, start, trained: false, constants, scale, error })
     }
 
-    /// The polynomial that a model was trained with in the place of 1/x: it is evaluated as it is. The scale makes its
-    /// argument the doubled variable of the Chebyshev basis, up to a constant.
+    /// A trained polynomial of a model in place of 1/x, evaluated unchanged. The scale turns its argument into the
+    /// doubled variable of the Chebyshev basis, up to a constant.
     pub fn trained(polynomial: Polynomial) -> Self {
         let (range, scale) = (polynomial.range(), 2.0 * polynomial.to_unit().0);
         let (iteration, constants) = (Iteration::Goldschmidt, Vec::new());

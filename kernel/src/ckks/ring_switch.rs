@@ -1,12 +1,15 @@
-//! Ring switching: ciphertexts of a small device's ring, degree m, to the server's, degree n = k m, and back.
+//! Ring switching: ciphertexts of a small client's ring, degree m, to the server's ring, degree n = k m, and back.
 //!
-//! Y -> X^k embeds the small ring: a ciphertext under s'(Y) becomes one under s'(X^k), its slots repeated k times, and one
-//! key switch brings it under s. Its words are constant on blocks of k, so that they are as few as before until the
-//! key enters. On the way back a key switch to s'(X^k) comes first; then the coefficients of the powers of X^k are a
-//! ciphertext of the small ring, which holds the mean of the k copies of each slot. [eprint 2012/240]
+//! Y -> X^k embeds the small ring. A ciphertext under s'(Y) becomes a ciphertext under s'(X^k), with its slots repeated
+//! k times. One key switch brings the ciphertext under s. The words are constant on blocks of k until the key switch,
+//! so the upload has the words of the small ring only.
 //!
-//! A key *under* s'(X^k) is k samples of the small ring, so the small ring's security bound limits its modulus: the
-//! base and one special prime (docs/math.md §17.1). Its digits are single primes for that reason.
+//! On the way back, a key switch to s'(X^k) comes first. The coefficients of the powers of X^k then form a ciphertext
+//! of the small ring. Its slots hold the mean of the k copies of each slot. [eprint 2012/240]
+//!
+//! A key *under* s'(X^k) is k samples of the small ring. The security bound of the small ring therefore limits the
+//! modulus of the key to the base and one special prime (docs/math.md §17.1). For that reason each digit of the key is
+//! a single prime.
 
 use super::{Ciphertext, Ckks, gadget::gadget_pair, secret::SecretKey};
 use crate::{
@@ -64,7 +67,7 @@ pub fn check_small(params: &Params, small: &Params, basis: Basis) -> Result<()> 
     small.security().check(small.log_n(), params.log_product(basis))
 }
 
-/// The small ring divides the large one, and both have the same base primes and the same scale there.
+/// Checks that the small ring divides the large ring, and that both have the same base primes and the same base scale.
 fn same_base(params: &Params, small: &Params) -> Result<()> {
     if small.n() > params.n() {
         let what = "the small ring's degree must not exceed the large ring's";
@@ -83,8 +86,8 @@ fn same_base(params: &Params, small: &Params) -> Result<()> {
 }
 
 impl<B: Backend> LiftKey<B> {
-    /// `device` is the small ring's secret ([`SecretKey::expand_small`]) over the base, `sk` covers [`lift_basis`];
-    /// `scratch` holds n integers and is wiped; a is expanded from `seed`, stream 0.
+    /// `device` is the small ring's secret ([`SecretKey::expand_small`]) over the base, and `sk` covers [`lift_basis`].
+    /// `scratch` holds n integers and is wiped. a is expanded from `seed`, stream 0.
     ///
     /// # Errors
     /// The first property in which the rings differ; errors of the backend's memory.
@@ -156,7 +159,7 @@ pub fn receive<B: Backend>(
 }
 
 impl<B: Backend> Ckks<'_, B> {
-    /// From a device's ring to level 0 of this one: every slot, repeated. `c` is as [`receive`] makes it.
+    /// From a small client's ring to level 0 of this ring: every slot, repeated. `c` is a result of [`receive`].
     ///
     /// Adds the noise of a rounding, [`super::noise::rounding`].
     ///
@@ -178,10 +181,11 @@ impl<B: Backend> Ckks<'_, B> {
         Ok(Ciphertext { c: out, level: 0 })
     }
 
-    /// From level 0 to a device's ring: the words of c0 and of c1, base.len() x m each, which hold the mean of the copies
-    /// of each slot. Waits for the backend.
+    /// From level 0 to a small client's ring: the words of c0 and of c1, base.len() x m each. They hold the mean of the
+    /// copies of each slot. Waits for the backend.
     ///
-    /// Adds the noise of a key switch of one prime a digit: sqrt(digits / 12) n sigma and a rounding.
+    /// Adds a rounding and the noise of a key switch with one prime a digit: sqrt(digits
+    /// 12) n sigma.
     ///
     /// # Errors
     /// [`Error::LevelMismatch`] if x is above level 0; those of [`lower_basis`]; errors of the backend.

@@ -219,8 +219,8 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
         Ok(())
     }
 
-    /// Depth [`CLASSIFY_DEPTH`]: the weights are those of every token, then a mask takes the mean over tokens, or the last one, and leaves
-    /// nothing in slots that hold no logit of a question. At most as many labels as a token has features.
+    /// Depth [`CLASSIFY_DEPTH`]. The weights are applied to every token. A mask then takes the mean over tokens, or the
+    /// last token, and zeroes all slots without a logit. The number of labels is at most the number of features.
     fn classify(&mut self, xs: [&Vec<A::Slots>; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Vec<A::Slots>> {
         let all: Vec<&A::Slots> = xs.into_iter().flatten().collect();
         let all = self.align(&all)?;

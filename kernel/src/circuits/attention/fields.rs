@@ -5,9 +5,9 @@ use core::fmt;
 
 /// Parameters by name.
 pub trait Fields {
-    /// The number of this name, if it is there.
+    /// The number of this name, or `None`.
     fn number(&self, name: &str) -> Option<f64>;
-    /// The word of this name, if it is there.
+    /// The word of this name, or `None`.
     fn text(&self, name: &str) -> Option<&str>;
     /// The polynomial of this name, if the model was trained with one.
     fn polynomial(&self, name: &str) -> Option<Polynomial>;
@@ -15,7 +15,7 @@ pub trait Fields {
 
 /// A value that is made from fields.
 pub trait FromFields: Sized {
-    /// What model files call it.
+    /// The name in model files.
     const NAME: &'static str;
     /// The value of these fields.
     ///
@@ -24,7 +24,7 @@ pub trait FromFields: Sized {
     fn from_fields(fields: &impl Fields) -> Result<Self, FieldError>;
 }
 
-/// What is wrong with a field.
+/// The fault of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FieldError {
     /// No variant has this name.

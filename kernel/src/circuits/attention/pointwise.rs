@@ -13,8 +13,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Scaled σ-attention: σ(x_j)/√L for rows of L entries, σ a polynomial that stands for GELU or ReLU; 1/√L goes into
-/// its coefficients. Depth that of σ. [Zimerman et al., arXiv 2311.08610]
+/// Scaled σ-attention: σ(x_j)/√L for rows of L entries, with σ a polynomial for GELU or ReLU. The coefficients contain
+/// 1/√L. The depth is the depth of σ. [Zimerman et al., arXiv 2311.08610]
 pub fn scaled_sigma<A: Arithmetic>(
     ev: &mut A,
     sigma: &Approximation,

@@ -131,7 +131,7 @@ impl PowerSoftmax {
         }
     }
 
-    /// What scores are divided by.
+    /// The divisor of scores.
     fn bound(&self) -> f64 {
         if let Form::Stable { bound } = self.form { bound } else { 1.0 }
     }
@@ -268,9 +268,11 @@ impl AttentionWeights for PowerSoftmax {
     }
 }
 
-/// Fields: `power`; `form`, "plain", "lipschitz", "length_agnostic" or "stable", with `bound`; `epsilon`; and either the
-/// polynomial `reciprocal`, or `most`, the largest sum (or mean) of powers, and the `error` of a weight. "plain" takes
-/// `least`, the smallest sum, in the place of `epsilon`.
+/// The fields are:
+/// - `power`,
+/// - `form`: "plain", "lipschitz", "length_agnostic", or "stable" with `bound`,
+/// - `epsilon`, or for "plain" the smallest sum `least`,
+/// - the polynomial `reciprocal`, or `most`, the largest sum (or mean) of powers, and the `error` of a weight.
 impl FromFields for PowerSoftmax {
     const NAME: &'static str = "power_softmax";
 

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What the score of a query q and a key k is.
+/// The score of a query q and a key k.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Similarity {
     /// q · k. A scale such as 1/√d is folded into q.
@@ -21,14 +21,14 @@ pub enum Similarity {
 
 /// A way to make the weights of attention from scores. A row has the scores of one query with `visible` keys.
 pub trait AttentionWeights {
-    /// Its name in model files.
+    /// The name in model files.
     fn name(&self) -> &'static str;
-    /// What a score is.
+    /// The kind of score.
     fn similarity(&self) -> Similarity {
         Similarity::Dot
     }
-    /// What a score is multiplied by before [`AttentionWeights::numerators`]. The score of a hidden key is replaced by 0.
-    /// It is the same for every `visible` if the similarity is [`Similarity::Distance`].
+    /// The factor of a score before [`AttentionWeights::numerators`]. The score of a hidden key is replaced by 0. The
+    /// factor is the same for every `visible` if the similarity is [`Similarity::Distance`].
     fn score_factor(&self, visible: usize) -> f64;
     /// The scores that the variant is made for; `None` if what is bounded is the sum of a row.
     fn range(&self) -> Option<(f64, f64)>;
@@ -44,7 +44,7 @@ pub trait AttentionWeights {
     fn numerators<A: Arithmetic>(&self, ev: &mut A, x: A::Slots, moments: Option<[&A::Slots; 2]>) -> Result<A::Slots>;
     /// Levels from multiplied scores to numerators, those of the moments included.
     fn numerator_depth(&self) -> u8;
-    /// What a numerator is multiplied by.
+    /// The factor of a numerator.
     fn weight_factor(&self, _visible: usize) -> f64 {
         1.0
     }
@@ -53,7 +53,7 @@ pub trait AttentionWeights {
     fn hides_by_itself(&self) -> bool {
         false
     }
-    /// How numerators are divided by the sum of their row; `None` if they are weights already.
+    /// The division of numerators by the sum of their row; `None` if the numerators are weights.
     fn normaliser(&self) -> Option<Normaliser<'_>> {
         None
     }
@@ -116,11 +116,12 @@ pub trait AttentionWeights {
     }
 }
 
-/// A row's mean and mean square: `sums` adds up along the rows, of x (0) and of x² (1), and multiplies by the factors that
-/// the caller knows. Depth that of `sums`, and one more for the second.
+/// A row's mean and mean square. `sums` adds along the rows, of x (0) and of x² (1), and multiplies by the caller's
+/// factors. The depth is the depth of `sums`, and one more for the mean square.
 ///
 /// # Errors
-/// [`Error::Length`] if `xs` is empty, and those of `sums`.
+///
+/// [`Error::Length`] if `xs` is empty, and the errors of `sums`.
 pub fn moments<A: Arithmetic>(
     ev: &mut A,
     xs: &[A::Slots],
@@ -141,12 +142,12 @@ pub fn moments<A: Arithmetic>(
 pub struct Normaliser<'v> {
     /// ε, added to the sum.
     pub epsilon: f64,
-    /// How it divides.
+    /// The division.
     pub division: &'v Division,
 }
 
 impl Normaliser<'_> {
-    /// What numerators are multiplied by before they are summed; [`Normaliser::reciprocal`] takes the factor out again.
+    /// The factor of numerators before their sum. [`Normaliser::reciprocal`] removes the factor.
     pub fn factor(&self) -> f64 {
         self.division.scale()
     }

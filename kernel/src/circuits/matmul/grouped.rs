@@ -20,8 +20,8 @@ use alloc::vec::Vec;
 
 /// Levels of [`turn`].
 pub const TURN_DEPTH: u8 = 1;
-/// Levels of [`scores`] at most, from a turned K: a shift, a product, the sum over groups. With one group there is no sum,
-/// and one level is left over.
+/// The largest depth of [`scores`], from the rotated K: a shift, a product, the sum over groups. With one group the
+/// circuit has no sum, and one level remains.
 pub const SCORES_DEPTH: u8 = 3;
 /// Levels of [`mix`]: a shift and a product.
 pub const MIX_DEPTH: u8 = SHIFT_DEPTH + 1;
@@ -73,11 +73,12 @@ pub struct Factors<'f> {
     pub of: &'f dyn Fn(usize) -> f64,
 }
 
-/// The scores of q and the turned k, at one level: those of each slot's query and key, times `factors` of the slot, which
-/// are 0 where the key is hidden. Distances take the largest factor for q. Depth [`SCORES_DEPTH`].
+/// The scores of q and the rotated k, at one level: the scores of each slot's query and key, times `factors` of the
+/// slot. A factor is 0 where the key is hidden. Distances take the largest factor for q. Depth [`SCORES_DEPTH`].
 ///
 /// # Errors
-/// [`Error::LevelMismatch`] if q and k are at different levels; [`Error::LevelExhausted`] if these are too few.
+///
+/// [`Error::LevelMismatch`] if q and k are at different levels. [`Error::LevelExhausted`] if the level is too low.
 pub fn scores<A: Arithmetic>(
     ev: &mut A,
     groups: Groups,
@@ -174,10 +175,10 @@ pub fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A
     linear::map(ev, x, &baby_steps, &giant_steps, &plain.iter().map(Some).collect::<Vec<_>>())
 }
 
-/// For every k < g, x with column c of each group taken from column c + k, times `value(k, slot)`, the slot being where a
-/// value ends; with `back` the tokens are turned back by k, too. Columns that wrap come from x turned by a whole group, so
-/// that both parts share their keys with the baby steps of linear maps, and turns share theirs with mixing. Depth
-/// [`SHIFT_DEPTH`].
+/// For every k < g: x with column c of each group taken from column c + k, times `value(k, slot)`, where the slot is
+/// the target. With `back` the tokens are also rotated back by k. Columns that wrap come from x rotated by a whole
+/// group. Both parts therefore share their keys with the baby steps of linear maps, and the rotations share theirs with
+/// mixing. Depth [`SHIFT_DEPTH`].
 fn shift_columns<A: Arithmetic>(
     ev: &mut A,
     groups: Groups,

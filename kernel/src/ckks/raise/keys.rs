@@ -24,8 +24,11 @@ pub struct RaiseKeys<B: Backend> {
     pub to_dense: Pair<B::Buf>,
 }
 
-/// The base and as many specials, the only moduli under which a key for the sparse secret may exist. An error if
-/// there are not as many, or if their product is over [`SPARSE_BITS`]: sparse secrets are weak at large moduli.
+/// The base and as many specials: the only moduli under which a key for the sparse secret may exist.
+///
+/// # Errors
+///
+/// Too few specials, or a product over [`SPARSE_BITS`], because sparse secrets are weak at large moduli.
 ///
 /// # Errors
 /// [`Error::NoBootstrap`] without enough special primes; those of [`check_sparse`].
@@ -56,11 +59,12 @@ pub fn dense_basis(params: &Params) -> Basis {
 }
 
 impl<B: Backend> RaiseKeys<B> {
-    /// Draws both keys and forgets the sparse secret. `sk` covers P and the line; `scratch` holds n integers and is
-    /// wiped; the halves a are expanded from `seed`, streams 0 and 1.
+    /// Draws both keys and forgets the sparse secret. `sk` covers P and the modulus chain. `scratch` holds n integers
+    /// and is wiped. The halves a are expanded from `seed`, streams 0 and 1.
     ///
     /// # Errors
-    /// Those of [`sparse_basis`]; errors of the backend's memory.
+    ///
+    /// The errors of [`sparse_basis`]; errors of the backend's memory.
     pub fn generate(
         be: &mut B,
         params: &Params,

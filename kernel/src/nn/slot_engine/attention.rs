@@ -15,8 +15,8 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// What the heads make of query, key and value, side by side. Depth [`AttentionLevels::total`], if no value is
-/// bootstrapped on the way; where the levels do not last, scores, numerators, sums and reciprocals are.
+/// The heads' results from query, key and value, side by side. Depth [`AttentionLevels::total`], if no value is
+/// bootstrapped in between. If the levels are too few, scores, numerators, sums and reciprocals are bootstrapped.
 pub fn attention<A: Arithmetic>(
     ev: &mut A,
     layout: &Layout,
@@ -59,7 +59,7 @@ pub fn attention<A: Arithmetic>(
     mul_aligned(ev, &mixed, &inverse)
 }
 
-/// How many keys the token of a slot sees.
+/// The number of keys that the token of a slot sees.
 fn visible(layout: &Layout, attention: &Attention<'_>, slot: usize) -> usize {
     let (t, question, _) = layout.place(slot);
     attention.seen(t, layout.lengths[question])

@@ -26,9 +26,10 @@ pub struct BootstrapLevels {
 }
 
 impl BootstrapLevels {
-    /// Those of a chain and an order.
+    /// The levels of a chain and an order.
     ///
     /// # Errors
+    ///
     /// [`Error::NoBootstrap`] if the chain has no levels for bootstrapping.
     pub fn new(params: &Params, order: Order) -> Result<Self> {
         let bootstrap = params.bootstrap().ok_or(Error::NoBootstrap)?;
@@ -38,15 +39,15 @@ impl BootstrapLevels {
         })
     }
 
-    /// x with `full` levels if a bootstrap gives as many, else with `least`; and no more than it takes, because work at a
-    /// low level is cheaper.
+    /// x with `full` levels if a bootstrap gives as many, otherwise with `least`. Leaves only the needed levels,
+    /// because work at a low level is cheaper.
     fn eager<A: Arithmetic>(self, ev: &mut A, x: A::Slots, least: u8, full: u8) -> Result<A::Slots> {
         let x = ev.refresh(x, if full <= self.output { full } else { least })?;
         let level = ev.level(&x).min(full).min(self.output.max(least));
         ev.drop_to_level(x, level)
     }
 
-    /// x as it is if it has `least` levels, else bootstrapped, with no more than `full`.
+    /// x unchanged if it has `least` levels, otherwise bootstrapped. Leaves at most `full` levels.
     fn late<A: Arithmetic>(self, ev: &mut A, x: A::Slots, least: u8, full: u8) -> Result<A::Slots> {
         if ev.level(&x) >= least {
             return Ok(x);
