@@ -127,7 +127,7 @@ impl<'w> Model<'w> {
     #[cfg(feature = "alloc")]
     pub fn new(width: usize, heads: usize, layers: Vec<Layer<'w>>, classifier: Matrix<'w>, range: f64) -> Result<Self> {
         let mut layers: Vec<_> = layers.into_iter().map(Layer::folded).collect::<Result<_>>()?;
-        let none = Error::Length { expected: 1, actual: 0 };
+        let none = Error::Empty { what: "layers of a model" };
         let down = layers.last_mut().and_then(|last| last.down.take()).ok_or(none)?;
         let classify = [classifier.after(&down)?, classifier.without_bias()];
         Self::of_folded(width, heads, Stored::Owned(layers), classify, range)
@@ -148,8 +148,11 @@ impl<'w> Model<'w> {
     /// The model, if its shapes fit each other.
     pub fn checked(self) -> Result<Self> {
         let Self { width, heads, range, .. } = self;
-        if heads == 0 || !width.is_multiple_of(heads) || !(range > 0.0 && range.is_finite()) {
-            return Err(Error::Slots { given: heads, slots: width });
+        if heads == 0 || !width.is_multiple_of(heads) {
+            return Err(Error::BadShape { what: "heads must divide the width", left: heads, right: width });
+        }
+        if !(range > 0.0 && range.is_finite()) {
+            return Err(Error::BadRange { lo: 0.0, hi: range });
         }
         let (hidden, last) = (self.layers.last().map_or(0, |l| l.up.rows), self.layers.len().wrapping_sub(1));
         for (i, layer) in self.layers.iter().enumerate() {
@@ -158,7 +161,8 @@ impl<'w> Model<'w> {
             }
             if let Some(Rotary { base }) = layer.attention.rotary {
                 if !(width / heads).is_multiple_of(2) {
-                    return Err(Error::Slots { given: heads, slots: width }); // pairs of features
+                    let what = "a head with rotary embedding must have pairs of features, heads and width";
+                    return Err(Error::BadShape { what, left: heads, right: width });
                 }
                 if !(base > 0.0 && base.is_finite()) {
                     return Err(Error::BadRange { lo: 0.0, hi: base });
@@ -276,5 +280,5 @@ pub fn forward<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<
         let [y] = e.linear(&active, [down])?;
         e.add(&mut x, y)?;
     }
-    Err(Error::Length { expected: 1, actual: 0 })
+    Err(Error::Empty { what: "layers of a model" })
 }

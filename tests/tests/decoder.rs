@@ -164,7 +164,10 @@ fn features_that_make_no_pairs_and_bases_that_are_none_are_refused() {
         made.checked().map(|_| ())
     };
     assert_eq!(with(8, 1e4), Ok(()));
-    assert_eq!(with(16, 1e4), Err(Error::Slots { given: 16, slots: 16 }));
+    let odd = with(16, 1e4).unwrap_err().to_string();
+    assert_eq!(odd, "a head with rotary embedding must have pairs of features, heads and width: 16 and 16 given");
+    let three = with(3, 1e4).unwrap_err().to_string();
+    assert_eq!(three, "heads must divide the width: 3 and 16 given");
     assert_eq!(with(2, 0.0), Err(Error::BadRange { lo: 0.0, hi: 0.0 }));
     assert!(with(2, f64::INFINITY).is_err());
 }

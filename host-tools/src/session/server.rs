@@ -209,7 +209,7 @@ impl<'a, B: Backend> Server<'a, B> {
         let mut clocked = Clocked::new(&mut self.ckks);
         let packed = SlotEngine::bootstrapping(&mut clocked, plan.layout.clone(), levels);
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
-        let y = out.pop().ok_or(polyformer_kernel::Error::Length { expected: 1, actual: 0 })?;
+        let y = out.pop().ok_or(polyformer_kernel::Error::Empty { what: "ciphertexts of logits" })?;
         let encoding = clocked.encoding();
         let executed = Executed { cost: self.ckks.executed(), level: y.level, encoding };
         Ok((y, executed))

@@ -211,7 +211,7 @@ pub fn inverse_root<A: Arithmetic>(ev: &mut A, config: &InverseRoot, x: &A::Slot
         }
         return Ok(y);
     }
-    let (mut a, mut y) = match config.start {
+    let (mut a, y) = match config.start {
         Some(_) => {
             let y = started(ev, config, x)?;
             let xy = mul_aligned(ev, x, &y)?;
@@ -219,18 +219,28 @@ pub fn inverse_root<A: Arithmetic>(ev: &mut A, config: &InverseRoot, x: &A::Slot
         }
         None => (ev.copy(x)?, None), // Y_0 = 1
     };
-    for (i, c) in config.constants.iter().enumerate() {
-        let t = const_minus(ev, *c, &a)?;
-        if i + 1 < config.constants.len() {
-            let square = ev.product(&t, &t)?;
-            a = mul_aligned(ev, &a, &square)?;
-        }
-        y = Some(match y {
-            Some(y) => mul_aligned(ev, &y, &t)?,
-            None => t,
-        });
+    let t = const_minus(ev, *first, &a)?;
+    if !rest.is_empty() {
+        a = times_square(ev, &a, &t)?;
     }
-    y.ok_or(Error::TooMany { asked: 0, limit: MAX_STEPS }) // cannot be: there was a step
+    let mut y = match y {
+        Some(y) => mul_aligned(ev, &y, &t)?,
+        None => t,
+    };
+    for (i, c) in rest.iter().enumerate() {
+        let t = const_minus(ev, *c, &a)?;
+        if i + 1 < rest.len() {
+            a = times_square(ev, &a, &t)?;
+        }
+        y = mul_aligned(ev, &y, &t)?;
+    }
+    Ok(y)
+}
+
+/// a t². Depth 2 from t.
+fn times_square<A: Arithmetic>(ev: &mut A, a: &A::Slots, t: &A::Slots) -> Result<A::Slots> {
+    let square = ev.product(t, t)?;
+    mul_aligned(ev, a, &square)
 }
 
 /// 1/√(v + ε) over [`InverseRoot::numerator_scale`], for x = [`InverseRoot::scale`] · v. Depth [`InverseRoot::depth`].

@@ -81,7 +81,7 @@ impl Norm {
 
     /// Σx² over the row, not yet summed along the slots. Depth 1.
     fn squares<A: Arithmetic>(&self, ev: &mut A, xs: &[A::Slots]) -> Result<A::Slots> {
-        let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+        let (first, rest) = xs.split_first().ok_or(Error::Empty { what: "vectors" })?;
         let mut sum = ev.mul(first, first)?;
         for x in rest {
             let w = ev.mul(x, x)?;

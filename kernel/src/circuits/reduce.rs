@@ -23,7 +23,8 @@ impl RowLayout {
     /// RowLayout of `width` entries, a power of two, `stride` slots apart.
     pub fn new(width: usize, stride: usize) -> Result<Self> {
         if !width.is_power_of_two() || stride == 0 {
-            return Err(Error::Slots { given: width, slots: stride });
+            let what = "a row must have a power of two of entries, whole slots apart";
+            return Err(Error::BadShape { what, left: width, right: stride });
         }
         Ok(Self { width, stride })
     }
@@ -86,7 +87,7 @@ pub fn scaled_row_sums<A: Arithmetic>(
     rows: &RowLayout,
     factors: &[f64],
 ) -> Result<A::Slots> {
-    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let (first, rest) = xs.split_first().ok_or(Error::Empty { what: "vectors" })?;
     let mut sum = ev.copy(first)?;
     for x in rest {
         ev.add(&mut sum, x)?;
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_row_without_vectors_or_with_an_odd_width_is_an_error() {
-        assert_eq!(RowLayout::new(6, 1).err(), Some(Error::Slots { given: 6, slots: 1 }));
+        assert!(matches!(RowLayout::new(6, 1), Err(Error::BadShape { left: 6, right: 1, .. })));
         let none = row_sums(&mut ClearArray::<f32, 4>::new(), &[], &RowLayout::new(2, 1).unwrap(), 1.0);
         assert_eq!(none, Err(Error::Empty { what: "vectors" }));
     }

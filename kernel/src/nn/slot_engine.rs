@@ -182,7 +182,7 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
     fn attention(&mut self, qkv: [Vec<A::Slots>; 3], attention: &Attention<'_>) -> Result<Vec<A::Slots>> {
         let [q, k, v] = qkv;
         let (Some(q), Some(k), Some(v)) = (q.first(), k.first(), v.first()) else {
-            return Err(Error::Length { expected: 1, actual: 0 });
+            return Err(Error::Empty { what: "chunks of a vector" });
         };
         Ok(vec![attention::attention(self.ev, &self.layout, self.bootstraps, [q, k, v], attention)?])
     }
@@ -233,7 +233,7 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
             Some(b) => maps[1].at(i, b * f + j),
         };
         let mut ys = self.blocks(&all.iter().collect::<Vec<_>>(), 1, weight)?;
-        let mut y = ys.pop().ok_or(Error::Length { expected: 1, actual: 0 })?;
+        let mut y = ys.pop().ok_or(Error::Empty { what: "chunks of a vector" })?;
         self.add_bias(&mut y, &maps[0], 0)?;
         let mut y = masked(self.ev, &y, &self.layout.shares(maps[0].rows, pooling))?;
         for i in 0..self.layout.tokens.ilog2() {

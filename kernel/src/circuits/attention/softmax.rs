@@ -68,7 +68,7 @@ pub fn cgf<A: Arithmetic>(ev: &mut A, config: &Cgf, xs: &mut [A::Slots], rows: &
     let (slope, offset) = config.exp.poly().to_unit();
     let p = config.exp.poly().clone().scaled(1.0 / config.length);
     let half = libm::sqrt(0.5 * slope);
-    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let (first, rest) = xs.split_first().ok_or(Error::Empty { what: "vectors" })?;
     let mut squares = ev.product(first, first)?;
     for x in rest {
         let y = ev.product(x, x)?;
@@ -184,7 +184,7 @@ pub fn normalise_and_square<A: Arithmetic>(
 
 /// 1/√(scale Σ x²) of each row.
 fn norms<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &RowLayout, root: &InverseRoot) -> Result<A::Slots> {
-    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let (first, rest) = xs.split_first().ok_or(Error::Empty { what: "vectors" })?;
     let mut squares = ev.mul(first, first)?;
     for x in rest {
         let y = ev.mul(x, x)?;

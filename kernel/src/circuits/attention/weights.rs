@@ -127,7 +127,7 @@ pub fn moments<A: Arithmetic>(
     xs: &[A::Slots],
     mut sums: impl FnMut(&mut A, &[A::Slots], usize) -> Result<A::Slots>,
 ) -> Result<[A::Slots; 2]> {
-    let (first, rest) = xs.split_first().ok_or(Error::Length { expected: 1, actual: 0 })?;
+    let (first, rest) = xs.split_first().ok_or(Error::Empty { what: "vectors" })?;
     let mut squares = ev.mul(first, first)?;
     for x in rest {
         let square = ev.mul(x, x)?;

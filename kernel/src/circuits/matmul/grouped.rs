@@ -12,7 +12,7 @@
 //! A mask of scores or of weights costs nothing. The plaintexts that shift columns contain the mask.
 
 use crate::{
-    arith::{Arithmetic, Transform},
+    arith::{Arithmetic, Sum, Transform},
     circuits::{attention::Similarity, linear},
     error::{Error, Result},
 };
@@ -43,10 +43,11 @@ impl Groups {
     /// For `tokens` tokens, a power of two, `stride` slots apart, and heads of `d` features.
     ///
     /// # Errors
-    /// [`Error::Slots`] if there are more tokens than features of a head, or d is no multiple of them.
+    /// [`Error::BadShape`] if d is no multiple of the tokens.
     pub fn new(tokens: usize, d: usize, stride: usize) -> Result<Self> {
         if tokens == 0 || !d.is_multiple_of(tokens) {
-            return Err(Error::Slots { given: tokens, slots: d });
+            let what = "the padded number of tokens must divide the features of a head";
+            return Err(Error::BadShape { what, left: tokens, right: d });
         }
         Ok(Self { size: tokens, count: d / tokens, stride: stride as i32 })
     }
@@ -94,7 +95,7 @@ pub fn scores<A: Arithmetic>(
     };
     let k = shift_columns(ev, groups, turned, true, factors.period, &|_, at| split((factors.of)(at)))?;
     let q = shift_columns(ev, groups, q, false, groups.size, &|_, _| of_q)?;
-    let mut sum: Option<A::Wide> = None;
+    let mut sum = Sum::default();
     for (q, k) in q.iter().zip(&k) {
         let w = match similarity {
             Similarity::Dot => ev.mul(q, k)?,
@@ -104,12 +105,9 @@ pub fn scores<A: Arithmetic>(
                 ev.mul(&difference, &difference)?
             }
         };
-        match &mut sum {
-            Some(sum) => ev.accumulate(sum, w)?,
-            None => sum = Some(w),
-        }
+        sum.add(ev, w)?;
     }
-    let partial = ev.rescale(sum.ok_or(Error::Length { expected: 1, actual: 0 })?)?;
+    let partial = sum.rescale(ev)?;
     let mut sum = add_groups(ev, groups, &partial)?;
     if similarity == Similarity::Distance {
         ev.neg(&mut sum)?;
@@ -142,22 +140,19 @@ pub fn mix<A: Arithmetic>(
     }
     let steps: Vec<i32> = (0..groups.size as i32).map(|k| k * groups.stride).collect();
     let rows = ev.hoist(&turned, &steps)?;
-    let mut mixed: Option<A::Wide> = None;
+    let mut mixed = Sum::default();
     let mut sum: Option<A::Slots> = None;
     for (z, step) in shifted.iter().zip(&steps) {
         let v = ev.hoisted(&rows, *step)?;
         let w = ev.mul(z, &v)?;
-        match &mut mixed {
-            Some(mixed) => ev.accumulate(mixed, w)?,
-            None => mixed = Some(w),
-        }
+        mixed.add(ev, w)?;
         match &mut sum {
             Some(sum) => ev.add(sum, z)?,
             None if wants_sum => sum = Some(ev.copy(z)?),
             None => {}
         }
     }
-    let mixed = ev.rescale(mixed.ok_or(Error::Length { expected: 1, actual: 0 })?)?;
+    let mixed = mixed.rescale(ev)?;
     Ok((mixed, sum))
 }
 
@@ -231,4 +226,16 @@ fn add_groups<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result
     }
     let baby_steps: Vec<i32> = offsets.iter().map(|o| o * size).collect();
     linear::map(ev, x, &baby_steps, &[0], &plain.iter().map(Some).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Groups;
+    use std::string::ToString;
+
+    #[test]
+    fn tokens_that_do_not_divide_a_head_are_named() {
+        let error = Groups::new(128, 64, 1).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(error, "the padded number of tokens must divide the features of a head: 128 and 64 given");
+    }
 }

@@ -11,9 +11,9 @@
 
 use super::Layout;
 use crate::{
-    arith::{Arithmetic, Transform},
+    arith::{Arithmetic, Sum, Transform},
     circuits::{linear::map, matmul::grouped::Groups},
-    error::{Error, Result},
+    error::Result,
     nn::Rotary,
 };
 use alloc::vec::Vec;
@@ -60,7 +60,7 @@ pub fn turned_keys<A: Arithmetic>(
 ) -> Result<A::Slots> {
     let (level, [baby_steps, giant_steps], shifts) = (ev.level(k), groups.steps(), shifts(layout));
     let partners = ev.hoist(k, &shifts)?;
-    let mut sum: Option<A::Wide> = None;
+    let mut sum = Sum::default();
     for shift in shifts {
         let partner = ev.hoisted(&partners, shift)?;
         let turned = ev.hoist(&partner, &baby_steps)?;
@@ -83,11 +83,8 @@ pub fn turned_keys<A: Arithmetic>(
             }
             let w =
                 ev.transform(&turned, &Transform { baby_steps: &baby_steps, giant_steps: &[*giant], plain: &plain })?;
-            match &mut sum {
-                Some(sum) => ev.accumulate(sum, w)?,
-                None => sum = Some(w),
-            }
+            sum.add(ev, w)?;
         }
     }
-    ev.rescale(sum.ok_or(Error::Length { expected: 1, actual: 0 })?)
+    sum.rescale(ev)
 }
