@@ -4,6 +4,10 @@ use polyformer_kernel::{
     Error,
     arith::Arithmetic,
     bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
+    circuits::{
+        approx::{Approximation, Function, Weight},
+        poly::Polynomial,
+    },
     ckks::Ckks,
     eval::{clear::ClearVec, trace::Trace},
     math::complex::Complex,
@@ -13,11 +17,12 @@ use polyformer_kernel::{
         forward,
         slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
+    params::{Bootstrap, Spec, presets},
 };
 use polyformer_tests::{
     chain::Chain,
     client::Client,
-    transformer::{decoder, dense, model, noise},
+    transformer::{decoder, dense, model, noise, with_root},
 };
 
 #[test]
@@ -80,16 +85,66 @@ fn half_and_double_floats_agree() {
 
 #[test]
 fn an_encrypted_question_gets_the_answer_of_the_clear_one_with_the_keys_of_the_plan() {
-    encrypted(&model(16, 32, 5), 3);
+    encrypted(Chain::b16(10), &model(16, 32, 5), 3);
 }
 
 #[test]
 fn an_encrypted_question_to_a_decoder_gets_the_answer_of_the_clear_one_too() {
-    encrypted(&decoder(2, 16, 32, 5), 3);
+    encrypted(Chain::b16(10), &decoder(2, 16, 32, 5), 3);
 }
 
-fn encrypted(model: &Model<'_>, bootstraps: u32) {
-    let (params, mut be) = Chain::b16(10).into_scalar(700);
+/// The chain of B16 whose bootstraps take this many levels for SlotsToCoeffs.
+fn chain(slots_to_coeffs: u8) -> Chain {
+    let bootstrap = presets::B16.bootstrap.map(|b| Bootstrap { slots_to_coeffs, ..b });
+    Chain::new(&Spec { bootstrap, ..presets::B16 }, 10)
+}
+
+/// 1/√x of this degree, on a range that every mean square of the model lies in.
+fn root(degree: usize) -> Polynomial {
+    let root = Approximation::chebyshev(Function::InvSqrt, Weight::Absolute, (0.1, 20.0), degree);
+    root.unwrap().poly().clone()
+}
+
+#[test]
+fn norms_of_any_degree_and_bootstraps_of_any_depth_find_their_levels() {
+    for (slots_to_coeffs, degree) in [(2, 3), (3, 3), (4, 3), (3, 7), (3, 15), (4, 7), (2, 31)] {
+        let chain = chain(slots_to_coeffs);
+        let (params, order) = (&chain.params, Order::SlotsToCoeffsFirst);
+        let model = with_root(model(16, 32, 5), &root(degree));
+        let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
+        let mut trace = Trace::new(params.slots(), None);
+        let recipe = Recipe::new(layout.period(), order, model.range);
+        let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
+        let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+        let x = trace.input(params.max_message_level());
+        let levels = BootstrapLevels::new(params, order).unwrap();
+        assert_eq!(levels, BootstrapLevels { input: slots_to_coeffs, output: params.max_message_level() });
+        let out = forward(&mut SlotEngine::bootstrapping(&mut trace, layout, levels), &model, vec![x]).unwrap();
+        let bootstraps = trace.cost().bootstrap;
+        println!("{slots_to_coeffs} levels, degree {degree}: {bootstraps} bootstraps, {} left", trace.level(&out[0]));
+        // the norm of the second layer is bootstrapped by itself where a feed-forward part and two norms take too many levels
+        let lasts = 2 * (3 + degree.ilog2() as u8 + 1) + 3 + slots_to_coeffs <= levels.output;
+        assert!(bootstraps >= 3 && (bootstraps == 3) == (lasts && slots_to_coeffs <= 3), "{bootstraps}");
+    }
+}
+
+#[test]
+fn an_encrypted_question_to_norms_of_degree_7_above_four_levels_gets_the_clear_answer() {
+    let model = with_root(model(16, 32, 5), &root(7));
+    let chain = chain(4);
+    let bootstraps = {
+        let layout = Layout::new(&[3], 16, model.heads, chain.params.slots()).unwrap();
+        let levels = BootstrapLevels::new(&chain.params, Order::SlotsToCoeffsFirst).unwrap();
+        let mut trace = Trace::new(chain.params.slots(), Some(levels.output));
+        let x = trace.input(levels.output);
+        forward(&mut SlotEngine::bootstrapping(&mut trace, layout, levels), &model, vec![x]).unwrap();
+        trace.cost().bootstrap
+    };
+    encrypted(chain, &model, bootstraps);
+}
+
+fn encrypted(chain: Chain, model: &Model<'_>, bootstraps: u32) {
+    let (params, mut be) = chain.into_scalar(700);
     let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
     let order = Order::SlotsToCoeffsFirst;
     let mut trace = Trace::new(params.slots(), None);
