@@ -15,5 +15,4 @@ pub mod circuit;
 pub mod dry_run;
 pub mod memory;
 pub mod model;
-pub mod placement;
 pub mod speed;
