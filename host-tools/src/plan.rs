@@ -15,4 +15,5 @@ pub mod circuit;
 pub mod dry_run;
 pub mod memory;
 pub mod model;
+pub mod placement;
 pub mod speed;
