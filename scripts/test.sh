@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every test of the repository, as CI runs them: format, lints, documentation, the test suite, a short fuzz of each
+# Every test of the repository, as CI runs them: format, lints, documentation, packages, the test suite, a short fuzz of each
 # target, the kernel for bare-metal targets, and the programs for a microcontroller under an emulator. Stops at the first
 # failure with a non-zero status.
-#   usage: scripts/test.sh [STEP ...]      STEP: format lints docs tests fuzz metal device; all of them by default
+#   usage: scripts/test.sh [STEP ...]      STEP: format lints docs packages tests fuzz metal device; all of them by default
 #   FUZZ_SECONDS (10) is the time given to each fuzz target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,6 +25,11 @@ lint_device() {
 
 docs() {
     RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --all-features --no-deps
+}
+
+# Each published crate can be packaged. Nothing is built.
+packages() {
+    cargo package --workspace --exclude polyformer-tests --no-verify --allow-dirty --quiet
 }
 
 tests() {
@@ -55,11 +60,11 @@ device() {
 }
 
 steps=("${@:-format}")
-[ $# -gt 0 ] || steps=(format lints docs tests fuzz metal device)
+[ $# -gt 0 ] || steps=(format lints docs packages tests fuzz metal device)
 current="start"
 trap 'status=$?; [ $status -eq 0 ] || echo "FAILED: $current" >&2' EXIT
 for current in "${steps[@]}"; do
-    case $current in format | lints | docs | tests | fuzz | metal | device) ;; *) echo "no step $current" >&2; exit 2 ;; esac
+    case $current in format | lints | docs | packages | tests | fuzz | metal | device) ;; *) echo "no step $current" >&2; exit 2 ;; esac
     echo "== $current"
     began=$SECONDS
     "$current"
