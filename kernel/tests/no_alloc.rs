@@ -6,11 +6,20 @@ use polyformer_kernel::{
     circuits::{
         activation::activate,
         approx::{Approximation, Function, Weight},
-        attention::power::{PowerSoftmax, power_softmax},
+        attention::{
+            ExponentialSoftmax, GaussianKernel, PublicBpMax, ScaledSigma, Variant,
+            pointwise::BpMax,
+            power::{PowerSoftmax, power_softmax},
+        },
+        exp::Exp,
         norm::{Norm, layer_norm},
         reduce::RowLayout,
     },
     eval::clear::ClearArray,
+    nn::{
+        Attention, Engine, Matrix, Numbers, Stored,
+        clear_engine::{Block, ClearEngine, Memory, Rows},
+    },
 };
 
 #[global_allocator]
@@ -33,4 +42,39 @@ fn a_norm_attention_weights_and_an_activation_never_allocate() {
     let row: f32 = weights.iter().step_by(4).sum();
     assert!((row - 1.0).abs() < 2e-2, "{row}"); // ε keeps it below 1
     assert!(sum.is_finite());
+}
+
+/// What a head makes of four tokens in the caller's memory.
+fn attention(weights: Variant) -> f32 {
+    static ZERO: [f32; 1] = [0.0];
+    let zero = || Numbers::F32(Stored::Borrowed(&ZERO));
+    let nothing = || Matrix::new(1, 1, zero(), zero()).unwrap();
+    let attention =
+        Attention { causal: true, rotary: None, weights, qkv: [nothing(), nothing(), nothing()], output: nothing() };
+    let mut memory = [[0.0f32; 32]; 4];
+    let [a, b, c, d] = &mut memory;
+    let blocks: [Block<'_, f32>; 4] = [a, b, c, d].map(|m| Block::new(&mut m[..]));
+    let blocks = &blocks[..];
+    let qkv = [1, 2, 3].map(|seed| {
+        let mut rows = blocks.take(32).unwrap();
+        rows.iter_mut().enumerate().for_each(|(i, x)| *x = ((i * seed + i * i) % 7) as f32 / 14.0 - 0.2);
+        Rows::new(8, rows).unwrap()
+    });
+    let out = ClearEngine::<f32, _>::within(1, blocks).attention(qkv, &attention).unwrap();
+    out.values().iter().sum()
+}
+
+#[test]
+fn attention_of_every_shape_runs_in_the_callers_memory() {
+    let sums = assert_no_alloc(|| {
+        let gelu = Approximation::chebyshev(Function::Gelu, Weight::Absolute, (-2.0, 2.0), 7).unwrap();
+        [
+            attention(PowerSoftmax::lipschitz(6, 0.05, 20.0, 1e-3).unwrap().into()),
+            attention(ScaledSigma::new(&gelu).unwrap().into()),
+            attention(GaussianKernel::new(Exp::choose(4.0, 1e-3).unwrap()).into()),
+            attention(PublicBpMax::new(BpMax::PUBLISHED, 3125.0).unwrap().into()),
+            attention(ExponentialSoftmax::new((-2.0, 2.0), 1e-2).unwrap().into()),
+        ]
+    });
+    assert!(sums.iter().all(|sum| sum.is_finite() && *sum != 0.0), "{sums:?}");
 }
