@@ -66,7 +66,7 @@ fn layers(count: usize, width: usize, hidden: usize, classes: usize, rotary: Opt
     let norm = || Norm::trained(width, 0.01, poly(&[0.9, -0.4, 0.1, -0.05], (0.1, 4.0))).unwrap();
     let weights = || {
         let reciprocal = poly(&[3.0, -2.0, 1.0, -0.5, 0.3, -0.2, 0.1, -0.05], (0.02, 1.5));
-        PowerSoftmax::of_form(4, Form::LengthAgnostic, 0.02, Division::trained(reciprocal)).unwrap()
+        PowerSoftmax::with_form(4, Form::LengthAgnostic, 0.02, Division::trained(reciprocal)).unwrap()
     };
     let layer = |i: usize| Layer {
         norm_attention: (i > 0).then(norm),

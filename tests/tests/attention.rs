@@ -35,7 +35,7 @@ use serde_json::Value;
 const ERROR: f64 = 1e-3;
 
 fn power(p: u32, form: Form, epsilon: f64, range: (f64, f64)) -> Variant {
-    PowerSoftmax::of_form(p, form, epsilon, Division::choose(range, ERROR).unwrap()).unwrap().into()
+    PowerSoftmax::with_form(p, form, epsilon, Division::choose(range, ERROR).unwrap()).unwrap().into()
 }
 
 /// Every variant and form, for scores in [-1.2, 1.2] of which one of a row is 1.2.
@@ -149,7 +149,7 @@ fn rows_in_the_clear_are_those_of_the_training_package() {
         let scale = if kind == "gaussian_kernel" { [0.5f64.sqrt(); 2] } else { [0.5, 1.0] }; // 1/√d, in q or in both
         let form = |form| {
             let made =
-                PowerSoftmax::of_form(number("power") as u32, form, number("epsilon"), division(number("epsilon"))?);
+                PowerSoftmax::with_form(number("power") as u32, form, number("epsilon"), division(number("epsilon"))?);
             Ok::<_, polyformer_kernel::Error>(made?.into())
         };
         let row_weights = |t: usize| -> Variant {

@@ -103,7 +103,7 @@ fn moving_all_tokens_on_changes_no_score() {
     let [q, k, v] = questions();
     let one = Polynomial::new(&[1.0], (0.0, 1.0)).unwrap(); // then a key of zeros adds to the mean's count and nothing else
     for causal in [false, true] {
-        let weights = PowerSoftmax::of_form(4, Form::LengthAgnostic, 0.02, Division::trained(one.clone())).unwrap();
+        let weights = PowerSoftmax::with_form(4, Form::LengthAgnostic, 0.02, Division::trained(one.clone())).unwrap();
         let how = Attention { causal, weights: weights.into(), ..attention() };
         let here = on_rows(&[q.clone(), k.clone(), v.clone()], &how);
         let [moved_q, moved_v] = [&q, &v].map(|x| [noise(9, 2 * WIDTH), x.clone()].concat());

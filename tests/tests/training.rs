@@ -110,7 +110,7 @@ fn a_decoders_attention_is_that_of_the_training_package_in_rows_and_in_slots() {
     let p = &v["reciprocal"];
     let range = (p["lo"].as_f64().unwrap(), p["hi"].as_f64().unwrap());
     let division = Division::trained(Polynomial::new(&row(&p["coeffs"]), range).unwrap());
-    let weights = PowerSoftmax::of_form(4, Form::LengthAgnostic, v["epsilon"].as_f64().unwrap(), division).unwrap();
+    let weights = PowerSoftmax::with_form(4, Form::LengthAgnostic, v["epsilon"].as_f64().unwrap(), division).unwrap();
     let how = Attention {
         causal: true,
         rotary: Some(Rotary { base }),

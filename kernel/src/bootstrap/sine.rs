@@ -156,14 +156,14 @@ mod tests {
     }
 
     /// p(t) by Clenshaw's recurrence, and two doublings.
-    fn exactly(of: &Sine, t: DoubleDouble) -> DoubleDouble {
+    fn exactly(sine: &Sine, t: DoubleDouble) -> DoubleDouble {
         let (mut a, mut b) = (DoubleDouble::new(0.0), DoubleDouble::new(0.0));
-        let (first, rest) = of.cosine.coeffs().split_first().unwrap();
+        let (first, rest) = sine.cosine.coeffs().split_first().unwrap();
         for c in rest.iter().rev() {
             (a, b) = (t.add(t).mul(a).add(b.neg()).add(DoubleDouble::new(*c)), a);
         }
         let mut y = t.mul(a).add(b.neg()).add(DoubleDouble::new(*first));
-        for amplitude in &of.amplitudes[1..] {
+        for amplitude in &sine.amplitudes[1..] {
             y = y.mul(y).add(DoubleDouble::new(-amplitude));
         }
         y

@@ -95,7 +95,7 @@ impl PowerSoftmax {
     /// # Errors
     /// [`Error::BadPower`] for a power that is odd or over 16; [`Error::BadRange`] for a bound that is not positive, or an
     /// ε that is negative or above the range of the division.
-    pub fn of_form(p: u32, form: Form, epsilon: f64, division: Division) -> Result<Self> {
+    pub fn with_form(p: u32, form: Form, epsilon: f64, division: Division) -> Result<Self> {
         if let Form::Stable { bound } = form
             && !(bound > 0.0 && bound.is_finite())
         {
@@ -293,7 +293,7 @@ impl FromFields for PowerSoftmax {
                 Division::choose((least, epsilon + number(fields, "most")?), number(fields, "error")?)?
             }
         };
-        Ok(Self::of_form(p, form, epsilon, division)?)
+        Ok(Self::with_form(p, form, epsilon, division)?)
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Factors<'f> {
     /// Slots after which the factors repeat.
     pub period: usize,
     /// The factor of a slot.
-    pub of: &'f dyn Fn(usize) -> f64,
+    pub at: &'f dyn Fn(usize) -> f64,
 }
 
 /// The scores of q and the rotated k, at one level: the scores of each slot's query and key, times `factors` of the
@@ -91,9 +91,9 @@ pub fn scores<A: Arithmetic>(
     let split = |x: f64| if similarity == Similarity::Distance { libm::sqrt(0.5 * x) } else { x };
     let of_q = match similarity {
         Similarity::Dot => 1.0,
-        Similarity::Distance => split((0..factors.period).map(factors.of).fold(0.0, f64::max)),
+        Similarity::Distance => split((0..factors.period).map(factors.at).fold(0.0, f64::max)),
     };
-    let k = shift_columns(ev, groups, turned, true, factors.period, &|_, at| split((factors.of)(at)))?;
+    let k = shift_columns(ev, groups, turned, true, factors.period, &|_, at| split((factors.at)(at)))?;
     let q = shift_columns(ev, groups, q, false, groups.size, &|_, _| of_q)?;
     let mut sum = Sum::default();
     for (q, k) in q.iter().zip(&k) {
@@ -128,7 +128,7 @@ pub fn mix<A: Arithmetic>(
     factors: &Factors<'_>,
     wants_sum: bool,
 ) -> Result<(A::Slots, Option<A::Slots>)> {
-    let factor = |k: i32, at: usize| (factors.of)(groups.source(k, at));
+    let factor = |k: i32, at: usize| (factors.at)(groups.source(k, at));
     let mut shifted = shift_columns(ev, groups, &z, false, factors.period, &factor)?;
     drop(z);
     let turned = turn(ev, groups, v)?;

@@ -50,7 +50,7 @@ pub fn attention<A: Arithmetic>(
         true => alloc::vec![factor; groups.size],
         false => pattern(layout, groups, attention, |visible| factor * weights.weight_factor(visible)),
     };
-    let factors = Factors { period: pattern.len(), of: &|slot| pattern[slot % pattern.len()] };
+    let factors = Factors { period: pattern.len(), at: &|slot| pattern[slot % pattern.len()] };
     let (mixed, sum) = grouped::mix(ev, groups, z, v, &factors, normaliser.is_some())?;
     let (Some(normaliser), Some(sum)) = (normaliser, sum) else { return Ok(mixed) };
     let sum = levels.before_reciprocal(ev, bootstraps, sum)?;
@@ -92,6 +92,6 @@ fn scores<A: Arithmetic>(
     };
     let weights = &attention.weights;
     let pattern = pattern(layout, groups, attention, |visible| weights.score_factor(visible));
-    let factors = Factors { period: pattern.len(), of: &|slot| pattern[slot] };
+    let factors = Factors { period: pattern.len(), at: &|slot| pattern[slot] };
     grouped::scores(ev, groups, weights.similarity(), [&q, &turned], &factors)
 }
