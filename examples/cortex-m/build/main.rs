@@ -1,6 +1,10 @@
 //! Constants of the programs, computed here from the kernel and the demo model's files and linked in flash.
 
-use polyformer_kernel::{math::{complex::Complex, embedding::fill_roots}, params::{Params, Spec, presets}, ring::tables};
+use polyformer_kernel::{
+    math::{complex::Complex, embedding::fill_roots},
+    params::{Params, Spec, presets},
+    ring::tables,
+};
 use std::{env, fmt::Write, fs, path::PathBuf};
 
 mod model;

@@ -6,7 +6,20 @@ use crate::{
     constants::{CLASSES, QUESTION},
     figures::{figure, memory},
 };
-use polyformer_kernel::{Error, ckks::{embedded::{EmbeddedClient, MaskedMessage, Tables}, keys::SecretSeed}, math::{complex::Complex, embedding::Roots}, params::{Params, Spec}, ring::{entropy, sample::{Seed, Uniform}, twiddles::Twiddles}};
+use polyformer_kernel::{
+    Error,
+    ckks::{
+        embedded::{EmbeddedClient, MaskedMessage, Tables},
+        keys::SecretSeed,
+    },
+    math::{complex::Complex, embedding::Roots},
+    params::{Params, Spec},
+    ring::{
+        entropy,
+        sample::{Seed, Uniform},
+        twiddles::Twiddles,
+    },
+};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 use semihosting::{

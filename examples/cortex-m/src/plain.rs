@@ -5,7 +5,14 @@ use crate::constants::{
     layer_1,
 };
 use half::f16;
-use polyformer_kernel::{Error, Result, nn::{Layer, Matrix, Model, Numbers, Stored, clear_engine::{Block, ClearEngine, Memory, Rows}, forward}};
+use polyformer_kernel::{
+    Error, Result,
+    nn::{
+        Layer, Matrix, Model, Numbers, Stored,
+        clear_engine::{Block, ClearEngine, Memory, Rows},
+        forward,
+    },
+};
 
 /// The longest sentence that the model reads, and that the buffers hold.
 pub const TOKENS: usize = 64;

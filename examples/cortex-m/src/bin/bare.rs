@@ -5,7 +5,16 @@
 
 use core::hint::black_box;
 use device::{board, constants};
-use polyformer_kernel::{Result, ckks::{embedded::{EmbeddedClient, Tables}, keys::SecretSeed}, math::complex::Complex, params::{Params, presets::C12}, ring::{entropy, twiddles::Computed}};
+use polyformer_kernel::{
+    Result,
+    ckks::{
+        embedded::{EmbeddedClient, Tables},
+        keys::SecretSeed,
+    },
+    math::complex::Complex,
+    params::{Params, presets::C12},
+    ring::{entropy, twiddles::Computed},
+};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 

@@ -3,7 +3,9 @@
 #![no_main]
 
 use device::{client, constants};
-use polyformer_kernel::{ckks::embedded::Tables, math::complex::Complex, params::presets::C12, ring::twiddles::Computed};
+use polyformer_kernel::{
+    ckks::embedded::Tables, math::complex::Complex, params::presets::C12, ring::twiddles::Computed,
+};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -3,7 +3,12 @@
 #![no_main]
 
 use device::client;
-use polyformer_kernel::{ckks::embedded::Tables, math::{complex::Complex, embedding::ComputedRoots}, params::presets::C12, ring::twiddles::Computed};
+use polyformer_kernel::{
+    ckks::embedded::Tables,
+    math::{complex::Complex, embedding::ComputedRoots},
+    params::presets::C12,
+    ring::twiddles::Computed,
+};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -4,7 +4,17 @@
 
 use core::cell::RefCell;
 use device::board;
-use polyformer_kernel::{Error, backend::{Backend, Shape}, ckks::{embedded::{EmbeddedClient, Tables}, keys::SecretSeed}, math::{complex::Complex, embedding::ComputedRoots}, params::{Params, Spec, presets::C12}, ring::{Ring, entropy, twiddles::Computed}};
+use polyformer_kernel::{
+    Error,
+    backend::{Backend, Shape},
+    ckks::{
+        embedded::{EmbeddedClient, Tables},
+        keys::SecretSeed,
+    },
+    math::{complex::Complex, embedding::ComputedRoots},
+    params::{Params, Spec, presets::C12},
+    ring::{Ring, entropy, twiddles::Computed},
+};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 /// A source of randomness that was never started.
