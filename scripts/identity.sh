@@ -32,10 +32,10 @@ echo "commit $old:" >&2
 echo "this commit:" >&2
 "${CARGO_TARGET_DIR:-target}/release/examples/identity" "$@" >"$work/new.txt"
 
-# compare FILE FILE: names of lines that differ.
+# compare OLD NEW: names of lines of OLD that NEW lacks or that differ. NEW may have more lines, of what is new.
 compare() {
     awk 'FILENAME == ARGV[1] { old[$1] = $2; next }
-         !($1 in old) { print $1 ": only in " FILENAME; bad = 1; next }
+         !($1 in old) { next }
          old[$1] != $2 { print $1 ": " old[$1] " became " $2; bad = 1 }
          { delete old[$1] }
          END { for (name in old) { print name ": only in " ARGV[1]; bad = 1 } exit bad }' "$1" "$2"
@@ -44,7 +44,7 @@ compare() {
 status=0
 compare "$work/old.txt" "$work/new.txt" || status=1
 [ $# -gt 0 ] || compare "$recorded" "$work/old.txt" || status=1
-lines=$(wc -l <"$work/new.txt")
+lines=$(wc -l <"$work/old.txt")
 [ "$lines" -gt 0 ] || { echo "no line was made: is there such a section?" >&2; exit 2; }
 [ $status -eq 0 ] && echo "$lines lines are the same."
 exit $status

@@ -151,7 +151,7 @@ impl Circuit {
             Circuit::InverseRoot(how) => inverse_root(ev, how, x),
             Circuit::Mask(pattern) => masked(ev, x, pattern),
             Circuit::BatchNorm(a, b) => norm::affine(ev, x, a, b),
-            _ => ev.copy(x), // the others are not slot by slot: see `run`
+            _ => Err(Error::Unsupported { what: "a circuit that has no arm in `Circuit::run`" }),
         }
     }
 }
