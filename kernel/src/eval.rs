@@ -14,13 +14,13 @@
 //!     eval::{clear::ClearArray, interval::{Bounds, Interval}, trace::Trace},
 //! };
 //!
-//! let [y] = power(&mut ClearArray::<f64, 1>::new(), &[0.3], 3)?;
-//! let [bounds] = power(&mut Interval::<f64, 1>::new(), &[Bounds::point(0.3)], 3)?;
+//! let [y] = power(&mut ClearArray::<f64, 1>::new(), &[0.3], 8)?;
+//! let [bounds] = power(&mut Interval::<f64, 1>::new(), &[Bounds::point(0.3)], 8)?;
 //! assert!(bounds.contains(y) && bounds.width() < 1e-16);
 //!
 //! let mut trace = Trace::new(1 << 15, None);
 //! let x = trace.input(3);
-//! let y = power(&mut trace, &x, 3)?; // x^8
+//! let y = power(&mut trace, &x, 8)?; // x^8
 //! assert_eq!((trace.level(&y), trace.cost().mul), (0, 3)); // three squares, depth 3
 //! # }
 //! # Ok::<(), polyformer_kernel::Error>(())
