@@ -3,7 +3,7 @@
 //!
 //! The modules, from the bottom up: [`poly`] evaluates polynomials. [`approx`] makes polynomials and certifies their
 //! errors. [`reciprocal`] and [`inv_sqrt`] divide. [`reduce`] sums along rows. [`activation`], [`norm`] and
-//! [`attention`] use all of them. [`linear`] and [`matmul`] multiply matrices.
+//! [`attention`] use these modules. [`linear`] and [`matmul`] multiply matrices.
 //!
 //! A circuit on numbers; a tracer or ciphertexts take the place of `ClearArray` without another change:
 //!
@@ -44,13 +44,19 @@ pub mod reciprocal;
 pub mod reduce;
 pub mod sign;
 
-/// Both at the lower level of the two. Depth 0.
+/// The two vectors, at the lower of their levels. Depth 0.
+///
+/// # Errors
+/// The errors of [`Arithmetic::drop_to_level`].
 pub fn aligned<A: Arithmetic>(ev: &mut A, x: A::Slots, y: A::Slots) -> Result<(A::Slots, A::Slots)> {
     let level = ev.level(&x).min(ev.level(&y));
     Ok((ev.drop_to_level(x, level)?, ev.drop_to_level(y, level)?))
 }
 
-/// xy for operands at any two levels: the higher one is lowered first. Depth 1 below the lower one.
+/// Levels of a product of two vectors.
+pub const PRODUCT_DEPTH: u8 = 1;
+
+/// xy for operands at any two levels: the higher one is lowered first. Depth [`PRODUCT_DEPTH`] below the lower one.
 ///
 /// # Errors
 /// [`crate::Error::LevelExhausted`] if the lower operand is at level 0.
@@ -68,6 +74,9 @@ pub fn mul_aligned<A: Arithmetic>(ev: &mut A, x: &A::Slots, y: &A::Slots) -> Res
 }
 
 /// c - x. Depth 0.
+///
+/// # Errors
+/// Errors of the backend's memory.
 pub fn const_minus<A: Arithmetic>(ev: &mut A, c: f64, x: &A::Slots) -> Result<A::Slots> {
     let mut y = ev.copy(x)?;
     ev.neg(&mut y)?;

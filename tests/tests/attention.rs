@@ -3,7 +3,7 @@
 
 use polyformer_kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapped, Order, Recipe},
     circuits::{
         approx::{Approximation, Function, Weight},
         attention::{
@@ -16,9 +16,8 @@ use polyformer_kernel::{
     },
     ckks::Ckks,
     eval::{clear::ClearVec, trace::Trace},
-    math::complex::Complex,
     nn::{
-        Attention, Engine, Matrix, Model,
+        Attention, Engine, Matrix, Model, Rotary,
         clear_engine::{ClearEngine, Rows},
         forward,
         slot_engine::{AttentionLevels, BootstrapLevels, Layout, SlotEngine},
@@ -27,7 +26,7 @@ use polyformer_kernel::{
 use polyformer_tests::{
     chain::Chain,
     client::Client,
-    transformer::{decoder, dense, encoder, noise, with_weights},
+    transformer::{decoder, dense, encoder, noise, packed_question, with_weights},
 };
 use serde_json::Value;
 
@@ -215,11 +214,12 @@ fn slots_give_what_rows_give_for_every_variant_and_both_masks() {
 #[test]
 fn attention_takes_the_levels_that_its_circuits_say() {
     for (name, weights) in variants() {
-        for (features, heads) in [(16, 2), (64, 2)] {
-            let layout = Layout::new(&[8], features, heads, 1 << 10).unwrap();
+        for (features, rotary) in [(16, None), (64, None), (64, Some(Rotary { base: 100.0 }))] {
+            let layout = Layout::new(&[8], features, 2, 1 << 10).unwrap();
             let mut trace = Trace::new(1 << 10, None);
             let x = [0; 3].map(|_| vec![trace.input(60)]);
-            let out = SlotEngine::new(&mut trace, layout).attention(x, &attention(&weights, false)).unwrap();
+            let attention = Attention { rotary, ..attention(&weights, false) };
+            let out = SlotEngine::new(&mut trace, layout).attention(x, &attention).unwrap();
             let one_group = (features == 16) as u8; // and none to add to it
             let took = 60 - trace.level(&out[0]);
             assert_eq!(took + one_group, AttentionLevels::of(&weights).total(), "{name}");
@@ -234,15 +234,12 @@ fn encrypted(model: &Model<'_>) -> (Vec<f64>, Vec<f64>) {
     let layout = Layout::new(&[tokens], model.width, model.heads, params.slots()).unwrap();
     let levels = BootstrapLevels::new(params, order).unwrap();
     let recipe = Recipe::new(layout.period(), order, model.range);
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+    let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
+    trace.prepare(params, &recipe).unwrap();
     let x = trace.input(params.max_message_level());
     forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), model, vec![x]).unwrap();
     let x = noise(5, tokens * model.width);
-    let mut packed = vec![0.0; layout.period()];
-    layout.pack(0, &x, &mut packed).unwrap();
-    let slots: Vec<Complex> = (0..params.slots()).map(|i| Complex::from(packed[i % packed.len()])).collect();
+    let slots = packed_question(&layout, &x, params.slots());
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &slots, params.max_message_level());

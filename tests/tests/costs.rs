@@ -1,14 +1,30 @@
-//! Every circuit of the catalogue: its cost is fixed, and all its clear evaluators agree.
+//! Every circuit of the catalogue: its cost is fixed, and all its clear evaluators agree. Every depth that the kernel
+//! writes as a constant is the depth of the trace.
 
 use polyformer_catalogue::{Entry, every};
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Cost},
+    circuits::{
+        PRODUCT_DEPTH,
+        activation::{QUADRATIC_DEPTH, quadratic},
+        attention::Similarity,
+        linear::{self, BsgsSplit},
+        matmul::grouped::{self, Factors, Groups, MIX_DEPTH, SCORES_DEPTH, SHIFT_DEPTH, TURN_DEPTH},
+        mul_aligned,
+        reduce::{MASK_DEPTH, masked},
+    },
     eval::{
         clear::ClearVec,
         interval::{Bounds, IntervalVec},
-        trace::Trace,
+        trace::{Leveled, Trace},
+    },
+    nn::{
+        Engine, Pooling,
+        slot_engine::{CLASSIFY_DEPTH, Layout, SlotEngine},
     },
 };
+use polyformer_tests::transformer::model;
+use std::{collections::BTreeSet, fs, path::Path};
 
 const SLOTS: usize = 512;
 const TOP: u8 = 100;
@@ -99,4 +115,108 @@ fn floats_lie_inside_their_enclosures() {
             assert!(all.into_iter().all(|(x, s)| s.contains(*x)), "{name}");
         }
     }
+}
+
+/// The levels between `TOP` and the result of a circuit.
+fn depth(circuit: impl FnOnce(&mut Trace) -> Leveled) -> u8 {
+    let mut tr = Trace::new(SLOTS, None);
+    let y = circuit(&mut tr);
+    TOP - tr.level(&y)
+}
+
+/// Two heads of 16 features, of 4 tokens in 4 groups or of 16 tokens in one group.
+fn groups(tokens: usize) -> Groups {
+    Groups::new(tokens, 16, 32).unwrap()
+}
+
+const ONES: Factors<'static> = Factors { period: 32, at: &|_| 1.0 };
+
+/// The levels of scores, and of their mixing if the sum of a row is wanted: those of the result and those of the sum.
+fn scores(tokens: usize, similarity: Similarity) -> u8 {
+    depth(|tr| {
+        let [q, k] = [tr.input(TOP), tr.input(TOP)];
+        grouped::scores(tr, groups(tokens), similarity, [&q, &k], &ONES).unwrap()
+    })
+}
+
+/// The levels of a mix of numerators at level `z` and values at level `v`, and of the sum.
+fn mix(z: u8, v: u8) -> (u8, u8) {
+    let mut tr = Trace::new(SLOTS, None);
+    let (numerators, values) = (tr.input(z), tr.input(v));
+    let (mixed, sum) = grouped::mix(&mut tr, groups(4), numerators, &values, &ONES, true).unwrap();
+    (TOP - tr.level(&mixed), TOP - tr.level(&sum.unwrap()))
+}
+
+/// Every constant depth of the kernel, with the depth that the tracer sees.
+fn traced_depths() -> Vec<(&'static str, u8, u8)> {
+    let linear_map = depth(|tr| {
+        let (steps, x) = (BsgsSplit::new(8).unwrap(), tr.input(TOP));
+        let map = linear::encode(tr, &steps, |i, j| (i + j) as f64, TOP).unwrap();
+        let hoisted = linear::hoist(tr, &steps, &x).unwrap();
+        linear::apply(tr, &[&map], &[&hoisted]).unwrap()
+    });
+    let product = depth(|tr| {
+        let [x, y] = [tr.input(TOP), tr.input(TOP + 3)];
+        mul_aligned(tr, &x, &y).unwrap()
+    });
+    let turn = depth(|tr| {
+        let x = tr.input(TOP);
+        grouped::turn(tr, groups(4), &x).unwrap()
+    });
+    let mask = depth(|tr| {
+        let x = tr.input(TOP);
+        masked(tr, &x, &[1.0, 0.0]).unwrap()
+    });
+    let activation = depth(|tr| {
+        let x = tr.input(TOP);
+        quadratic(tr, &x, 0.5, 0.25).unwrap()
+    });
+    let classify = depth(|tr| {
+        let (model, layout) = (model(16, 16, 5), Layout::new(&[4], 16, 2, SLOTS).unwrap());
+        let [x, y] = [vec![tr.input(TOP)], vec![tr.input(TOP)]];
+        let logits = SlotEngine::new(tr, layout).classify([&x, &y], &model.classify, Pooling::Mean);
+        logits.unwrap().pop().unwrap()
+    });
+    vec![
+        ("DEPTH", linear::DEPTH, linear_map),
+        ("PRODUCT_DEPTH", PRODUCT_DEPTH, product),
+        ("TURN_DEPTH", TURN_DEPTH, turn),
+        ("SHIFT_DEPTH", SHIFT_DEPTH, mix(TOP, TOP).1),
+        ("SCORES_DEPTH", SCORES_DEPTH, scores(4, Similarity::Dot)),
+        ("SCORES_DEPTH", SCORES_DEPTH, scores(4, Similarity::Distance)),
+        ("SCORES_DEPTH", SCORES_DEPTH - linear::DEPTH, scores(16, Similarity::Dot)), // one group, and no sum over groups
+        ("MIX_DEPTH", MIX_DEPTH, mix(TOP, TOP + 3).0),
+        ("MIX_DEPTH", TURN_DEPTH + PRODUCT_DEPTH, mix(TOP + 3, TOP).0),
+        ("MASK_DEPTH", MASK_DEPTH, mask),
+        ("QUADRATIC_DEPTH", QUADRATIC_DEPTH, activation),
+        ("CLASSIFY_DEPTH", CLASSIFY_DEPTH, classify),
+    ]
+}
+
+#[test]
+fn every_constant_depth_is_that_of_the_trace() {
+    let wrong: Vec<_> = traced_depths().into_iter().filter(|(_, written, traced)| written != traced).collect();
+    assert!(wrong.is_empty(), "name, written, traced: {wrong:?}");
+}
+
+/// The names of the constants of type `u8` in the sources of a folder whose name ends in DEPTH.
+fn constants(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            constants(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let names = text.lines().filter_map(|l| l.split_once("const ")?.1.split_once(": u8 ="));
+            found.extend(names.map(|(name, _)| name.to_string()).filter(|name| name.ends_with("DEPTH")));
+        }
+    }
+}
+
+#[test]
+fn every_constant_depth_is_traced() {
+    let mut written = BTreeSet::new();
+    constants(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernel/src"), &mut written);
+    let traced: BTreeSet<_> = traced_depths().into_iter().map(|(name, ..)| name.to_string()).collect();
+    assert_eq!(written, traced);
 }

@@ -77,6 +77,9 @@ const PARTS: usize = 8;
 
 impl<F: 'static, B: DerefMut<Target = [F]>> Rows<B> {
     /// `values` row by row.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the number of values is 0, or no multiple of the width.
     pub fn new(width: usize, values: B) -> Result<Self> {
         if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
             return Err(Error::Length { expected: width, actual: values.len() });
@@ -102,7 +105,7 @@ impl<F: 'static, B: DerefMut<Target = [F]>> Rows<B> {
         if whole.is_ok() { whole } else { (2..=PARTS).find_map(|count| spread(count).ok()).map_or(whole, Ok) }
     }
 
-    /// The numbers, row by row, if one buffer holds them all, as on the heap and for a single row.
+    /// The numbers, row by row, if one buffer holds all numbers, as on the heap and for a single row.
     pub fn values(&self) -> &[F] {
         self.parts.first().map_or(&[], |part| part)
     }

@@ -1,5 +1,5 @@
 //! Weights at their storage place: owned by a host, in the map of a file, or in the flash of a small client. The stored
-//! form is f32, f16, or bytes with a scale for each row. A number becomes f32 when it is read.
+//! form is f32, f16, or bytes with a scale for each row. A reader gets each number as f32.
 
 use crate::{
     error::{Error, Result},
@@ -44,7 +44,7 @@ impl<T: PartialEq> PartialEq for Stored<'_, T> {
 /// An owner of numbers that several matrices keep alive, for example the map of a file.
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub trait NumberSource: fmt::Debug + Send + Sync {
-    /// The numbers, borrowed from the owner. They are the same at each call.
+    /// The numbers, borrowed from the owner. The numbers are the same at each call.
     fn numbers(&self) -> Numbers<'_>;
 }
 
@@ -53,7 +53,7 @@ pub trait NumberSource: fmt::Debug + Send + Sync {
 pub enum Numbers<'w> {
     /// F32 floats.
     F32(Stored<'w, f32>),
-    /// F16 floats, little end first, as files have them.
+    /// F16 floats, little end first, as in files.
     F16(Stored<'w, [u8; 2]>),
     /// Bytes with a scale for each row.
     Int8 {
@@ -64,7 +64,7 @@ pub enum Numbers<'w> {
         /// Numbers in a row.
         cols: usize,
     },
-    /// Those of an owner.
+    /// The errors of an owner.
     #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
     Shared(Arc<dyn NumberSource>),
 }
@@ -118,7 +118,7 @@ impl Numbers<'_> {
     }
 }
 
-/// Equal values, in whatever form they are stored.
+/// Equal values, whatever the stored form.
 impl PartialEq for Numbers<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && (0..self.len()).all(|i| self.at(i) == other.at(i))
@@ -159,7 +159,7 @@ impl<'w> Matrix<'w> {
         Ok(matrix)
     }
 
-    /// The same of numbers that the caller knows to be finite. Reads none of them.
+    /// The same of numbers that the caller knows to be finite. Reads no number.
     ///
     /// # Errors
     /// `Length` if `weight` is not rows x cols long or `bias` not rows.
@@ -204,6 +204,9 @@ impl<'w> Matrix<'w> {
 #[cfg(feature = "alloc")]
 impl<'w> Matrix<'w> {
     /// W (V x + a) + b
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the columns of `self` are not the rows of `first`.
     pub fn after(&self, first: &Matrix<'_>) -> Result<Matrix<'static>> {
         if self.cols != first.rows {
             return Err(Error::Length { expected: self.cols, actual: first.rows });

@@ -37,6 +37,10 @@ pub struct Layout {
 
 impl Layout {
     /// The least layout for questions of these lengths. `slots`: the most that a vector has.
+    ///
+    /// # Errors
+    /// [`Error::Slots`] without a token, or if the layout needs more slots; also if the features or the heads are no
+    /// power of two.
     pub fn new(lengths: &[usize], features: usize, heads: usize, slots: usize) -> Result<Self> {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let (tokens, questions) = (longest.next_power_of_two().max(4), lengths.len().next_power_of_two());
@@ -67,6 +71,9 @@ impl Layout {
     }
 
     /// Packs one question's rows of features into its slots of `out`, one period long.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `rows` is not the question's length times the features, or `out` is not one period long.
     pub fn pack(&self, question: usize, rows: &[f64], out: &mut [f64]) -> Result<()> {
         let expected = self.lengths.get(question).copied().unwrap_or(0) * self.features;
         if rows.len() != expected || out.len() != self.period() {
@@ -109,7 +116,7 @@ impl<'a, A: Arithmetic> SlotEngine<'a, A> {
         Self { ev, layout, bootstraps: None }
     }
 
-    /// Works on vectors of this layout, and bootstraps them where their levels do not last to the next place.
+    /// Works on vectors of this layout, and bootstraps a vector whose levels do not last to the next place.
     pub fn bootstrapping(ev: &'a mut A, layout: Layout, levels: BootstrapLevels) -> Self {
         Self { ev, layout, bootstraps: Some(levels) }
     }
@@ -150,7 +157,7 @@ impl<'a, A: Arithmetic> SlotEngine<'a, A> {
         Ok(out)
     }
 
-    /// Brings every chunk to the least level among them.
+    /// Brings every chunk to the least level of all chunks.
     fn align(&mut self, xs: &[&A::Slots]) -> Result<Vec<A::Slots>> {
         let level = xs.iter().map(|x| self.ev.level(x)).min().unwrap_or(0);
         xs.iter().map(|x| self.ev.copy_at_level(x, level)).collect()

@@ -13,20 +13,20 @@
 
 use crate::{
     arith::{Arithmetic, Sum, Transform},
-    circuits::{attention::Similarity, linear},
+    circuits::{PRODUCT_DEPTH, attention::Similarity, linear},
     error::{Error, Result},
 };
 use alloc::vec::Vec;
 
 /// Levels of [`turn`].
-pub const TURN_DEPTH: u8 = 1;
-/// The largest depth of [`scores`], from the rotated K: a shift, a product, the sum over groups. With one group the
-/// circuit has no sum, and one level remains.
-pub const SCORES_DEPTH: u8 = 3;
-/// Levels of [`mix`]: a shift and a product.
-pub const MIX_DEPTH: u8 = SHIFT_DEPTH + 1;
+pub const TURN_DEPTH: u8 = linear::DEPTH;
 /// Levels of the shift that precedes a product. The sum that [`mix`] returns is that deep.
 pub const SHIFT_DEPTH: u8 = 1;
+/// The largest depth of [`scores`], from the rotated K: a shift, a product, the sum over groups. With one group the
+/// circuit has no sum, and the level of the sum remains.
+pub const SCORES_DEPTH: u8 = SHIFT_DEPTH + PRODUCT_DEPTH + linear::DEPTH;
+/// Levels of [`mix`]: a shift and a product.
+pub const MIX_DEPTH: u8 = SHIFT_DEPTH + PRODUCT_DEPTH;
 
 /// Groups of the features of a head.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ impl Groups {
     }
 }
 
-/// A public factor for each slot; it repeats after `period` slots, a multiple of the size of the groups.
+/// A public factor for each slot. The factors repeat after `period` slots, a multiple of the size of the groups.
 pub struct Factors<'f> {
     /// Slots after which the factors repeat.
     pub period: usize,
@@ -116,7 +116,7 @@ pub fn scores<A: Arithmetic>(
 }
 
 /// Σ over keys of the numerators z, times `factors` of their slots, times v; and, if `wants_sum`, the sum of the multiplied
-/// numerators of each row. Depth [`MIX_DEPTH`] from z and one more from v; the sum [`SHIFT_DEPTH`].
+/// numerators of each row. Depth [`MIX_DEPTH`] from z, [`TURN_DEPTH`] and a product from v; the sum [`SHIFT_DEPTH`].
 ///
 /// # Errors
 /// [`Error::LevelExhausted`] if z or v has too few levels.
@@ -172,8 +172,8 @@ pub fn turn<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A
 
 /// For every k < g: x with column c of each group taken from column c + k, times `value(k, slot)`, where the slot is
 /// the target. With `back` the tokens are also rotated back by k. Columns that wrap come from x rotated by a whole
-/// group. Both parts therefore share their keys with the baby steps of linear maps, and the rotations share theirs with
-/// mixing. Depth [`SHIFT_DEPTH`].
+/// group. Both parts therefore use the keys of the baby steps of linear maps, and the rotations use the keys of mixing.
+/// Depth [`SHIFT_DEPTH`].
 fn shift_columns<A: Arithmetic>(
     ev: &mut A,
     groups: Groups,
@@ -210,7 +210,7 @@ fn shift_columns<A: Arithmetic>(
     Ok(out)
 }
 
-/// The sum over the groups of a head, in each of them. Depth 1, or 0 if there is one group.
+/// The sum over the groups of a head, in each group. Depth 1, or 0 if there is one group.
 fn add_groups<A: Arithmetic>(ev: &mut A, groups: Groups, x: &A::Slots) -> Result<A::Slots> {
     let (count, size) = (groups.count as i32, groups.size as i32);
     if count == 1 {

@@ -11,6 +11,9 @@ use crate::{
 };
 
 /// The numerator of a score, times its factors.
+///
+/// # Errors
+/// [`Error::NotFinite`][crate::Error::NotFinite] if a power overflows.
 pub fn numerator<F: Number>(weights: &Variant, score: F, visible: usize, moments: Option<[F; 2]>) -> Result<F> {
     let moments = moments.map(|m| m.map(|x| [x]));
     let moments = moments.as_ref().map(|[mean, square]| [mean, square]);
@@ -28,6 +31,9 @@ pub fn moments<F: Number>(weights: &Variant, scores: impl Iterator<Item = F>, vi
 }
 
 /// 1/x for x = ε + Σ.
+///
+/// # Errors
+/// [`Error::NotFinite`][crate::Error::NotFinite] if a product overflows.
 pub fn quotient<F: Number>(normaliser: Normaliser<'_>, x: F) -> Result<F> {
     let division = normaliser.division;
     if let Some(p) = division.polynomial() {
@@ -39,6 +45,9 @@ pub fn quotient<F: Number>(normaliser: Normaliser<'_>, x: F) -> Result<F> {
 }
 
 /// 1/√x.
+///
+/// # Errors
+/// [`Error::NotFinite`][crate::Error::NotFinite] if a product overflows.
 pub fn root<F: Number>(root: &InverseRoot, x: F) -> Result<F> {
     if let Some(p) = root.polynomial() {
         return Ok(p.number(x));

@@ -1,7 +1,11 @@
 //! Attention on slots. Scores and mixing are the circuits of [`crate::circuits::matmul::grouped`], and the weights are
 //! any [`AttentionWeights`]. The plaintexts of scores and mixing contain the mask and every public factor.
 
-use super::{Layout, levels::AttentionLevels, rotary};
+use super::{
+    Layout,
+    levels::{AttentionLevels, AttentionStep},
+    rotary,
+};
 use crate::{
     arith::Arithmetic,
     circuits::{
@@ -17,6 +21,11 @@ use alloc::vec::Vec;
 
 /// The heads' results from query, key and value, side by side. Depth [`AttentionLevels::total`], if no value is
 /// bootstrapped in between. If the levels are too few, scores, numerators, sums and reciprocals are bootstrapped.
+///
+/// # Errors
+/// [`Error::BadShape`][crate::Error::BadShape] if the padded tokens do not divide the features of a head;
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] if a vector has too few levels and no bootstrap is allowed;
+/// the first key that is missing.
 pub fn attention<A: Arithmetic>(
     ev: &mut A,
     layout: &Layout,
@@ -27,7 +36,7 @@ pub fn attention<A: Arithmetic>(
     let groups = Groups::new(layout.tokens, layout.features / layout.heads, layout.stride())?;
     let (weights, levels) = (&attention.weights, AttentionLevels::of(&attention.weights));
     let s = scores(ev, layout, groups, [q, k], attention)?;
-    let s = levels.before_numerators(ev, bootstraps, s)?;
+    let s = levels.before(ev, bootstraps, AttentionStep::Numerators, s)?;
     let moments = match weights.moment_factors() {
         None => None,
         Some(factors) => {
@@ -42,7 +51,7 @@ pub fn attention<A: Arithmetic>(
     };
     let z = weights.numerators(ev, s, moments.as_ref().map(|[mean, square]| [mean, square]))?;
     drop(moments);
-    let z = levels.before_mixing(ev, bootstraps, z)?;
+    let z = levels.before(ev, bootstraps, AttentionStep::Mixing, z)?;
     let normaliser = weights.normaliser();
     // the factor that the reciprocal's argument wants is in the weights; the reciprocal takes it out again
     let factor = normaliser.map_or(1.0, |n| n.factor());
@@ -53,9 +62,9 @@ pub fn attention<A: Arithmetic>(
     let factors = Factors { period: pattern.len(), at: &|slot| pattern[slot % pattern.len()] };
     let (mixed, sum) = grouped::mix(ev, groups, z, v, &factors, normaliser.is_some())?;
     let (Some(normaliser), Some(sum)) = (normaliser, sum) else { return Ok(mixed) };
-    let sum = levels.before_reciprocal(ev, bootstraps, sum)?;
+    let sum = levels.before(ev, bootstraps, AttentionStep::Reciprocal, sum)?;
     let inverse = normaliser.reciprocal(ev, sum)?;
-    let inverse = levels.before_product(ev, bootstraps, inverse)?;
+    let inverse = levels.before(ev, bootstraps, AttentionStep::Product, inverse)?;
     mul_aligned(ev, &mixed, &inverse)
 }
 

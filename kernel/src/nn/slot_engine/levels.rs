@@ -4,7 +4,7 @@ use crate::{
     arith::Arithmetic,
     bootstrap::Order,
     circuits::{
-        activation,
+        PRODUCT_DEPTH, activation,
         attention::{AttentionWeights, Variant},
         linear,
         matmul::grouped::{MIX_DEPTH, SCORES_DEPTH, SHIFT_DEPTH, TURN_DEPTH},
@@ -94,9 +94,6 @@ pub struct AttentionLevels {
     reciprocal: Option<u8>,
 }
 
-/// Levels of a product.
-const PRODUCT_DEPTH: u8 = 1;
-
 impl AttentionLevels {
     /// With these weights.
     pub fn of(weights: &Variant) -> Self {
@@ -104,7 +101,7 @@ impl AttentionLevels {
         Self { scores: TURN_DEPTH + SCORES_DEPTH, numerators: weights.numerator_depth(), reciprocal }
     }
 
-    /// From numerators to what the heads make of them.
+    /// From numerators to the results of the heads.
     fn mixing(self) -> u8 {
         match self.reciprocal {
             None => MIX_DEPTH,
@@ -112,57 +109,43 @@ impl AttentionLevels {
         }
     }
 
-    /// From query, key and value to what the heads make of them.
+    /// From query, key and value to the results of the heads.
     pub fn total(self) -> u8 {
         self.scores + self.numerators + self.mixing()
     }
 
-    /// Scores that last to the numerators at least. The map that joins the heads and a bootstrap come after attention.
-    pub fn before_numerators<A: Arithmetic>(
+    /// The vector of attention that comes next, with the levels that the step needs. A bootstrap and the map that joins
+    /// the heads come after attention.
+    pub(super) fn before<A: Arithmetic>(
         self,
         ev: &mut A,
         bootstraps: Option<BootstrapLevels>,
+        next: AttentionStep,
         x: A::Slots,
     ) -> Result<A::Slots> {
         let Some(b) = bootstraps else { return Ok(x) };
-        let full = self.numerators + self.mixing() + linear::DEPTH + b.input;
-        b.late(ev, x, self.numerators + b.input, full)
-    }
-
-    /// Numerators that last until they are mixed and divided, and the sum of a row until it can be bootstrapped.
-    pub fn before_mixing<A: Arithmetic>(
-        self,
-        ev: &mut A,
-        bootstraps: Option<BootstrapLevels>,
-        x: A::Slots,
-    ) -> Result<A::Slots> {
-        let Some(b) = bootstraps else { return Ok(x) };
+        let after = linear::DEPTH + b.input;
         let product = if self.reciprocal.is_some() { PRODUCT_DEPTH } else { 0 };
-        let least = MIX_DEPTH + product + linear::DEPTH + b.input;
-        b.late(ev, x, least, self.mixing() + linear::DEPTH + b.input)
+        let reciprocal = self.reciprocal.unwrap_or(0) + b.input;
+        let (least, full) = match next {
+            AttentionStep::Numerators => (self.numerators + b.input, self.numerators + self.mixing() + after),
+            AttentionStep::Mixing => (MIX_DEPTH + product + after, self.mixing() + after),
+            AttentionStep::Reciprocal => (reciprocal, reciprocal + PRODUCT_DEPTH + linear::DEPTH),
+            AttentionStep::Product => (PRODUCT_DEPTH + after, PRODUCT_DEPTH + after),
+        };
+        b.late(ev, x, least, full)
     }
+}
 
-    /// A sum that lasts to its reciprocal at least.
-    pub fn before_reciprocal<A: Arithmetic>(
-        self,
-        ev: &mut A,
-        bootstraps: Option<BootstrapLevels>,
-        x: A::Slots,
-    ) -> Result<A::Slots> {
-        let Some(b) = bootstraps else { return Ok(x) };
-        let least = self.reciprocal.unwrap_or(0) + b.input;
-        b.late(ev, x, least, least + PRODUCT_DEPTH + linear::DEPTH)
-    }
-
-    /// A reciprocal that lasts through its product and what follows.
-    pub fn before_product<A: Arithmetic>(
-        self,
-        ev: &mut A,
-        bootstraps: Option<BootstrapLevels>,
-        x: A::Slots,
-    ) -> Result<A::Slots> {
-        let Some(b) = bootstraps else { return Ok(x) };
-        let least = PRODUCT_DEPTH + linear::DEPTH + b.input;
-        b.late(ev, x, least, least)
-    }
+/// The steps of attention before which a vector may be bootstrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AttentionStep {
+    /// From scores to numerators.
+    Numerators,
+    /// The numerators are mixed and divided. The sum of a row lasts until the sum can be bootstrapped.
+    Mixing,
+    /// From the sum of a row to its reciprocal.
+    Reciprocal,
+    /// The product of the mixed values with the reciprocal.
+    Product,
 }

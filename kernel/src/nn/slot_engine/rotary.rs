@@ -38,6 +38,9 @@ fn share(layout: &Layout, rotary: &Rotary, token: usize, s: usize, shift: i32) -
 }
 
 /// The query, rotated by the angles of its tokens. Depth 1.
+///
+/// # Errors
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] at level 0; the first key that is missing.
 pub fn query<A: Arithmetic>(ev: &mut A, layout: &Layout, rotary: &Rotary, q: &A::Slots) -> Result<A::Slots> {
     let (level, shifts) = (ev.level(q), shifts(layout));
     let mut plain = Vec::with_capacity(shifts.len());
@@ -51,6 +54,9 @@ pub fn query<A: Arithmetic>(ev: &mut A, layout: &Layout, rotary: &Rotary, q: &A:
 
 /// R k(t + c, h, a, c), with R the rotation by the angles of token t + c: the rotated keys after `turn`. Depth 1.
 /// Plaintexts have the length of the period, so one giant step's plaintexts are encoded at a time.
+///
+/// # Errors
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] at level 0; the first key that is missing.
 pub fn turned_keys<A: Arithmetic>(
     ev: &mut A,
     layout: &Layout,
