@@ -1,4 +1,4 @@
-//! The WGSL compute shaders of Polyformer, as text. `polyformer-wgpu` compiles them.
+//! The WGSL compute shaders of Polyformer, as text. `polyformer-wgpu` compiles the shaders.
 //!
 //! A shader module is the concatenation of these texts:
 //!

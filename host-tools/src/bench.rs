@@ -8,6 +8,7 @@ use crate::{
     Error, Result,
     machine::{ComputeTarget, Host, Job, peak},
 };
+use polyformer_catalogue::SampleNumbers;
 use polyformer_kernel::{
     backend::{Backend, Shape},
     bootstrap::{Bootstrapped, RotationStrategy},
@@ -134,7 +135,7 @@ pub struct BenchSpec<'a> {
 /// Measures, and calls `report` after each operation.
 ///
 /// # Errors
-/// Those of the backend, for example a GPU with too little memory, and those of `report`.
+/// The errors of the backend, for example a GPU with too little memory, and the errors of `report`.
 pub fn run(
     host: &Host,
     on: ComputeTarget,
@@ -284,19 +285,15 @@ impl<B: Backend> Harness<'_, B> {
 
     /// Numbers in [-1, 1], the same every time.
     fn values(&self) -> Vec<f64> {
-        let mut x = 1u64;
-        let mut next = || {
-            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (x >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-        };
-        (0..self.params.slots()).map(|_| next()).collect()
+        let mut numbers = SampleNumbers::new(1);
+        (0..self.params.slots()).map(|_| numbers.signed_unit()).collect()
     }
 }
 
 /// Waits for everything recorded so far, by a download of one word.
 ///
 /// # Errors
-/// Those of the backend: no memory for a word, or a lost device.
+/// The errors of the backend: no memory for a word, or a lost device.
 pub fn finish<B: Backend>(be: &mut B) -> Result<()> {
     let last = be.ring().modulus_chain().end as usize;
     let word = be.alloc(Shape { count: 1, basis: Basis::span(last - 1, last), cols: 1 })?;

@@ -10,7 +10,7 @@ use crate::{
     machine::{ComputeTarget, Host},
     plan::circuit,
 };
-use polyformer_catalogue::{Circuit, Entry, Form, attention};
+use polyformer_catalogue::{Circuit, Entry, Form, SampleNumbers, attention};
 use polyformer_kernel::{
     arith::Arithmetic,
     circuits::attention::softmax,
@@ -64,18 +64,14 @@ pub enum Distribution {
 
 impl Scores {
     /// As many synthetic rows as a vector of `slots` slots holds; the same on every machine.
-    pub fn synthetic(slots: usize, length: usize, range: f64, how: Distribution) -> Self {
-        let mut state = 1u64;
-        let mut unit = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15); // SplitMix64
-            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-        };
-        let mut score = || match how {
-            Distribution::Uniform => range * (2.0 * unit() - 1.0),
+    pub fn synthetic(slots: usize, length: usize, range: f64, distribution: Distribution) -> Self {
+        let mut numbers = SampleNumbers::new(1);
+        let mut score = || match distribution {
+            Distribution::Uniform => range * numbers.signed_unit(),
             // twelve uniform numbers have a variance of one
-            Distribution::Normal => (range / 4.0 * ((0..12).map(|_| unit()).sum::<f64>() - 6.0)).clamp(-range, range),
+            Distribution::Normal => {
+                (range / 4.0 * ((0..12).map(|_| numbers.unit()).sum::<f64>() - 6.0)).clamp(-range, range)
+            }
         };
         let rows = (0..slots / length).map(|_| (0..length).map(|_| score()).collect()).collect();
         Self { length, rows }
@@ -134,7 +130,7 @@ impl Scores {
 pub struct Case {
     /// The circuit.
     pub entry: Entry,
-    /// Scores as the circuit takes them, entry j of row r in slot j · (slots / length) + r.
+    /// Scores in the layout of the circuit, entry j of row r in slot j · (slots / length) + r.
     pub input: Vec<f64>,
     defined: Vec<f64>,
     exact: Vec<f64>,
@@ -143,7 +139,7 @@ pub struct Case {
 /// Every variant on these scores, for vectors of `slots` slots; divisions are within `error`.
 ///
 /// # Errors
-/// Those of [`polyformer_catalogue::attention`].
+/// The errors of [`polyformer_catalogue::attention`].
 pub fn cases(scores: &Scores, slots: usize, error: f64) -> Result<Vec<Case>> {
     let range = scores.range().max(1e-6);
     let entries = attention(slots, scores.length, range, error, scores.exponents())?;
@@ -185,7 +181,7 @@ impl Case {
     /// Whether the circuit's depth is possible with these parameters.
     ///
     /// # Errors
-    /// Those of the tracer, for an input that the circuit refuses.
+    /// The errors of the tracer, for an input that the circuit refuses.
     pub fn fits(&self, params: &Params) -> Result<bool> {
         Ok(params.bootstrap().is_some() || circuit::graph(&self.entry, params.slots())?.1 <= params.max_message_level())
     }
@@ -193,7 +189,8 @@ impl Case {
     /// The variant in f64, and its cost on these parameters.
     ///
     /// # Errors
-    /// Those of the tracer and of the evaluation in the clear; a depth that these parameters do not reach.
+    /// The errors of the tracer and of the evaluation in the clear; a depth that these parameters do not
+    /// reach.
     pub fn row(&self, params: &Params) -> Result<Row> {
         let slots = params.slots();
         let (nodes, depth) = circuit::graph(&self.entry, slots)?;
@@ -220,7 +217,7 @@ impl Case {
     /// `row` with the seconds and errors of a run on ciphertexts.
     ///
     /// # Errors
-    /// Those of the backend, and those of planning: no bootstrap where one is needed, or no memory.
+    /// The errors of the backend, and the errors of planning: no bootstrap where one is needed, or no memory.
     pub fn run(&self, row: Row, host: &Host, on: ComputeTarget) -> Result<Row> {
         let (seconds, values) = encrypted::run(host, on, self)?;
         Ok(Row {

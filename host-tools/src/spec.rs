@@ -22,7 +22,7 @@ pub struct SpecBuf {
     pub base: u8,
     /// Primes of one key-switching digit.
     pub alpha: u8,
-    /// (rescaling primes, primes after them) of each level, from 0 up.
+    /// (rescaling primes, main primes) of each level, from 0 up.
     pub levels: Vec<(u8, u8)>,
     /// log2 of the scale at level 0.
     pub scale_bits: f64,

@@ -77,7 +77,7 @@ pub trait Arithmetic {
     ///
     /// # Errors
     ///
-    /// Those of [`Arithmetic::encode`]; [`Error::LevelExhausted`] at level 0.
+    /// The errors of [`Arithmetic::encode`]; [`Error::LevelExhausted`] at level 0.
     fn encode_diagonal(&mut self, values: &[f64], level: u8) -> Result<Self::Plaintext>;
 
     /// A second, independent copy.
@@ -121,7 +121,7 @@ pub trait Arithmetic {
     fn mul_plain(&mut self, x: &Self::Slots, p: &Self::Plaintext) -> Result<Self::Wide>;
     /// cx in every slot. Depth 1 with the rescale.
     fn mul_const(&mut self, x: &Self::Slots, c: f64) -> Result<Self::Wide>;
-    /// Σ c_i x_i over at least one term, as a product at `level`. Each term is at `level`, or above it if
+    /// Σ c_i x_i over at least one term, as a product at `level`. Each term is at `level`, or above that level if
     /// [`Arithmetic::fits`] is true for the term.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ pub trait Arithmetic {
 
     /// Slot i of the result is slot i + k of x, cyclically.
     fn rotate(&mut self, x: &Self::Slots, k: i32) -> Result<Self::Slots>;
-    /// The rotations of x by each of `steps`, made together: ciphertexts share one mod_up among them.
+    /// The rotations of x by each of `steps`, made together: the rotations of a ciphertext share one mod_up.
     fn hoist(&mut self, x: &Self::Slots, steps: &[i32]) -> Result<Self::Hoisted>;
     /// The rotation by `k`, one of the hoisted steps.
     ///
@@ -164,8 +164,8 @@ pub trait Arithmetic {
     /// [`Error::NotHoisted`] if `k` was not hoisted.
     fn hoisted(&mut self, h: &Self::Hoisted, k: i32) -> Result<Self::Slots>;
     /// A linear map of the vector whose rotations by `map.baby_steps` were hoisted. Ciphertexts hoist twice: a giant
-    /// step costs one key switch, and the whole map costs one division by P. Both wait for the rescale, and accumulated
-    /// maps share them.
+    /// step costs one key switch, and the whole map costs one division by P. The rescale does both, and accumulated
+    /// maps share the rescale.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! The hardware contract. A backend owns memory and computes on words. A backend takes no decision of the scheme.
 //!
 //! [`Backend`] has 17 required methods: memory, element-wise operations, transforms, conversion. The provided methods
-//! compose them. A new backend starts with the required methods and passes the conformance suite of `polyformer-tests`.
+//! compose the required ones. A new backend starts with the required methods and passes the conformance suite of
+//! `polyformer-tests`.
 //!
 //! ```
 //! use core::cell::RefCell;
@@ -148,8 +149,9 @@ pub trait Backend {
     fn intt(&mut self, over: Basis, a: &mut Limbs<Self::Buf>);
     /// out = a(X^galois), Eval. `galois` is odd and below 2n; `shape.cols` = n.
     fn permute(&mut self, over: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>, galois: u32);
-    /// Fast basis conversion, Coeff: rows `to` of out = the integer nearest to 0 with residues `from` of `a`. `from` has at
-    /// most [`crate::ring::convert::MAX_SOURCES`] moduli, `to` has none of them. [`crate::ring::limb::convert`] rounds.
+    /// Fast basis conversion, Coeff: rows `to` of out = the integer nearest to 0 with residues `from` of `a`. `from`
+    /// has at most [`crate::ring::convert::MAX_SOURCES`] moduli, `to` has none of these moduli.
+    /// [`crate::ring::limb::convert`] rounds.
     fn convert(&mut self, from: Basis, to: Basis, out: &mut Limbs<Self::Buf>, a: &Limbs<Self::Buf>);
 
     // -- provided: override to fuse
@@ -161,8 +163,9 @@ pub trait Backend {
         }
     }
 
-    /// For each g: `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that are present, at least one for each g. These are
-    /// the inner sums of a matrix by its diagonals. One call computes all sums, so that each `a[i]` is read once.
+    /// For each g: `outs[g] = sum_i a[i] b[g a.len() + i]` over the factors that are present, at least one for each g.
+    /// The outputs are the inner sums of a matrix by its diagonals. One call computes all sums, so that each `a[i]` is
+    /// read once.
     fn inner_products(
         &mut self,
         over: Basis,
@@ -204,9 +207,9 @@ pub trait Backend {
         self.zip(Op::Mul, over, d2, a[1], b[1]);
     }
 
-    /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from). This is the only operation that changes
-    /// moduli. The two bases select a division by P after a key switch, a rescale, a rational rescale, or all of them
-    /// at once (docs/math.md §3.4). All Eval. Uses `ws.coeff` and `ws.tmp`.
+    /// out = round(a R/D) with D = prod(from \ to) and R = prod(to \ from). No other operation changes moduli. The two
+    /// bases select a division by P after a key switch, a rescale, a rational rescale, or all three at once
+    /// (docs/math.md §3.4). All Eval. Uses `ws.coeff` and `ws.tmp`.
     fn mod_switch(
         &mut self,
         from: Basis,
@@ -256,8 +259,9 @@ pub trait Backend {
         key_switch(self, q, alpha, d, keys, accs, ws);
     }
 
-    /// For each key k: `outs[k] = (the gadget product with keys[k] + P add)(X^galois[k])` over P and q. These are
-    /// rotations that share one mod_up, or a relinearization with a galois of 1. The bases of `outs` are exactly P and q.
+    /// For each key k: `outs[k] = (the gadget product with keys[k] + P add)(X^galois[k])` over P and q. The outputs are
+    /// rotations that share one mod_up, or a relinearization with a galois of 1. The bases of `outs` are exactly P and
+    /// q.
     ///
     /// # Errors
     ///

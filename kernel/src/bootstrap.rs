@@ -48,12 +48,12 @@ use design::CORRECTION_BITS;
 use encoded::FactoredTransform;
 use sine::Sine;
 
-/// A stage of bootstrapping, as [`Bootstrapper::refresh_seen`] reports it.
+/// A stage of bootstrapping that [`Bootstrapper::refresh_seen`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// From slots to coefficients.
     SlotsToCoeffs,
-    /// The switches to and from the sparse secret, the raise between them, the projection of a sparse vector.
+    /// The switch to the sparse secret, the raise, the switch back, and the projection of a sparse vector.
     ModRaise,
     /// From coefficients to slots, real and imaginary parts.
     CoeffsToSlots,
@@ -82,6 +82,9 @@ pub struct Bootstrapper<P> {
 
 impl<P> Bootstrapper<P> {
     /// Encodes everything for `recipe`.
+    ///
+    /// # Errors
+    /// The errors of [`Design::new`]; [`Error::TooLarge`] if a diagonal does not fit the base modulus.
     pub fn new<A: ComplexArithmetic<Plaintext = P>>(ev: &mut A, params: &Params, recipe: &Recipe) -> Result<Self> {
         let Design { slots_to_coeffs, coeffs_to_slots, sine, correction, shift, project } =
             Design::new(params, recipe)?;
@@ -105,6 +108,9 @@ impl<P> Bootstrapper<P> {
     }
 
     /// The keys that one bootstrap of vectors of `slots` slots needs, by a dry run.
+    ///
+    /// # Errors
+    /// The errors of [`Bootstrapper::refresh`].
     pub fn demand(&self, slots: usize) -> Result<Demand> {
         let mut trace = Trace::new(slots, None);
         let outline = self.map(|level| trace.diagonal(level));
@@ -139,6 +145,10 @@ impl<P> Bootstrapper<P> {
     }
 
     /// The same values, at the level that [`Order`] says.
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] if x is below [`Bootstrapper::input`]; the first key that is missing; errors of the
+    /// backend's memory.
     pub fn refresh<A: ComplexArithmetic<Plaintext = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         self.refresh_seen(ev, x, &mut |_, _, _| Ok(()))
     }
@@ -152,6 +162,9 @@ impl<P> Bootstrapper<P> {
     /// For real slots the real part is taken at the end, because no iteration has the noise of the imaginary part as
     /// input. For the same reason all slots are bootstrapped, whatever the period: noise has no period. [eprint
     /// 2022/1167]
+    ///
+    /// # Errors
+    /// The errors of [`Bootstrapper::refresh`] and of `seen`.
     pub fn refresh_seen<A: ComplexArithmetic<Plaintext = P>>(
         &self,
         ev: &mut A,

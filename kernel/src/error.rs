@@ -7,7 +7,7 @@ use core::fmt;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// Two operands sit at different levels; align them with `drop_to_level`.
+    /// Two operands sit at different levels; align the operands with `drop_to_level`.
     LevelMismatch {
         /// Level of the left operand.
         left: u8,
@@ -87,7 +87,7 @@ pub enum Error {
         /// Words that the device gives.
         room: usize,
     },
-    /// The length of a slice differs from the shape that it fills.
+    /// The length of a slice differs from the shape of the buffer.
     Length {
         /// Elements expected.
         expected: usize,
@@ -120,7 +120,7 @@ pub enum Error {
         /// The modulus that the word must be below.
         modulus: u32,
     },
-    /// More slots than the ring has, or a number of slots that does not divide it.
+    /// More slots than the ring has, or a number that does not divide the slots of the ring.
     Slots {
         /// Slots given.
         given: usize,

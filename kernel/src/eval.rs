@@ -4,7 +4,7 @@
 //! simulates the errors of ciphertexts. [`lockstep`] runs two evaluators at once. [`planner`] places bootstraps by
 //! [`placement`].
 //!
-//! One circuit on three of them: the value, a certified enclosure of the value, and the cost.
+//! One circuit on three evaluators: the value, a certified enclosure of the value, and the cost.
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {

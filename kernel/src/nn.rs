@@ -37,7 +37,7 @@ pub use matrix::NumberSource;
 pub use matrix::{Matrix, Numbers, Stored};
 pub use rotary::Rotary;
 
-/// Attention: the weights are any that [`Variant`] knows, each of them of the keys that the query's token sees.
+/// Attention: the weights are any that [`Variant`] knows, for the keys that the query's token sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention<'w> {
     /// Whether a token attends only to itself and to earlier tokens.
@@ -109,6 +109,9 @@ pub struct Model<'w> {
 
 impl<'w> Layer<'w> {
     /// Folds the leading coefficient of the activation into `up`.
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] if the leading coefficient is not positive.
     pub fn folded(mut self) -> Result<Self> {
         let [c0, c1, c2] = self.activation;
         if c2 <= 0.0 || c2.is_nan() {
@@ -124,6 +127,9 @@ impl<'w> Layer<'w> {
 impl<'w> Model<'w> {
     /// Folds: the leading coefficient of each activation into `up`, the last `down` into the classifier. Fails on
     /// shapes that do not fit each other.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without layers; the errors of [`Layer::folded`] and [`Model::checked`].
     #[cfg(feature = "alloc")]
     pub fn new(width: usize, heads: usize, layers: Vec<Layer<'w>>, classifier: Matrix<'w>, range: f64) -> Result<Self> {
         let mut layers: Vec<_> = layers.into_iter().map(Layer::folded).collect::<Result<_>>()?;
@@ -135,6 +141,9 @@ impl<'w> Model<'w> {
 
     /// From layers that are [`Layer::folded`], the last without `down`, and a classifier of the last activations and of
     /// x. Fails on shapes that do not fit each other.
+    ///
+    /// # Errors
+    /// The errors of [`Model::checked`].
     pub fn of_folded(
         width: usize,
         heads: usize,
@@ -146,6 +155,10 @@ impl<'w> Model<'w> {
     }
 
     /// The model, if its shapes fit each other.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`] if the heads do not divide the width, or leave rotary embedding no pairs;
+    /// [`Error::BadRange`] for a range or a base that is not positive; [`Error::Length`] for a matrix of another size.
     pub fn checked(self) -> Result<Self> {
         let Self { width, heads, range, .. } = self;
         if heads == 0 || !width.is_multiple_of(heads) {
@@ -225,7 +238,7 @@ pub trait Engine {
 /// The parts before which a value may be refreshed.
 #[derive(Clone, Copy, Debug)]
 pub enum Next<'m> {
-    /// A norm, and what follows it is refreshed by itself.
+    /// A norm. The part after the norm is refreshed by itself.
     Norm(&'m Norm),
     /// Query, key and value, attention, and the map that joins the heads.
     Attention {
@@ -239,12 +252,15 @@ pub enum Next<'m> {
     FeedForward {
         /// The layer.
         layer: &'m Layer<'m>,
-        /// The layer after it.
+        /// The next layer.
         following: Option<&'m Layer<'m>>,
     },
 }
 
 /// The logits of normalised embeddings `x`.
+///
+/// # Errors
+/// The errors of the engine.
 pub fn forward<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<E::Tensor> {
     let mut x = x;
     let layers = model.layers.len();

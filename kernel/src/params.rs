@@ -250,8 +250,8 @@ impl Params {
         self.scale(level) / ratio * (self.scale(level) / self.scale(level - 1))
     }
 
-    /// The scale of a factor that takes `level` to the scale of the level below. This is `scale(level)`, except for the
-    /// levels of CoeffsToSlots and the lowest level of EvalMod.
+    /// The scale of a factor that takes `level` to the scale of the level below. The scale is `scale(level)`, except
+    /// for the levels of CoeffsToSlots and the lowest level of EvalMod.
     pub fn plaintext_scale(&self, level: u8) -> f64 {
         self.ratio(self.q(level), self.q(level - 1)) * (self.scale(level - 1) / self.scale(level))
     }

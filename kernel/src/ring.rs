@@ -97,7 +97,7 @@ impl Basis {
         if i < k { i } else { self.start as usize + i - k }
     }
 
-    /// Moduli in both.
+    /// Moduli in both bases.
     pub fn and(self, other: Basis) -> Basis {
         let start = self.start.max(other.start);
         let end = self.end.min(other.end).max(start);

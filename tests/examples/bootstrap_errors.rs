@@ -8,7 +8,7 @@
 use polyformer_cpu::Cpu;
 use polyformer_kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy, Stage},
+    bootstrap::{Bootstrapped, Order, Recipe, RotationStrategy, Stage},
     ckks::Ckks,
     eval::{noise::NoiseSimulator, trace::Trace},
     math::complex::Complex,
@@ -69,9 +69,8 @@ fn main() {
         };
         return table(&measured(params.slots(), runs, order, run), runs, &name);
     }
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+    let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
+    trace.prepare(params, &recipe).unwrap();
     let x = trace.input(3);
     trace.refresh(x, 5).unwrap();
     let mut be = Cpu::new(chain.ring());

@@ -142,27 +142,27 @@ pub fn point(data: &[u8]) {
             }
         }
         1 => {
-            let how = &divisions()[which % divisions().len()];
-            let x = inside(how.range(), at) * how.scale();
-            let y = reciprocal(&mut double, how, &[x]).unwrap()[0];
-            assert!((x * y - 1.0).abs() <= how.error() + 1e-9, "{how:?} at {x}: {y}");
-            if how.range().1 / how.range().0 < 500.0 {
+            let config = &divisions()[which % divisions().len()];
+            let x = inside(config.range(), at) * config.scale();
+            let y = reciprocal(&mut double, config, &[x]).unwrap()[0];
+            assert!((x * y - 1.0).abs() <= config.error() + 1e-9, "{config:?} at {x}: {y}");
+            if config.range().1 / config.range().0 < 500.0 {
                 let x = x as f32;
-                let y = reciprocal(&mut single, how, &[x]).unwrap()[0];
-                assert!((x as f64 * y as f64 - 1.0).abs() <= how.error() + 1e-3, "{how:?} at {x} in f32: {y}");
+                let y = reciprocal(&mut single, config, &[x]).unwrap()[0];
+                assert!((x as f64 * y as f64 - 1.0).abs() <= config.error() + 1e-3, "{config:?} at {x} in f32: {y}");
             }
         }
         2 => {
-            let how = &roots()[which % roots().len()];
-            let x = inside(how.range(), at) * how.scale();
-            let y = inverse_root(&mut double, how, &[x]).unwrap()[0];
-            assert!((x.sqrt() * y - 1.0).abs() <= how.error() + 1e-9, "{how:?} at {x}: {y}");
+            let config = &roots()[which % roots().len()];
+            let x = inside(config.range(), at) * config.scale();
+            let y = inverse_root(&mut double, config, &[x]).unwrap()[0];
+            assert!((x.sqrt() * y - 1.0).abs() <= config.error() + 1e-9, "{config:?} at {x}: {y}");
         }
         _ => {
-            let how = &exponentials()[which % exponentials().len()];
-            let x = inside((-how.range(), 0.0), at);
-            let y = exp(&mut double, how, &[x]).unwrap()[0];
-            assert!((y - x.exp()).abs() <= how.error() + 1e-12, "{how:?} at {x}: {y}");
+            let config = &exponentials()[which % exponentials().len()];
+            let x = inside((-config.range(), 0.0), at);
+            let y = exp(&mut double, config, &[x]).unwrap()[0];
+            assert!((y - x.exp()).abs() <= config.error() + 1e-12, "{config:?} at {x}: {y}");
         }
     }
     anywhere(which, f64::from_bits(at));
@@ -216,29 +216,29 @@ pub fn row(data: &[u8]) {
             _ => 1e-3 * inside((-1.0, 1.0), word(&mut bytes)),
         })
         .collect();
-    let how = softmax(form % 3, epsilon, length);
+    let config = softmax(form % 3, epsilon, length);
     let mut want = x.clone();
-    how.define(&mut want);
+    config.define(&mut want);
     let sum: f64 = x.iter().map(|x| x.powi(4)).sum();
     let in_range = form % 3 < 2 || sum >= 1.0;
     let rows = RowLayout::new(length, 1).unwrap();
     let mut single = [x.iter().map(|x| *x as f32).collect::<Vec<_>>()];
     let mut xs = [std::mem::take(&mut x)];
-    power_softmax(&mut ClearVec::<f64>::with_slots(length), how, &mut xs, &rows).unwrap();
+    power_softmax(&mut ClearVec::<f64>::with_slots(length), config, &mut xs, &rows).unwrap();
     for (y, want) in xs[0].iter().zip(&want) {
         assert!(y.is_finite());
-        assert!(!in_range || (y - want).abs() <= how.error() * want + 1e-9, "{how:?}: {y} {want}");
+        assert!(!in_range || (y - want).abs() <= config.error() * want + 1e-9, "{config:?}: {y} {want}");
     }
     let mut ev = ClearVec::<f32>::with_slots(length);
     // f32 resolves sums down to about 1e-7 of their largest value; below, an iteration may leave its range and overflow
     let resolved = in_range && epsilon >= 1e-3;
-    match power_softmax(&mut ev, how, &mut single, &rows) {
+    match power_softmax(&mut ev, config, &mut single, &rows) {
         Err(Error::NotFinite { .. }) if !resolved => return,
         result => result.unwrap(),
     }
     for (y, want) in single[0].iter().zip(&want) {
         assert!(y.is_finite());
-        assert!(!resolved || (*y as f64 - want).abs() <= how.error() * want + 1e-3, "{how:?} in f32: {y} {want}");
+        assert!(!resolved || (*y as f64 - want).abs() <= config.error() * want + 1e-3, "{config:?} in f32: {y} {want}");
     }
     assert_eq!(ev.slots(), length);
 }

@@ -7,7 +7,7 @@ use crate::{
 use polyformer_kernel::{
     arith::Arithmetic,
     backend::Backend,
-    bootstrap::{Bootstrapped, Bootstrapper, Design, Order, Recipe, Stage, dft::Diagonals},
+    bootstrap::{Bootstrapped, Design, Order, Recipe, Stage, dft::Diagonals},
     ckks::{Ciphertext, Ckks},
     eval::{
         noise::{NoiseSimulator, NoisyVector},
@@ -28,9 +28,8 @@ pub fn with(
     f: impl FnOnce(&Params, &mut Client<'_, Scalar>, &mut Bootstrapped<Ckks<'_, Scalar>>),
 ) -> Trace {
     let (params, mut be) = Chain::new(spec, log_n).into_scalar(400);
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+    let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
+    trace.prepare(params, &recipe).unwrap();
     let x = trace.input(3);
     let x = trace.refresh(x, 5).unwrap();
     let x = trace.product(&x, &x).unwrap();
@@ -164,10 +163,9 @@ pub fn bootstrapped<B: Backend>(
     mut after: impl FnMut(&mut B),
 ) -> BootstrapRun {
     let order = Order::SlotsToCoeffsFirst;
-    let mut trace = Trace::new(params.slots(), None).measured(params);
+    let mut trace = Bootstrapped::new(Trace::new(params.slots(), None).measured(params));
     let recipe = Recipe::new(period, order, 1.0);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+    trace.prepare(params, &recipe).unwrap();
     let x = trace.input(3);
     let held = trace.words_alive();
     let x = trace.refresh(x, 5).unwrap();

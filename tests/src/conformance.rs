@@ -113,7 +113,7 @@ pub fn difference(program: &Program, expected: &[Vec<u32>], actual: &[Vec<u32>])
     None
 }
 
-/// The chains of the suite. They are the 60 primes of bootstrapping; at small degrees also digits of one prime, a
+/// The chains of the suite. The primes are the 60 primes of bootstrapping; at small degrees also digits of one prime, a
 /// shorter last digit, and a chain without specials.
 pub fn chains(log_n: u8) -> impl Iterator<Item = Chain> {
     let specs = [presets::B16, presets::L13, presets::L15, presets::C12];

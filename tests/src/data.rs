@@ -1,18 +1,39 @@
-//! Words for tests: canonical words with frequent edge values, and garbage in outputs before a step writes them.
+//! Words for tests: canonical words with frequent edge values, and garbage in outputs before the first write.
 
 use polyformer_kernel::{backend::Shape, ring::Ring};
 
-/// A reproducible stream of words for one ring (xorshift64*).
+/// A reproducible stream of words. [xorshift64*, Vigna, ACM TOMS 42, 2016]
+#[derive(Clone, Debug)]
+pub struct Stream {
+    state: u64,
+}
+
+impl Stream {
+    /// The stream of that seed.
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
+    }
+
+    /// The next 64 bits.
+    pub fn word(&mut self) -> u64 {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        self.state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+}
+
+/// A reproducible stream of words for one ring.
 #[derive(Debug)]
 pub struct Data<'r> {
     ring: Ring<'r>,
-    state: u64,
+    stream: Stream,
 }
 
 impl<'r> Data<'r> {
     /// The stream of that seed.
     pub fn new(ring: Ring<'r>, seed: u64) -> Self {
-        Self { ring, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
+        Self { ring, stream: Stream::new(seed) }
     }
 
     /// The ring that the words are for.
@@ -22,10 +43,7 @@ impl<'r> Data<'r> {
 
     /// The next 64 bits.
     pub fn word(&mut self) -> u64 {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        self.state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+        self.stream.word()
     }
 
     /// An integer in [0, bound).

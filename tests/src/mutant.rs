@@ -6,141 +6,35 @@ use polyformer_kernel::{
     ring::{Basis, Ring, sample::Seed},
 };
 
-/// The fault of a [`Mutant`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing.
-    None,
-    /// The last word that this method writes is off by one.
-    LastWord(Method),
-    /// Words are in [0, q], not [0, q): a sum that is 0 comes out as q.
-    NotCanonical,
-    /// Element-wise operations write one row too many.
-    OneRowTooMany,
-    /// A second operand of count 1 serves the first item only.
-    NoBroadcast,
-    /// Conversions are off by the source modulus, as without the correction of the overflow.
-    NotCentered,
-    /// A key switch forgets its last digit.
-    DigitForgotten,
-    /// Automorphisms go the other way.
-    GaloisInverted,
-    /// A key switch drops the addend.
-    NothingAdded,
-    /// GiantStep steps all take the key of the first.
-    OneKeyForAll,
-}
+mod fault;
 
-/// The methods that write words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Method {
-    Upload,
-    UploadSigned,
-    UploadUniform,
-    Copy,
-    Zip,
-    ZipAssign,
-    MulAdd,
-    Scalar,
-    ScalarAssign,
-    Ntt,
-    Intt,
-    Permute,
-    Convert,
-    Dot,
-    Dots,
-    PermuteAdd,
-    Tensor,
-    ModSwitch,
-    ModSwitches,
-    KeySwitch,
-    KeySwitchAdd,
-    GiantSteps,
-}
+pub use fault::{Fault, Mutant};
 
-impl Method {
-    /// All of them.
-    pub const ALL: [Method; 22] = [
-        Method::Upload,
-        Method::UploadSigned,
-        Method::UploadUniform,
-        Method::Copy,
-        Method::Zip,
-        Method::ZipAssign,
-        Method::MulAdd,
-        Method::Scalar,
-        Method::ScalarAssign,
-        Method::Ntt,
-        Method::Intt,
-        Method::Permute,
-        Method::Convert,
-        Method::Dot,
-        Method::Dots,
-        Method::PermuteAdd,
-        Method::Tensor,
-        Method::ModSwitch,
-        Method::ModSwitches,
-        Method::KeySwitch,
-        Method::KeySwitchAdd,
-        Method::GiantSteps,
-    ];
-}
-
-/// `inner` with a fault.
-#[derive(Debug)]
-pub struct Mutant<'b, B> {
-    /// A backend that is right.
-    pub inner: &'b mut B,
-    /// The fault of this mutant.
-    pub fault: Fault,
-}
-
-impl<B: Backend> Mutant<'_, B> {
-    /// Changes the last word of the rows `over` of `x` if `method` is at fault.
-    fn spoil(&mut self, method: Method, over: Basis, x: &mut Limbs<B::Buf>) {
-        if let (Fault::LastWord(at), Some(m)) = (self.fault, over.iter().last())
-            && at == method
-        {
-            let q = self.inner.ring().modulus(m).q();
-            let last = x.shape.range(x.shape.count as usize - 1, m).end - 1;
-            self.edit(x, |words| words[last] = (words[last] + 1) % q);
-        }
-    }
-
-    fn edit(&mut self, x: &mut Limbs<B::Buf>, f: impl FnOnce(&mut [u32])) {
-        let mut words = vec![0; x.shape.words()];
-        self.inner.download(x, &mut words).unwrap();
-        f(&mut words);
-        self.inner.upload(x, &words).unwrap();
-    }
-
-    /// `over`, plus one row if that is the fault and `x` has the row.
-    fn reach(&self, over: Basis, x: &Limbs<B::Buf>) -> Basis {
-        let longer = Basis { end: over.end + 1, ..over };
-        if self.fault == Fault::OneRowTooMany && x.shape.basis.covers(longer) { longer } else { over }
-    }
-
-    /// 0 becomes q if that is the fault.
-    fn loosen(&mut self, over: Basis, x: &mut Limbs<B::Buf>) {
-        if self.fault == Fault::NotCanonical {
-            let ranges: Vec<_> = over.iter().map(|m| (x.shape.range(0, m), self.inner.ring().modulus(m).q())).collect();
-            self.edit(x, |words| {
-                for (range, q) in ranges {
-                    words[range].iter_mut().filter(|x| **x == 0).for_each(|x| *x = q);
-                }
-            });
-        }
-    }
-
-    /// Zeroes the items of `out` that a broadcast should have served.
-    fn narrow(&mut self, over: Basis, out: &mut Limbs<B::Buf>, b: &Limbs<B::Buf>) {
-        if self.fault == Fault::NoBroadcast && b.shape.count < out.shape.count {
-            let range = over.iter().last().map_or(0..0, |m| out.shape.range(out.shape.count as usize - 1, m));
-            self.edit(out, |words| words[range].fill(0));
-        }
-    }
-}
+/// The methods that write words: each can be the subject of [`Fault::LastWord`].
+pub const METHODS: [&str; 22] = [
+    "upload",
+    "upload_signed",
+    "upload_uniform",
+    "copy",
+    "zip",
+    "zip_assign",
+    "mul_add",
+    "scalar",
+    "scalar_assign",
+    "ntt",
+    "intt",
+    "permute",
+    "convert",
+    "dot",
+    "inner_products",
+    "permute_add",
+    "tensor",
+    "mod_switch",
+    "mod_switches",
+    "key_switch",
+    "key_switch_add",
+    "giant_steps",
+];
 
 impl<B: Backend> Backend for Mutant<'_, B> {
     type Buf = B::Buf;
@@ -155,19 +49,19 @@ impl<B: Backend> Backend for Mutant<'_, B> {
 
     fn upload(&mut self, dst: &mut Limbs<B::Buf>, src: &[u32]) -> Result<()> {
         self.inner.upload(dst, src)?;
-        self.spoil(Method::Upload, dst.shape.basis, dst);
+        self.spoil("upload", dst.shape.basis, dst);
         Ok(())
     }
 
     fn upload_signed(&mut self, dst: &mut Limbs<B::Buf>, coeffs: &[i64]) -> Result<()> {
         self.inner.upload_signed(dst, coeffs)?;
-        self.spoil(Method::UploadSigned, dst.shape.basis, dst);
+        self.spoil("upload_signed", dst.shape.basis, dst);
         Ok(())
     }
 
     fn upload_uniform(&mut self, dst: &mut Limbs<B::Buf>, seed: &Seed, stream: u64) -> Result<()> {
         self.inner.upload_uniform(dst, seed, stream)?;
-        self.spoil(Method::UploadUniform, dst.shape.basis, dst);
+        self.spoil("upload_uniform", dst.shape.basis, dst);
         Ok(())
     }
 
@@ -181,29 +75,29 @@ impl<B: Backend> Backend for Mutant<'_, B> {
 
     fn copy(&mut self, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>) {
         self.inner.copy(over, out, a);
-        self.spoil(Method::Copy, over, out);
+        self.spoil("copy", over, out);
     }
 
     fn zip(&mut self, op: Op, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, b: &Limbs<B::Buf>) {
         self.inner.zip(op, over, out, a, b);
         self.narrow(over, out, b);
         self.loosen(over, out);
-        self.spoil(Method::Zip, over, out);
+        self.spoil("zip", over, out);
     }
 
     fn zip_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<B::Buf>, b: &Limbs<B::Buf>) {
         self.inner.zip_assign(op, over, acc, b);
-        self.spoil(Method::ZipAssign, over, acc);
+        self.spoil("zip_assign", over, acc);
     }
 
     fn mul_add(&mut self, over: Basis, acc: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, b: &Limbs<B::Buf>) {
         self.inner.mul_add(over, acc, a, b);
-        self.spoil(Method::MulAdd, over, acc);
+        self.spoil("mul_add", over, acc);
     }
 
     fn scalar(&mut self, op: Op, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, c: &[u32]) {
         self.inner.scalar(op, over, out, a, c);
-        self.spoil(Method::Scalar, over, out);
+        self.spoil("scalar", over, out);
     }
 
     fn scalar_assign(&mut self, op: Op, over: Basis, acc: &mut Limbs<B::Buf>, c: &[u32]) {
@@ -211,17 +105,17 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         let mut c = c.to_vec();
         c.resize(reach.len(), 7);
         self.inner.scalar_assign(op, reach, acc, &c);
-        self.spoil(Method::ScalarAssign, over, acc);
+        self.spoil("scalar_assign", over, acc);
     }
 
     fn ntt(&mut self, over: Basis, a: &mut Limbs<B::Buf>) {
         self.inner.ntt(over, a);
-        self.spoil(Method::Ntt, over, a);
+        self.spoil("ntt", over, a);
     }
 
     fn intt(&mut self, over: Basis, a: &mut Limbs<B::Buf>) {
         self.inner.intt(over, a);
-        self.spoil(Method::Intt, over, a);
+        self.spoil("intt", over, a);
     }
 
     fn permute(&mut self, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>, galois: u32) {
@@ -229,7 +123,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         let inverse = || (1..two_n).step_by(2).find(|g| g * galois as u64 % two_n == 1).unwrap() as u32;
         let galois = if self.fault == Fault::GaloisInverted { inverse() } else { galois };
         self.inner.permute(over, out, a, galois);
-        self.spoil(Method::Permute, over, out);
+        self.spoil("permute", over, out);
     }
 
     fn convert(&mut self, from: Basis, to: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>) {
@@ -239,12 +133,12 @@ impl<B: Backend> Backend for Mutant<'_, B> {
             let modulus: Vec<u32> = to.iter().map(|m| ring.product(from, ring.modulus(m))).collect();
             self.inner.scalar_assign(Op::Add, to, out, &modulus);
         }
-        self.spoil(Method::Convert, to, out);
+        self.spoil("convert", to, out);
     }
 
     fn dot(&mut self, over: Basis, out: &mut Limbs<B::Buf>, terms: &[Term<'_, B::Buf>]) {
         self.inner.dot(over, out, terms);
-        self.spoil(Method::Dot, over, out);
+        self.spoil("dot", over, out);
     }
 
     fn inner_products(
@@ -256,7 +150,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
     ) {
         self.inner.inner_products(over, outs, a, b);
         if let Some(last) = outs.last_mut() {
-            self.spoil(Method::Dots, over, last);
+            self.spoil("inner_products", over, last);
         }
     }
 
@@ -269,7 +163,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         ws: &mut Workspace<B::Buf>,
     ) {
         self.inner.permute_add(over, acc, a, galois, ws);
-        self.spoil(Method::PermuteAdd, over, acc);
+        self.spoil("permute_add", over, acc);
     }
 
     fn tensor(
@@ -280,7 +174,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         b: [&Limbs<B::Buf>; 2],
     ) {
         self.inner.tensor(over, [d0, d1, d2], a, b);
-        self.spoil(Method::Tensor, over, d2);
+        self.spoil("tensor", over, d2);
     }
 
     fn mod_switch(
@@ -292,7 +186,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         ws: &mut Workspace<B::Buf>,
     ) {
         self.inner.mod_switch(from, to, out, a, ws);
-        self.spoil(Method::ModSwitch, to, out);
+        self.spoil("mod_switch", to, out);
     }
 
     fn key_switch(
@@ -309,7 +203,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         }
         self.inner.key_switch(q, alpha, d, keys, accs, ws);
         if let Some([_, last]) = accs.last_mut() {
-            self.spoil(Method::KeySwitch, q.with(self.ring().specials()), last);
+            self.spoil("key_switch", q.with(self.ring().specials()), last);
         }
     }
 
@@ -323,7 +217,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
     ) {
         self.inner.mod_switches(from, to, outs, a, ws);
         if let Some(last) = outs.last_mut() {
-            self.spoil(Method::ModSwitches, to, last);
+            self.spoil("mod_switches", to, last);
         }
     }
 
@@ -339,7 +233,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         let source = if self.fault == Fault::NothingAdded { &none } else { source };
         self.inner.key_switch_add(source, keys, galois, outs, ws)?;
         if let Some([_, last]) = outs.last_mut() {
-            self.spoil(Method::KeySwitchAdd, source.q.with(self.ring().specials()), last);
+            self.spoil("key_switch_add", source.q.with(self.ring().specials()), last);
         }
         Ok(())
     }
@@ -356,7 +250,7 @@ impl<B: Backend> Backend for Mutant<'_, B> {
             giant_steps.iter_mut().for_each(|giant| giant.key = key);
         }
         self.inner.giant_steps((q, alpha), giant_steps, sum, fresh, ws)?;
-        self.spoil(Method::GiantSteps, q.with(self.ring().specials()), &mut sum[1]);
+        self.spoil("giant_steps", q.with(self.ring().specials()), &mut sum[1]);
         Ok(())
     }
 }

@@ -5,14 +5,14 @@ use polyformer_kernel::arith::{Arithmetic, wrapper::Wrapper};
 /// One operation that made or changed a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seen {
-    /// Its name, that of the method.
+    /// Its name, which is the name of the method.
     pub op: &'static str,
     /// max |x| over the slots of its result.
     pub most: f64,
 }
 
-/// Runs circuits on `A`. `measure(ev, x)` is max |x|: for floats the largest of the slots, for ciphertexts that of their
-/// decryption.
+/// Runs circuits on `A`. `measure(ev, x)` is max |x|: for floats the largest of the slots, for ciphertexts the largest
+/// of their decryption.
 pub struct Probe<A, M> {
     /// The inner evaluator.
     pub inner: A,

@@ -7,16 +7,25 @@ use polyformer_kernel::{
         poly::Polynomial,
         reciprocal::Division,
     },
+    math::complex::Complex,
     nn::{
         Attention, Layer, Matrix, Model, Pooling, Rotary, Stored,
         clear_engine::{ClearEngine, Rows},
         forward,
+        slot_engine::Layout,
     },
 };
 
 /// Numbers in [-1, 1] that no structure helps with.
 pub fn noise(seed: usize, len: usize) -> Vec<f64> {
     (0..len).map(|i| ((i * 7919 + seed * 104729 + i * i * 31) % 2003) as f64 / 1001.0 - 1.0).collect()
+}
+
+/// A packed question of one text, repeated in every slot.
+pub fn packed_question(layout: &Layout, rows: &[f64], slots: usize) -> Vec<Complex> {
+    let mut period = vec![0.0; layout.period()];
+    layout.pack(0, rows, &mut period).unwrap();
+    (0..slots).map(|i| Complex::from(period[i % period.len()])).collect()
 }
 
 fn matrix(seed: usize, rows: usize, cols: usize) -> Matrix<'static> {

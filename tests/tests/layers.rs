@@ -71,7 +71,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "backend",
         ],
     ),
-    ("host-tools/catalogue", &["circuit", "entry", "lists"]),
+    ("host-tools/catalogue", &["sample_numbers", "circuit", "entry", "lists"]),
     (
         "host-tools",
         &[

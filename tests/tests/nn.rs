@@ -3,11 +3,10 @@
 use polyformer_kernel::{
     Error,
     arith::Arithmetic,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapped, Order, Recipe},
     circuits::poly::Polynomial,
     ckks::Ckks,
     eval::{clear::ClearVec, trace::Trace},
-    math::complex::Complex,
     nn::{
         Model,
         clear_engine::{Block, ClearEngine, Memory, Rows},
@@ -19,7 +18,7 @@ use polyformer_kernel::{
 use polyformer_tests::{
     chain::Chain,
     client::Client,
-    transformer::{decoder, dense, model, noise, with_root},
+    transformer::{decoder, dense, model, noise, packed_question, with_root},
 };
 
 #[test]
@@ -111,10 +110,9 @@ fn norms_of_any_degree_and_bootstraps_of_any_depth_find_their_levels() {
         let (params, order) = (&chain.params, Order::SlotsToCoeffsFirst);
         let model = with_root(model(16, 32, 5), &root(degree));
         let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
-        let mut trace = Trace::new(params.slots(), None);
+        let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
         let recipe = Recipe::new(layout.period(), order, model.range);
-        let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-        let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+        trace.prepare(params, &recipe).unwrap();
         let x = trace.input(params.max_message_level());
         let levels = BootstrapLevels::new(params, order).unwrap();
         assert_eq!(levels, BootstrapLevels { input: slots_to_coeffs, output: params.max_message_level() });
@@ -146,19 +144,15 @@ fn encrypted(chain: Chain, model: &Model<'_>, bootstraps: u32) {
     let (params, mut be) = chain.into_scalar(700);
     let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
     let order = Order::SlotsToCoeffsFirst;
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper =
-        Bootstrapper::new(&mut trace, params, &Recipe::new(layout.period(), order, model.range)).unwrap();
-    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+    let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
+    trace.prepare(params, &Recipe::new(layout.period(), order, model.range)).unwrap();
     let x = trace.input(params.max_message_level());
     let levels = BootstrapLevels::new(params, order).unwrap();
     let planned = forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), model, vec![x]).unwrap();
     assert_eq!(trace.cost().bootstrap, bootstraps);
 
     let x = noise(5, 3 * 16);
-    let mut packed = vec![0.0; layout.period()];
-    layout.pack(0, &x, &mut packed).unwrap();
-    let slots: Vec<Complex> = (0..params.slots()).map(|i| Complex::from(packed[i % packed.len()])).collect();
+    let slots = packed_question(&layout, &x, params.slots());
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &slots, params.max_message_level());

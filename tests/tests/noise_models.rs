@@ -3,7 +3,7 @@
 
 use polyformer_kernel::{
     arith::{Arithmetic, ComplexArithmetic},
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy},
+    bootstrap::{Bootstrapped, Order, Recipe, RotationStrategy},
     ckks::{
         Ckks,
         noise::{to_dense, to_sparse},
@@ -74,7 +74,7 @@ fn every_stage_of_bootstrapping_is_predicted_and_would_not_be_without_its_main_s
 }
 
 /// The noise of ModRaise without the multiples of the base. The noise is far below the noise of the input, so this test
-/// measures it alone.
+/// measures the noise alone.
 #[test]
 fn mod_raise_has_the_noise_that_is_predicted() {
     let recipe = Recipe::new(1 << (LOG_N - 1), Order::SlotsToCoeffsFirst, 1.0);
@@ -139,9 +139,8 @@ fn a_transformer_is_predicted_and_would_not_be_without_roundings() {
     let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
     let levels = BootstrapLevels::new(params, Order::SlotsToCoeffsFirst).unwrap();
     let recipe = Recipe::new(layout.period(), Order::SlotsToCoeffsFirst, model.range);
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+    let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
+    trace.prepare(params, &recipe).unwrap();
     let x = trace.input(params.max_message_level());
     forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), &model, vec![x]).unwrap();
 

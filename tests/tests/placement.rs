@@ -3,7 +3,7 @@
 use polyformer_catalogue::every;
 use polyformer_kernel::{
     arith::Arithmetic,
-    bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe},
+    bootstrap::{Bootstrapped, Order, Recipe},
     ckks::Ckks,
     error::Result,
     eval::{
@@ -11,7 +11,6 @@ use polyformer_kernel::{
         planner::{BootstrapPlanner, TOP},
         trace::{Leveled, Trace},
     },
-    math::complex::Complex,
     nn::{
         forward,
         slot_engine::{BootstrapLevels, Layout, SlotEngine},
@@ -20,7 +19,7 @@ use polyformer_kernel::{
 use polyformer_tests::{
     chain::Chain,
     client::Client,
-    transformer::{dense, model, noise},
+    transformer::{dense, model, noise, packed_question},
 };
 
 const SLOTS: usize = 256;
@@ -85,18 +84,15 @@ fn an_encrypted_model_runs_with_the_bootstraps_that_the_planner_places() {
     let best = best.raised(levels.input);
 
     let recipe = Recipe::new(layout.period(), order, model.range);
-    let mut trace = Trace::new(params.slots(), None);
-    let bootstrapper = Bootstrapper::new(&mut trace, params, &recipe).unwrap();
-    let mut trace = Bootstrapped::with(trace, bootstrapper).unwrap();
+    let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
+    trace.prepare(params, &recipe).unwrap();
     let x = trace.input(params.max_message_level());
     let (trace, _, _) = planned(trace, best.clone(), |ev, x| ev.refresh(x, levels.output), x).unwrap();
     println!("{} bootstraps, cuts at {:?}", trace.cost().bootstrap, best.cuts());
     assert_eq!(trace.cost().bootstrap as usize, best.bootstraps());
 
     let x = noise(5, 3 * 16);
-    let mut period = vec![0.0; layout.period()];
-    layout.pack(0, &x, &mut period).unwrap();
-    let slots: Vec<Complex> = (0..params.slots()).map(|i| Complex::from(period[i % period.len()])).collect();
+    let slots = packed_question(&layout, &x, params.slots());
     let mut client = Client::new(&mut be, params, 5);
     let keys = client.keys(&mut be, trace.demand());
     let question = client.encrypt(&mut be, &slots, params.max_message_level());

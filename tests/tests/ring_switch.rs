@@ -59,7 +59,7 @@ fn read(small: &Params, [c0, c1]: &[Vec<u32>; 2]) -> Vec<Complex> {
     device.close(opening).unwrap().to_vec()
 }
 
-/// Both keys between the ring of `client` and that of the device.
+/// The two keys between the ring of `client` and that of the device.
 fn keys<B: Backend>(be: &mut B, params: &Params, small: &Params, large: &SecretSeed) -> (LiftKey<B>, LowerKey<B>) {
     let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([8; 32]));
     let all = params.full();

@@ -20,7 +20,7 @@ use polyformer_kernel::math::modular::Modulus;
 pub struct Avx512(());
 
 impl Avx512 {
-    /// The proof, on a processor that has them.
+    /// The proof, on a processor that has the instructions.
     pub fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")

@@ -7,8 +7,8 @@ use crate::{
     tables::{End, Table},
 };
 
-/// The first four stages of a block of 16 words: three inside its two vectors, one between them. The results are
-/// raised if this is block `p` out of 16.
+/// The first four stages of a block of 16 words: three inside its two vectors, one between the vectors. The results are
+/// raised if the pass is block `p` out of 16.
 #[inline(always)]
 fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Tail<'_>, p: Option<usize>) -> [L::V; 2] {
     let (l, q) = (s.l, &s.q);
@@ -21,7 +21,8 @@ fn head<L: Lanes>(s: &Stages<'_, L>, [u, v]: [L::V; 2], (w, w2, w4, w8): Tail<'_
     l.inverse_raised(q, l.raise(u, l.raised(q, Some(level))), v, l.factor(w), raised)
 }
 
-/// First pass, one block: canonical words to words below 2q. If it is the only pass: to canonical words times `scale`.
+/// First pass, one block: canonical words to words below 2q. If the pass is the only one: to canonical words times
+/// `scale`.
 pub struct InverseBlock<'a, L: Lanes> {
     /// Of the inverse tree.
     pub stages: &'a Stages<'a, L>,

@@ -1,5 +1,5 @@
 //! The gadget products of hybrid key switching, target by target. Every digit is converted to the target and passes
-//! through the first pass of its transform. Then each block, while it is in the first-level cache, passes through the
+//! through the first pass of its transform. While a block is in the first-level cache, the block passes through the
 //! second pass and into the products with all keys. The sum over digits uses 64 bits. No other intermediate value is
 //! written to memory.
 

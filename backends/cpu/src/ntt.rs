@@ -191,7 +191,7 @@ impl<L: Lanes> Kernel<L> for ForwardBlock<'_, L> {
     }
 }
 
-/// The last four stages of a block of 16 words: the first between its two vectors, three inside them.
+/// The last four stages of a block of 16 words: the first between its two vectors, three inside the vectors.
 #[inline(always)]
 fn tail<L: Lanes>(s: &Stages<'_, L>, [a, b]: [L::V; 2], (w, w2, w4, w8): Tail<'_>) -> [L::V; 2] {
     let (l, q) = (s.l, &s.q);

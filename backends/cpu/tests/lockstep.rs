@@ -9,6 +9,7 @@ use polyformer_kernel::{
     ring::{Basis, Ring, tables},
 };
 use polyformer_scalar::{Block, Scalar};
+use polyformer_tests::data::Stream;
 use std::cell::RefCell;
 
 const SPECIALS: [u32; 12] = [
@@ -53,16 +54,15 @@ enum Words {
 
 const ALL: [Words; 3] = [Words::Random, Words::Largest, Words::Zero];
 
-/// A small generator, so that every backend sees the same operands.
+/// Operands from one stream, so that every backend sees the same words.
 struct Source {
-    state: u64,
+    stream: Stream,
     words: Words,
 }
 
 impl Source {
     fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        self.state ^ (self.state >> 29)
+        self.stream.word()
     }
 
     fn limbs<B: Backend>(&mut self, be: &mut B, count: u16, basis: Basis, cols: usize) -> Limbs<B::Buf> {
@@ -194,7 +194,7 @@ impl Plain {
 impl Program for Plain {
     fn run<B: Backend>(&self, be: &mut B) -> Log {
         let n = be.ring().n();
-        let mut source = Source { state: 7, words: self.words };
+        let mut source = Source { stream: Stream::new(7), words: self.words };
         let mut log = Log::default();
         self.element_wise(be, &mut source, &mut log);
         for log_cols in 0..=n.trailing_zeros() {
@@ -221,7 +221,7 @@ impl Program for Moduli {
     fn run<B: Backend>(&self, be: &mut B) -> Log {
         let (n, specials) = (be.ring().n(), be.ring().specials());
         let everything = be.ring().modulus_chain().with(specials);
-        let mut source = Source { state: 11, words: self.words };
+        let mut source = Source { stream: Stream::new(11), words: self.words };
         let mut log = Log::default();
         let mut ws = be.workspace(self.count, 0).unwrap();
         for (from, to) in &self.switches {
@@ -249,7 +249,7 @@ impl Program for KeySwitch {
     fn run<B: Backend>(&self, be: &mut B) -> Log {
         let (n, specials, line) = (be.ring().n(), be.ring().specials(), be.ring().modulus_chain());
         let digits = line.len().div_ceil(self.alpha as usize);
-        let mut source = Source { state: 13, words: self.words };
+        let mut source = Source { stream: Stream::new(13), words: self.words };
         let mut log = Log::default();
         let mut ws = be.workspace(self.count, digits).unwrap();
         let mut keys = [vec![], vec![]];

@@ -1,4 +1,4 @@
-//! The arguments of one dispatch, as the shaders declare them: `Call` in call.wgsl, or in convert.wgsl.
+//! The arguments of one dispatch, in the layout that the shaders declare: `Call` in call.wgsl, or in convert.wgsl.
 
 use crate::memory::Words;
 use polyformer_kernel::{
@@ -68,7 +68,7 @@ impl Operand {
         other.offset.wrapping_sub(self.offset)
     }
 
-    /// Whether items of both can be one operand: same slab, same basis, rows of the same length.
+    /// Whether items of the two operands can be one operand: same slab, same basis, rows of the same length.
     pub fn joins(&self, other: &Self) -> bool {
         (self.slab, self.basis, self.log_cols) == (other.slab, other.basis, other.log_cols)
     }

@@ -179,8 +179,7 @@ impl Gpu {
         self.0.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
     }
 
-    /// Bytes of GPU memory that can be allocated now, up to `most`. The function allocates the memory and frees it
-    /// again.
+    /// Bytes of GPU memory that can be allocated now, up to `most`. The function allocates and frees the memory.
     pub fn room(&self, most: u64) -> u64 {
         let (mut held, mut bytes) = (Vec::new(), 0);
         let usage = wgpu::BufferUsages::STORAGE;

@@ -297,7 +297,7 @@ struct Load {
 }
 
 impl Load {
-    /// Whether both write a common word.
+    /// Whether the two calls write a common word.
     fn meets(&self, other: &Self) -> bool {
         self.slab == other.slab && self.to < other.to + other.words && other.to < self.to + self.words
     }

@@ -67,7 +67,7 @@ impl Kernel {
         Self::FIXED.into_iter().chain((1..=most).rev().flat_map(convert))
     }
 
-    /// Its name, that of its file.
+    /// Its name, which is the name of its file.
     pub fn name(self) -> &'static str {
         match self {
             Kernel::Load => "load",

@@ -105,7 +105,7 @@ impl Wgpu<'_> {
     }
 }
 
-/// Whether threads would cost more time than they save.
+/// Whether threads would cost more time than the work that the threads share.
 fn words_are_few(rows: usize, cols: u32) -> bool {
     rows * (cols as usize) < 1 << 16
 }

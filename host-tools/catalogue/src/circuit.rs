@@ -104,24 +104,25 @@ impl Circuit {
     /// Replaces its inputs by its outputs.
     ///
     /// # Errors
-    /// `Length` if `xs` are not [`Circuit::inputs`] vectors; else those of the circuit and of the evaluator.
+    /// `Length` if `xs` are not [`Circuit::inputs`] vectors; else the errors of the circuit and of the
+    /// evaluator.
     pub fn run<A: Arithmetic>(&self, ev: &mut A, xs: &mut Vec<A::Slots>, rows: &RowLayout) -> Result<()> {
         if xs.len() != self.inputs() {
             return Err(Error::Length { expected: self.inputs(), actual: xs.len() });
         }
         match self {
-            Circuit::Power(how, Form::Direct) => power::power_softmax(ev, how, xs, rows)?,
-            Circuit::Power(how, Form::Folded) => power::folded(ev, how, xs, rows)?,
-            Circuit::Power(how, Form::Published) => power::published(ev, how, xs, rows)?,
-            Circuit::Power(how, Form::Stable(inverse)) => power::stable(ev, how, xs, rows, inverse)?,
+            Circuit::Power(config, Form::Direct) => power::power_softmax(ev, config, xs, rows)?,
+            Circuit::Power(config, Form::Folded) => power::folded(ev, config, xs, rows)?,
+            Circuit::Power(config, Form::Published) => power::published(ev, config, xs, rows)?,
+            Circuit::Power(config, Form::Stable(inverse)) => power::stable(ev, config, xs, rows, inverse)?,
             Circuit::Sigma(sigma, length) => pointwise::scaled_sigma(ev, sigma, xs, *length)?,
-            Circuit::BpMax(how, pattern) => pointwise::bpmax(ev, how, xs, &[pattern])?,
-            Circuit::Cgf(how) => softmax::cgf(ev, how, xs, rows)?,
-            Circuit::Nexus(turns, division) => softmax::nexus(ev, *turns, division, xs, rows)?,
-            Circuit::NormaliseAndSquare(how) => softmax::normalise_and_square(ev, how, xs, rows)?,
-            Circuit::LayerNorm(how) => norm::layer_norm(ev, how, xs, rows)?,
-            Circuit::FoldedLayerNorm(how) => norm::folded_layer_norm(ev, how, xs, rows)?,
-            Circuit::RmsNorm(how) => norm::rms_norm(ev, how, xs, rows)?,
+            Circuit::BpMax(config, pattern) => pointwise::bpmax(ev, config, xs, &[pattern])?,
+            Circuit::Cgf(config) => softmax::cgf(ev, config, xs, rows)?,
+            Circuit::Nexus(squarings, division) => softmax::nexus(ev, *squarings, division, xs, rows)?,
+            Circuit::NormaliseAndSquare(config) => softmax::normalise_and_square(ev, config, xs, rows)?,
+            Circuit::LayerNorm(config) => norm::layer_norm(ev, config, xs, rows)?,
+            Circuit::FoldedLayerNorm(config) => norm::folded_layer_norm(ev, config, xs, rows)?,
+            Circuit::RmsNorm(config) => norm::rms_norm(ev, config, xs, rows)?,
             Circuit::Centre(length) => norm::subtract_mean(ev, xs, rows, *length)?,
             Circuit::RowSum(factor) => *xs = vec![row_sums(ev, xs, rows, *factor)?],
             Circuit::Linear(features, maps) => *xs = matrices(ev, *features, *maps, &xs[0])?,
@@ -143,12 +144,12 @@ impl Circuit {
     /// The circuits of one vector, slot by slot.
     fn each<A: Arithmetic>(&self, ev: &mut A, x: &A::Slots) -> Result<A::Slots> {
         match self {
-            Circuit::Exp(how) => exp(ev, how, x),
+            Circuit::Exp(config) => exp(ev, config, x),
             Circuit::Quadratic(b, c) => quadratic(ev, x, *b, *c),
             Circuit::Activation(f) => evaluate(ev, f.poly(), x),
-            Circuit::Relu(how) => sign::relu(ev, how, x),
-            Circuit::Reciprocal(how) => reciprocal(ev, how, x),
-            Circuit::InverseRoot(how) => inverse_root(ev, how, x),
+            Circuit::Relu(config) => sign::relu(ev, config, x),
+            Circuit::Reciprocal(config) => reciprocal(ev, config, x),
+            Circuit::InverseRoot(config) => inverse_root(ev, config, x),
             Circuit::Mask(pattern) => masked(ev, x, pattern),
             Circuit::BatchNorm(a, b) => norm::affine(ev, x, a, b),
             _ => Err(Error::Unsupported { what: "a circuit that has no arm in `Circuit::run`" }),

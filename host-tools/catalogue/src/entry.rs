@@ -1,6 +1,6 @@
 //! A named circuit with the range of its inputs, test inputs, and the function that the circuit approximates.
 
-use crate::{Circuit, Form};
+use crate::{Circuit, Form, SampleNumbers};
 use polyformer_kernel::circuits::{attention::softmax, reduce::RowLayout};
 
 /// A circuit, the layout of its rows, and the range of its inputs.
@@ -20,11 +20,11 @@ impl Entry {
     /// The factor of an input before the circuit: folded factors, and the factors of divisions.
     pub fn input_scale(&self) -> f64 {
         match &self.circuit {
-            Circuit::Power(how, Form::Folded) => how.input_scale(),
-            Circuit::FoldedLayerNorm(how) => how.input_scale(),
-            Circuit::BpMax(how, _) => how.input_scale(),
-            Circuit::Reciprocal(how) => how.scale(),
-            Circuit::InverseRoot(how) => how.scale(),
+            Circuit::Power(config, Form::Folded) => config.input_scale(),
+            Circuit::FoldedLayerNorm(config) => config.input_scale(),
+            Circuit::BpMax(config, _) => config.input_scale(),
+            Circuit::Reciprocal(config) => config.scale(),
+            Circuit::InverseRoot(config) => config.scale(),
             _ => 1.0,
         }
     }
@@ -33,21 +33,21 @@ impl Entry {
     /// weights. `None` for other circuits.
     pub fn define(&self, row: &mut [f64]) -> Option<()> {
         match &self.circuit {
-            Circuit::Power(how, Form::Stable(inverse)) => {
+            Circuit::Power(config, Form::Stable(inverse)) => {
                 row.iter_mut().for_each(|x| *x *= inverse.first().copied().unwrap_or(1.0));
-                how.define(row);
+                config.define(row);
             }
-            Circuit::Power(how, _) => how.define(row),
+            Circuit::Power(config, _) => config.define(row),
             Circuit::Sigma(f, length) => {
                 let scale = 1.0 / libm::sqrt(*length as f64);
                 row.iter_mut().for_each(|x| *x = scale * f.function().at(*x));
             }
             Circuit::Exp(_) => row.iter_mut().for_each(|x| *x = libm::exp(*x)),
-            Circuit::BpMax(how, pattern) => {
-                let divisor = how.pattern(1.0, 1.0) / pattern.first().copied().unwrap_or(1.0);
-                row.iter_mut().for_each(|x| *x = how.define(*x, divisor));
+            Circuit::BpMax(config, pattern) => {
+                let divisor = config.pattern(1.0, 1.0) / pattern.first().copied().unwrap_or(1.0);
+                row.iter_mut().for_each(|x| *x = config.define(*x, divisor));
             }
-            Circuit::Cgf(how) => how.define(row),
+            Circuit::Cgf(config) => config.define(row),
             Circuit::Nexus(..) | Circuit::NormaliseAndSquare(_) => softmax::define(row),
             _ => return None,
         }
@@ -57,11 +57,11 @@ impl Entry {
     /// The certified error of a weight against [`Entry::define`], or `None`. Weights are at most 1.
     pub fn certified_error(&self) -> Option<f64> {
         match &self.circuit {
-            Circuit::Power(how, _) => Some(how.error()),
+            Circuit::Power(config, _) => Some(config.error()),
             Circuit::Sigma(f, length) => Some(f.error() / libm::sqrt(*length as f64)),
-            Circuit::Exp(how) => Some(how.error()),
+            Circuit::Exp(config) => Some(config.error()),
             Circuit::BpMax(..) => Some(0.0),
-            Circuit::Cgf(how) => Some(how.error()),
+            Circuit::Cgf(config) => Some(config.error()),
             _ => None,
         }
     }
@@ -69,15 +69,9 @@ impl Entry {
     /// Inputs spread over the range, the same on every machine.
     pub fn sample(&self, slots: usize, seed: u64) -> Vec<Vec<f64>> {
         let (lo, hi) = self.range;
-        let mut state = seed;
-        let mut unit = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-        };
+        let mut numbers = SampleNumbers::new(seed);
         (0..self.circuit.inputs())
-            .map(|_| (0..slots).map(|_| (lo + (hi - lo) * unit()) * self.input_scale()).collect())
+            .map(|_| (0..slots).map(|_| (lo + (hi - lo) * numbers.unit()) * self.input_scale()).collect())
             .collect()
     }
 }

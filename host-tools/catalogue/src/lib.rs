@@ -8,7 +8,9 @@
 mod circuit;
 mod entry;
 mod lists;
+mod sample_numbers;
 
 pub use circuit::{Circuit, Form};
 pub use entry::Entry;
 pub use lists::{attention, every};
+pub use sample_numbers::SampleNumbers;

@@ -20,8 +20,8 @@ use polyformer_kernel::{
 /// `narrow` the range of CGF's exponents. PowerSoftmax gets scores over `range`, so that no score is over 1.
 ///
 /// # Errors
-/// Those of the approximations: a range or an error that no polynomial reaches, or a `length` that does not divide
-/// `slots`.
+/// The errors of the approximations: a range or an error that no polynomial reaches, or a `length` that does
+/// not divide `slots`.
 pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
     let rows = RowLayout::new(length, slots / length)?;
     let (l, unit) = (length as f64, (-1.0, 1.0));

@@ -31,7 +31,7 @@ impl Spread {
         *self = self.and(&Self { questions: 1, values: count, largest, question, tail, squares });
     }
 
-    /// Both.
+    /// The two spreads.
     pub fn and(&self, other: &Self) -> Self {
         Self {
             questions: self.questions + other.questions,

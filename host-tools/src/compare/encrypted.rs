@@ -23,7 +23,7 @@ use std::time::Instant;
 /// Seconds, and the decrypted weights.
 ///
 /// # Errors
-/// Those of planning, of key generation and of the backend.
+/// The errors of planning, of key generation and of the backend.
 pub fn run(host: &Host, on: ComputeTarget, case: &Case) -> Result<(f64, Vec<f64>)> {
     let plan = memory::fit_to_memory(
         host,

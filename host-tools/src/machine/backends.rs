@@ -1,5 +1,5 @@
-//! The backends that a user can select. Each backend is a variant of [`BackendKind`] and a row of [`row`]; no other code
-//! names them all.
+//! The backends that a user can select. Each backend is a variant of [`BackendKind`] and a row of [`row`]; no other
+//! code names every backend.
 
 use super::{ComputeTarget, Host, Job};
 use crate::Result;

@@ -116,7 +116,7 @@ pub fn place_bootstraps(nodes: &[Node], depth: u8, params: &Params) -> Result<(P
     Ok((cheapest(nodes, reach, reach)?.raised(floor), late, top))
 }
 
-/// Runs `entry` on `inputs` (one vector each, as [`Entry::sample`] makes them) over the parameters.
+/// Runs `entry` on `inputs` (one vector each, as from [`Entry::sample`]) over the parameters.
 pub fn plan(
     entry: &Entry,
     params: &Params,

@@ -109,8 +109,8 @@ impl ModelPlan {
     }
 
     /// The memory that the first question of a process touches for the first time, in polynomials over P and the whole
-    /// modulus chain. It is the temporary buffers of a key switch, and every vector that is alive at once. All vectors
-    /// count with the largest size, because a free block seldom has the next needed length.
+    /// modulus chain. The figure is the temporary buffers of a key switch, and every vector that is alive at once. All
+    /// vectors count with the largest size, because a free block seldom has the next needed length.
     fn fresh(&self, params: &Params) -> u32 {
         params.digits() as u32 + 2 + 2 * self.cost.peak
     }

@@ -1,5 +1,5 @@
-//! Two placements of the bootstraps of a model: the rule of the slot engine, by which a program runs a model, and the
-//! planner of circuits, which decides over the graph of all values. [docs/decisions/placement.md]
+//! Two placements of the bootstraps of a model. A program runs a model by the rule of the slot engine. The planner of
+//! circuits decides over the graph of all values. [docs/decisions/placement.md]
 
 use crate::{
     Result,
@@ -36,10 +36,10 @@ pub struct Placements {
     pub depth: u8,
 }
 
-/// Both placements of a model on questions of these numbers of tokens.
+/// The two placements of a model on questions of these numbers of tokens.
 ///
 /// # Errors
-/// Those of a dry run: a parameter set without bootstrapping, questions that do not fit in a ciphertext.
+/// The errors of a dry run: a parameter set without bootstrapping, questions that do not fit in a ciphertext.
 pub fn placements(params: &Params, model: &Model<'_>, lengths: &[usize]) -> Result<Placements> {
     let rule = ModelPlan::new(params, model, lengths)?.cost;
     let layout = Layout::new(lengths, model.width, model.heads, params.slots())?;

@@ -173,7 +173,7 @@ fn nothing<S>(_: &mut S) -> Result<()> {
     Ok(())
 }
 
-/// Two halves of uniform words. For measurements of time they are as good as a key.
+/// Two halves of uniform words. For measurements of time such words are as good as a key.
 fn pair<B: Backend>(be: &mut B, basis: Basis, stream: u64) -> Result<Pair<B::Buf>> {
     let seed = random::bytes()?;
     Ok([expand(be, 1, basis, &seed, 2 * stream)?, expand(be, 1, basis, &seed, 2 * stream + 1)?])

@@ -117,7 +117,7 @@ fn rescaling_bits(pattern: ScalePattern, count: u8) -> f64 {
 }
 
 /// EvalMod's pairs, taken from `pool`, in the order of the chain: the lowest level's first. The pairs are chosen from
-/// the top down, where the scale is exact. Each pair brings the scale below it back to 2^58.
+/// the top down, where the scale is exact. Each pair brings the scale below the pair back to 2^58.
 fn eval_mod(pool: &mut Vec<Prime>) -> Result<Vec<u32>> {
     let asked = BOOTSTRAP.eval_mod_scale_bits;
     let (low, high) = EVAL_MOD_PRIMES;

@@ -3,7 +3,7 @@
 use polyformer_kernel::math::modular::Modulus;
 use std::sync::OnceLock;
 
-/// Every prime is 1 modulo this, so that one list serves every ring up to n = 2^16.
+/// Every prime is 1 modulo this number, so that one list serves every ring up to n = 2^16.
 pub const STEP: u32 = 1 << 17;
 
 /// The two rescaling primes of the rational pattern, of 20.2 and 19.6 bits, in the order of the modulus chain.

@@ -53,7 +53,7 @@ impl ScalePattern {
         if scale_bits + 8.0 < 59.9 { 2 } else { 3 }
     }
 
-    /// (rescaling primes, primes after them) of message level `l` over `base` base primes.
+    /// (rescaling primes, main primes) of message level `l` over `base` base primes.
     pub const fn level(self, l: u8, base: u8) -> (u8, u8) {
         match self {
             ScalePattern::Single => (0, base + l),

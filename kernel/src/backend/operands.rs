@@ -44,7 +44,7 @@ impl Shape {
 /// Residues of a batch of polynomials.
 #[derive(Debug)]
 pub struct Limbs<Buf> {
-    /// The backend's handle of the words. Layers above the backend cannot read it.
+    /// The backend's handle of the words. Layers above the backend cannot read a buffer.
     pub buf: Buf,
     /// The layout of the words.
     pub shape: Shape,

@@ -33,8 +33,8 @@ pub(super) const CORRECTION_BITS: u32 = 16;
 /// The order of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// For real slots: SlotsToCoeffs at the bottom, where it is cheap, and one EvalMod. The result of EvalMod is the
-    /// value, at the top message level. The input has at least level `slots_to_coeffs`.
+    /// For real slots: SlotsToCoeffs at the lowest levels, where a map is cheap, and one EvalMod. The result of EvalMod
+    /// is the value, at the top message level. The input has at least level `slots_to_coeffs`.
     SlotsToCoeffsFirst,
     /// The same for complex slots, or two real vectors as real and imaginary part, with an EvalMod for each part.
     SlotsToCoeffsFirstComplex,
@@ -111,6 +111,10 @@ pub struct Design {
 impl Design {
     /// The design of `recipe`. An error if the parameters have no bootstrapping, or the recipe has too many slots or an
     /// empty range.
+    ///
+    /// # Errors
+    /// [`Error::NoBootstrap`] if the parameters have no bootstrapping; [`Error::Slots`] if the recipe's slots are no
+    /// power of two from 4 to the slots of the ring; [`Error::BadRange`] for a range that is not positive.
     pub fn new(params: &Params, recipe: &Recipe) -> Result<Self> {
         let Recipe { slots, order, range, steps: _ } = *recipe;
         let Bootstrap { coeffs_to_slots: up_maps, slots_to_coeffs: down_maps, iterations, .. } =

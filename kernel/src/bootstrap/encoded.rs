@@ -31,6 +31,10 @@ pub struct FactoredTransform<P> {
 
 impl<P> FactoredTransform<P> {
     /// Encodes `maps`, the first applied at level `from`.
+    ///
+    /// # Errors
+    /// [`Error::Slots`] if a diagonal does not divide the slots; [`Error::LevelExhausted`] if `from` is below
+    /// the number of maps; the errors of [`ComplexArithmetic::encode_complex`].
     pub fn new<A: ComplexArithmetic<Plaintext = P>>(
         ev: &mut A,
         maps: &[Diagonals],
@@ -50,6 +54,9 @@ impl<P> FactoredTransform<P> {
     }
 
     /// The product of a vector. Depth: the number of maps.
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] if x is below the level of the first map; the first key that is missing.
     pub fn apply<A: Arithmetic<Plaintext = P>>(&self, ev: &mut A, x: A::Slots) -> Result<A::Slots> {
         let x = self.maps.iter().try_fold(x, |x, map| map.apply(ev, x))?;
         if self.turn == 0 { Ok(x) } else { ev.rotate(&x, self.turn) }
@@ -70,7 +77,7 @@ impl<P> Encoded<P> {
     /// Encodes the diagonals of `map`. A map of period p takes 2p words a limb.
     ///
     /// With [`RotationStrategy::MinKs`] the offsets must be nonnegative. The encoded map is the map of the input
-    /// rotated by `turn`. `turn` grows by the least offset of the map, and a later step corrects it. With
+    /// rotated by `turn`. `turn` grows by the least offset of the map, and a later step corrects the rotation. With
     /// [`RotationStrategy::Hoisted`] `turn` stays 0.
     fn new<A: ComplexArithmetic<Plaintext = P>>(
         ev: &mut A,

@@ -29,12 +29,14 @@ const MAX_DEGREE: usize = 254;
 
 impl Sine {
     /// amplitude sin(2 pi x) for |x| < K. At K = 16 and degree 60 (depth 8) the polynomial is within 2^-50 of sin(2 pi
-    /// x)
-    /// 2 pi. Most of the error is the rounding of its coefficients to f64; the series is truncated at 2^-57. An
+    /// x) / 2 pi. Most of the error is the rounding of the coefficients to f64; the series is truncated at 2^-57. An
     /// evaluation in f64 has an error of 2^-45, because x is known to 2^-49.
     ///
     /// `exit` is the factor of the last rescale relative to the nominal scales
     /// ([`crate::params::Params::eval_mod_exit_correction`]), 1 in the clear.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] for a degree over 254.
     pub fn new(k: u32, degree: usize, amplitude: f64, exit: f64) -> Result<Self> {
         let reach = k as f64 + 0.25;
         let last = amplitude;
@@ -45,13 +47,15 @@ impl Sine {
         Ok(Self { reach, cosine, amplitudes: [first, middle, last], exit })
     }
 
-    /// The factor from x to the input of [`Sine::evaluate`]: 2
-    /// (K + 1/4).
+    /// The factor from x to the input of [`Sine::evaluate`]: 2 / (K + 1/4).
     pub fn input_factor(&self) -> f64 {
         2.0 / self.reach
     }
 
     /// amplitude sin(2 pi x) for slots that hold x [`Sine::input_factor`]. Depth 8.
+    ///
+    /// # Errors
+    /// [`Error::LevelExhausted`] if x has too few levels.
     pub fn evaluate<A: Arithmetic>(&self, ev: &mut A, mut x: A::Slots) -> Result<A::Slots> {
         ev.add_const(&mut x, -0.5 / self.reach)?;
         let mut y = evaluate_doubled(ev, &self.cosine, x)?;
@@ -71,8 +75,8 @@ impl Sine {
 }
 
 /// The Chebyshev coefficients of amplitude cos(z w) up to `degree`: J_0(z), and 2 (-1)^k J_2k(z) at degree 2k. Miller's
-/// recurrence J_{n-1} = (2n/z) J_n - J_{n+1} gives Bessel's functions, downwards from an index where they vanish. J_0 +
-/// 2 Σ J_2k = 1 gives their scale.
+/// recurrence J_{n-1} = (2n/z) J_n - J_{n+1} gives Bessel's functions, downwards from an index where the functions
+/// vanish. J_0 + 2 Σ J_2k = 1 gives their scale.
 fn cosine(z: DoubleDouble, degree: usize, amplitude: f64) -> Result<heapless::Vec<f64, { MAX_DEGREE + 1 }>> {
     let mut coeffs: heapless::Vec<f64, { MAX_DEGREE + 1 }> = heapless::Vec::new();
     coeffs.resize(degree + 1, 0.0).map_err(|_| Error::TooMany { asked: degree, limit: MAX_DEGREE })?;

@@ -1,11 +1,15 @@
 //! Activations. GELU, SiLU, tanh, sigmoid and ReLU are [`super::approx::Approximation`]s on a stated range, and
-//! [`activate`] evaluates them. A more precise ReLU is in [`super::sign`]. The quadratic activation is for models that
-//! were trained with a quadratic.
+//! [`activate`] evaluates an approximation. A more precise ReLU is in [`super::sign`]. The quadratic activation is for
+//! models that were trained with a quadratic.
 
 use super::{approx::Approximation, poly::evaluate};
 use crate::{arith::Arithmetic, error::Result};
 
-/// The approximated function at x in its range, within its certified error. Depth that of its polynomial.
+/// The approximated function at x in its range, within its certified error. Depth
+/// [`poly::Polynomial::depth`][super::poly::Polynomial::depth].
+///
+/// # Errors
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] if x has too few levels.
 pub fn activate<A: Arithmetic>(ev: &mut A, f: &Approximation, x: &A::Slots) -> Result<A::Slots> {
     evaluate(ev, f.poly(), x)
 }
@@ -14,6 +18,9 @@ pub fn activate<A: Arithmetic>(ev: &mut A, f: &Approximation, x: &A::Slots) -> R
 pub const QUADRATIC_DEPTH: u8 = 1;
 
 /// x² + bx + c; a leading coefficient folds into the next weights. Depth 1.
+///
+/// # Errors
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] at level 0.
 pub fn quadratic<A: Arithmetic>(ev: &mut A, x: &A::Slots, b: f64, c: f64) -> Result<A::Slots> {
     let mut y = ev.mul(x, x)?;
     if b != 0.0 {

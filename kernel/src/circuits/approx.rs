@@ -32,13 +32,21 @@ pub struct Approximation {
 }
 
 impl Approximation {
-    /// Interpolation at the Chebyshev nodes of [lo, hi]; for the reciprocal, this is the best relative error.
+    /// Interpolation at the Chebyshev nodes of [lo, hi]; for the reciprocal, no polynomial of the degree has a smaller
+    /// relative error.
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] where the function is not defined or no error can be certified; [`Error::TooMany`] for a
+    /// degree over [`MAX_DEGREE`].
     pub fn chebyshev(function: Function, weight: Weight, range: (f64, f64), degree: usize) -> Result<Self> {
         function.check(range)?;
         Self::certified(function, weight, interpolate(|x| function.at(x), range, degree)?)
     }
 
     /// The best polynomial of this degree, by Remez's exchange.
+    ///
+    /// # Errors
+    /// The errors of [`Approximation::chebyshev`]; [`Error::BadRange`] if the exchange finds no polynomial.
     #[cfg(feature = "alloc")]
     pub fn minimax(function: Function, weight: Weight, range: (f64, f64), degree: usize) -> Result<Self> {
         function.check(range)?;
@@ -51,12 +59,19 @@ impl Approximation {
     }
 
     /// Any polynomial, whatever its source, with a bound of its error.
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] if the bound is infinite.
     pub fn certified(function: Function, weight: Weight, poly: Polynomial) -> Result<Self> {
         let error = certify::error(function, weight, &poly)?;
         Ok(Self { function, weight, poly, error })
     }
 
     /// The interpolation of least degree whose certified error is at most `error`.
+    ///
+    /// # Errors
+    /// The errors of [`Approximation::chebyshev`]; [`Error::Inaccurate`] if degree [`MAX_DEGREE`] is not
+    /// within `error`.
     pub fn within(function: Function, weight: Weight, range: (f64, f64), error: f64) -> Result<Self> {
         let mut best = Self::chebyshev(function, weight, range, MAX_DEGREE)?;
         for degree in [1, 3, 7, 15, 31, 63, 127] {
@@ -105,6 +120,10 @@ impl Approximation {
 
 /// The polynomial of this degree that agrees with f at the zeros of T_{degree+1} on [lo, hi]. Coefficients below
 /// the rounding of the largest are zero, so that even and odd functions give even and odd polynomials.
+///
+/// # Errors
+/// [`Error::TooMany`] for a degree over [`MAX_DEGREE`]; [`Error::BadRange`] for an empty range; [`Error::NotFinite`] if
+/// f is not finite at a node.
 pub fn interpolate(f: impl Fn(f64) -> f64, (lo, hi): (f64, f64), degree: usize) -> Result<Polynomial> {
     if degree > MAX_DEGREE {
         return Err(Error::TooMany { asked: degree, limit: MAX_DEGREE });

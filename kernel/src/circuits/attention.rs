@@ -1,5 +1,5 @@
-//! Replacements of softmax: attention weights as values of one trait, [`AttentionWeights`]. [`Variant`] holds any of
-//! them. A model names its variant, and both engines of [`crate::nn`] run the variant.
+//! Replacements of softmax: attention weights as values of one trait, [`AttentionWeights`]. [`Variant`] holds any
+//! variant. A model names its variant, and both engines of [`crate::nn`] run the variant.
 //!
 //! Every variant has four steps:
 //!
@@ -8,7 +8,7 @@
 //! 3. A public factor follows, which is 0 where the mask hides a key.
 //! 4. Some variants divide by the sum of the row ([`Normaliser`]).
 //!
-//! The engines fold the public factors into plaintexts that they multiply by anyway.
+//! The engines fold the public factors into plaintexts that are multiplied by anyway.
 //!
 //! The row circuits of [`power`], [`pointwise`] and [`softmax`] compute the same for rows that are alone in their
 //! vectors. Each circuit replaces `xs` by the weights. [`super::reduce::RowLayout`] states the layout of a row.

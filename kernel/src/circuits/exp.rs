@@ -11,6 +11,9 @@ use crate::{arith::Arithmetic, error::Result};
 const MAX_SQUARINGS: u32 = 8;
 
 /// (1 + x/2^k)^(2^k). Depth k + 1. On [-2^k, 0] the result is below e^x by at most 0.3/2^k. [NEXUS, NDSS 2025]
+///
+/// # Errors
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] if x has too few levels.
 pub fn by_limit<A: Arithmetic>(ev: &mut A, x: &A::Slots, k: u32) -> Result<A::Slots> {
     let mut y = ev.scaled(x, libm::exp2(-(k as f64)))?;
     ev.add_const(&mut y, 1.0)?;
@@ -28,6 +31,10 @@ pub struct Exp {
 
 impl Exp {
     /// The way of least depth, then of fewest products, with an absolute error of at most `error` on [-range, 0].
+    ///
+    /// # Errors
+    /// [`Error::Inaccurate`][crate::Error::Inaccurate] if no way is that accurate;
+    /// [`Error::BadRange`][crate::Error::BadRange] if `range` is not positive.
     pub fn choose(range: f64, error: f64) -> Result<Self> {
         let mut best: Result<Self> = Self::new(range, error, 0);
         for squarings in 1..=MAX_SQUARINGS {
@@ -46,6 +53,9 @@ impl Exp {
     }
 
     /// The least polynomial that is within `error` after `squarings` squarings.
+    ///
+    /// # Errors
+    /// The errors of [`Approximation::within`] on the range of the polynomial.
     pub fn new(range: f64, error: f64, squarings: u32) -> Result<Self> {
         let factor = libm::exp2(squarings as f64);
         let piece = (-range / factor, 0.0);
@@ -89,6 +99,9 @@ impl Exp {
 }
 
 /// e^x. Depth [`Exp::depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] if x has too few levels.
 pub fn exp<A: Arithmetic>(ev: &mut A, config: &Exp, x: &A::Slots) -> Result<A::Slots> {
     // the piece is the range divided by 2^k: both map to the same t
     let mut t = ev.scaled(x, config.to_unit().0)?;
@@ -97,6 +110,9 @@ pub fn exp<A: Arithmetic>(ev: &mut A, config: &Exp, x: &A::Slots) -> Result<A::S
 }
 
 /// e^x at the point that t stands for ([`Exp::to_unit`]). Depth [`Exp::unit_depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`][crate::Error::LevelExhausted] if t has too few levels.
 pub fn exp_unit<A: Arithmetic>(ev: &mut A, config: &Exp, t: &A::Slots) -> Result<A::Slots> {
     let y = poly::evaluate_unit(ev, config.start.poly(), t)?;
     power(ev, &y, 1 << config.squarings)

@@ -13,7 +13,7 @@ use super::{
     approx::{Approximation, Function, Weight},
     const_minus, mul_aligned,
     poly::{self, Polynomial},
-    reciprocal::{Iteration, MAX_STEPS},
+    reciprocal::{Iteration, MAX_STEPS, cheapest},
 };
 use crate::{
     arith::Arithmetic,
@@ -36,6 +36,10 @@ pub struct InverseRoot {
 impl InverseRoot {
     /// `steps` steps on [lo, hi], lo > 0, after a Chebyshev polynomial of degree `start`, or from the constant 1. A start
     /// with a relative error of 1 or more is [`Error::BadRange`].
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] for no step without a start, or more than [`MAX_STEPS`] steps; [`Error::BadRange`] for a
+    /// range that is not positive, or a start with a relative error of 1 or more.
     pub fn new(
         (lo, hi): (f64, f64),
         iteration: Iteration,
@@ -69,27 +73,20 @@ impl InverseRoot {
     }
 
     /// The way of least depth, then of fewest products, with a relative error of at most `error` on `range`.
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] for a range that is not positive; [`Error::Inaccurate`] if no way is that accurate.
     pub fn choose(range: (f64, f64), error: f64) -> Result<Self> {
         Function::InvSqrt.check(range)?;
-        let mut best: Option<Self> = None;
-        let mut reached = f64::INFINITY;
-        for start in [None, Some(1), Some(3), Some(7), Some(15), Some(31), Some(63), Some(127), Some(255)] {
-            let Ok(begin) = Begin::new(range, start) else { continue };
-            for iteration in [Iteration::Newton, Iteration::Goldschmidt] {
-                for steps in start.map_or(1, |_| 0)..=MAX_STEPS {
-                    let Ok(d) = Self::after(&begin, iteration, true, steps) else { continue };
-                    reached = reached.min(d.error);
-                    if d.error <= error {
-                        let better = |b: &Self| (d.depth(), d.products()) < (b.depth(), b.products());
-                        if best.as_ref().is_none_or(better) {
-                            best = Some(d);
-                        }
-                        break;
-                    }
-                }
-            }
-        }
-        best.ok_or(Error::Inaccurate { wanted: error, reached })
+        let starts = [None, Some(1), Some(3), Some(7), Some(15), Some(31), Some(63), Some(127), Some(255)];
+        cheapest(
+            &starts,
+            [Iteration::Newton, Iteration::Goldschmidt],
+            error,
+            |start| Begin::new(range, start),
+            |begin, iteration, steps| Self::after(begin, iteration, true, steps),
+            |d| (d.error, d.depth(), d.products()),
+        )
     }
 
     /// The factor of the argument before [`inverse_root`].
@@ -114,7 +111,7 @@ impl InverseRoot {
         if self.trained { 1.0 } else { libm::sqrt(self.scale) }
     }
 
-    /// The polynomial that a model was trained with, if it is one.
+    /// The polynomial that a model was trained with, for [`InverseRoot::trained`] alone.
     pub fn polynomial(&self) -> Option<&Polynomial> {
         self.start.as_ref().filter(|_| self.trained)
     }
@@ -193,6 +190,9 @@ fn relaxation(e: f64, relaxed: bool, steps: usize) -> (Vec<f64, MAX_STEPS>, f64,
 }
 
 /// 1/√x for x = [`InverseRoot::scale`] times a number in the range. Depth [`InverseRoot::depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if x has too few levels.
 pub fn inverse_root<A: Arithmetic>(ev: &mut A, config: &InverseRoot, x: &A::Slots) -> Result<A::Slots> {
     if config.trained {
         let x = ev.copy(x)?;
@@ -369,17 +369,11 @@ mod tests {
     #[cfg(feature = "alloc")]
     #[test]
     fn depth_and_products_are_those_of_the_trace() {
-        use crate::{arith::Arithmetic, eval::trace::Trace};
-        for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
-            for start in [None, Some(1), Some(7), Some(31)] {
-                for steps in start.map_or(1, |_| 0)..8 {
-                    let config = InverseRoot::new((0.1, 10.0), iteration, true, start, steps).unwrap();
-                    let mut tr = Trace::new(N, None);
-                    let x = tr.input(30);
-                    let y = inverse_root(&mut tr, &config, &x).unwrap();
-                    assert_eq!((30 - tr.level(&y), tr.cost().mul), (config.depth(), config.products()), "{config:?}");
-                }
-            }
+        use crate::circuits::reciprocal::tests::{iterations, traced};
+        for (iteration, start, steps) in iterations() {
+            let config = InverseRoot::new((0.1, 10.0), iteration, true, start, steps).unwrap();
+            let found = traced(|tr, x| inverse_root(tr, &config, &x).unwrap());
+            assert_eq!(found, (config.depth(), config.products()), "{config:?}");
         }
     }
 }

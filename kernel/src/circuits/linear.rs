@@ -21,10 +21,13 @@ pub struct BsgsSplit {
 }
 
 impl BsgsSplit {
-    /// The split for matrices of `features` rows and columns. All such matrices use one split, so that they share keys.
-    /// A giant step is a whole key switch. A baby step is one gadget product, about a third of a key switch, and
-    /// matrices on the same vector share it. The split therefore has at least four times as many baby steps as giant
+    /// The split for matrices of `features` rows and columns. All such matrices use one split, and so share keys. A
+    /// giant step is a whole key switch. A baby step is one gadget product, about a third of a key switch, and matrices
+    /// on the same vector share the baby steps. The split therefore has at least four times as many baby steps as giant
     /// steps.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] for no feature, or more than 2^20.
     pub fn new(features: usize) -> Result<Self> {
         if features == 0 || features > 1 << 20 {
             return Err(Error::TooMany { asked: features, limit: 1 << 20 });
@@ -75,6 +78,10 @@ pub struct Linear<P> {
 
 /// The matrix y_i = Σ_j weight(i, j) x_j on every token, for operands at `level`. Zero diagonals cost nothing; rows
 /// and columns beyond a matrix that is not F × F are zero.
+///
+/// # Errors
+/// [`Error::Slots`] if the features do not divide the slots; [`Error::LevelExhausted`] at level 0; [`Error::TooLarge`]
+/// for a weight that does not fit the base modulus.
 pub fn encode<A: Arithmetic>(
     ev: &mut A,
     steps: &BsgsSplit,
@@ -103,11 +110,17 @@ pub fn encode<A: Arithmetic>(
 }
 
 /// The baby steps of x, for every matrix with these steps.
+///
+/// # Errors
+/// The first key of a baby step that is missing.
 pub fn hoist<A: Arithmetic>(ev: &mut A, steps: &BsgsSplit, x: &A::Slots) -> Result<A::Hoisted> {
     ev.hoist(x, &steps.baby_steps)
 }
 
 /// A map of a hoisted x, not rescaled. Depth 1 with the rescale.
+///
+/// # Errors
+/// [`Error::LevelMismatch`] if x is not at [`Linear::level`]; [`Error::NotHoisted`] if x was hoisted for other steps.
 pub fn times<A: Arithmetic>(ev: &mut A, map: &Linear<A::Plaintext>, x: &A::Hoisted) -> Result<A::Wide> {
     let plain: Vec<Option<&A::Plaintext>> = map.plain.iter().map(Option::as_ref).collect();
     ev.transform(
@@ -117,6 +130,10 @@ pub fn times<A: Arithmetic>(ev: &mut A, map: &Linear<A::Plaintext>, x: &A::Hoist
 }
 
 /// Σ_i `maps[i]` x_i of hoisted x_i: a row of a block matrix. Depth 1, one rescale for the sum.
+///
+/// # Errors
+/// [`Error::Length`] if there is not one map for each vector; [`Error::Empty`] without maps; the errors of
+/// [`times`].
 pub fn apply<A: Arithmetic>(ev: &mut A, maps: &[&Linear<A::Plaintext>], xs: &[&A::Hoisted]) -> Result<A::Slots> {
     same_length(maps.len(), xs.len())?;
     let mut sum = Sum::default();
@@ -135,6 +152,9 @@ impl<P> Linear<P> {
 }
 
 /// x + bias in every token. Depth 0.
+///
+/// # Errors
+/// [`Error::Slots`] if the length of `bias` does not divide the slots; [`Error::TooLarge`] if an entry does not fit.
 pub fn add_bias<A: Arithmetic>(ev: &mut A, x: &mut A::Slots, bias: &[f64]) -> Result<()> {
     let level = ev.level(x);
     let p = ev.encode(bias, level)?;
@@ -142,6 +162,10 @@ pub fn add_bias<A: Arithmetic>(ev: &mut A, x: &mut A::Slots, bias: &[f64]) -> Re
 }
 
 /// F = 1: y_i = Σ_j weight(i, j) x_j + bias(i) for `outputs` outputs, one vector a feature. Depth 1, no key switch.
+///
+/// # Errors
+/// [`Error::Empty`] without vectors; [`Error::LevelMismatch`] if a vector does not fit the lowest level;
+/// [`Error::LevelExhausted`] at level 0.
 pub fn batched<A: Arithmetic>(
     ev: &mut A,
     xs: &[A::Slots],

@@ -20,7 +20,7 @@ pub mod grouped;
 /// The shape of multi-head attention in one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heads {
-    /// L: tokens; the vector repeats after them.
+    /// L: tokens; the vector repeats after so many slots.
     pub tokens: usize,
     /// Heads of a token.
     pub heads: usize,
@@ -95,8 +95,11 @@ fn pick<A: Arithmetic>(
     sum.into_wide().map(|w| ev.rescale(w)).transpose()
 }
 
-/// S_c(t, h, j) = Σ_f Q(t, h, f) K(t + cd + j, h, f), every block c. Depth 2 from K, 1 from Q. A scale (1/√d, or that of
-/// the circuit that follows) belongs into W_q.
+/// S_c(t, h, j) = Σ_f Q(t, h, f) K(t + cd + j, h, f), every block c. Depth 2 from K, 1 from Q. A scale belongs into
+/// W_q: 1/√d, or the scale of the circuit that follows.
+///
+/// # Errors
+/// [`Error::Slots`] if the heads do not fill the vector; [`Error::LevelExhausted`] if q or k has too few levels.
 pub fn scores<A: Arithmetic>(ev: &mut A, heads: &Heads, q: &A::Slots, k: &A::Slots) -> Result<Vec<A::Slots>> {
     heads.check(ev.slots())?;
     let d = heads.width;
@@ -133,6 +136,10 @@ pub fn scores<A: Arithmetic>(ev: &mut A, heads: &Heads, q: &A::Slots, k: &A::Slo
 }
 
 /// Y(t, h, f) = Σ_c Σ_j A_c(t, h, j) V(t + cd + j, h, f). Depth 1 from A, 2 from V; one relinearisation.
+///
+/// # Errors
+/// [`Error::Slots`] if the heads do not fill the vector; [`Error::Length`] with the number of blocks;
+/// [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn mix<A: Arithmetic>(ev: &mut A, heads: &Heads, weights: &[A::Slots], v: &A::Slots) -> Result<A::Slots> {
     heads.check(ev.slots())?;
     if weights.len() != heads.blocks() {
@@ -178,6 +185,10 @@ pub fn bicyclic_order(n: usize, m: usize, slots: usize, entry: impl Fn(usize, us
 /// C = A B for A (n × m) and B (m × p) in bicyclic order, with n, m, p pairwise coprime. c_i = Σ_s a_{i + ns} b_{i +
 /// pu}, u = ns/p modulo m. Slots 0 … slots - m max(n, p) - 1 of the result are correct, and the result needs np slots.
 /// Depth 1, one relinearisation, 2(m - 1) hoisted rotations. [eprint 2025/1200]
+///
+/// # Errors
+/// [`Error::Slots`] if the product needs more slots, or two of the sizes have a common factor; [`Error::LevelMismatch`]
+/// if a and b are at different levels; [`Error::LevelExhausted`] at level 0.
 pub fn bicyclic<A: Arithmetic>(
     ev: &mut A,
     (n, m, p): (usize, usize, usize),

@@ -28,12 +28,18 @@ pub struct Norm {
 impl Norm {
     /// For rows of `length` entries whose variance (RMSNorm: mean square) lies in `range`, ε not included; the result
     /// is within a relative error of `error`.
+    ///
+    /// # Errors
+    /// The errors of [`InverseRoot::choose`] and [`Norm::with_root`].
     pub fn new(length: usize, range: (f64, f64), epsilon: f64, error: f64) -> Result<Self> {
         let root = InverseRoot::choose((range.0 + epsilon, range.1 + epsilon), error)?;
         Self::with_root(length, epsilon, root)
     }
 
-    /// With a given inverse root, whose range is that of variance + ε.
+    /// With a given inverse root, whose range is the range of variance + ε.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the row has no entries, or 2^31.
     pub fn with_root(length: usize, epsilon: f64, root: InverseRoot) -> Result<Self> {
         if length == 0 || length > i32::MAX as usize {
             return Err(Error::Length { expected: 1, actual: length });
@@ -90,7 +96,7 @@ impl Norm {
         ev.rescale(sum)
     }
 
-    /// The inverse root of v + s ε, and x times that for each x. Depth that of the root, and 1.
+    /// The inverse root of v + s ε, and x times that for each x. Depth [`InverseRoot::depth`] and 1.
     fn divide<A: Arithmetic>(&self, ev: &mut A, xs: &mut [A::Slots], v: A::Slots) -> Result<()> {
         let inverse = inverse_root_plus(ev, &self.root, self.epsilon, v)?;
         for x in xs {
@@ -101,6 +107,9 @@ impl Norm {
 }
 
 /// (x - μ)/√(σ² + ε) of each row. Depth [`Norm::depth`].
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn layer_norm<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     let (n, s) = (config.length as f64, config.root.scale());
     let squares = config.squares(ev, xs)?;
@@ -121,6 +130,9 @@ pub fn layer_norm<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &mut [A::Slots],
 
 /// The same for entries that were multiplied by [`Norm::input_scale`]. Depth [`Norm::folded_depth`], which is one less
 /// if rows wrap. n as an integer costs log2(n) bits of headroom.
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn folded_layer_norm<A: Arithmetic>(
     ev: &mut A,
     config: &Norm,
@@ -149,7 +161,7 @@ pub fn folded_layer_norm<A: Arithmetic>(
 /// x/√(Σx²/n + ε) of each row. Depth [`Norm::depth`].
 ///
 /// # Errors
-/// [`Error::Length`] if `xs` is empty; [`Error::LevelExhausted`] if it has too few levels.
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn rms_norm<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     let inverse = inverse_rms(ev, config, xs, rows)?;
     let factor = config.root.numerator_scale();
@@ -162,10 +174,11 @@ pub fn rms_norm<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &mut [A::Slots], r
     Ok(())
 }
 
-/// 1/√(Σx²/n + ε) of each row, in every slot of it, over [`InverseRoot::numerator_scale`]. Depth [`Norm::depth`] - 1.
+/// 1/√(Σx²/n + ε) of each row, in every slot of the row, over [`InverseRoot::numerator_scale`]. Depth [`Norm::depth`] -
+/// 1.
 ///
 /// # Errors
-/// [`Error::Length`] if `xs` is empty; [`Error::LevelExhausted`] if it has too few levels.
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn inverse_rms<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &[A::Slots], rows: &RowLayout) -> Result<A::Slots> {
     let squares = config.squares(ev, xs)?;
     let mean = row_sums(ev, &[squares], rows, config.root.scale() / config.length as f64)?;
@@ -173,6 +186,9 @@ pub fn inverse_rms<A: Arithmetic>(ev: &mut A, config: &Norm, xs: &[A::Slots], ro
 }
 
 /// σ LN(x) = x - μ of each row. A homogeneous activation passes σ on, and the next norm cancels σ. Depth 1.
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn subtract_mean<A: Arithmetic>(ev: &mut A, xs: &mut [A::Slots], rows: &RowLayout, length: usize) -> Result<()> {
     let mean = row_sums(ev, xs, rows, 1.0 / length.max(1) as f64)?;
     for x in xs {
@@ -192,6 +208,9 @@ pub fn fold_batch_norm(gain: f64, bias: f64, mean: f64, variance: f64, epsilon: 
 }
 
 /// ax + b with public patterns a and b, if no weights can contain a and b. Depth 1.
+///
+/// # Errors
+/// [`Error::Slots`] if the length of a pattern does not divide the slots; [`Error::LevelExhausted`] at level 0.
 pub fn affine<A: Arithmetic>(ev: &mut A, x: &A::Slots, a: &[f64], b: &[f64]) -> Result<A::Slots> {
     let mut y = masked(ev, x, a)?;
     let level = ev.level(&y);

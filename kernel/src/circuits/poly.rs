@@ -33,6 +33,10 @@ pub struct Polynomial {
 
 impl Polynomial {
     /// The polynomial of these Chebyshev coefficients on [lo, hi]. Trailing zeros are dropped.
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] for an empty or infinite range; [`Error::NotFinite`] for a coefficient that is not finite;
+    /// [`Error::TooMany`] for a degree over [`MAX_DEGREE`].
     pub fn new(coeffs: &[f64], (lo, hi): (f64, f64)) -> Result<Self> {
         if !(lo < hi && (hi - lo).is_finite()) {
             return Err(Error::BadRange { lo, hi });

@@ -48,6 +48,10 @@ pub struct Division {
 impl Division {
     /// `steps` steps on [lo, hi], lo > 0, after a Chebyshev polynomial of degree `start`, or from the constant 1. A start
     /// with a relative error of 1 or more is [`Error::BadRange`].
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] for no step without a start, or more than [`MAX_STEPS`] steps; [`Error::BadRange`] for a
+    /// range that is not positive, or a start with a relative error of 1 or more.
     pub fn new(
         (lo, hi): (f64, f64),
         iteration: Iteration,
@@ -81,27 +85,20 @@ impl Division {
     }
 
     /// The division of least depth, then of fewest products, with a relative error of at most `error` on `range`.
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] for a range that is not positive; [`Error::Inaccurate`] if no division is that accurate.
     pub fn choose(range: (f64, f64), error: f64) -> Result<Self> {
-        let mut best: Option<Self> = None;
-        let mut reached = f64::INFINITY;
-        for start in [None, Some(1), Some(3), Some(7), Some(15), Some(31), Some(63), Some(127)] {
-            let Ok(begin) = Begin::new(range, start) else { continue };
-            for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
-                for steps in start.map_or(1, |_| 0)..=MAX_STEPS {
-                    let Ok(d) = Self::after(&begin, iteration, true, steps) else { continue };
-                    reached = reached.min(d.error);
-                    if d.error <= error {
-                        let better = |b: &Self| (d.depth(), d.products()) < (b.depth(), b.products());
-                        if best.as_ref().is_none_or(better) {
-                            best = Some(d);
-                        }
-                        break;
-                    }
-                }
-            }
-        }
         Function::Reciprocal.check(range)?;
-        best.ok_or(Error::Inaccurate { wanted: error, reached })
+        let starts = [None, Some(1), Some(3), Some(7), Some(15), Some(31), Some(63), Some(127)];
+        cheapest(
+            &starts,
+            [Iteration::Goldschmidt, Iteration::Newton],
+            error,
+            |start| Begin::new(range, start),
+            |begin, iteration, steps| Self::after(begin, iteration, true, steps),
+            |d| (d.error, d.depth(), d.products()),
+        )
     }
 
     /// The factor of the divisor before [`reciprocal`] or [`divide`].
@@ -158,7 +155,7 @@ impl Division {
         }
     }
 
-    /// The polynomial that a model was trained with, if it is one.
+    /// The polynomial that a model was trained with, for [`Division::trained`] alone.
     pub fn polynomial(&self) -> Option<&Polynomial> {
         self.start.as_ref().filter(|_| self.trained)
     }
@@ -193,6 +190,41 @@ impl Begin {
     }
 }
 
+/// The candidate of least depth, then of fewest products, with a relative error of at most `wanted`. Candidates are each start
+/// (a degree, or the constant 1), then each iteration, with the fewest steps that reach the error. `begin` makes a start,
+/// `after` makes a candidate, and `cost` is its error, depth and products.
+///
+/// # Errors
+/// [`Error::Inaccurate`] with the least error reached, if no candidate reaches `wanted`.
+pub(super) fn cheapest<T, B>(
+    starts: &[Option<usize>],
+    iterations: [Iteration; 2],
+    wanted: f64,
+    begin: impl Fn(Option<usize>) -> Result<B>,
+    after: impl Fn(&B, Iteration, usize) -> Result<T>,
+    cost: impl Fn(&T) -> (f64, u8, u32),
+) -> Result<T> {
+    let mut best: Option<(u8, u32, T)> = None;
+    let mut reached = f64::INFINITY;
+    for start in starts {
+        let Ok(begin) = begin(*start) else { continue };
+        for iteration in iterations {
+            for steps in start.map_or(1, |_| 0)..=MAX_STEPS {
+                let Ok(candidate) = after(&begin, iteration, steps) else { continue };
+                let (error, depth, products) = cost(&candidate);
+                reached = reached.min(error);
+                if error <= wanted {
+                    if best.as_ref().is_none_or(|(d, p, _)| (depth, products) < (*d, *p)) {
+                        best = Some((depth, products, candidate));
+                    }
+                    break;
+                }
+            }
+        }
+    }
+    best.map(|(.., candidate)| candidate).ok_or(Error::Inaccurate { wanted, reached })
+}
+
 /// c_i, s_0, and the lower end e_n of [e_n, 1] after `steps` steps from [e, 1].
 fn relaxation(e: f64, relaxed: bool, steps: usize) -> (Vec<f64, MAX_STEPS>, f64, f64) {
     let (mut e, mut k) = (e, Vec::<f64, MAX_STEPS>::new());
@@ -212,6 +244,9 @@ fn relaxation(e: f64, relaxed: bool, steps: usize) -> (Vec<f64, MAX_STEPS>, f64,
 }
 
 /// 1/x for x = [`Division::scale`] times a number in the range. Depth [`Division::depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if x has too few levels.
 pub fn reciprocal<A: Arithmetic>(ev: &mut A, config: &Division, x: &A::Slots) -> Result<A::Slots> {
     if config.trained {
         let x = ev.copy(x)?;
@@ -241,8 +276,7 @@ pub fn reciprocal<A: Arithmetic>(ev: &mut A, config: &Division, x: &A::Slots) ->
     Ok(y)
 }
 
-/// 1/(scale (v + ε)) for x = scale · v, scale that of [`Division::scale`], v + ε in the range. Depth
-/// [`Division::depth`].
+/// 1/(scale (v + ε)) for x = scale · v, with [`Division::scale`] and v + ε in the range. Depth [`Division::depth`].
 ///
 /// # Errors
 /// [`crate::Error::LevelExhausted`] if x has fewer levels than the depth.
@@ -265,6 +299,9 @@ pub fn reciprocal_plus<A: Arithmetic>(
 
 /// y ← y/x for each y in `ys`, where x is [`Division::scale`] times a number in the range. Goldschmidt updates the
 /// numerators with one product per step, and saves the level of a last product. Depth [`Division::divide_depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn divide<A: Arithmetic>(ev: &mut A, config: &Division, ys: &mut [A::Slots], x: &A::Slots) -> Result<()> {
     if !config.carries() {
         let inverse = reciprocal(ev, config, x)?;
@@ -295,4 +332,4 @@ fn started<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Result<A:
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

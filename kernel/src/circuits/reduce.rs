@@ -21,6 +21,9 @@ pub struct RowLayout {
 
 impl RowLayout {
     /// RowLayout of `width` entries, a power of two, `stride` slots apart.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`] if the width is no power of two, or the stride is 0.
     pub fn new(width: usize, stride: usize) -> Result<Self> {
         if !width.is_power_of_two() || stride == 0 {
             let what = "a row must have a power of two of entries, whole slots apart";
@@ -57,6 +60,10 @@ impl RowLayout {
 
 /// factor · Σ of each row, in every slot of the row. A row may go on through all of `xs` (not empty). Depth
 /// [`RowLayout::depth`]; log2(width) rotations, or twice as many if rows do not wrap.
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelMismatch`] if the vectors are at different levels;
+/// [`Error::TooMany`] for a pattern over [`MAX_PERIOD`]; [`Error::LevelExhausted`] at level 0 if the depth is 1.
 pub fn row_sums<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &RowLayout, factor: f64) -> Result<A::Slots> {
     let (first, rest) = xs.split_first().ok_or(Error::Empty { what: "vectors" })?;
     let mut sum = ev.copy(first)?;
@@ -79,7 +86,7 @@ pub fn row_sums<A: Arithmetic>(ev: &mut A, xs: &[A::Slots], rows: &RowLayout, fa
 /// same. Depth 1.
 ///
 /// # Errors
-/// [`Error::Length`] if `xs` is empty; [`Error::LevelExhausted`] at level 0.
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] at level 0.
 #[cfg(feature = "alloc")]
 pub fn scaled_row_sums<A: Arithmetic>(
     ev: &mut A,
@@ -108,6 +115,9 @@ pub fn scaled_row_sums<A: Arithmetic>(
 pub const MASK_DEPTH: u8 = 1;
 
 /// x times a public pattern, repeated: masks, and factors that differ from slot to slot. Depth 1.
+///
+/// # Errors
+/// [`Error::Slots`] if the length of the pattern does not divide the slots; [`Error::LevelExhausted`] at level 0.
 pub fn masked<A: Arithmetic>(ev: &mut A, x: &A::Slots, pattern: &[f64]) -> Result<A::Slots> {
     let level = ev.level(x);
     let p = ev.encode(pattern, level)?;

@@ -28,6 +28,10 @@ pub struct Sign {
 
 impl Sign {
     /// Stages of these (odd) degrees.
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] if δ is not in (0, 1), or a stage is too narrow for f64; [`Error::TooMany`] for no stage, or
+    /// more than [`MAX_STAGES`]; [`Error::Inaccurate`] if a stage does not separate the signs.
     #[cfg(feature = "alloc")]
     pub fn new(delta: f64, degrees: &[usize]) -> Result<Self> {
         use super::approx::{
@@ -82,6 +86,9 @@ impl Sign {
 }
 
 /// sgn x for δ <= |x| <= 1. Depth [`Sign::depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if x has too few levels.
 pub fn sign<A: Arithmetic>(ev: &mut A, config: &Sign, x: &A::Slots) -> Result<A::Slots> {
     let mut y = ev.copy(x)?;
     for stage in &config.stages {
@@ -90,7 +97,10 @@ pub fn sign<A: Arithmetic>(ev: &mut A, config: &Sign, x: &A::Slots) -> Result<A:
     Ok(y)
 }
 
-/// max(x, 0) = x (1/2 + sgn x / 2) on [-1, 1]. Depth one more than that of the sign.
+/// max(x, 0) = x (1/2 + sgn x / 2) on [-1, 1]. Depth [`Sign::depth`] and 1.
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if x has too few levels.
 pub fn relu<A: Arithmetic>(ev: &mut A, config: &Sign, x: &A::Slots) -> Result<A::Slots> {
     let Some((last, stages)) = config.stages.split_last() else {
         return Err(Error::TooMany { asked: 0, limit: MAX_STAGES }); // no such Sign is built

@@ -71,8 +71,8 @@ impl<F: Endpoint> Bounds<F> {
         self.hi.sub(self.lo).up()
     }
 
-    /// The hull of some values and one neighbour on each side: the results were rounded to nearest. Everything, if
-    /// one of them is not a number.
+    /// The hull of some values and one neighbour on each side: the results were rounded to nearest. Everything, if a
+    /// bound is not a number.
     fn hull(values: [F; 4]) -> Self {
         let (mut lo, mut hi) = (values[0], values[0]);
         for v in values {

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 pub struct Step {
     /// The number of operations before this operation.
     pub index: usize,
-    /// Its name, that of the method.
+    /// Its name, which is the name of the method.
     pub name: &'static str,
 }
 
@@ -33,7 +33,7 @@ impl<A: Arithmetic, B: Arithmetic, W> Lockstep<A, B, W>
 where
     W: FnMut(&mut A, &mut B, Step, &A::Slots, &B::Slots) -> Result<()>,
 {
-    /// Both, watched.
+    /// The two evaluators, watched.
     pub fn new(left: A, right: B, watch: W) -> Self {
         Self { left, right, watch, index: 0 }
     }

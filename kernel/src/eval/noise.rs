@@ -131,7 +131,7 @@ impl<'p> NoiseSimulator<'p> {
     /// Encryption under a public key.
     ///
     /// # Errors
-    /// Those of [`NoiseSimulator::encrypt`].
+    /// The errors of [`NoiseSimulator::encrypt`].
     pub fn encrypt_public(&mut self, values: &[Complex], level: u8) -> Result<NoisyVector> {
         self.fresh(values, level, noise::fresh_public(self.params))
     }

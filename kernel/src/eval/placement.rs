@@ -128,7 +128,7 @@ pub fn greedy(nodes: &[Node], input: u8, refreshed: u8) -> Result<Placement> {
 /// The cheapest cuts that were found; never more bootstraps than [`greedy`].
 ///
 /// # Errors
-/// Those of [`greedy`].
+/// The errors of [`greedy`].
 pub fn cheapest(nodes: &[Node], input: u8, refreshed: u8) -> Result<Placement> {
     let depth = nodes.iter().map(|n| n.depth).max().unwrap_or(0);
     let mut best = greedy(nodes, input, refreshed)?;

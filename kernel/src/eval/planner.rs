@@ -73,7 +73,7 @@ where
     /// An input of the circuit.
     ///
     /// # Errors
-    /// Those of the bootstrap, if the placement has one here.
+    /// The errors of the bootstrap, if the placement has one here.
     pub fn input(&mut self, x: A::Slots) -> Result<PlannedValue<A::Slots>> {
         self.made("input", x, 0, false, vec![])
     }
@@ -141,7 +141,7 @@ where
         PlannedWide { inner, operands, depth }
     }
 
-    /// x = x op y, both at the lower of their levels.
+    /// x = x op y, the operands at the lower of their levels.
     fn combined(
         &mut self,
         name: &'static str,
@@ -275,7 +275,7 @@ where
         let w = self.inner.transform(&h.inner, map)?;
         Ok(self.wide(w, vec![h.origin], h.depth))
     }
-    /// Changes the circuit's view only. The value itself is lowered when it is multiplied.
+    /// Changes the circuit's view only. The value itself is lowered before a product.
     fn drop_to_level(&mut self, x: Self::Slots, level: u8) -> Result<Self::Slots> {
         let depth = depth_of(level)?;
         if depth < x.depth {

@@ -138,7 +138,7 @@ impl Trace {
         }
     }
 
-    /// Records the step, in [1, slots), if it is not zero: a gadget product and the work `beside`.
+    /// Records the step, in \[1, slots), unless the step is zero: a gadget product and the work `beside`.
     fn step(&mut self, k: i32, level: u8, beside: &[(Work, u32)]) {
         let k = k.rem_euclid(self.slots as i32);
         if k != 0 {

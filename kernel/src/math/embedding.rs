@@ -66,7 +66,7 @@ impl Roots for ComputedRoots {
     }
 }
 
-/// In place, w_k to z_j = sum_k w_k zeta^(5^j k); a power-of-two length up to that of `roots`.
+/// In place, w_k to z_j = sum_k w_k zeta^(5^j k); a power-of-two length up to the length of `roots`.
 pub fn embed(roots: impl Roots, w: &mut [Complex]) {
     permute(w);
     let mut half = 1;

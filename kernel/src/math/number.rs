@@ -1,6 +1,6 @@
 //! Numbers for the evaluation of circuits in the clear.
 
-/// The value of a slot: f32, f64, or an enclosure of them.
+/// The value of a slot: f32, f64, or an enclosure of such numbers.
 pub trait Number: 'static + Copy {
     /// The number of a circuit's constant.
     fn of(c: f64) -> Self;

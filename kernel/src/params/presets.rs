@@ -15,8 +15,22 @@ pub fn find(name: &str) -> Option<&'static Spec<'static>> {
 const DEEP: Bootstrap =
     Bootstrap { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
 
+/// The levels of `message`, and above the message two more main primes a level, with two rescaling primes each.
+const fn with_deep_levels<const MESSAGE: usize, const ALL: usize>(message: [(u8, u8); MESSAGE]) -> [(u8, u8); ALL] {
+    let (mut all, mut i) = ([(2, message[MESSAGE - 1].1); ALL], 0);
+    while i < ALL {
+        if i < MESSAGE {
+            all[i] = message[i];
+        } else {
+            all[i].1 += 2 * (i + 1 - MESSAGE) as u8;
+        }
+        i += 1;
+    }
+    all
+}
+
 /// Rescaling and main primes of each level at scale 2^39.5. A chain takes the first ones, up to its top level.
-const STEPS: &[(u8, u8)] = &[
+const STEPS: &[(u8, u8)] = &with_deep_levels::<17, 29>([
     (0, 2),
     (2, 2),
     (1, 4),
@@ -34,32 +48,23 @@ const STEPS: &[(u8, u8)] = &[
     (1, 20),
     (0, 22),
     (2, 22),
-    (2, 24),
-    (2, 26),
-    (2, 28),
-    (2, 30),
-    (2, 32),
-    (2, 34),
-    (2, 36),
-    (2, 38),
-    (2, 40),
-    (2, 42),
-    (2, 44),
-    (2, 46),
-];
+]);
 
 /// The first `count` of [`STEPS`].
 const fn steps(count: usize) -> &'static [(u8, u8)] {
     STEPS.split_at(count).0
 }
 
+/// The special primes of every chain of 2^16.
+const SPECIALS: &[u32] = &[
+    1073479681, 1071513601, 1070727169, 1068236801, 1065484289, 1064697857, 1062862849, 1062469633, 1060765697,
+    1056440321, 1056178177, 1055260673,
+];
+
 /// Bootstrappable, N = 2^16: 17 message levels at scale 2^39.5 (13 left after bootstrapping), EvalMod at 2^58.
 pub const B16: Spec<'static> = Spec {
     log_n: 16,
-    specials: &[
-        1073479681, 1071513601, 1070727169, 1068236801, 1065484289, 1064697857, 1062862849, 1062469633, 1060765697,
-        1056440321, 1056178177, 1055260673,
-    ],
+    specials: SPECIALS,
     line: &[
         786433, 1179649, 1054212097, 1053818881, 790364161, 708182017, 969146369, 946339841, 771096577, 725876737,
         992083969, 924450817, 740294657, 756154369, 996278273, 920518657, 721551361, 775815169, 943718401, 971898881,
@@ -79,10 +84,7 @@ pub const B16: Spec<'static> = Spec {
 /// Bootstrappable in two iterations, N = 2^16: 13 message levels at scale 2^44.4 (10 left after bootstrapping), for 30 bits.
 pub const H16: Spec<'static> = Spec {
     log_n: 16,
-    specials: &[
-        1073479681, 1071513601, 1070727169, 1068236801, 1065484289, 1064697857, 1062862849, 1062469633, 1060765697,
-        1056440321, 1056178177, 1055260673,
-    ],
+    specials: SPECIALS,
     line: &[
         2752513, 8257537, 1054212097, 1053818881, 811204609, 829685761, 792199169, 810024961, 816709633, 805961729,
         811859969, 791019521, 830341121, 811991041, 818544641, 802160641, 808714241, 803602433, 820510721, 813170689,
@@ -93,7 +95,7 @@ pub const H16: Spec<'static> = Spec {
     terminals: 2,
     base: 2,
     alpha: 12,
-    levels: &[
+    levels: &with_deep_levels::<14, 26>([
         (0, 2),
         (2, 2),
         (0, 5),
@@ -108,19 +110,7 @@ pub const H16: Spec<'static> = Spec {
         (2, 17),
         (0, 20),
         (2, 20),
-        (2, 22),
-        (2, 24),
-        (2, 26),
-        (2, 28),
-        (2, 30),
-        (2, 32),
-        (2, 34),
-        (2, 36),
-        (2, 38),
-        (2, 40),
-        (2, 42),
-        (2, 44),
-    ],
+    ]),
     scale_bits: 44.4,
     bootstrap: Some(Bootstrap { iterations: 2, ..DEEP }),
     security: Security::Bits128,

@@ -8,7 +8,7 @@ use crate::{
 };
 use heapless::Vec;
 
-/// A parameter set as its author writes it. Primes are in the order of the modulus chain.
+/// A parameter set, unchecked. Primes are in the order of the modulus chain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Spec<'a> {
@@ -24,8 +24,8 @@ pub struct Spec<'a> {
     pub base: u8,
     /// Primes of one key-switching digit.
     pub alpha: u8,
-    /// Each level's primes, from level 0 up: the number of rescaling primes (the last ones), and the number of primes
-    /// after them.
+    /// Each level's primes, from level 0 up: the number of rescaling primes (the last ones), and the number of main
+    /// primes.
     pub levels: &'a [(u8, u8)],
     /// log2 of the scale at level 0.
     pub scale_bits: f64,

@@ -115,9 +115,9 @@ pub fn permuted_index(i: usize, galois: u32, n: usize) -> usize {
     bit_reverse((e - 1) / 2, bits)
 }
 
-/// round(sum y_i
-/// f_i) for y_i in [0, f_i), in integers, so that every backend rounds alike. The sum has 29 fractional bits. It is
-/// exact unless the sum is within (number of terms) 2^-29 of a half-integer. Every f_i is in (2^19, 2^30).
+/// round(sum y_i f_i) for y_i in [0, f_i), in integers, so that every backend rounds alike. The sum has 29 fractional
+/// bits. The quotient is exact unless the sum is within (number of terms) 2^-29 of a half-integer. Every f_i is in
+/// (2^19, 2^30).
 pub fn quotient(terms: impl Iterator<Item = (u32, u32)>) -> u32 {
     let t = terms.fold(1 << 28, |t, (y, f)| t + quotient_term(y, quotient_inverse(f)));
     (t >> 29) as u32

@@ -13,7 +13,7 @@ use crate::{
 
 /// The source of the twiddle factors of one ring degree: a table of [`tables::fill`], or [`Computed`].
 pub trait Twiddles: Copy {
-    /// An error if this is a table, and not one for `moduli` primes at degree n.
+    /// An error for a table that is not for `moduli` primes at degree n.
     fn check(self, n: usize, moduli: usize) -> Result<()>;
     /// [`super::limb::ntt`] of `a`, n words modulo `q`, which is modulus `index` of the table.
     fn ntt(self, q: Modulus, index: usize, a: &mut [u32]);

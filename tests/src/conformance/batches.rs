@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    program::{Program, Reg, Step, Turn},
+    program::{KeyedAutomorphism, Program, Reg, Step},
 };
 use polyformer_kernel::ckks::keys::key_digits;
 
@@ -38,12 +38,12 @@ fn cases(chain: &Chain) -> impl Iterator<Item = (u8, u16)> {
 }
 
 /// A key for each of these Galois elements.
-fn turns(b: &mut Build<'_>, chain: &Chain, level: u8, galois: &[u32]) -> Vec<Turn> {
+fn automorphisms(b: &mut Build<'_>, chain: &Chain, level: u8, galois: &[u32]) -> Vec<KeyedAutomorphism> {
     let (params, n) = (&chain.params, chain.params.n());
     let basis = if n <= EXHAUSTIVE { chain.full() } else { params.pq(level) };
     let made = if level.is_multiple_of(2) { params.digits() } else { key_digits(params, level) };
-    let mut turn = |g: &u32| (*g, (0..made).map(|_| [b.value(1, basis, n), b.value(1, basis, n)]).collect());
-    galois.iter().map(&mut turn).collect()
+    let mut automorphism = |g: &u32| (*g, (0..made).map(|_| [b.value(1, basis, n), b.value(1, basis, n)]).collect());
+    galois.iter().map(&mut automorphism).collect()
 }
 
 /// No addend, an addend of one half, and of both halves; no rotation, and rotations in both directions.
@@ -56,13 +56,13 @@ pub fn rotations_share_their_digits(chain: &Chain) -> impl Iterator<Item = Progr
         wanted.map(move |(kind, halves)| {
             let mut b = Build::new(chain, format!("rotations at level {level}, {halves:?}"));
             let galois = [vec![5, 2 * n as u32 - 1, 25], vec![1], vec![25, 1]][kind].clone();
-            let turns = turns(&mut b, chain, level, &galois);
+            let automorphisms = automorphisms(&mut b, chain, level, &galois);
             let d = b.value(count, wider(chain, q), n);
             let add = halves.map(|half| half.then(|| b.value(count, q, n)));
             let outs = galois.iter().map(|_| [b.garbage(count, pq, n), b.garbage(count, pq, n)]);
             let outs = outs.collect();
             let (alpha, digits) = (params.alpha(), params.digits());
-            b.step(Step::KeySwitchAdd { q, alpha, digits, source: (d, add), turns, outs });
+            b.step(Step::KeySwitchAdd { q, alpha, digits, source: (d, add), automorphisms, outs });
             b.finish()
         })
     })
@@ -77,11 +77,11 @@ pub fn giant_steps_add_up(chain: &Chain) -> impl Iterator<Item = Program> {
         let (alpha, digits) = (params.alpha(), params.digits());
         let few = if n > ORACLE { 2 } else { 5 };
         let galois = [5, 2 * n as u32 - 1, 1, 25, 125].map(|g| g % (2 * n as u32));
-        let turns = turns(&mut b, chain, level, &galois[..few]);
-        let giant_steps = turns.into_iter().map(|turn| {
-            let wide = turn.0 == 25;
+        let automorphisms = automorphisms(&mut b, chain, level, &galois[..few]);
+        let giant_steps = automorphisms.into_iter().map(|automorphism| {
+            let wide = automorphism.0 == 25;
             let basis = if wide { wider(chain, pq) } else { pq };
-            ([b.edges(count, pq, n), b.edges(count, basis, n)], turn)
+            ([b.edges(count, pq, n), b.edges(count, basis, n)], automorphism)
         });
         let giant_steps = giant_steps.collect();
         let sum = [b.value(count, pq, n), b.value(count, wider(chain, pq), n)];

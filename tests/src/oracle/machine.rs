@@ -5,7 +5,7 @@ use super::{
     integers::{Residues, Switch},
     interpolate, operation, spread,
 };
-use crate::program::{Program, Reg, Step, Turn};
+use crate::program::{KeyedAutomorphism, Program, Reg, Step};
 use num_bigint::BigInt;
 use polyformer_kernel::{
     backend::{Op, Shape},
@@ -200,13 +200,13 @@ impl Machine<'_> {
         &mut self,
         (q, alpha): (Basis, u16),
         (d, add): (Reg, [Option<Reg>; 2]),
-        turns: &[Turn],
+        automorphisms: &[KeyedAutomorphism],
         outs: &[[Reg; 2]],
     ) {
-        let keys: Vec<_> = turns.iter().map(|(_, key)| key.clone()).collect();
+        let keys: Vec<_> = automorphisms.iter().map(|(_, key)| key.clone()).collect();
         self.key_switch(q, alpha, d, &keys, outs);
         let specials: Vec<usize> = (0..self.ring.specials() as usize).collect();
-        for ((galois, _), out) in turns.iter().zip(outs) {
+        for ((galois, _), out) in automorphisms.iter().zip(outs) {
             for (out, add) in out.iter().zip(add).filter_map(|(out, add)| Some((*out, add?))) {
                 self.each(q.iter(), out, |f, item, m| {
                     let q = f.q(m) as u64;
@@ -221,7 +221,13 @@ impl Machine<'_> {
 
     /// sum = [sum +] (b + c0, a)(X^galois) for each giant step, with (b, a) the gadget product of round(c1
     /// P). The operands of the giant steps are consumed.
-    fn giant_steps(&mut self, (q, alpha): (Basis, u16), giant_steps: &[([Reg; 2], Turn)], sum: [Reg; 2], fresh: bool) {
+    fn giant_steps(
+        &mut self,
+        (q, alpha): (Basis, u16),
+        giant_steps: &[([Reg; 2], KeyedAutomorphism)],
+        sum: [Reg; 2],
+        fresh: bool,
+    ) {
         let (before, full, like) = (self.registers.len(), q.with(self.ring.specials()), self.registers[sum[0]].shape);
         let [d, b, a] = [q, full, full].map(|basis| {
             let (shape, line) = (Shape { basis, ..like }, basis.iter().collect());
@@ -315,8 +321,8 @@ impl Machine<'_> {
             Step::ModSwitches { from, to, ref outs, ref a } => {
                 outs.iter().zip(a).for_each(|(out, a)| self.mod_switch(from, to, *out, *a));
             }
-            Step::KeySwitchAdd { q, alpha, source, ref turns, ref outs, .. } => {
-                self.key_switch_add((q, alpha), source, turns, outs);
+            Step::KeySwitchAdd { q, alpha, source, ref automorphisms, ref outs, .. } => {
+                self.key_switch_add((q, alpha), source, automorphisms, outs);
             }
             Step::GiantSteps { q, alpha, ref giant_steps, sum, fresh, .. } => {
                 self.giant_steps((q, alpha), giant_steps, sum, fresh);

@@ -72,7 +72,7 @@ pub fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     begin.map(move |(i, _)| (i, code[i..].split(|c| !in_name(c)).next().unwrap_or("")))
 }
 
-/// The `use` declarations of `code`, and the code without them.
+/// The `use` declarations of `code`, and the code without the declarations.
 pub fn imports(code: &str) -> (Vec<Import>, String) {
     let (mut found, mut rest, mut done) = (Vec::new(), String::new(), 0);
     for (at, word) in words(code) {

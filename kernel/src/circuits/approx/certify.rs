@@ -17,6 +17,9 @@ const LOCAL_DEGREE: usize = 18;
 const OVERSAMPLING: usize = 8;
 
 /// A certified bound of the error of p for f on p's range. An infinite one is [`Error::BadRange`].
+///
+/// # Errors
+/// [`Error::BadRange`] if the bound is infinite.
 pub fn error(f: Function, weight: Weight, p: &Polynomial) -> Result<f64> {
     let (lo, hi) = p.range();
     let relative = match f {

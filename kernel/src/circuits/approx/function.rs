@@ -41,6 +41,10 @@ impl Function {
     }
 
     /// Checks that the function is defined on [lo, hi].
+    ///
+    /// # Errors
+    /// [`Error::BadRange`] for an empty or infinite range, and for a range that reaches 0 if the function has a pole
+    /// there.
     pub fn check(self, (lo, hi): (f64, f64)) -> Result<()> {
         let positive = matches!(self, Function::Reciprocal | Function::InvSqrt);
         let fine = lo < hi && lo.is_finite() && hi.is_finite() && (!positive || lo > 0.0);

@@ -22,7 +22,8 @@ pub enum Terms {
     Odd,
 }
 
-/// The domain of the error, and the range of the polynomial. For odd polynomials these are [a, b] and [-b, b].
+/// The domain of the error, and the range of the polynomial. For odd polynomials the domain is \[a, b\] and the range
+/// is \[-b, b\].
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// The terms to use.
@@ -35,6 +36,9 @@ pub struct Target {
 
 /// The polynomial p of this degree with the least max w |p - f| on the domain, to about one part in a thousand.
 /// [Remez 1934; Pachón and Trefethen 2009]
+///
+/// # Errors
+/// [`Error::TooMany`] for a degree over [`MAX_DEGREE`]; the errors of [`Polynomial::new`].
 pub fn remez(f: impl Fn(f64) -> f64, w: impl Fn(f64) -> f64, target: Target, degree: usize) -> Result<Polynomial> {
     if degree > MAX_DEGREE {
         return Err(Error::TooMany { asked: degree, limit: MAX_DEGREE });

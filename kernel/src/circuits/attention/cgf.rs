@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// For rows of any length: the length that [`Cgf::new`] takes is that of its row circuit alone.
+/// For rows of any length: the length that [`Cgf::new`] takes is for the row circuit alone.
 impl AttentionWeights for Cgf {
     fn name(&self) -> &'static str {
         Self::NAME

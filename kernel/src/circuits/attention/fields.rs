@@ -1,4 +1,4 @@
-//! The parameters of a variant as a model file gives them: numbers, words and polynomials by name.
+//! The parameters of a variant in a model file: numbers, words and polynomials by name.
 
 use crate::{circuits::poly::Polynomial, error::Error};
 use core::fmt;
@@ -53,7 +53,7 @@ impl fmt::Display for FieldError {
 
 impl core::error::Error for FieldError {}
 
-/// The number of a field that must be there.
+/// The number of a field that the file must have.
 pub(super) fn number(fields: &impl Fields, name: &'static str) -> Result<f64, FieldError> {
     fields.number(name).ok_or(FieldError::Missing(name))
 }

@@ -18,7 +18,7 @@ pub struct GaussianKernel {
 }
 
 impl GaussianKernel {
-    /// With e^x as this circuit has it, for ‖q - k‖²/2 at most its range.
+    /// With e^x by this circuit, for ‖q - k‖²/2 at most its range.
     pub fn new(exp: Exp) -> Self {
         Self { exp }
     }

@@ -15,6 +15,9 @@ use crate::{
 
 /// Scaled σ-attention: σ(x_j)/√L for rows of L entries, with σ a polynomial for GELU or ReLU. The coefficients contain
 /// 1/√L. The depth is the depth of σ. [Zimerman et al., arXiv 2311.08610]
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn scaled_sigma<A: Arithmetic>(
     ev: &mut A,
     sigma: &Approximation,
@@ -28,8 +31,11 @@ pub fn scaled_sigma<A: Arithmetic>(
     Ok(())
 }
 
-/// The Gaussian kernel e^x of x = -‖Q_i - K_j‖² / (2√d) <= 0 ([`gaussian_exponent`]). Depth that of e^x.
-/// [Rho et al., arXiv 2410.02486]
+/// The Gaussian kernel e^x of x = -‖Q_i - K_j‖² / (2√d) <= 0 ([`gaussian_exponent`]). Depth [`Exp::depth`]. [Rho et
+/// al., arXiv 2410.02486]
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn gaussian<A: Arithmetic>(ev: &mut A, config: &Exp, xs: &mut [A::Slots]) -> Result<()> {
     for x in xs {
         *x = exp(ev, config, x)?;
@@ -37,8 +43,11 @@ pub fn gaussian<A: Arithmetic>(ev: &mut A, config: &Exp, xs: &mut [A::Slots]) ->
     Ok(())
 }
 
-/// -‖q - k‖² / (2√d) = q·k/√d - (‖q‖² + ‖k‖²)/(2√d), given the dot product and both squared norms, all of them already
+/// -‖q - k‖² / (2√d) = q·k/√d - (‖q‖² + ‖k‖²)/(2√d), given the dot product and both squared norms, all three already
 /// divided by √d. Norms are made once a token. Depth 1.
+///
+/// # Errors
+/// [`Error::LevelMismatch`] if the three vectors are at different levels; [`Error::LevelExhausted`] at level 0.
 pub fn gaussian_exponent<A: Arithmetic>(
     ev: &mut A,
     dot: &A::Slots,
@@ -84,6 +93,10 @@ impl BpMax {
 
 /// BPMax of scores that were multiplied by [`BpMax::input_scale`]; `patterns[i]`, of entries
 /// [`BpMax::pattern`], belongs to `xs[i]`. Depth log_p + 1: 3 as published.
+///
+/// # Errors
+/// [`Error::Length`] if there is not one pattern for each vector; [`Error::Slots`] if the length of a pattern does not
+/// divide the slots; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn bpmax<A: Arithmetic>(ev: &mut A, config: &BpMax, xs: &mut [A::Slots], patterns: &[&[f64]]) -> Result<()> {
     if xs.len() != patterns.len() {
         return Err(Error::Length { expected: xs.len(), actual: patterns.len() });

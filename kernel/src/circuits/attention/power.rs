@@ -51,20 +51,27 @@ pub struct PowerSoftmax {
 }
 
 impl PowerSoftmax {
-    /// x^p
-    /// Σ x^p. The sum of a row is in `sum`, and the relative error is at most `error`. p is even, at most 16.
+    /// x^p / Σ x^p. The sum of a row is in `sum`, and the relative error is at most `error`. p is even, at most 16.
+    ///
+    /// # Errors
+    /// The errors of [`Division::choose`] and [`PowerSoftmax::with_division`].
     pub fn plain(p: u32, sum: (f64, f64), error: f64) -> Result<Self> {
         Self::with_division(p, 1.0, 0.0, Division::choose(sum, error)?)
     }
 
-    /// |x|^p
-    /// (ε + Σ |x|^p). The sum is at most `most`.
+    /// |x|^p / (ε + Σ |x|^p). The sum is at most `most`.
+    ///
+    /// # Errors
+    /// The errors of [`Division::choose`] and [`PowerSoftmax::with_division`].
     pub fn lipschitz(p: u32, epsilon: f64, most: f64, error: f64) -> Result<Self> {
         let division = Division::choose((epsilon, epsilon + most), error)?;
         Self::with_division(p, 1.0, epsilon, division)
     }
 
     /// (1/L) x^p / (ε + (1/L) Σ x^p), for rows of L entries whose mean power is at most `most`.
+    ///
+    /// # Errors
+    /// The errors of [`Division::choose`] and [`PowerSoftmax::with_division`].
     pub fn length_agnostic(p: u32, length: usize, epsilon: f64, most: f64, error: f64) -> Result<Self> {
         let division = Division::choose((epsilon, epsilon + most), error)?;
         Self::with_division(p, 1.0 / length.max(1) as f64, epsilon, division)
@@ -72,12 +79,19 @@ impl PowerSoftmax {
 
     /// The recipe as published, for [`published`]. The recipe divides the sum by its largest value. Each of
     /// `iterations` unrelaxed steps of Goldschmidt then squares e and multiplies with 1 + e.
+    ///
+    /// # Errors
+    /// The errors of [`Division::new`] and [`PowerSoftmax::with_division`].
     pub fn published(p: u32, sum: (f64, f64), iterations: usize) -> Result<Self> {
         let division = Division::new(sum, Iteration::Goldschmidt, false, None, iterations + 1)?;
         Self::with_division(p, 1.0, 0.0, division)
     }
 
-    /// m x^p / (ε + m Σ x^p) by a given division, whose range is that of the denominator.
+    /// m x^p / (ε + m Σ x^p) by a given division, whose range is the range of the denominator.
+    ///
+    /// # Errors
+    /// [`Error::BadPower`] for a power that is odd or over 16; [`Error::BadRange`] for a mean that is not positive, or
+    /// an ε that is negative or above the range of the division.
     pub fn with_division(p: u32, mean: f64, epsilon: f64, division: Division) -> Result<Self> {
         let (lo, hi) = division.range();
         if p == 0 || !p.is_multiple_of(2) || p > 16 {
@@ -148,16 +162,17 @@ impl PowerSoftmax {
 }
 
 /// The weights of attention of the scores `xs`. Depth [`PowerSoftmax::depth`].
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn power_softmax<A: Arithmetic>(
     ev: &mut A,
     config: &PowerSoftmax,
     xs: &mut [A::Slots],
     rows: &RowLayout,
 ) -> Result<()> {
-    powers(ev, config, xs)?;
     let factor = config.mean * config.division.scale();
-    let mut sum = row_sums(ev, xs, rows, factor)?;
-    ev.add_const(&mut sum, config.epsilon * config.division.scale())?;
+    let sum = powers_and_sum(ev, config, xs, rows, factor)?;
     for x in xs.iter_mut() {
         *x = ev.scaled(x, factor)?; // beside the sum's level, not after it
     }
@@ -166,25 +181,27 @@ pub fn power_softmax<A: Arithmetic>(
 
 /// The same for scores that were already multiplied by [`PowerSoftmax::input_scale`]. Depth
 /// [`PowerSoftmax::folded_depth`], which is one less if rows wrap.
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn folded<A: Arithmetic>(ev: &mut A, config: &PowerSoftmax, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
-    powers(ev, config, xs)?;
-    let mut sum = row_sums(ev, xs, rows, 1.0)?;
-    ev.add_const(&mut sum, config.epsilon * config.division.scale())?;
+    let sum = powers_and_sum(ev, config, xs, rows, 1.0)?;
     divide(ev, &config.division, xs, &sum)
 }
 
 /// The recipe as published: the reciprocal of the scaled sum, then one product. The depth is log2 p + 3 levels more
 /// than the iterations: 27 for p = 4 and 22 iterations.
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn published<A: Arithmetic>(
     ev: &mut A,
     config: &PowerSoftmax,
     xs: &mut [A::Slots],
     rows: &RowLayout,
 ) -> Result<()> {
-    powers(ev, config, xs)?;
     let factor = config.mean * config.division.scale();
-    let mut sum = row_sums(ev, xs, rows, factor)?;
-    ev.add_const(&mut sum, config.epsilon * config.division.scale())?;
+    let sum = powers_and_sum(ev, config, xs, rows, factor)?;
     let inverse = reciprocal(ev, &config.division, &sum)?;
     for x in xs {
         let y = ev.scaled(x, factor)?;
@@ -195,6 +212,9 @@ pub fn published<A: Arithmetic>(
 
 /// The stable form: x/c, then [`power_softmax`]. `inverse` is the pattern of 1/c, where c >= ‖x‖_∞ of the row of the
 /// slot. The pattern is zero where a mask hides the entry. Depth one more.
+///
+/// # Errors
+/// [`Error::Slots`] if the length of the pattern does not divide the slots; the errors of [`power_softmax`].
 pub fn stable<A: Arithmetic>(
     ev: &mut A,
     config: &PowerSoftmax,
@@ -208,12 +228,21 @@ pub fn stable<A: Arithmetic>(
     power_softmax(ev, config, xs, rows)
 }
 
-/// x^p of every entry. Depth log2 p, rounded up.
-fn powers<A: Arithmetic>(ev: &mut A, config: &PowerSoftmax, xs: &mut [A::Slots]) -> Result<()> {
-    for x in xs {
+/// Every entry becomes x^p, at depth log2 p, rounded up. Returns `factor` · Σ x^p of each row plus the scaled ε, at that depth
+/// and [`RowLayout::depth`].
+fn powers_and_sum<A: Arithmetic>(
+    ev: &mut A,
+    config: &PowerSoftmax,
+    xs: &mut [A::Slots],
+    rows: &RowLayout,
+    factor: f64,
+) -> Result<A::Slots> {
+    for x in xs.iter_mut() {
         *x = power(ev, x, config.p)?;
     }
-    Ok(())
+    let mut sum = row_sums(ev, xs, rows, factor)?;
+    ev.add_const(&mut sum, config.epsilon * config.division.scale())?;
+    Ok(sum)
 }
 
 impl AttentionWeights for PowerSoftmax {

@@ -23,7 +23,7 @@ pub struct ScaledSigma {
 }
 
 impl ScaledSigma {
-    /// σ as this approximation has it: of GELU or of ReLU.
+    /// σ by this approximation: of GELU or of ReLU.
     ///
     /// # Errors
     /// [`Error::BadRange`] for another function, whose value at 0 is not 0.
@@ -31,7 +31,7 @@ impl ScaledSigma {
         Self::of(sigma.function(), sigma.poly().clone(), sigma.error())
     }
 
-    /// σ as a model was trained with it.
+    /// The σ that a model was trained with.
     ///
     /// # Errors
     /// [`Error::BadRange`] for a function that is neither GELU nor ReLU.

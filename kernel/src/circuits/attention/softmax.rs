@@ -35,6 +35,9 @@ pub struct Cgf {
 
 impl Cgf {
     /// For rows of `length` entries whose exponents x - μ - σ²/2 lie in `range`, each weight within error/L of CGF.
+    ///
+    /// # Errors
+    /// The errors of [`Approximation::within`].
     pub fn new(length: usize, range: (f64, f64), error: f64) -> Result<Self> {
         let exp = Approximation::within(Function::Exp, Weight::Absolute, range, error)?;
         Ok(Self { exp, length: length.max(1) as f64 })
@@ -64,6 +67,9 @@ impl Cgf {
 }
 
 /// The weights by CGF; the row is `length` entries long. Depth [`Cgf::depth`].
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn cgf<A: Arithmetic>(ev: &mut A, config: &Cgf, xs: &mut [A::Slots], rows: &RowLayout) -> Result<()> {
     let (slope, offset) = config.exp.poly().to_unit();
     let p = config.exp.poly().clone().scaled(1.0 / config.length);
@@ -94,8 +100,11 @@ pub fn cgf<A: Arithmetic>(ev: &mut A, config: &Cgf, xs: &mut [A::Slots], rows: &
     Ok(())
 }
 
-/// NEXUS: e^x = (1 + x/2^k)^(2^k) for x <= 0 (a public bound was subtracted), divided by its sum. [NDSS 2025]
-/// Depth k + 2 + that of the division, whose range is that of the sum.
+/// NEXUS: e^x = (1 + x/2^k)^(2^k) for x <= 0 (a public bound was subtracted), divided by its sum. [NDSS 2025] Depth k +
+/// 2 + [`Division::divide_depth`]; the range of the division is the range of the sum.
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn nexus<A: Arithmetic>(
     ev: &mut A,
     squarings: u32,
@@ -126,6 +135,10 @@ pub struct NormaliseAndSquare {
 
 impl NormaliseAndSquare {
     /// For rows of `length` entries in [-range, 0], with inverse roots that are within `error`.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] for no round, or more than 8; the errors of [`Exp::choose`] and
+    /// [`InverseRoot::choose`].
     pub fn new(length: usize, range: f64, rounds: u32, error: f64) -> Result<Self> {
         if rounds == 0 || rounds as usize > MAX_ROUNDS {
             return Err(Error::TooMany { asked: rounds as usize, limit: MAX_ROUNDS });
@@ -153,6 +166,9 @@ impl NormaliseAndSquare {
 }
 
 /// The weights by normalising and squaring. Depth [`NormaliseAndSquare::depth`].
+///
+/// # Errors
+/// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if a vector has too few levels.
 pub fn normalise_and_square<A: Arithmetic>(
     ev: &mut A,
     config: &NormaliseAndSquare,

@@ -15,7 +15,7 @@ use crate::{
 pub enum Similarity {
     /// q · k. A scale such as 1/√d is folded into q.
     Dot,
-    /// -‖q - k‖²/2. A scale such as 1/√d is folded into q and k, half of it each: d^(-1/4).
+    /// -‖q - k‖²/2. A scale such as 1/√d is folded into q and k, its root into each: d^(-1/4).
     Distance,
 }
 
@@ -42,7 +42,7 @@ pub trait AttentionWeights {
     /// # Errors
     /// [`Error::LevelExhausted`] if x has fewer levels than the depth; [`Error::Length`] without the moments.
     fn numerators<A: Arithmetic>(&self, ev: &mut A, x: A::Slots, moments: Option<[&A::Slots; 2]>) -> Result<A::Slots>;
-    /// Levels from multiplied scores to numerators, those of the moments included.
+    /// Levels from multiplied scores to numerators, the levels of the moments included.
     fn numerator_depth(&self) -> u8;
     /// The factor of a numerator.
     fn weight_factor(&self, _visible: usize) -> f64 {
@@ -68,7 +68,7 @@ pub trait AttentionWeights {
     /// levels cost nothing.
     ///
     /// # Errors
-    /// Those of [`AttentionWeights::numerators`].
+    /// The errors of [`AttentionWeights::numerators`].
     fn whole_numerators<A: Arithmetic>(
         &self,
         ev: &mut A,
@@ -81,11 +81,12 @@ pub trait AttentionWeights {
         ev.scaled(&y, self.weight_factor(visible))
     }
 
-    /// The weights of whole rows: every row has `visible` keys, and multiplied scores ([`AttentionWeights::score_factor`])
-    /// in all of its slots. Depth at most [`AttentionWeights::numerator_depth`], that of the normaliser, and 2.
+    /// The weights of whole rows: every row has `visible` keys, and multiplied scores
+    /// ([`AttentionWeights::score_factor`]) in all of its slots. Depth at most [`AttentionWeights::numerator_depth`],
+    /// the depth of the normaliser, and 2.
     ///
     /// # Errors
-    /// [`Error::Length`] if `xs` is empty; [`Error::LevelExhausted`] if it has too few levels.
+    /// [`Error::Empty`] if `xs` is empty; [`Error::LevelExhausted`] if x has too few levels.
     fn weights<A: Arithmetic>(&self, ev: &mut A, xs: &mut [A::Slots], rows: &RowLayout, visible: usize) -> Result<()> {
         let each = 1.0 / visible.max(1) as f64;
         let moments = match self.moment_factors() {
@@ -121,7 +122,7 @@ pub trait AttentionWeights {
 ///
 /// # Errors
 ///
-/// [`Error::Length`] if `xs` is empty, and the errors of `sums`.
+/// [`Error::Empty`] if `xs` is empty, and the errors of `sums`.
 pub fn moments<A: Arithmetic>(
     ev: &mut A,
     xs: &[A::Slots],

@@ -27,6 +27,9 @@ use heapless::Vec;
 const MAX_TERMS: usize = MAX_BABIES + 1;
 
 /// p(x) for x in p's range. Depth [`Polynomial::depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if x has too few levels.
 pub fn evaluate<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Result<A::Slots> {
     let (slope, offset) = p.to_unit();
     let mut w = if p.degree() == 0 {
@@ -45,6 +48,9 @@ pub fn evaluate<A: Arithmetic>(ev: &mut A, p: &Polynomial, x: &A::Slots) -> Resu
 }
 
 /// p at the point that t in [-1, 1] stands for. Depth [`Polynomial::unit_depth`].
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if t has too few levels.
 pub fn evaluate_unit<A: Arithmetic>(ev: &mut A, p: &Polynomial, t: &A::Slots) -> Result<A::Slots> {
     let mut w = ev.copy(t)?;
     ev.mul_int(&mut w, 2)?;
@@ -53,6 +59,9 @@ pub fn evaluate_unit<A: Arithmetic>(ev: &mut A, p: &Polynomial, t: &A::Slots) ->
 
 /// p at the point w/2 in [-1, 1]. Depth [`Polynomial::unit_depth`]. This evaluation has the least noise. A caller that
 /// makes w directly avoids the noise of a doubling. No square is completed, because its two products cancel in part.
+///
+/// # Errors
+/// [`Error::LevelExhausted`] if w has too few levels.
 pub fn evaluate_doubled<A: Arithmetic>(ev: &mut A, p: &Polynomial, w: A::Slots) -> Result<A::Slots> {
     planned(ev, p, w, false)
 }

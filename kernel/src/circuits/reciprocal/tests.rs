@@ -8,6 +8,11 @@ use crate::{
         interval::{Bounds, Interval},
     },
 };
+#[cfg(feature = "alloc")]
+use crate::{
+    arith::Arithmetic,
+    eval::trace::{Leveled, Trace},
+};
 
 const N: usize = 256;
 
@@ -44,8 +49,8 @@ fn every_kind_keeps_its_error_and_comes_close_to_it() {
     }
 }
 
-/// The table of docs/math.md §12.1: steps for a relative error of 1e-3 and of 2^-20. The relaxed steps are one-sided there
-/// and centred here, which can only save some.
+/// The table of docs/math.md §12.1: steps for a relative error of 1e-3 and of 2^-20. The relaxed steps are one-sided in
+/// the paper and centred here, which can only save steps.
 #[test]
 fn the_steps_are_those_of_the_table() {
     let table = [
@@ -96,22 +101,38 @@ fn the_chooser_takes_the_least_depth() {
     assert_eq!(Division::choose((0.0, 1.0), 0.1).err(), Some(Error::BadRange { lo: 0.0, hi: 1.0 }));
 }
 
+/// Both iterations after starts of several degrees and after the constant 1, with up to seven steps.
+#[cfg(feature = "alloc")]
+pub fn iterations() -> impl Iterator<Item = (Iteration, Option<usize>, usize)> {
+    let starts = [None, Some(1), Some(7), Some(31)].into_iter();
+    let steps = starts.flat_map(|start| (start.map_or(1, |_| 0)..8).map(move |steps| (start, steps)));
+    steps.flat_map(|(start, steps)| {
+        [Iteration::Goldschmidt, Iteration::Newton].map(|iteration| (iteration, start, steps))
+    })
+}
+
+/// Depth and products of a circuit in the trace.
+#[cfg(feature = "alloc")]
+pub fn traced(circuit: impl FnOnce(&mut Trace, Leveled) -> Leveled) -> (u8, u32) {
+    let mut tr = Trace::new(N, None);
+    let x = tr.input(30);
+    let y = circuit(&mut tr, x);
+    (30 - tr.level(&y), tr.cost().mul)
+}
+
 #[cfg(feature = "alloc")]
 #[test]
 fn depth_and_products_are_those_of_the_trace() {
-    use crate::{arith::Arithmetic, eval::trace::Trace};
-    for iteration in [Iteration::Goldschmidt, Iteration::Newton] {
-        for start in [None, Some(1), Some(7), Some(31)] {
-            for steps in start.map_or(1, |_| 0)..8 {
-                let config = Division::new((0.01, 1.0), iteration, true, start, steps).unwrap();
-                let mut tr = Trace::new(N, None);
-                let x = tr.input(30);
-                let y = reciprocal(&mut tr, &config, &x).unwrap();
-                assert_eq!((30 - tr.level(&y), tr.cost().mul), (config.depth(), config.products()), "{config:?}");
-                let mut ys = [tr.input(30)];
-                divide(&mut tr, &config, &mut ys, &x).unwrap();
-                assert_eq!(30 - tr.level(&ys[0]), config.divide_depth(), "{config:?}");
-            }
-        }
+    for (iteration, start, steps) in iterations() {
+        let config = Division::new((0.01, 1.0), iteration, true, start, steps).unwrap();
+        let of_reciprocal = traced(|tr, x| reciprocal(tr, &config, &x).unwrap());
+        assert_eq!(of_reciprocal, (config.depth(), config.products()), "{config:?}");
+        let (depth, _) = traced(|tr, x| {
+            let mut y = [tr.input(30)];
+            divide(tr, &config, &mut y, &x).unwrap();
+            let [y] = y;
+            y
+        });
+        assert_eq!(depth, config.divide_depth(), "{config:?}");
     }
 }

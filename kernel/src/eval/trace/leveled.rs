@@ -1,5 +1,5 @@
-//! The tracer's types of a vector, a product, a public vector and hoisted rotations: their levels, and a count while
-//! they are alive.
+//! The tracer's types of a vector, a product, a public vector and hoisted rotations: their levels, and a count of the
+//! vectors alive.
 
 use super::meter::Alive;
 use alloc::{

@@ -117,8 +117,8 @@ impl Alive {
         Self { meter: meter.clone(), vectors: 0, words }
     }
 
-    /// Replaces the vector by a new one of this many words. Both exist during the operation, with `temporary` words in
-    /// addition.
+    /// Replaces the vector by a new one of this many words. Input and output exist during the operation, with
+    /// `temporary` words in addition.
     pub fn becomes(mut self, words: usize, temporary: usize) -> Self {
         self.meter.temporary(words + temporary);
         self.resize(words);
