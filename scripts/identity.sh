@@ -1,20 +1,31 @@
 #!/usr/bin/env bash
-# Shows that this commit computes the words of an older one. Runs host-tools/examples/identity here, and the same program
-# with the interfaces of that time at the older commit, and compares their lines.
+# Shows that this commit computes the words of an older one. Runs host-tools/examples/identity here and at the older commit, and
+# compares their lines.
 #   usage: scripts/identity.sh [OLD [ARGUMENT ...]]
-#   OLD       a commit that has a patch in scripts/identity (224f9ae): the program at that commit
+#          scripts/identity.sh --record
+#   OLD       a commit; by default 224f9ae. A commit without the program needs a patch in scripts/identity that adds the program
 #   ARGUMENT  of both programs, such as `--backend scalar` or a section; by default everything on every backend, some minutes
+#   --record  writes the lines of this commit to tests/vectors/identity.txt, after a change of words by design
 # Prints the name of each line that differs or that only one commit has; the exit status is then 1. Without ARGUMENT the
-# recorded lines of the older commit, tests/vectors/identity-OLD.txt, are compared as well.
+# recorded lines are compared as well. Lines that a change of words by design made new are compared with the recorded
+# lines alone: scripts/identity/by-design.txt names the change, the last commit before the change, and the lines.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-old=${1:-224f9ae}
-[ $# -eq 0 ] || shift
-patch=$PWD/scripts/identity/$old.patch recorded=tests/vectors/identity-$old.txt
-[ -f "$patch" ] || { echo "$patch is missing: there is no program for commit $old" >&2; exit 2; }
+recorded=tests/vectors/identity.txt
 work=$PWD/target/identity
-tree=$work/tree
+build=(cargo build --release --quiet -p polyformer --example identity)
+here=${CARGO_TARGET_DIR:-target}/release/examples/identity
 mkdir -p "$work"
+if [ "${1:-}" = --record ]; then
+    "${build[@]}"
+    "$here" >"$work/new.txt"
+    mv "$work/new.txt" "$recorded"
+    exit
+fi
+old=$(git rev-parse --short=7 "${1:-224f9ae}")
+[ $# -eq 0 ] || shift
+patch=$PWD/scripts/identity/$old.patch
+tree=$work/tree
 remove_tree() {
     git worktree remove --force "$tree" 2>/dev/null || rm -rf "$tree"
     git worktree prune
@@ -23,18 +34,30 @@ remove_tree() {
 remove_tree
 trap remove_tree EXIT
 git worktree add --quiet --detach "$tree" "$old"
-git -C "$tree" apply "$patch"
-build=(cargo build --release --quiet -p polyformer --example identity)
+[ ! -f "$patch" ] || git -C "$tree" apply "$patch"
+[ -f "$tree/host-tools/examples/identity/main.rs" ] || { echo "$patch is missing: commit $old has no such program" >&2; exit 2; }
 (cd "$tree" && CARGO_TARGET_DIR="$work/$old" "${build[@]}")
 "${build[@]}"
 echo "commit $old:" >&2
 "$work/$old/release/examples/identity" "$@" >"$work/old.txt"
 echo "this commit:" >&2
-"${CARGO_TARGET_DIR:-target}/release/examples/identity" "$@" >"$work/new.txt"
+"$here" "$@" >"$work/new.txt"
 
-# compare OLD NEW: names of lines of OLD that NEW lacks or that differ. NEW may have more lines, of what is new.
+# Expressions for names of lines that changed by design after commit $old.
+by_design=$work/by-design.txt
+: >"$by_design"
+while read -r before expression; do
+    case $before in '#'* | '') continue ;; esac
+    git merge-base --is-ancestor "$old" "$before" && echo "$expression" >>"$by_design"
+done <scripts/identity/by-design.txt
+
+# compare OLD NEW [EXPRESSIONS]: names of lines of OLD that NEW lacks or that differ. NEW may have more lines, of what is new.
 compare() {
-    awk 'FILENAME == ARGV[1] { old[$1] = $2; next }
+    awk -v except="${3:-/dev/null}" '
+         BEGIN { while ((getline line < except) > 0) skip[line] = 1 }
+         function skipped(name) { for (e in skip) if (name ~ e) return 1; return 0 }
+         skipped($1) { next }
+         FILENAME == ARGV[1] { old[$1] = $2; next }
          !($1 in old) { next }
          old[$1] != $2 { print $1 ": " old[$1] " became " $2; bad = 1 }
          { delete old[$1] }
@@ -42,9 +65,10 @@ compare() {
 }
 
 status=0
-compare "$work/old.txt" "$work/new.txt" || status=1
-[ $# -gt 0 ] || compare "$recorded" "$work/old.txt" || status=1
+compare "$work/old.txt" "$work/new.txt" "$by_design" || status=1
+[ $# -gt 0 ] || compare "$recorded" "$work/new.txt" || status=1
 lines=$(wc -l <"$work/old.txt")
+new=$(grep -c -E -f "$by_design" "$work/old.txt" || true)
 [ "$lines" -gt 0 ] || { echo "no line was made: is there such a section?" >&2; exit 2; }
-[ $status -eq 0 ] && echo "$lines lines are the same."
+[ $status -eq 0 ] && echo "$((lines - new)) lines are the same; $new lines are new by design and as recorded."
 exit $status

@@ -195,7 +195,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
         let seed = SecretSeed::take(&mut crate::keys::random::bytes()?);
         let mut scratch = vec![0; params.n()];
         let full = params.full();
-        let sk = SecretKey::expand(&mut ckks.be, &seed, full, &mut scratch)?;
+        let sk = SecretKey::expand(&mut ckks.be, params, &seed, full, &mut scratch)?;
         let mut bench = Harness {
             ckks,
             sk,

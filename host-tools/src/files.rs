@@ -82,11 +82,21 @@ impl Kind {
 
 impl Kind {
     /// The format version of this kind, for reading and writing. Version 1 of a model had its weights in the order of
-    /// diagonals.
+    /// diagonals. Version 1 of keys and ciphertexts had words that were expanded from the seed itself.
     pub const fn version(self) -> u32 {
         match self {
-            Kind::Model => 2,
-            _ => 1,
+            Kind::Params => 1,
+            _ => 2,
+        }
+    }
+
+    /// The command that makes a file of this kind.
+    pub const fn made_by(self) -> &'static str {
+        match self {
+            Kind::Params => "polyformer params",
+            Kind::Ciphertext => "polyformer encrypt",
+            Kind::Model => "polyformer pack",
+            _ => "polyformer keygen",
         }
     }
 }

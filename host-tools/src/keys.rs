@@ -33,12 +33,12 @@ use polyformer_kernel::{
     backend::Backend,
     bootstrap::{Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
-        keys::{PublicKey, SecretKey, Switch, key_basis, key_digits, switching_digit},
+        keys::{KeyDigits, PublicKey, SecretKey, Switch, key_basis, key_digits},
         raise::{RaiseKeys, dense_basis},
     },
     eval::trace::Trace,
     params::Params,
-    ring::Basis,
+    ring::{Basis, sample::Seed},
 };
 use std::{
     path::{Path, PathBuf},
@@ -120,14 +120,14 @@ impl KeySpec {
         }
     }
 
-    fn body(self) -> Result<Body> {
-        let seed = random::bytes()?;
-        Ok(match self {
+    /// The body of its file, with the seed of its uniform halves.
+    fn body(self, seed: Seed) -> Body {
+        match self {
             KeySpec::Public => Body::PublicKey { seed },
             KeySpec::Relin(level) => Body::RelinKey { level, seed },
             KeySpec::Galois(galois, level) => Body::GaloisKey { galois, level, seed },
             KeySpec::Raise => Body::RaiseKey { seed },
-        })
+        }
     }
 }
 
@@ -215,13 +215,13 @@ impl Job for Worker<'_> {
         let params = host.params();
         let mut scratch = vec![0; params.n()];
         let full = params.full();
-        let sk = SecretKey::expand(&mut be, &secret.seed, full, &mut scratch)?;
+        let sk = SecretKey::expand(&mut be, params, &secret.seed, full, &mut scratch)?;
         while let Some(want) = wants.get(next.fetch_add(1, Ordering::Relaxed)) {
             let spare = self.spare.lock().map(|spare| spare.recv());
             let Ok(Ok(mut words)) = spare else { break }; // the writer stopped
-            let body = want.body()?;
-            draw(&mut be, params, &sk, &body, &mut words, &mut scratch)?;
-            let drawn = Drawn { path: folder.join(want.file_name()), header: secret.header(body), words };
+            let seed = draw(&mut be, params, &sk, *want, &mut words, &mut scratch)?;
+            let (path, header) = (folder.join(want.file_name()), secret.header(want.body(seed)));
+            let drawn = Drawn { path, header, words };
             if self.send.send(drawn).is_err() {
                 break;
             }
@@ -241,43 +241,44 @@ fn split<'a>(mut words: &'a [u32], header: &Header, params: &Params) -> Vec<&'a 
     tensors.collect()
 }
 
-/// Draws the stored half of a key into `words`, in the layout of its file.
+/// Draws a key: its stored halves into `words`, in the layout of its file, and the seed of its uniform halves.
 fn draw<B: Backend>(
     be: &mut B,
     params: &Params,
     sk: &SecretKey<B>,
-    body: &Body,
+    want: KeySpec,
     words: &mut Vec<u32>,
     scratch: &mut [i64],
-) -> Result<()> {
+) -> Result<Seed> {
     let mut rng = random::generator()?;
-    let size = |basis: Basis| basis.len() * params.n();
-    let (switch, level, seed) = match body {
-        Body::RelinKey { level, seed } => (Switch::Relinearize, *level, seed),
-        Body::GaloisKey { galois, level, seed } => (Switch::Galois(*galois), *level, seed),
-        Body::RaiseKey { seed } => {
-            let keys = RaiseKeys::generate(be, params, sk, seed, &mut rng, scratch)?;
+    let (switch, level) = match want {
+        KeySpec::Relin(level) => (Switch::Relinearize, level),
+        KeySpec::Galois(galois, level) => (Switch::Galois(galois), level),
+        KeySpec::Raise => {
+            let keys = RaiseKeys::generate(be, params, sk, &mut rng, scratch)?;
             let ([small, _], [large, _]) = (&keys.to_sparse, &keys.to_dense);
             let at = small.shape.words();
             words.resize(at + large.shape.words(), 0);
             be.download(small, &mut words[..at])?;
-            return Ok(be.download(large, &mut words[at..])?);
+            be.download(large, &mut words[at..])?;
+            return Ok(keys.seed);
         }
-        Body::PublicKey { seed } => {
-            let basis = public_basis(params);
-            let pk = PublicKey::generate(be, sk, basis, seed, &mut rng, scratch)?;
-            words.resize(size(basis), 0);
-            return Ok(be.download(&pk.pair[0], words)?);
+        KeySpec::Public => {
+            let pk = PublicKey::generate(be, params, sk, public_basis(params), &mut rng, scratch)?;
+            words.resize(pk.pair[0].shape.words(), 0);
+            be.download(&pk.pair[0], words)?;
+            return Ok(pk.seed);
         }
-        Body::Params | Body::SecretKey | Body::DeviceKey(_) | Body::Ciphertext(_) | Body::Model { .. } => return Ok(()),
     };
-    let digit_words = size(key_basis(params, level));
+    let digit_words = key_basis(params, level).len() * params.n();
     words.resize(key_digits(params, level) * digit_words, 0);
-    for (j, words) in words.chunks_exact_mut(digit_words).enumerate() {
-        let [b, _] = switching_digit(be, params, sk, (switch, level), j, seed, &mut rng, scratch)?;
-        be.download(&b, words)?;
+    let mut digits = KeyDigits::new(params, sk, (switch, level), &mut rng);
+    for words in words.chunks_exact_mut(digit_words) {
+        if let Some([b, _]) = digits.draw(be, &mut rng, scratch)? {
+            be.download(&b, words)?;
+        }
     }
-    Ok(())
+    Ok(*digits.seed())
 }
 
 /// The folder of keygen: the secret key, and a folder to send to a server.

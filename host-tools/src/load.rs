@@ -6,23 +6,16 @@ use crate::{
     files::{Body, CiphertextMeta, Header, View},
 };
 use polyformer_kernel::{
-    backend::{Backend, Limbs, Pair, Shape, poly::Poly},
+    backend::{Backend, Pair, Shape, poly::Poly},
     ckks::{
         Ciphertext,
-        keys::{EvaluationKey, Keys, key_basis},
+        keys::{EvaluationKey, Keys, Switch, UniformHalf, key_basis, uniform},
         raise::{RaiseKeys, dense_basis, sparse_basis},
     },
+    params::Params,
     ring::{Basis, sample::Seed},
 };
 use std::path::Path;
-
-/// The uniform rows of `basis` that a seed stands for: item i of `count` is stream `stream` + i.
-pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, stream: u64) -> Result<Limbs<B::Buf>> {
-    let cols = be.ring().n() as u32;
-    let mut a = be.alloc(Shape { count, basis, cols })?;
-    be.upload_uniform(&mut a, seed, stream)?;
-    Ok(a)
-}
 
 /// Loads a relinearisation, Galois or ModRaise key into `keys`. A view of another kind changes nothing. `of` is the
 /// header of any file of the same client.
@@ -32,37 +25,58 @@ pub fn expand<B: Backend>(be: &mut B, count: u16, basis: Basis, seed: &Seed, str
 /// The key belongs to another client or to an older secret.
 pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut Keys<B>) -> Result<()> {
     view.expect_same(of).with_path(Path::new("evaluation key"))?;
+    let (params, words) = (&view.params, view.words(0));
+    let mut key = |be: &mut B, switch: Switch, level: u8, seed: &Seed| {
+        let digits = pairs(be, params, words, key_basis(params, level), (switch.half(level), seed))?;
+        Ok::<_, crate::Error>(EvaluationKey { level, seed: *seed, digits })
+    };
     match view.header.body {
-        Body::RelinKey { level, seed } => keys.relin = Some(digits(be, view, level, &seed)?),
+        Body::RelinKey { level, seed } => keys.relin = Some(key(be, Switch::Relinearize, level, &seed)?),
         Body::GaloisKey { galois, level, seed } => {
-            keys.galois.insert(galois, digits(be, view, level, &seed)?);
+            keys.galois.insert(galois, key(be, Switch::Galois(galois), level, &seed)?);
         }
         Body::RaiseKey { seed } => {
-            let (small, large) = (sparse_basis(&view.params)?, dense_basis(&view.params));
-            let to_sparse = pair(be, view.words(0), small, &seed, 0)?;
-            keys.raise = Some(RaiseKeys { to_sparse, to_dense: pair(be, view.words(1), large, &seed, 1)? });
+            let (small, large, half) = (sparse_basis(params)?, dense_basis(params), UniformHalf::Raise);
+            let to_sparse = pair(be, params, words, small, (half, 0, &seed))?;
+            let to_dense = pair(be, params, view.words(1), large, (half, 1, &seed))?;
+            keys.raise = Some(RaiseKeys { seed, to_sparse, to_dense });
         }
         _ => {}
     }
     Ok(())
 }
 
-fn digits<B: Backend>(be: &mut B, view: &View<'_>, level: u8, seed: &Seed) -> Result<EvaluationKey<B>> {
-    Ok(EvaluationKey { level, digits: pairs(be, view.words(0), key_basis(&view.params, level), seed)? })
+/// Stored halves of digits over `basis`, each with the half that the seed stands for: digit j has index j.
+///
+/// # Errors
+/// Errors of the backend's memory.
+pub fn pairs<B: Backend>(
+    be: &mut B,
+    params: &Params,
+    words: &[u32],
+    basis: Basis,
+    (half, seed): (UniformHalf, &Seed),
+) -> Result<Vec<Pair<B::Buf>>> {
+    let digits = words.chunks_exact(basis.len() * params.n()).zip(0..);
+    digits.map(|(words, j)| pair(be, params, words, basis, (half, j, seed))).collect()
 }
 
-/// Stored halves of digits with the halves that their seed stands for: digit j is stream j.
-pub fn pairs<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed) -> Result<Vec<Pair<B::Buf>>> {
-    let size = basis.len() * be.ring().n();
-    words.chunks_exact(size).enumerate().map(|(j, words)| pair(be, words, basis, seed, j as u64)).collect()
-}
-
-/// One stored half with the half that its seed stands for.
-pub fn pair<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed, stream: u64) -> Result<Pair<B::Buf>> {
-    let cols = be.ring().n() as u32;
-    let mut b = be.alloc(Shape { count: 1, basis, cols })?;
+/// One stored half over `basis`, with the half that the seed stands for at that index.
+///
+/// # Errors
+/// [`polyformer_kernel::Error::Length`] for another number of words; errors of the backend's memory.
+pub fn pair<B: Backend>(
+    be: &mut B,
+    params: &Params,
+    words: &[u32],
+    basis: Basis,
+    (half, index, seed): (UniformHalf, u64, &Seed),
+) -> Result<Pair<B::Buf>> {
+    let shape = Shape { count: 1, basis, cols: params.n() as u32 };
+    let (mut b, mut a) = (be.alloc(shape)?, be.alloc(shape)?);
     be.upload(&mut b, words)?;
-    Ok([b, expand(be, 1, basis, seed, stream)?])
+    be.upload_uniform(&mut a, &uniform(params, half, index, seed), 0)?;
+    Ok([b, a])
 }
 
 /// The second half of stored ciphertexts.
@@ -70,7 +84,7 @@ pub fn pair<B: Backend>(be: &mut B, words: &[u32], basis: Basis, seed: &Seed, st
 pub enum SecondHalf<'a> {
     /// The words of c1.
     Stored(&'a [u32]),
-    /// The seed that c1 is expanded from, and the stream of the first ciphertext; the streams of the others follow.
+    /// The seed that c1 is expanded from, and the item of the first ciphertext; the items of the others follow.
     Seed(&'a Seed, u64),
 }
 
@@ -88,6 +102,7 @@ impl<'a> SecondHalf<'a> {
 /// [`polyformer_kernel::Error::Length`] for another number of words; errors of the backend's memory.
 pub fn ciphertext<B: Backend>(
     be: &mut B,
+    params: &Params,
     shape: Shape,
     level: u8,
     c0: &[u32],
@@ -95,7 +110,11 @@ pub fn ciphertext<B: Backend>(
 ) -> Result<Ciphertext<B>> {
     let c0 = Poly::from_words(be, shape, c0)?;
     let c1 = match c1 {
-        SecondHalf::Seed(seed, stream) => Poly::assume(expand(be, shape.count, shape.basis, seed, stream)?),
+        SecondHalf::Seed(seed, item) => {
+            let mut a = be.alloc(shape)?;
+            be.upload_uniform(&mut a, &uniform(params, UniformHalf::Ciphertext, 0, seed), item)?;
+            Poly::assume(a)
+        }
         SecondHalf::Stored(words) => Poly::from_words(be, shape, words)?,
     };
     Ok(Ciphertext { c: [c0, c1], level })

@@ -319,7 +319,7 @@ impl Job for Server {
         let mut ckks = Ckks::new(be, &self.params, keys)?.with_batch(sealed.count)?;
         let shape = Shape { count: sealed.count, basis: self.params.q(sealed.level), cols: self.params.n() as u32 };
         let c1 = SecondHalf::of(&sealed, view.words(1));
-        let x = load::ciphertext(&mut ckks.be, shape, sealed.level, view.words(0), c1)?;
+        let x = load::ciphertext(&mut ckks.be, &self.params, shape, sealed.level, view.words(0), c1)?;
         let square = ckks.product(&x, &x)?;
         let y = ckks.rotate(&square, 1)?;
         let (header, tensors) = load::save_ciphertext(&mut ckks.be, &y, 2, &view.header)?;

@@ -10,8 +10,8 @@ use polyformer::{
 use polyformer_kernel::{
     backend::Backend,
     ckks::{
-        Encoder, encrypt,
-        keys::{SecretKey, SecretSeed},
+        Encoder, hazmat,
+        keys::{SecretKey, SecretSeed, UniformHalf, uniform},
     },
     math::complex::Complex,
     nn::{
@@ -63,23 +63,26 @@ impl Twin {
         let ring = Ring::new(n, 0, self.params.moduli(), &self.twiddles).unwrap();
         let mut be = Scalar::new(ring, &pool);
         let seed = SecretSeed::take(&mut [9; 32]);
-        let sk = SecretKey::expand(&mut be, &seed, self.params.modulus_chain(), &mut vec![0; n]).unwrap();
+        let sk = SecretKey::expand(&mut be, &self.params, &seed, self.params.modulus_chain(), &mut vec![0; n]).unwrap();
         f(&mut be, &sk)
     }
 
-    /// c0 and c1 of these values under a public seed, errors from `rng`.
-    fn encrypt(&self, values: &[f64], seed: &sample::Seed, rng: &mut ChaCha20Rng) -> [Vec<u32>; 2] {
+    /// The public seed and c0 of these values, from the raw pieces of encryption and the entropy of `rng`.
+    fn encrypt(&self, values: &[f64], rng: &mut ChaCha20Rng) -> (sample::Seed, Vec<u32>) {
         let mut slots = vec![Complex::default(); self.params.slots()];
         slots.iter_mut().zip(values).for_each(|(z, x)| *z = Complex::from(*x));
         let mut encoder = Encoder::new(&self.params);
         let coeffs = encoder.encode(slots.into_iter(), self.params.scale(0)).unwrap();
+        let (secret, mut seed) = (SecretSeed::take(&mut [9; 32]), [0; 32]);
+        let mut rng = hazmat::hedged(&self.params, &secret, rng, coeffs.iter().copied());
+        rng.fill_bytes(&mut seed);
+        sample::error(&mut rng, coeffs);
+        let key = uniform(&self.params, UniformHalf::Ciphertext, 0, &seed);
         self.run(|be, sk| {
-            let ct = encrypt::encrypt(be, &self.params, sk, 0, coeffs, seed, rng).unwrap();
-            ct.c.map(|c| {
-                let mut words = vec![0; c.shape().words()];
-                be.download(c.limbs(), &mut words).unwrap();
-                words
-            })
+            let [c0, _] = hazmat::symmetric(be, sk, self.params.q(0), coeffs, (&key, 0)).unwrap();
+            let mut words = vec![0; c0.shape().words()];
+            be.download(c0.limbs(), &mut words).unwrap();
+            (seed, words)
         })
     }
 }
@@ -96,9 +99,7 @@ fn the_device_made_the_words_that_this_host_makes() {
     let small = ["c12", "c12_stored", "c12_computed", "c12_m7"].map(|name| (name, presets::C12));
     for (name, spec) in small.into_iter().chain([("c13", presets::C13)]) {
         let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed([1; 32])).unwrap();
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
-        let [want, _] = Twin::new(&spec).encrypt(&values, &seed, &mut rng);
+        let (seed, want) = Twin::new(&spec).encrypt(&values, &mut rng);
         let bytes = output(&format!("{name}/question.bin"));
         assert_eq!(bytes[..32], seed, "{name}: the public seed");
         let got = words(&bytes[32..]);

@@ -144,6 +144,20 @@ fn a_newer_version_is_named_with_the_newest_that_is_read() {
 }
 
 #[test]
+fn an_older_version_is_refused_with_the_command_that_makes_the_file_again() {
+    for header in every_kind().into_iter().filter(|header| header.kind() != Kind::Params) {
+        let bytes = with(&file(&header, 0), r#""polyformer":"2""#, r#""polyformer":"1""#);
+        let command = match header.kind() {
+            Kind::Model => "pack",
+            Kind::Ciphertext => "encrypt",
+            _ => "keygen",
+        };
+        let said = format!("a {} of format version 1, this program reads 2: make it again with ", header.kind());
+        assert_eq!(parse(&bytes).unwrap_err().to_string(), format!("{said}`polyformer {command}`"));
+    }
+}
+
+#[test]
 fn a_word_that_is_no_residue_is_found_and_named() {
     let q = 1054212097; // the first row of C12; the second prime is smaller
     let fault = parse(&file(&every_kind()[5], q)).unwrap_err();

@@ -1,6 +1,5 @@
-//! Fixed seeds make the words that they made at commit 224f9ae: keys, ciphertexts, plaintexts, logits. The program is
-//! host-tools/examples/identity; here the sections run that take little time. `scripts/identity.sh` runs all of them, at both
-//! commits.
+//! Fixed seeds make the recorded words: keys, ciphertexts, plaintexts, logits. The program is host-tools/examples/identity; here
+//! the sections run that take little time. `scripts/identity.sh` runs all of them, and compares them with an older commit.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
@@ -29,20 +28,19 @@ use machine::Machine;
 use record::Record;
 use suite::Suite;
 
-const RECORDED: &str = include_str!("../../tests/vectors/identity-224f9ae.txt");
+const RECORDED: &str = include_str!("../../tests/vectors/identity.txt");
 
 /// Sections of larger rings.
 const SLOW: [&str; 6] =
     ["scheme/B16-16", "scheme/H16-16", "evaluator/B16-16", "bootstrap/H16", "bootstrap/B16-12", "banking77/three-12"];
 
-/// Runs the wanted sections, and compares their lines with the lines of the older commit.
+/// Runs the wanted sections, and compares their lines with the recorded lines.
 fn unchanged(machine: Machine, wanted: impl Fn(&str) -> bool) {
     let mut suite = Suite { machine, wanted: &wanted, out: Record::default() };
     suite.run().unwrap();
     let recorded = RECORDED.lines().map(|line| line.split_once(' ').unwrap()).filter(|(name, _)| wanted(name));
     let recorded: Vec<_> = recorded.collect();
     let made: Vec<_> = suite.out.lines().iter().map(|(name, hash)| (&name[..], &hash[..])).collect();
-    // a circuit that the older commit lacks has no recorded line, and needs none
     let changed: Vec<_> = recorded.iter().filter(|line| !made.contains(line)).map(|(name, _)| *name).collect();
     assert!(changed.is_empty(), "{}: not as recorded: {changed:?}", machine.name());
     assert!(recorded.len() > 40, "only {} recorded lines", recorded.len());

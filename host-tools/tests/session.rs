@@ -110,7 +110,7 @@ impl Job for Asked<'_> {
         let Self { host, secret, device, plan, model, question } = self;
         let params = host.params();
         let keys = secret.client(&mut be)?.keys(&mut be, &plan.demand)?;
-        let rings = draw(&mut be, host, secret, device, &[[1; 32], [2; 32]])?;
+        let rings = draw(&mut be, host, secret, device)?;
         let header = Header { body: Body::Params, ..device.header.clone() };
         let between = RingBridge::new(header, device.params.clone(), rings);
         let mut server = Server::new(be, params, keys, &model.model, &secret.header)?;

@@ -38,6 +38,7 @@ mod arithmetic;
 
 #[cfg(feature = "alloc")]
 mod client;
+mod derive;
 pub mod embedded;
 pub mod encode;
 #[cfg(feature = "alloc")]
@@ -50,6 +51,8 @@ mod evaluator;
 mod gadget;
 #[cfg(feature = "alloc")]
 mod generate;
+pub mod hazmat;
+mod hedge;
 #[cfg(feature = "alloc")]
 mod hoist;
 pub mod keys;
@@ -74,15 +77,16 @@ pub(crate) use evaluator::alignment;
 #[cfg(feature = "alloc")]
 pub use evaluator::{Ckks, Plaintext};
 #[cfg(feature = "alloc")]
-pub use generate::public_seed;
-#[cfg(feature = "alloc")]
 pub use hoist::Hoisted;
 #[cfg(feature = "alloc")]
 pub use wide::Wide;
 
-use crate::backend::{
-    Backend,
-    poly::{Eval, Poly},
+use crate::{
+    backend::{
+        Backend,
+        poly::{Eval, Poly},
+    },
+    ring::sample::Seed,
 };
 
 /// (c0, c1) with c0 + c1 s = scale(level) m + e, both over Q of the level; perhaps a batch of them.
@@ -91,4 +95,11 @@ pub struct Ciphertext<B: Backend> {
     pub c: [Poly<Eval, B>; 2],
     /// The level.
     pub level: u8,
+}
+
+/// A fresh public seed. Each caller uses a seed for one thing, so no seed comes from outside.
+fn public_seed(rng: &mut impl rand_core::CryptoRng) -> Seed {
+    let mut seed = Seed::default();
+    rng.fill_bytes(&mut seed);
+    seed
 }

@@ -54,6 +54,7 @@ pub struct Params {
     bootstrap: Option<Bootstrap>,
     security: Security,
     log_qp: f64,
+    fingerprint: [u64; 4],
 }
 
 impl Params {
@@ -79,6 +80,7 @@ impl Params {
             bootstrap: spec.bootstrap,
             security: spec.security,
             log_qp,
+            fingerprint: spec.fingerprint(),
         };
         params.check_scales(spec)?;
         params.set_levels(spec)?;
@@ -285,6 +287,11 @@ impl Params {
     /// The security that was checked.
     pub fn security(&self) -> Security {
         self.security
+    }
+
+    /// 256 bits that differ between sets ([`Spec::fingerprint`]). What is expanded from a seed depends on them.
+    pub fn fingerprint(&self) -> &[u64; 4] {
+        &self.fingerprint
     }
 
     /// prod(from \ to) / prod(to \ from).

@@ -32,6 +32,7 @@
 
 use crate::math::modular::Modulus;
 
+pub mod chain;
 pub mod convert;
 pub mod entropy;
 pub mod limb;

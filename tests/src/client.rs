@@ -12,62 +12,45 @@ use polyformer_kernel::{
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-/// The kernel's client with public seeds that are counted, so that everything follows from one byte.
-pub struct Client<'p, B: Backend> {
-    inner: ckks::Client<'p, B, ChaCha20Rng>,
-    drawn: u8,
-}
+/// The kernel's client, whose draws all follow from one byte.
+pub struct Client<'p, B: Backend>(ckks::Client<'p, B, ChaCha20Rng>);
 
 impl<'p, B: Backend> Client<'p, B> {
     /// A client whose secret, keys and noise follow from `seed`.
     pub fn new(be: &mut B, params: &'p Params, seed: u8) -> Self {
-        let inner = ckks::Client::new(be, params, ChaCha20Rng::from_seed([seed; 32])).unwrap();
-        Self { inner, drawn: 0 }
+        Self(ckks::Client::new(be, params, ChaCha20Rng::from_seed([seed; 32])).unwrap())
     }
 
     /// The secret, for keys to other rings.
     pub fn secret(&self) -> SecretSeed {
-        SecretSeed::take(&mut { *self.inner.secret().expose() })
-    }
-
-    fn public_seed(&mut self) -> [u8; 32] {
-        self.drawn += 1;
-        [self.drawn; 32]
+        SecretSeed::take(&mut { *self.0.secret().expose() })
     }
 
     /// One key for operands up to `level`.
     pub fn key(&mut self, be: &mut B, switch: Switch, level: u8) -> EvaluationKey<B> {
-        let seed = self.public_seed();
-        self.inner.key(be, switch, level, &seed).unwrap()
+        self.0.key(be, switch, level).unwrap()
     }
 
     /// The keys of `demand`, and the keys of ModRaise if the chain can be bootstrapped.
     pub fn keys(&mut self, be: &mut B, demand: &Demand) -> Keys<B> {
-        let demand = Demand { raise: self.inner.params().bootstrap().is_some(), ..demand.clone() };
-        let Self { inner, drawn } = self;
-        let seed = || {
-            *drawn += 1;
-            [*drawn; 32]
-        };
-        inner.keys_seeded(be, &demand, seed).unwrap()
+        let demand = Demand { raise: self.0.params().bootstrap().is_some(), ..demand.clone() };
+        self.0.keys(be, &demand).unwrap()
     }
 
     /// Symmetric encryption at `level`.
     pub fn encrypt(&mut self, be: &mut B, values: &[Complex], level: u8) -> Ciphertext<B> {
-        let seed = self.public_seed();
-        self.inner.encrypt_seeded(be, values, level, &seed).unwrap()
+        self.0.encrypt(be, values, level).unwrap()
     }
 
     /// Encryption at `level` under a public key of this client.
     pub fn encrypt_public(&mut self, be: &mut B, values: &[Complex], level: u8) -> Ciphertext<B> {
-        let seed = self.public_seed();
-        let pk = self.inner.public_key(be, &seed).unwrap();
-        self.inner.encrypt_public(be, &pk, values, level).unwrap()
+        let pk = self.0.public_key(be).unwrap();
+        self.0.encrypt_public(be, &pk, values, level).unwrap()
     }
 
     /// Decryption to slots.
     pub fn decrypt(&self, be: &mut B, ct: &Ciphertext<B>) -> Vec<Complex> {
-        self.inner.decrypt(be, ct).unwrap()
+        self.0.decrypt(be, ct).unwrap()
     }
 
     /// The errors of `ct` against the expected values.

@@ -29,22 +29,22 @@ use polyformer_tests::{
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-const PUBLIC: sample::Seed = [77; 32];
-
 fn secret() -> SecretSeed {
     SecretSeed::take(&mut [21; 32])
 }
 
-/// c0 of `values` as a device of the ring `small` encrypts them.
-fn ask(small: &Params, values: &[Complex]) -> Vec<u32> {
+/// The public seed and c0 of `values` as a device of the ring `small` encrypts them.
+fn ask(small: &Params, values: &[Complex]) -> (sample::Seed, Vec<u32>) {
     let device = EmbeddedClient::new(small, Tables { roots: ComputedRoots, twiddles: Computed }).unwrap();
-    let (mut slots, mut limb) = (values.to_vec(), vec![0; small.n()]);
-    let mut message = device.encode(&mut slots).unwrap().hide(&mut ChaCha20Rng::from_seed([4; 32]));
+    let (mut slots, mut limb, secret) = (values.to_vec(), vec![0; small.n()], secret());
+    let message = device.encode(&mut slots).unwrap();
+    let mut message = device.hide(message, &secret, &mut ChaCha20Rng::from_seed([4; 32]));
     let limbs = (0..device.limbs()).flat_map(|i| {
-        device.encrypt(i, &mut message, &secret(), &PUBLIC, &mut limb).unwrap();
+        device.encrypt(i, &mut message, &mut limb).unwrap();
         limb.clone()
     });
-    limbs.collect()
+    let words = limbs.collect();
+    (*message.seed(), words)
 }
 
 /// The small client's reading of an answer.
@@ -63,10 +63,10 @@ fn read(small: &Params, [c0, c1]: &[Vec<u32>; 2]) -> Vec<Complex> {
 fn keys<B: Backend>(be: &mut B, params: &Params, small: &Params, large: &SecretSeed) -> (LiftKey<B>, LowerKey<B>) {
     let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([8; 32]));
     let all = params.full();
-    let sk = SecretKey::expand(be, large, all, scratch).unwrap();
-    let device = SecretKey::expand_small(be, &secret(), small.n(), all, scratch).unwrap();
-    let lift = LiftKey::generate(be, params, small, [&device, &sk], &[1; 32], rng, scratch).unwrap();
-    let lower = LowerKey::generate(be, params, small, [&sk, &device], &[2; 32], rng, scratch).unwrap();
+    let sk = SecretKey::expand(be, params, large, all, scratch).unwrap();
+    let device = SecretKey::expand_small(be, small, &secret(), all, scratch).unwrap();
+    let lift = LiftKey::generate(be, params, small, [&device, &sk], rng, scratch).unwrap();
+    let lower = LowerKey::generate(be, params, small, [&sk, &device], rng, scratch).unwrap();
     (lift, lower)
 }
 
@@ -86,9 +86,9 @@ fn a_lifted_vector_repeats_and_a_lowered_one_is_the_mean_of_its_copies() {
         let mut client = Client::new(&mut be, params, 3);
         let (lift, lower) = keys(&mut be, params, &small, &client.secret());
         let x = complex(small.slots());
-        let c0 = ask(&small, &x);
+        let (seed, c0) = ask(&small, &x);
         let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default()).unwrap());
-        let question = receive(&mut ev.be, params, &small, &c0, &PUBLIC).unwrap();
+        let question = receive(&mut ev.be, params, &small, &c0, &seed).unwrap();
         let lifted = ev.lift(&lift, &question).unwrap();
         let e = client.errors(&mut ev.be, &lifted, |i| x[i % x.len()]);
         let bound = 8.0 * (noise::rounding(params) + noise::fresh_symmetric(params)) / params.scale(0);
@@ -113,7 +113,8 @@ fn a_lifted_vector_repeats_and_a_lowered_one_is_the_mean_of_its_copies() {
 fn there_and_back<B: Backend>(mut be: B, params: &Params, small: &Params) -> Vec<Vec<u32>> {
     let (lift, lower) = keys(&mut be, params, small, &SecretSeed::take(&mut [5; 32]));
     let mut ev = Bootstrapped::new(Ckks::new(be, params, Keys::default()).unwrap());
-    let question = receive(&mut ev.be, params, small, &ask(small, &complex(small.slots())), &PUBLIC).unwrap();
+    let (seed, c0) = ask(small, &complex(small.slots()));
+    let question = receive(&mut ev.be, params, small, &c0, &seed).unwrap();
     let lifted = ev.lift(&lift, &question).unwrap();
     let mut words = ev.lower(&lower, small, &lifted).unwrap().to_vec();
     for c in &lifted.c {
@@ -163,16 +164,16 @@ fn full_size_keys_are_what_was_checked() {
     let be = &mut polyformer_scalar::Scalar::new(chain.ring(), &pool);
     let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([8; 32]));
     let basis = lower_basis(params, &small).unwrap();
-    let sk = SecretKey::expand(be, &SecretSeed::take(&mut [1; 32]), basis, scratch).unwrap();
-    let device = SecretKey::expand_small(be, &secret(), small.n(), basis, scratch).unwrap();
-    let key = LowerKey::generate(be, params, &small, [&sk, &device], &[2; 32], rng, scratch).unwrap();
+    let sk = SecretKey::expand(be, params, &SecretSeed::take(&mut [1; 32]), basis, scratch).unwrap();
+    let device = SecretKey::expand_small(be, &small, &secret(), basis, scratch).unwrap();
+    let key = LowerKey::generate(be, params, &small, [&sk, &device], rng, scratch).unwrap();
     assert_eq!(key.digits.len(), 2);
     for limbs in key.digits.iter().flatten() {
         let log_qp = params.log_product(limbs.shape.basis);
         assert!(log_qp <= small.security().bound(small.log_n()).unwrap(), "{log_qp}");
     }
     let strict = Params::new(&Spec { security: Security::Bits192, ..presets::C12 }).unwrap();
-    let broken = LowerKey::generate(be, params, &strict, [&sk, &device], &[2; 32], rng, scratch);
+    let broken = LowerKey::generate(be, params, &strict, [&sk, &device], rng, scratch);
     assert!(matches!(broken.map(|_| ()), Err(Error::Insecure { .. })));
 }
 
@@ -193,11 +194,11 @@ fn rings_that_do_not_fit_and_words_that_are_none_are_errors() {
     let finer = fails(Spec { scale_bits: 40.0, ..presets::C12 }, 5);
     assert!(matches!(finer, Error::ScaleMismatch { right, .. } if right == 2f64.powi(40)));
 
-    let mut words = ask(&small, &complex(16));
-    let short = receive(&mut be, params, &small, &words[1..], &PUBLIC).map(|_| ());
+    let (seed, mut words) = ask(&small, &complex(16));
+    let short = receive(&mut be, params, &small, &words[1..], &seed).map(|_| ());
     assert_eq!(short, Err(Error::Length { expected: 64, actual: 63 }));
     words[40] = u32::MAX;
-    let wide = receive(&mut be, params, &small, &words, &PUBLIC).map(|_| ()).unwrap_err();
+    let wide = receive(&mut be, params, &small, &words, &seed).map(|_| ()).unwrap_err();
     let q = small.moduli()[small.base().iter().nth(1).unwrap()].q();
     assert_eq!(wide.to_string(), format!("the word 4294967295 is not below the modulus {q}"));
 
@@ -264,7 +265,7 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let mut packed = vec![0.0; period];
     layout.pack(0, &rows, &mut packed).unwrap();
     let slots: Vec<Complex> = (0..small.slots()).map(|i| Complex::from(packed[i % period])).collect();
-    let question = ask(&small, &slots);
+    let (seed, question) = ask(&small, &slots);
 
     // On the server, which has keys.
     let mut client = Client::new(&mut be, params, 5);
@@ -273,7 +274,7 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
     let mut ev = Bootstrapped::new(Ckks::new(be, params, keys).unwrap());
     let first = Bootstrapper::new(&mut *ev, params, &Recipe::new(period, Order::ModRaiseFirst, model.range)).unwrap();
     ev.prepare(params, &Recipe::new(period, order, model.range)).unwrap();
-    let question = receive(&mut ev.be, params, &small, &question, &PUBLIC).unwrap();
+    let question = receive(&mut ev.be, params, &small, &question, &seed).unwrap();
     let x = ev.lift(&lift, &question).unwrap();
     let x = first.refresh(&mut *ev, x).unwrap();
     let x = ev.refresh(x, params.max_message_level()).unwrap();

@@ -10,7 +10,7 @@ use polyformer_kernel::{
     Error,
     ckks::{
         embedded::{EmbeddedClient, MaskedMessage, Tables},
-        keys::SecretSeed,
+        keys::{SecretSeed, UniformHalf, uniform},
     },
     math::{complex::Complex, embedding::Roots},
     params::{Params, Spec},
@@ -21,7 +21,6 @@ use polyformer_kernel::{
     },
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use rand_core::Rng;
 use semihosting::{
     fs::File,
     io::{self, Read, Write},
@@ -92,14 +91,14 @@ fn encrypt(
     let mut source = ChaCha20Rng::from_seed([1; 32]);
     let mut file = File::create(c"question.bin")?;
     let mut rng = entropy::generator(&mut source)?;
-    let mut seed = [0; 32];
-    rng.fill_bytes(&mut seed);
     let (message, encoding) = counter.count(|| device.encode(on.slots));
-    let (mut message, hiding) = counter.count(|| message.map(|m| m.hide(&mut rng)));
+    let (message, hiding) = counter.count(|| message.map(|m| device.hide(m, secret, &mut rng)));
+    let mut message = message?;
+    let seed = *message.seed();
     file.write_all(&seed)?;
     let mut total = encoding + hiding;
     for limb in 0..device.limbs() {
-        total += one_limb(device, limb, &mut message, secret, &seed, on.words, counter)?;
+        total += one_limb(device, limb, &mut message, on.words, counter)?;
         for word in on.words.iter() {
             file.write_all(&word.to_le_bytes())?;
         }
@@ -115,14 +114,11 @@ fn encrypt(
 fn one_limb(
     device: &EmbeddedClient<'_, impl Roots, impl Twiddles>,
     limb: usize,
-    message: &mut core::result::Result<MaskedMessage<'_>, Error>,
-    secret: &SecretSeed,
-    seed: &Seed,
+    message: &mut MaskedMessage<'_>,
     words: &mut [u32],
     counter: &mut Counter,
 ) -> Result<u32> {
-    let message = message.as_mut().map_err(|e| *e)?;
-    let (result, count) = counter.count(|| device.encrypt(limb, message, secret, seed, words));
+    let (result, count) = counter.count(|| device.encrypt(limb, message, words));
     result?;
     Ok(count)
 }
@@ -175,10 +171,10 @@ fn read_back(
     let mut file = File::open(c"question.bin")?;
     file.read_exact(&mut [0; 32])?;
     let mut c0 = Words(file);
-    let mut total = 0;
+    let (mut total, key) = (0, uniform(params, UniformHalf::Ciphertext, 0, seed));
     let mut opening = device.open(on.slots)?;
     for (index, q) in params.moduli().iter().enumerate() {
-        let uniform = Uniform::new(*q, seed, index as u64);
+        let uniform = Uniform::new(*q, &key, index as u64);
         let c1 = Half { uniform, chunk: [0; 64], at: 0, len: 0 };
         let pairs = (&mut c0).zip(c1);
         let (result, count) = counter.count(|| device.decrypt(&mut opening, secret, pairs, on.words));

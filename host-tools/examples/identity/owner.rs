@@ -26,7 +26,6 @@ pub struct Owner<'p, B: Backend> {
     pub sk: SecretKey<B>,
     roots: Vec<Complex>,
     rng: ChaCha20Rng,
-    drawn: u8,
 }
 
 impl<'p, B: Backend> Owner<'p, B> {
@@ -34,28 +33,22 @@ impl<'p, B: Backend> Owner<'p, B> {
     pub fn new(be: &mut B, params: &'p Params, seed: u8) -> Result<Self> {
         let secret = SecretSeed::take(&mut { SECRET });
         let full = params.modulus_chain().with(params.specials());
-        let sk = SecretKey::expand(be, &secret, full, &mut vec![0; params.n()])?;
+        let sk = SecretKey::expand(be, params, &secret, full, &mut vec![0; params.n()])?;
         let mut roots = vec![Complex::default(); params.slots()];
         fill_roots(&mut roots);
-        Ok(Self { params, sk, roots, rng: ChaCha20Rng::from_seed([seed; 32]), drawn: 0 })
-    }
-
-    /// A public seed that was not used before.
-    fn public_seed(&mut self) -> [u8; 32] {
-        self.drawn = self.drawn.wrapping_add(1);
-        [self.drawn; 32]
+        Ok(Self { params, sk, roots, rng: ChaCha20Rng::from_seed([seed; 32]) })
     }
 
     /// One key for operands up to `level`.
     pub fn key(&mut self, be: &mut B, switch: Switch, level: u8) -> Result<EvaluationKey<B>> {
-        let (seed, scratch) = (self.public_seed(), &mut vec![0; self.params.n()]);
-        EvaluationKey::generate(be, self.params, &self.sk, (switch, level), &seed, &mut self.rng, scratch)
+        let scratch = &mut vec![0; self.params.n()];
+        EvaluationKey::generate(be, self.params, &self.sk, (switch, level), &mut self.rng, scratch)
     }
 
     /// The keys of ModRaise.
     pub fn raise_keys(&mut self, be: &mut B) -> Result<RaiseKeys<B>> {
-        let (seed, scratch) = (self.public_seed(), &mut vec![0; self.params.n()]);
-        RaiseKeys::generate(be, self.params, &self.sk, &seed, &mut self.rng, scratch)
+        let scratch = &mut vec![0; self.params.n()];
+        RaiseKeys::generate(be, self.params, &self.sk, &mut self.rng, scratch)
     }
 
     /// The keys that `demand` names, and those of ModRaise if the chain can be bootstrapped.
@@ -77,8 +70,8 @@ impl<'p, B: Backend> Owner<'p, B> {
 
     /// A public key over the whole modulus chain.
     pub fn public_key(&mut self, be: &mut B) -> Result<PublicKey<B>> {
-        let (seed, scratch) = (self.public_seed(), &mut vec![0; self.params.n()]);
-        PublicKey::generate(be, &self.sk, self.params.modulus_chain(), &seed, &mut self.rng, scratch)
+        let (scratch, over) = (&mut vec![0; self.params.n()], self.params.modulus_chain());
+        PublicKey::generate(be, self.params, &self.sk, over, &mut self.rng, scratch)
     }
 
     /// The coefficients of an encoded vector.
@@ -90,8 +83,8 @@ impl<'p, B: Backend> Owner<'p, B> {
 
     /// Encryption under the secret key.
     pub fn encrypt(&mut self, be: &mut B, values: &[Complex], level: u8) -> Result<Ciphertext<B>> {
-        let (mut coeffs, seed) = (self.encoded(values, level)?, self.public_seed());
-        encrypt(be, self.params, &self.sk, level, &mut coeffs, &seed, &mut self.rng)
+        let mut coeffs = self.encoded(values, level)?;
+        encrypt(be, self.params, &self.sk, level, &mut coeffs, &mut self.rng)
     }
 
     /// Encryption under a public key.

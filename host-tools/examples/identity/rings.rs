@@ -12,7 +12,7 @@ use polyformer_kernel::{
     ckks::{
         Ckks,
         embedded::{EmbeddedClient, Tables},
-        keys::{Keys, SecretKey, SecretSeed},
+        keys::{Keys, SecretKey, SecretSeed, UniformHalf, uniform},
         ring_switch::{LiftKey, LowerKey, receive},
     },
     math::{
@@ -28,10 +28,7 @@ use polyformer_kernel::{
     },
 };
 use polyformer_tests::chain::Chain;
-use rand_chacha::{
-    ChaCha20Rng,
-    rand_core::{Rng, SeedableRng},
-};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 /// A small ring of degree 2^`log_m` and the ring of the part.
 pub struct Rings {
@@ -47,15 +44,14 @@ fn secret() -> SecretSeed {
 fn ask<R: Roots, T: Twiddles>(small: &Params, plan: Tables<R, T>, values: &[Complex]) -> Result<(Seed, Vec<u32>)> {
     let device = EmbeddedClient::new(small, plan)?;
     let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed([1; 32]))?;
-    let mut seed = [0; 32];
-    rng.fill_bytes(&mut seed);
     let (mut slots, mut limb, mut words) = (values.to_vec(), vec![0; small.n()], Vec::new());
-    let mut message = device.encode(&mut slots)?.hide(&mut rng);
+    let secret = secret();
+    let mut message = device.hide(device.encode(&mut slots)?, &secret, &mut rng);
     for i in 0..device.limbs() {
-        device.encrypt(i, &mut message, &secret(), &seed, &mut limb)?;
+        device.encrypt(i, &mut message, &mut limb)?;
         words.extend(&limb);
     }
-    Ok((seed, words))
+    Ok((*message.seed(), words))
 }
 
 /// The small client's reading of an answer.
@@ -83,9 +79,10 @@ pub fn device(spec: &Spec<'_>, out: &mut Record) -> Result<()> {
     out.words("stored_roots", &ask(&small, Tables { roots, twiddles: Computed }, &values)?.1);
     out.words("stored_twiddles", &ask(&small, Tables { roots: ComputedRoots, twiddles }, &values)?.1);
     out.words("computed", &ask(&small, Tables { roots: ComputedRoots, twiddles: Computed }, &values)?.1);
+    let key = uniform(&small, UniformHalf::Ciphertext, 0, &seed);
     let a = small.base().iter().flat_map(|m| {
         let mut row = vec![0; small.n()];
-        polyformer_kernel::ring::sample::uniform(small.moduli()[m], &seed, m as u64, &mut row);
+        polyformer_kernel::ring::sample::uniform(small.moduli()[m], &key, m as u64, &mut row);
         row
     });
     let answer = [words, a.collect()];
@@ -101,10 +98,10 @@ impl Part for Rings {
         let mut owner = Owner::new(&mut be, params, 8)?;
         let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([9; 32]));
         let all = params.modulus_chain().with(params.specials());
-        let device = SecretKey::expand_small(&mut be, &secret(), small.n(), all, scratch)?;
+        let device = SecretKey::expand_small(&mut be, small, &secret(), all, scratch)?;
         out.limbs("small_secret", &mut be, &[device.limbs()])?;
-        let lift = LiftKey::generate(&mut be, params, small, [&device, &owner.sk], &[1; 32], rng, scratch)?;
-        let lower = LowerKey::generate(&mut be, params, small, [&owner.sk, &device], &[2; 32], rng, scratch)?;
+        let lift = LiftKey::generate(&mut be, params, small, [&device, &owner.sk], rng, scratch)?;
+        let lower = LowerKey::generate(&mut be, params, small, [&owner.sk, &device], rng, scratch)?;
         out.limbs("key/lift", &mut be, &lift.pair.iter().collect::<Vec<_>>())?;
         out.limbs("key/lower", &mut be, &lower.digits.iter().flatten().collect::<Vec<_>>())?;
 

@@ -60,7 +60,8 @@ impl Part for Scheme {
         }
         let sparse = SecretSeed::take(&mut [22; 32]);
         let full = params.modulus_chain().with(params.specials());
-        let sk = SecretKey::<B>::expand_sparse(&mut be, &sparse, SPARSE_WEIGHT, full, &mut vec![0; params.n()])?;
+        let sk =
+            SecretKey::<B>::expand_sparse(&mut be, params, &sparse, SPARSE_WEIGHT, full, &mut vec![0; params.n()])?;
         out.limbs("sparse_secret", &mut be, &[sk.limbs()])?;
         plaintexts(params, be, out)
     }

@@ -45,8 +45,8 @@ impl<B: Backend> Harness<'_, B> {
         let mut coeffs = message.clone();
         let seconds = median(self.budget, || {
             coeffs.copy_from_slice(&message);
-            let (start, seed, be) = (Instant::now(), random::bytes()?, &mut self.ckks.be);
-            let ct = encrypt::encrypt(be, self.params, &self.sk, self.level, &mut coeffs, &seed, &mut rng)?;
+            let (start, be) = (Instant::now(), &mut self.ckks.be);
+            let ct = encrypt::encrypt(be, self.params, &self.sk, self.level, &mut coeffs, &mut rng)?;
             finish(be)?;
             let time = start.elapsed();
             drop(ct);
@@ -57,8 +57,8 @@ impl<B: Backend> Harness<'_, B> {
 
     pub(super) fn encrypt_pk(&mut self) -> Result<(f64, usize)> {
         let (message, mut rng) = (self.coefficients()?, random::generator()?);
-        let (basis, seed, be) = (public_basis(self.params), random::bytes()?, &mut self.ckks.be);
-        let pk = PublicKey::generate(be, &self.sk, basis, &seed, &mut rng, &mut self.scratch)?;
+        let (basis, be) = (public_basis(self.params), &mut self.ckks.be);
+        let pk = PublicKey::generate(be, self.params, &self.sk, basis, &mut rng, &mut self.scratch)?;
         let mut coeffs = message.clone();
         let seconds = median(self.budget, || {
             coeffs.copy_from_slice(&message);
@@ -102,9 +102,9 @@ impl<B: Backend> Harness<'_, B> {
     }
 
     pub(super) fn evaluation_key(&mut self, switch: Switch) -> Result<EvaluationKey<B>> {
-        let (seed, mut rng) = (random::bytes()?, random::generator()?);
+        let mut rng = random::generator()?;
         let (be, scratch) = (&mut self.ckks.be, &mut self.scratch);
-        Ok(EvaluationKey::generate(be, self.params, &self.sk, (switch, self.level), &seed, &mut rng, scratch)?)
+        Ok(EvaluationKey::generate(be, self.params, &self.sk, (switch, self.level), &mut rng, scratch)?)
     }
 
     /// Bytes of a key for the level in memory.
@@ -121,8 +121,8 @@ impl<B: Backend> Harness<'_, B> {
 
     /// A ciphertext at the level.
     pub(super) fn ciphertext(&mut self) -> Result<Ciphertext<B>> {
-        let (mut coeffs, seed, mut rng) = (self.coefficients()?, random::bytes()?, random::generator()?);
+        let (mut coeffs, mut rng) = (self.coefficients()?, random::generator()?);
         let be = &mut self.ckks.be;
-        Ok(encrypt::encrypt(be, self.params, &self.sk, self.level, &mut coeffs, &seed, &mut rng)?)
+        Ok(encrypt::encrypt(be, self.params, &self.sk, self.level, &mut coeffs, &mut rng)?)
     }
 }

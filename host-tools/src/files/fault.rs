@@ -39,11 +39,11 @@ pub enum FileError {
         /// The newest that can be read.
         supported: u32,
     },
-    /// A model file of an older format.
-    #[error(
-        "a model packed in format version {file}, this program reads {supported}: make it again with `polyformer pack`"
-    )]
-    OldModel {
+    /// A file of an older format.
+    #[error("a {kind} of format version {file}, this program reads {supported}: make it again with `{}`", kind.made_by())]
+    Old {
+        /// Its kind.
+        kind: Kind,
         /// Version of the file.
         file: u32,
         /// The version that can be read.

@@ -230,14 +230,14 @@ impl Header {
     /// Reads and checks metadata; the parameter set comes back checked, too.
     ///
     /// # Errors
-    /// `Foreign`, `Version`, `OldModel`, `Field`, `Params` or `Model`: the first check that fails.
+    /// `Foreign`, `Version`, `Old`, `Field`, `Params` or `Model`: the first check that fails.
     pub fn parse(fields: &Fields) -> Result<(Self, Params)> {
         let version = fields.get("polyformer").ok_or(FileError::Foreign)?;
         let file = version.parse().map_err(|_| FileError::field("polyformer", Some(version), "a version number"))?;
         let kind: Kind = text(fields, "kind", Kind::LIST)
             .and_then(|kind| kind.parse().map_err(|()| FileError::field("kind", Some(kind), Kind::LIST)))?;
         match (file, kind.version()) {
-            (1, 2) => return Err(FileError::OldModel { file, supported: 2 }),
+            (file, supported) if file < supported => return Err(FileError::Old { kind, file, supported }),
             (file, supported) if file != supported => return Err(FileError::Version { file, supported }),
             _ => {}
         }

@@ -29,8 +29,8 @@ pub fn file_name(device: KeyId) -> String {
 pub fn generate(host: &Host, on: ComputeTarget, secret: &Secret, device: &Secret, folder: &Path) -> Result<PathBuf> {
     let key = device.header.key.unwrap_or(KeyId([0; 16])); // a secret has one
     let path = folder.join(file_name(key));
-    let of = EmbeddedMeta { spec: device.header.spec.clone(), key, seeds: [random::bytes()?, random::bytes()?] };
-    let [lift, lower] = host.run(on, Draw { host, secret, device, seeds: &of.seeds })?;
+    let (seeds, [lift, lower]) = host.run(on, Draw { host, secret, device })?;
+    let of = EmbeddedMeta { spec: device.header.spec.clone(), key, seeds };
     let header = secret.header(Body::DeviceKey(Box::new(of)));
     let tensors = [&lift, &lower].map(|words| bytemuck::cast_slice(&words[..]));
     files::write(&path, &header, host.params(), &tensors).with_path(&path)?;
@@ -43,15 +43,14 @@ pub fn draw<B: Backend>(
     host: &Host,
     secret: &Secret,
     device: &Secret,
-    [to, back]: &[Seed; 2],
 ) -> Result<(LiftKey<B>, LowerKey<B>)> {
     let (params, small) = (host.params(), &device.params);
     let (mut scratch, mut rng) = (vec![0; params.n()], random::generator()?);
     let basis = params.base().with(params.specials());
-    let sk = SecretKey::expand(be, &secret.seed, basis, &mut scratch)?;
-    let of_device = SecretKey::expand_small(be, &device.seed, small.n(), basis, &mut scratch)?;
-    let lift = LiftKey::generate(be, params, small, [&of_device, &sk], to, &mut rng, &mut scratch);
-    let lower = LowerKey::generate(be, params, small, [&sk, &of_device], back, &mut rng, &mut scratch);
+    let sk = SecretKey::expand(be, params, &secret.seed, basis, &mut scratch)?;
+    let of_device = SecretKey::expand_small(be, small, &device.seed, basis, &mut scratch)?;
+    let lift = LiftKey::generate(be, params, small, [&of_device, &sk], &mut rng, &mut scratch);
+    let lower = LowerKey::generate(be, params, small, [&sk, &of_device], &mut rng, &mut scratch);
     sk.wipe(be)?;
     of_device.wipe(be)?;
     Ok((lift?, lower?))
@@ -61,21 +60,20 @@ struct Draw<'a> {
     host: &'a Host,
     secret: &'a Secret,
     device: &'a Secret,
-    seeds: &'a [Seed; 2],
 }
 
 impl Job for Draw<'_> {
-    type Output = [Vec<u32>; 2];
+    type Output = ([Seed; 2], [Vec<u32>; 2]);
 
-    /// The stored halves, in the layout of the file.
-    fn run<B: Backend>(self, mut be: B) -> Result<[Vec<u32>; 2]> {
-        let (lift, lower) = draw(&mut be, self.host, self.secret, self.device, self.seeds)?;
+    /// The seeds, and the stored halves in the layout of the file.
+    fn run<B: Backend>(self, mut be: B) -> Result<Self::Output> {
+        let (lift, lower) = draw(&mut be, self.host, self.secret, self.device)?;
         let mut out = [Vec::new(), Vec::new()];
         for (words, b) in std::iter::once((0, &lift.pair[0])).chain(lower.digits.iter().map(|pair| (1, &pair[0]))) {
             let mut row = vec![0; b.shape.words()];
             be.download(b, &mut row)?;
             out[words].extend(row);
         }
-        Ok(out)
+        Ok(([lift.seed, lower.seed], out))
     }
 }

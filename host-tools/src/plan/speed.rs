@@ -7,7 +7,6 @@ use crate::{
     error::WithPath,
     files::{Access, atomically},
     keys::random,
-    load::expand,
     machine::{ComputeTarget, Host, Job},
     spec::SpecBuf,
 };
@@ -16,14 +15,14 @@ use polyformer_kernel::{
         Arithmetic, ComplexArithmetic, Transform,
         cost::{Tally, Work},
     },
-    backend::{Backend, Pair, poly::Poly},
+    backend::{Backend, Limbs, Pair, Shape, poly::Poly},
     ckks::{
         Ciphertext, Ckks,
         keys::{EvaluationKey, Keys, key_basis, key_digits},
         raise::{RaiseKeys, dense_basis, sparse_basis},
     },
     params::Params,
-    ring::Basis,
+    ring::{Basis, sample::Seed},
 };
 use serde::{Deserialize, Serialize};
 use std::{io::Write, path::Path, time::Instant};
@@ -173,10 +172,16 @@ fn nothing<S>(_: &mut S) -> Result<()> {
     Ok(())
 }
 
+/// Uniform words.
+fn uniform<B: Backend>(be: &mut B, basis: Basis) -> Result<Limbs<B::Buf>> {
+    let mut words = be.alloc(Shape { count: 1, basis, cols: be.ring().n() as u32 })?;
+    be.upload_uniform(&mut words, &random::bytes()?, 0)?;
+    Ok(words)
+}
+
 /// Two halves of uniform words. For measurements of time such words are as good as a key.
-fn pair<B: Backend>(be: &mut B, basis: Basis, stream: u64) -> Result<Pair<B::Buf>> {
-    let seed = random::bytes()?;
-    Ok([expand(be, 1, basis, &seed, 2 * stream)?, expand(be, 1, basis, &seed, 2 * stream + 1)?])
+fn pair<B: Backend>(be: &mut B, basis: Basis) -> Result<Pair<B::Buf>> {
+    Ok([uniform(be, basis)?, uniform(be, basis)?])
 }
 
 impl Job for Measure<'_> {
@@ -191,14 +196,13 @@ impl Job for Measure<'_> {
         let fresh = Entry { work: name(Work::Fresh), level: highest, seconds: fresh(&mut be, params)? };
         let mut keys = Keys::default();
         for step in STEPS {
-            let digits = (0..key_digits(params, highest) as u64)
-                .map(|j| pair(&mut be, key_basis(params, highest), j))
-                .collect::<Result<_>>()?;
-            keys.galois.insert(params.galois(step), EvaluationKey { level: highest, digits });
+            let digits = (0..key_digits(params, highest)).map(|_| pair(&mut be, key_basis(params, highest)));
+            let key = EvaluationKey { level: highest, seed: Seed::default(), digits: digits.collect::<Result<_>>()? };
+            keys.galois.insert(params.galois(step), key);
         }
         if params.bootstrap().is_some() {
-            let to_sparse = pair(&mut be, sparse_basis(params)?, 0)?;
-            keys.raise = Some(RaiseKeys { to_sparse, to_dense: pair(&mut be, dense_basis(params), 1)? });
+            let (to_sparse, to_dense) = (pair(&mut be, sparse_basis(params)?)?, pair(&mut be, dense_basis(params))?);
+            keys.raise = Some(RaiseKeys { seed: Seed::default(), to_sparse, to_dense });
         }
         let mut ev = Ckks::new(be, params, keys)?;
         let mut out = vec![fresh];
@@ -221,7 +225,7 @@ impl Job for Measure<'_> {
 /// backend must not have returned any memory before.
 fn fresh<B: Backend>(be: &mut B, params: &Params) -> Result<f64> {
     let basis = params.full();
-    let x = expand(be, 1, basis, &random::bytes()?, 0)?;
+    let x = uniform(be, basis)?;
     let (mut held, mut times) = (Vec::new(), Vec::new());
     for _ in 0..POLYNOMIALS {
         let mut y = be.alloc(x.shape)?;

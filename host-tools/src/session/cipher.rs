@@ -13,12 +13,11 @@ use polyformer_kernel::{
     ckks::{
         Encoder,
         embedded::wipe,
-        encrypt,
-        keys::{PublicKey, SecretKey},
+        encrypt::{self, Encryptor},
+        keys::{PublicKey, SecretKey, UniformHalf},
     },
     math::complex::Complex,
     params::Params,
-    ring::sample,
 };
 use zeroize::Zeroize;
 
@@ -73,8 +72,8 @@ struct Encrypt<'a> {
 }
 
 /// The key in the backend's memory.
-enum Loaded<B: Backend> {
-    Secret(SecretKey<B>, sample::Seed),
+enum Loaded<'p, B: Backend> {
+    Secret(SecretKey<B>, Encryptor<'p>),
     Public(PublicKey<B>),
 }
 
@@ -86,10 +85,10 @@ impl Job for Encrypt<'_> {
         let (n, slots, basis) = (params.n(), params.slots(), params.q(level));
         let (mut encoder, mut rng) = (Encoder::new(params), random::generator()?);
         let (mut scratch, mut z) = (vec![0; n], vec![Complex::default(); slots]);
-        let (key, from) = match self.under {
+        let (mut key, from) = match self.under {
             EncryptionKey::Secret(s) => {
-                let sk = SecretKey::expand(&mut be, &s.seed, basis, &mut scratch)?;
-                (Loaded::Secret(sk, random::bytes()?), &s.header)
+                let sk = SecretKey::expand(&mut be, params, &s.seed, basis, &mut scratch)?;
+                (Loaded::Secret(sk, Encryptor::new(params, &mut rng)), &s.header)
             }
             EncryptionKey::Public(view) => (Loaded::Public(load_public(&mut be, params, view)?), &view.header),
         };
@@ -100,26 +99,23 @@ impl Job for Encrypt<'_> {
             z.fill(Complex::default());
             z.iter_mut().zip(values).for_each(|(z, x)| *z = Complex::from(*x));
             let coeffs = encoder.encode(z.iter().copied(), params.scale(level))?;
-            let c = match &key {
-                Loaded::Secret(sk, seed) => {
-                    sample::error(&mut rng, coeffs);
-                    encrypt::symmetric(&mut be, sk, basis, coeffs, seed, item as u64)?
-                }
+            let ct = match &mut key {
+                Loaded::Secret(sk, encryptor) => encryptor.encrypt(&mut be, sk, level, coeffs, &mut rng)?,
                 Loaded::Public(pk) => {
-                    encrypt::encrypt_public(&mut be, params, pk, level, coeffs, &mut rng, &mut scratch)?.c
+                    encrypt::encrypt_public(&mut be, params, pk, level, coeffs, &mut rng, &mut scratch)?
                 }
             };
             encoder.wipe();
-            for (tensor, c) in tensors.iter_mut().zip(&c) {
+            for (tensor, c) in tensors.iter_mut().zip(&ct.c) {
                 be.download(c.limbs(), &mut tensor[item * words..][..words])?;
             }
             (self.step)();
         }
         wipe(&mut z);
         let seed = match key {
-            Loaded::Secret(sk, seed) => {
+            Loaded::Secret(sk, encryptor) => {
                 sk.wipe(&mut be)?;
-                Some(seed)
+                Some(*encryptor.seed())
             }
             Loaded::Public(_) => None,
         };
@@ -174,7 +170,7 @@ impl Job for Decrypt<'_> {
         let (n, q, base) = (params.n(), params.q(level), params.base());
         let (encoder, mut coeffs) = (Encoder::new(params), vec![0; n]);
         let mut words = vec![0; base.len() * n];
-        let sk = SecretKey::expand(&mut be, &self.secret.seed, base, &mut coeffs)?;
+        let sk = SecretKey::expand(&mut be, params, &self.secret.seed, base, &mut coeffs)?;
         let shape = Shape { count: 1, basis: base, cols: n as u32 };
         let mut values = Vec::with_capacity(self.sealed.count as usize * params.slots()); // never moved, so wiped whole
         for item in 0..self.sealed.count as usize {
@@ -184,7 +180,7 @@ impl Job for Decrypt<'_> {
                 Some(seed) => SecondHalf::Seed(seed, item as u64),
                 None => SecondHalf::Stored(stored(1)),
             };
-            let ct = load::ciphertext(&mut be, shape, level, stored(0), c1)?;
+            let ct = load::ciphertext(&mut be, params, shape, level, stored(0), c1)?;
             encrypt::decrypt(&mut be, params, &sk, &ct, 0, &mut words, &mut coeffs)?;
             let mut z = encoder.decode(&coeffs, params.scale(level))?;
             let left = (self.sealed.values as usize).saturating_sub(values.len());
@@ -204,7 +200,6 @@ fn load_public<B: Backend>(be: &mut B, params: &Params, view: &View<'_>) -> Resu
     let Body::PublicKey { seed } = view.header.body else {
         return Err(Error::usage("--public-key", format!("a {} file", view.header.kind())));
     };
-    let mut b = be.alloc(Shape { count: 1, basis, cols: params.n() as u32 })?;
-    be.upload(&mut b, view.words(0))?;
-    Ok(PublicKey { pair: [b, load::expand(be, 1, basis, &seed, 0)?] })
+    let pair = load::pair(be, params, view.words(0), basis, (UniformHalf::PublicKey, 0, &seed))?;
+    Ok(PublicKey { seed, pair })
 }

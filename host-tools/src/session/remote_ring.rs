@@ -12,6 +12,7 @@ use polyformer_kernel::{
     backend::Backend,
     ckks::{
         Ciphertext, Ckks,
+        keys::UniformHalf,
         ring_switch::{LiftKey, LowerKey, lift_basis, lower_basis, receive},
     },
     params::Params,
@@ -37,9 +38,11 @@ impl<B: Backend> RingBridge<B> {
         let (of, client) = (embedded_meta(view)?, header(view)?);
         let (small, params) = (of.spec.params()?, &view.params);
         let [to, back] = of.seeds;
-        let lift = LiftKey { pair: load::pair(be, view.words(0), lift_basis(params), &to, 0)? };
-        let digits = load::pairs(be, view.words(1), lower_basis(params, &small)?, &back)?;
-        Ok(Self { client, small, lift, lower: LowerKey { digits } })
+        let (lift, lower) = (UniformHalf::Lift, UniformHalf::Lower);
+        let pair = load::pair(be, params, view.words(0), lift_basis(params), (lift, 0, &to))?;
+        let digits = load::pairs(be, params, view.words(1), lower_basis(params, &small)?, (lower, &back))?;
+        let (lift, lower) = (LiftKey { seed: to, pair }, LowerKey { seed: back, digits });
+        Ok(Self { client, small, lift, lower })
     }
 
     /// A question in the server's ring, at level 0.

@@ -163,7 +163,7 @@ impl<'a, B: Backend> Server<'a, B> {
         let shape = Shape { count: 1, basis: params.q(sealed.level), cols: params.n() as u32 };
         let half = |i: usize| question.tensors.get(i).map_or(&[][..], |t| t);
         let c1 = SecondHalf::of(&sealed, half(1));
-        let x = load::ciphertext(&mut self.ckks.be, shape, sealed.level, half(0), c1)?;
+        let x = load::ciphertext(&mut self.ckks.be, params, shape, sealed.level, half(0), c1)?;
         let (y, executed) = self.logits(plan, x, step)?;
         let start = Instant::now();
         let y = self.ckks.drop_to_level(y, 0)?; // what decryption needs, and no more to send

@@ -4,13 +4,10 @@ use super::{
     Ciphertext, Encoder, encrypt,
     evaluation_keys::Keys,
     gadget::{EvaluationKey, Switch},
-    generate::public_seed,
     public_key::PublicKey,
     secret::{SecretKey, SecretSeed},
 };
-use crate::{
-    arith::cost::Demand, backend::Backend, error::Result, math::complex::Complex, params::Params, ring::sample::Seed,
-};
+use crate::{arith::cost::Demand, backend::Backend, error::Result, math::complex::Complex, params::Params};
 use alloc::{vec, vec::Vec};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
@@ -42,7 +39,7 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
     /// Errors of the backend's memory.
     pub fn with_secret(be: &mut B, params: &'p Params, seed: SecretSeed, rng: R) -> Result<Self> {
         let full = params.full();
-        let sk = SecretKey::expand(be, &seed, full, &mut vec![0; params.n()])?;
+        let sk = SecretKey::expand(be, params, &seed, full, &mut vec![0; params.n()])?;
         Ok(Self { params, seed, sk, encoder: Encoder::new(params), rng })
     }
 
@@ -56,45 +53,31 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
         &self.seed
     }
 
-    /// A public seed from the client's generator.
-    pub fn public_seed(&mut self) -> Seed {
-        public_seed(&mut self.rng)
-    }
-
     /// The keys of `demand`.
     ///
     /// # Errors
     ///
-    /// The errors of [`Keys::generate_seeded`].
+    /// The errors of [`Keys::generate`].
     pub fn keys(&mut self, be: &mut B, demand: &Demand) -> Result<Keys<B>> {
         Keys::generate(be, self.params, &self.sk, demand, &mut self.rng)
     }
 
-    /// [`Client::keys`] with public seeds from `seed`.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Keys::generate_seeded`].
-    pub fn keys_seeded(&mut self, be: &mut B, demand: &Demand, mut seed: impl FnMut() -> Seed) -> Result<Keys<B>> {
-        Keys::generate_seeded(be, self.params, &self.sk, demand, &mut self.rng, |_| seed())
-    }
-
-    /// One key for operands up to `level`; its uniform halves are expanded from `seed`, which serves no other key.
+    /// One key for operands up to `level`.
     ///
     /// # Errors
     /// Errors of the backend's memory.
-    pub fn key(&mut self, be: &mut B, switch: Switch, level: u8, seed: &Seed) -> Result<EvaluationKey<B>> {
+    pub fn key(&mut self, be: &mut B, switch: Switch, level: u8) -> Result<EvaluationKey<B>> {
         let scratch = &mut vec![0; self.params.n()];
-        EvaluationKey::generate(be, self.params, &self.sk, (switch, level), seed, &mut self.rng, scratch)
+        EvaluationKey::generate(be, self.params, &self.sk, (switch, level), &mut self.rng, scratch)
     }
 
-    /// A public key, under which others encrypt; its uniform half is expanded from `seed`.
+    /// A public key, under which others encrypt.
     ///
     /// # Errors
     /// Errors of the backend's memory.
-    pub fn public_key(&mut self, be: &mut B, seed: &Seed) -> Result<PublicKey<B>> {
-        let scratch = &mut vec![0; self.params.n()];
-        PublicKey::generate(be, &self.sk, self.params.modulus_chain(), seed, &mut self.rng, scratch)
+    pub fn public_key(&mut self, be: &mut B) -> Result<PublicKey<B>> {
+        let (scratch, over) = (&mut vec![0; self.params.n()], self.params.modulus_chain());
+        PublicKey::generate(be, self.params, &self.sk, over, &mut self.rng, scratch)
     }
 
     /// Symmetric encryption at `level`. The number of values divides the number of slots, and shorter vectors repeat.
@@ -105,18 +88,8 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
     ///
     /// The errors of [`Encoder::encode`]; errors of the backend's memory.
     pub fn encrypt(&mut self, be: &mut B, values: &[Complex], level: u8) -> Result<Ciphertext<B>> {
-        let seed = self.public_seed();
-        self.encrypt_seeded(be, values, level, &seed)
-    }
-
-    /// [`Client::encrypt`] with a given public seed. Never use one seed for two ciphertexts.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Client::encrypt`].
-    pub fn encrypt_seeded(&mut self, be: &mut B, values: &[Complex], level: u8, seed: &Seed) -> Result<Ciphertext<B>> {
         let mut coeffs = self.encoded(values, level)?;
-        encrypt::encrypt(be, self.params, &self.sk, level, &mut coeffs, seed, &mut self.rng)
+        encrypt::encrypt(be, self.params, &self.sk, level, &mut coeffs, &mut self.rng)
     }
 
     /// Encryption under a public key of this client or of another client.

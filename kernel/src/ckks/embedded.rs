@@ -1,12 +1,14 @@
 //! The client on a small device. The client encodes, encrypts and decrypts one limb at a time, without a backend or an
 //! allocator. The caller provides two buffers: n/2 complex numbers and n words, 12n bytes in total (48 KB at n = 2^12).
 //!
-//! The words equal the words that [`super::encrypt`] makes from the same seed and generator. A server lifts such
+//! The words equal the words that [`super::hazmat::symmetric`] makes from the same seed and error. A server lifts such
 //! ciphertexts into its ring ([`super::ring_switch`]) and sends its answers back through the small ring.
 
 use super::{
+    derive::{UniformHalf, uniform},
     encode::{decode_in_place, encode_in_place},
     encrypt::{Garner, centered},
+    hedge, public_seed,
     secret::SecretSeed,
 };
 use crate::{
@@ -43,8 +45,18 @@ pub struct EmbeddedClient<'a, R, T> {
 /// Wiped when dropped.
 pub struct Message<'m>(&'m mut [Complex]);
 
-/// A message that carries its error, and so may be encrypted. Wiped when dropped.
-pub struct MaskedMessage<'m>(Message<'m>);
+/// A message that carries its error, and so may be encrypted: under one secret and one public seed, as often as a limb is
+/// needed. Wiped when dropped.
+///
+/// The seed was drawn with the error. A limb that was lost is made again with the same words; another seed would give the
+/// secret away.
+pub struct MaskedMessage<'m> {
+    message: Message<'m>,
+    secret: &'m SecretSeed,
+    seed: Seed,
+    uniform: Seed, // of the half a, for the set below
+    set: [u64; 4],
+}
 
 /// A decryption under way.
 pub struct Opening<'m> {
@@ -79,11 +91,18 @@ fn each_word(words: &mut [u32], coeffs: &mut [Complex], f: impl Fn(&mut u32, &mu
     high.iter_mut().zip(coeffs.iter_mut()).for_each(|(w, z)| f(w, &mut z.im));
 }
 
-impl<'m> Message<'m> {
-    /// Adds [`sample::error`].
-    pub fn hide(self, rng: &mut impl rand_core::CryptoRng) -> MaskedMessage<'m> {
-        each(self.0, |c| *c += sample::binomial(rng) as f64);
-        MaskedMessage(self)
+impl Message<'_> {
+    /// The coefficients in order.
+    fn coefficients(&self) -> impl Iterator<Item = i64> {
+        let parts = |part: fn(&Complex) -> f64| self.0.iter().map(move |z| part(z) as i64);
+        parts(|z| z.re).chain(parts(|z| z.im))
+    }
+}
+
+impl MaskedMessage<'_> {
+    /// The public seed, from which the other half of the ciphertext is expanded. The client sends the seed first.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
     }
 }
 
@@ -129,22 +148,33 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
         Ok(message)
     }
 
-    /// One limb of c0 = message - a s in `words`, n words. The other half a of the ciphertext is expanded from `seed`.
-    /// Never use one seed for two messages.
+    /// Draws the public seed and the error ([`sample::error`]) of a message. Both follow from 32 bytes of `rng`, the secret,
+    /// and the message, so a source that repeats its bytes repeats neither for another message.
+    pub fn hide<'m>(
+        &self,
+        message: Message<'m>,
+        secret: &'m SecretSeed,
+        rng: &mut impl rand_core::CryptoRng,
+    ) -> MaskedMessage<'m> {
+        let mut hedged = hedge::generator(self.params, secret, rng, message.coefficients());
+        let seed = public_seed(&mut hedged);
+        each(message.0, |c| *c += sample::binomial(&mut hedged) as f64);
+        let uniform = uniform(self.params, UniformHalf::Ciphertext, 0, &seed);
+        MaskedMessage { message, secret, seed, uniform, set: *self.params.fingerprint() }
+    }
+
+    /// One limb of c0 = message - a s in `words`, n words. The same call gives the same words.
     ///
     /// # Errors
-    /// [`Error::Length`] if there is no such limb, or `words` is not n long.
-    pub fn encrypt(
-        &self,
-        limb: usize,
-        message: &mut MaskedMessage<'_>,
-        secret: &SecretSeed,
-        seed: &Seed,
-        words: &mut [u32],
-    ) -> Result<()> {
+    /// [`Error::Length`] if there is no such limb, or `words` is not n long; [`Error::Unsupported`] if the message was
+    /// hidden by a client of other parameters.
+    pub fn encrypt(&self, limb: usize, masked: &mut MaskedMessage<'_>, words: &mut [u32]) -> Result<()> {
         let (index, q) = self.limb(limb)?;
-        self.secret(index, q, secret, words)?;
-        let mut a = Uniform::new(q, seed, index as u64); // as upload_uniform makes it for stream 0
+        if masked.set != *self.params.fingerprint() {
+            return Err(Error::Unsupported { what: "a message that was hidden for other parameters" });
+        }
+        self.secret(index, q, masked.secret, words)?;
+        let mut a = Uniform::new(q, &masked.uniform, index as u64); // as upload_uniform makes it for stream 0
         let mut rest = &mut *words;
         while !rest.is_empty() {
             let chunk = a.chunk();
@@ -153,7 +183,7 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
             rest = later;
         }
         self.plan.twiddles.intt(q, index, words);
-        each_word(words, message.0.0, |w, c| *w = q.add(*w, q.reduce_i64(*c as i64)));
+        each_word(words, masked.message.0, |w, c| *w = q.add(*w, q.reduce_i64(*c as i64)));
         self.plan.twiddles.ntt(q, index, words);
         Ok(())
     }
@@ -161,7 +191,7 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     /// s modulo q, Eval, in `words`.
     fn secret(&self, index: usize, q: Modulus, secret: &SecretSeed, words: &mut [u32]) -> Result<()> {
         same_length(self.params.n(), words.len())?;
-        words.iter_mut().zip(secret.trits()).for_each(|(w, s)| *w = q.reduce_i64(s));
+        words.iter_mut().zip(secret.trits(self.params)).for_each(|(w, s)| *w = q.reduce_i64(s));
         self.plan.twiddles.ntt(q, index, words);
         Ok(())
     }

@@ -1,7 +1,13 @@
 //! Encryption and decryption of encoded messages. The functions need no allocator and work on one modulus at a time, so
 //! a client needs memory for one or two limbs only.
 
-use super::{Ciphertext, public_key::PublicKey, secret::SecretKey};
+use super::{
+    Ciphertext,
+    derive::{UniformHalf, uniform},
+    public_key::PublicKey,
+    public_seed,
+    secret::SecretKey,
+};
 use crate::{
     backend::{
         Backend, Op, Shape,
@@ -17,9 +23,8 @@ use crate::{
 };
 use zeroize::Zeroize;
 
-/// Symmetric encryption (b, a) over `basis` of a message that already carries its error: b = noisy - a s. a is expanded
-/// from `seed`, stream `stream`; never use the pair twice. A small client calls this function over one modulus at a
-/// time, with the same `noisy` and `seed`. The rows equal the rows of one call over all moduli.
+/// Symmetric encryption (b, a) over `basis` of a message that already carries its error: b = noisy - a s. a is item
+/// `item` of the expansion of `uniform`. Never use the pair twice, and never one error with two of them.
 ///
 /// # Errors
 /// Errors of the backend's memory; [`crate::Error::Length`] if the message is not as long as the ring degree.
@@ -28,38 +33,74 @@ pub fn symmetric<B: Backend>(
     sk: &SecretKey<B>,
     basis: Basis,
     noisy: &[i64],
-    seed: &Seed,
-    stream: u64,
+    (uniform, item): (&Seed, u64),
 ) -> Result<[Poly<Eval, B>; 2]> {
     let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
     let mut b = Poly::<Coeff, B>::from_signed(be, shape, noisy)?.ntt(be);
     let (mut a, mut tmp) = (Poly::<Eval, B>::alloc(be, shape)?, be.alloc(shape)?);
-    be.upload_uniform(a.limbs_mut(), seed, stream)?;
+    be.upload_uniform(a.limbs_mut(), uniform, item)?;
     be.zip(Op::Mul, basis, &mut tmp, a.limbs(), sk.limbs());
     be.zip_assign(Op::Sub, basis, b.limbs_mut(), &tmp);
     Ok([b, a])
 }
 
-/// Symmetric encryption of encoded coefficients at `level`: adds [`sample::error`] to `coeffs`, encrypts, and wipes
-/// `coeffs`. `seed` is public and fresh; `seed` and c0 together are the ciphertext.
-///
-/// Noise: [`super::noise::fresh_symmetric`].
+/// Symmetric encryptions under one public seed, which is drawn here. Each ciphertext is the next item of the seed, so no
+/// uniform half serves two messages. The seed and the halves c0 together are the ciphertexts.
+pub struct Encryptor<'p> {
+    params: &'p Params,
+    seed: Seed,
+    uniform: Seed,
+    items: u64,
+}
+
+impl<'p> Encryptor<'p> {
+    /// Draws the seed.
+    pub fn new(params: &'p Params, rng: &mut impl rand_core::CryptoRng) -> Self {
+        let seed = public_seed(rng);
+        Self { params, seed, uniform: uniform(params, UniformHalf::Ciphertext, 0, &seed), items: 0 }
+    }
+
+    /// The public seed.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// The next item: adds [`sample::error`] to encoded coefficients at `level`, encrypts, and wipes the coefficients.
+    ///
+    /// Noise: [`super::noise::fresh_symmetric`].
+    ///
+    /// # Errors
+    /// Errors of the backend's memory; [`crate::Error::Length`] if `coeffs` is not as long as the ring degree.
+    pub fn encrypt<B: Backend>(
+        &mut self,
+        be: &mut B,
+        sk: &SecretKey<B>,
+        level: u8,
+        coeffs: &mut [i64],
+        rng: &mut impl rand_core::CryptoRng,
+    ) -> Result<Ciphertext<B>> {
+        let item = self.items;
+        self.items += 1; // also if this item fails: its uniform half was perhaps seen
+        sample::error(rng, coeffs);
+        let c = symmetric(be, sk, self.params.q(level), coeffs, (&self.uniform, item));
+        coeffs.zeroize();
+        Ok(Ciphertext { c: c?, level })
+    }
+}
+
+/// One symmetric encryption of encoded coefficients at `level`, by an [`Encryptor`] of its own. `coeffs` is wiped.
 ///
 /// # Errors
-/// Errors of the backend's memory; [`crate::Error::Length`] if `coeffs` is not as long as the ring degree.
+/// Those of [`Encryptor::encrypt`].
 pub fn encrypt<B: Backend>(
     be: &mut B,
     params: &Params,
     sk: &SecretKey<B>,
     level: u8,
     coeffs: &mut [i64],
-    seed: &Seed,
     rng: &mut impl rand_core::CryptoRng,
 ) -> Result<Ciphertext<B>> {
-    sample::error(rng, coeffs);
-    let c = symmetric(be, sk, params.q(level), coeffs, seed, 0);
-    coeffs.zeroize();
-    Ok(Ciphertext { c: c?, level })
+    Encryptor::new(params, rng).encrypt(be, sk, level, coeffs, rng)
 }
 
 /// Public-key encryption at `level`: (b v + m + e0, a v + e1) with a fresh ternary v. `pk` covers the level. `scratch`

@@ -5,7 +5,11 @@
 //! holds for every subset of the chain, so one key serves every level. A public seed generates the halves a_j, so that
 //! only the b_j are stored or sent.
 
-use super::secret::SecretKey;
+use super::{
+    derive::{UniformHalf, uniform},
+    public_seed,
+    secret::SecretKey,
+};
 use crate::{
     backend::{
         Backend, Limbs, Op, Pair, Shape, digit,
@@ -30,9 +34,19 @@ pub enum Switch {
     Galois(u32),
 }
 
+impl Switch {
+    /// The halves a of a key for levels up to `level`.
+    pub fn half(self, level: u8) -> UniformHalf {
+        match self {
+            Self::Relinearize => UniformHalf::Relinearize { level },
+            Self::Galois(element) => UniformHalf::Galois { element, level },
+        }
+    }
+}
+
 /// One pair (b, a) over `full` with b + a `under` = e + \[on `rows`\] P `from`, where P is the product of the specials
-/// of `full`. Key-switching keys consist of such pairs. a is expanded from `seed`, stream `stream`. `from` covers
-/// `rows`, `under` covers `full`. `scratch` holds n integers and is wiped.
+/// of `full`. Key-switching keys consist of such pairs. a is expanded from `uniform`, stream 0, which no other pair may
+/// have. `from` covers `rows`, `under` covers `full`. `scratch` holds n integers and is wiped.
 ///
 /// # Errors
 /// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
@@ -41,7 +55,7 @@ pub fn gadget_pair<B: Backend>(
     (full, rows): (Basis, Basis),
     from: &Limbs<B::Buf>,
     under: &Limbs<B::Buf>,
-    (seed, stream): (&Seed, u64),
+    uniform: &Seed,
     rng: &mut impl rand_core::CryptoRng,
     scratch: &mut [i64],
 ) -> Result<Pair<B::Buf>> {
@@ -52,7 +66,7 @@ pub fn gadget_pair<B: Backend>(
     scratch.zeroize();
     let mut b = e?;
     let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
-    be.upload_uniform(&mut a, seed, stream)?;
+    be.upload_uniform(&mut a, uniform, 0)?;
     be.zip(Op::Mul, full, &mut tmp, &a, under);
     be.zip_assign(Op::Sub, full, &mut b, &tmp);
     let p = Basis::specials(full.specials);
@@ -76,40 +90,70 @@ pub fn key_digits(params: &Params, level: u8) -> usize {
     if params.alpha() == 0 { 0 } else { limbs.div_ceil(params.alpha() as usize) }
 }
 
-/// Draws digit j of a key for levels up to `level`: [`key_digits`] calls are one key. The pair is over [`key_basis`],
-/// which `sk` covers.
-///
-/// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
-///
-/// # Errors
-/// Those of [`gadget_pair`].
-pub fn switching_digit<B: Backend>(
-    be: &mut B,
-    params: &Params,
-    sk: &SecretKey<B>,
-    (switch, level): (Switch, u8),
-    j: usize,
-    seed: &Seed,
-    rng: &mut impl rand_core::CryptoRng,
-    scratch: &mut [i64],
-) -> Result<Pair<B::Buf>> {
-    let full = key_basis(params, level);
-    let rows = digit(full.with(0), params.specials(), params.alpha(), j);
-    let mut other = be.alloc(Shape { count: 1, basis: full, cols: params.n() as u32 })?;
-    let s = sk.limbs();
-    let (from, under) = match switch {
-        Switch::Relinearize => {
-            be.zip(Op::Mul, full, &mut other, s, s);
-            (&other, s)
+/// A key-switching key under way, digit by digit. The key has one public seed, which its generator draws, and each digit
+/// is made once.
+pub struct KeyDigits<'k, B: Backend> {
+    params: &'k Params,
+    sk: &'k SecretKey<B>,
+    switch: Switch,
+    level: u8,
+    seed: Seed,
+    next: usize,
+}
+
+impl<'k, B: Backend> KeyDigits<'k, B> {
+    /// Starts a key for levels up to `level`, with a seed from `rng`. `sk` covers [`key_basis`].
+    pub fn new(
+        params: &'k Params,
+        sk: &'k SecretKey<B>,
+        (switch, level): (Switch, u8),
+        rng: &mut impl rand_core::CryptoRng,
+    ) -> Self {
+        Self { params, sk, switch, level, seed: public_seed(rng), next: 0 }
+    }
+
+    /// The public seed of the halves a.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// Draws the next digit, over [`key_basis`]; `None` after [`key_digits`] digits. A digit whose memory failed is not
+    /// drawn again. `scratch` holds n integers and is wiped.
+    ///
+    /// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
+    ///
+    /// # Errors
+    /// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
+    pub fn draw(
+        &mut self,
+        be: &mut B,
+        rng: &mut impl rand_core::CryptoRng,
+        scratch: &mut [i64],
+    ) -> Result<Option<Pair<B::Buf>>> {
+        let (params, level, j) = (self.params, self.level, self.next);
+        if j == key_digits(params, level) {
+            return Ok(None);
         }
-        Switch::Galois(g) => {
-            be.permute(full, &mut other, s, inverse_galois(g, params.n()));
-            (s, &other)
-        }
-    };
-    let pair = gadget_pair(be, (full, rows), from, under, (seed, j as u64), rng, scratch);
-    zero(be, full, &mut other);
-    pair
+        self.next += 1;
+        let full = key_basis(params, level);
+        let rows = digit(full.with(0), params.specials(), params.alpha(), j);
+        let mut other = be.alloc(Shape { count: 1, basis: full, cols: params.n() as u32 })?;
+        let s = self.sk.limbs();
+        let (from, under) = match self.switch {
+            Switch::Relinearize => {
+                be.zip(Op::Mul, full, &mut other, s, s);
+                (&other, s)
+            }
+            Switch::Galois(g) => {
+                be.permute(full, &mut other, s, inverse_galois(g, params.n()));
+                (s, &other)
+            }
+        };
+        let a = uniform(params, self.switch.half(level), j as u64, &self.seed);
+        let pair = gadget_pair(be, (full, rows), from, under, &a, rng, scratch);
+        zero(be, full, &mut other);
+        pair.map(Some)
+    }
 }
 
 /// g^-1 modulo 2n.
@@ -132,27 +176,30 @@ fn zero<B: Backend>(be: &mut B, over: Basis, x: &mut Limbs<B::Buf>) {
 pub struct EvaluationKey<B: Backend> {
     /// The highest level of the key.
     pub level: u8,
+    /// The public seed of the halves a.
+    pub seed: Seed,
     /// The digits.
     pub digits: alloc::vec::Vec<Pair<B::Buf>>,
 }
 
 #[cfg(feature = "alloc")]
 impl<B: Backend> EvaluationKey<B> {
-    /// Draws every digit; arguments as [`switching_digit`].
+    /// Draws every digit, with a public seed from `rng`; the other arguments as in [`KeyDigits`].
     ///
     /// # Errors
-    /// Those of [`gadget_pair`].
+    /// Those of [`KeyDigits::draw`].
     pub fn generate(
         be: &mut B,
         params: &Params,
         sk: &SecretKey<B>,
         (switch, level): (Switch, u8),
-        seed: &Seed,
         rng: &mut impl rand_core::CryptoRng,
         scratch: &mut [i64],
     ) -> Result<Self> {
-        let digit = |j| switching_digit(be, params, sk, (switch, level), j, seed, rng, scratch);
-        Ok(Self { level, digits: (0..key_digits(params, level)).map(digit).collect::<Result<_>>()? })
+        let mut under_way = KeyDigits::new(params, sk, (switch, level), rng);
+        let drawn = core::iter::from_fn(|| under_way.draw(be, rng, scratch).transpose());
+        let digits = drawn.collect::<Result<_>>()?;
+        Ok(Self { level, seed: under_way.seed, digits })
     }
 
     /// The digits, if the key serves `level`.

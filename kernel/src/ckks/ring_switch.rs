@@ -11,7 +11,13 @@
 //! modulus of the key to the base and one special prime (docs/math.md §17.1). For that reason each digit of the key is
 //! a single prime.
 
-use super::{Ciphertext, Ckks, gadget::gadget_pair, secret::SecretKey};
+use super::{
+    Ciphertext, Ckks,
+    derive::{UniformHalf, uniform},
+    gadget::gadget_pair,
+    public_seed,
+    secret::SecretKey,
+};
 use crate::{
     backend::{
         Backend, Op, Pair, Shape, mod_up,
@@ -28,12 +34,16 @@ use alloc::{vec, vec::Vec};
 
 /// The key from a device's secret to the server side's, one digit.
 pub struct LiftKey<B: Backend> {
+    /// The public seed of the half a.
+    pub seed: Seed,
     /// Over [`lift_basis`].
     pub pair: Pair<B::Buf>,
 }
 
 /// The key from the server side's secret to a device's, one digit a base prime.
 pub struct LowerKey<B: Backend> {
+    /// The public seed of the halves a.
+    pub seed: Seed,
     /// Each over [`lower_basis`].
     pub digits: Vec<Pair<B::Buf>>,
 }
@@ -87,7 +97,7 @@ fn same_base(params: &Params, small: &Params) -> Result<()> {
 
 impl<B: Backend> LiftKey<B> {
     /// `device` is the small ring's secret ([`SecretKey::expand_small`]) over the base, and `sk` covers [`lift_basis`].
-    /// `scratch` holds n integers and is wiped. a is expanded from `seed`, stream 0.
+    /// `scratch` holds n integers and is wiped. The public seed comes from `rng`.
     ///
     /// # Errors
     /// The first property in which the rings differ; errors of the backend's memory.
@@ -96,19 +106,19 @@ impl<B: Backend> LiftKey<B> {
         params: &Params,
         small: &Params,
         [device, sk]: [&SecretKey<B>; 2],
-        seed: &Seed,
         rng: &mut impl rand_core::CryptoRng,
         scratch: &mut [i64],
     ) -> Result<Self> {
         same_base(params, small)?;
-        let bases = (lift_basis(params), params.base());
-        Ok(Self { pair: gadget_pair(be, bases, device.limbs(), sk.limbs(), (seed, 0), rng, scratch)? })
+        let (bases, seed) = ((lift_basis(params), params.base()), public_seed(rng));
+        let a = uniform(params, UniformHalf::Lift, 0, &seed);
+        Ok(Self { seed, pair: gadget_pair(be, bases, device.limbs(), sk.limbs(), &a, rng, scratch)? })
     }
 }
 
 impl<B: Backend> LowerKey<B> {
     /// `sk` covers the base, `device` ([`SecretKey::expand_small`]) the [`lower_basis`]; `scratch` holds n integers and is
-    /// wiped; a is expanded from `seed`, stream j for digit j.
+    /// wiped; the public seed comes from `rng`.
     ///
     /// # Errors
     /// Those of [`lower_basis`]; errors of the backend's memory.
@@ -117,16 +127,16 @@ impl<B: Backend> LowerKey<B> {
         params: &Params,
         small: &Params,
         [sk, device]: [&SecretKey<B>; 2],
-        seed: &Seed,
         rng: &mut impl rand_core::CryptoRng,
         scratch: &mut [i64],
     ) -> Result<Self> {
-        let full = lower_basis(params, small)?;
+        let (full, seed) = (lower_basis(params, small)?, public_seed(rng));
         let digits = params.base().iter().enumerate().map(|(j, m)| {
             let bases = (full, Basis::span(m, m + 1));
-            gadget_pair(be, bases, sk.limbs(), device.limbs(), (seed, j as u64), rng, scratch)
+            let a = uniform(params, UniformHalf::Lower, j as u64, &seed);
+            gadget_pair(be, bases, sk.limbs(), device.limbs(), &a, rng, scratch)
         });
-        Ok(Self { digits: digits.collect::<Result<_>>()? })
+        Ok(Self { seed, digits: digits.collect::<Result<_>>()? })
     }
 }
 
@@ -151,9 +161,9 @@ pub fn receive<B: Backend>(
     if let Some(error) = wrong {
         return Err(error);
     }
-    let mut a = vec![0; shape.words()];
+    let (mut a, key) = (vec![0; shape.words()], uniform(small, UniformHalf::Ciphertext, 0, seed));
     for (row, m) in a.chunks_exact_mut(small.n()).zip(small.base().iter()) {
-        sample::uniform(small.moduli()[m], seed, m as u64, row); // by the line of the device
+        sample::uniform(small.moduli()[m], &key, m as u64, row); // by the line of the device
     }
     Ok([Poly::from_words(be, shape, c0)?, Poly::from_words(be, shape, &a)?])
 }

@@ -1,17 +1,23 @@
 //! The secret: a seed of 32 bytes, the ternary polynomial of the seed, and the polynomial in a backend's memory.
 
+use super::derive::{self, Secrecy};
 use crate::{
     backend::{
         Backend, Limbs, Op, Shape,
         poly::{Coeff, Eval, Poly},
     },
     error::Result,
-    ring::{Basis, sample},
+    params::Params,
+    ring::{
+        Basis,
+        sample::{self, Seed},
+    },
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The 32 bytes that a secret key is expanded from. Wiped when dropped; neither shown nor cloned.
+/// The 32 bytes that a secret key is expanded from, differently for each parameter set ([`super::derive`]). Wiped when
+/// dropped; neither shown nor cloned.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SecretSeed([u8; 32]);
 
@@ -35,21 +41,30 @@ impl SecretSeed {
         &self.0
     }
 
+    /// A generator of secret coefficients.
+    fn generator(&self, params: &Params, what: Secrecy, index: u64) -> ChaCha20Rng {
+        let mut key: Seed = self.0;
+        derive::secret(params, what, index, &mut key);
+        let rng = ChaCha20Rng::from_seed(key);
+        key.zeroize();
+        rng
+    }
+
     /// Ternary coefficients of which exactly `weight` are not zero, for a secret that lives for one key generation.
     /// Every draw passes over all coefficients, so that no address depends on the secret.
-    pub fn sparse_coefficients(&self, weight: u32, out: &mut [i64]) {
-        let mut rng = ChaCha20Rng::from_seed(self.0);
+    pub fn sparse_coefficients(&self, params: &Params, weight: u32, out: &mut [i64]) {
+        let mut rng = self.generator(params, Secrecy::Sparse, weight as u64);
         sample::sparse_ternary(&mut rng, weight, out);
     }
 
     /// The uniform ternary coefficients of the secret polynomial.
-    pub fn coefficients(&self, out: &mut [i64]) {
-        out.iter_mut().zip(self.trits()).for_each(|(x, s)| *x = s);
+    pub fn coefficients(&self, params: &Params, out: &mut [i64]) {
+        out.iter_mut().zip(self.trits(params)).for_each(|(x, s)| *x = s);
     }
 
     /// The same, one by one.
-    pub(super) fn trits(&self) -> impl Iterator<Item = i64> {
-        let mut rng = ChaCha20Rng::from_seed(self.0);
+    pub(super) fn trits(&self, params: &Params) -> impl Iterator<Item = i64> + use<> {
+        let mut rng = self.generator(params, Secrecy::Dense, 0);
         core::iter::repeat_with(move || sample::trit(&mut rng))
     }
 }
@@ -64,8 +79,8 @@ impl<B: Backend> SecretKey<B> {
     ///
     /// # Errors
     /// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
-    pub fn expand(be: &mut B, seed: &SecretSeed, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
-        seed.coefficients(scratch);
+    pub fn expand(be: &mut B, params: &Params, seed: &SecretSeed, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
+        seed.coefficients(params, scratch);
         Self::upload(be, basis, scratch)
     }
 
@@ -75,23 +90,31 @@ impl<B: Backend> SecretKey<B> {
     /// Those of [`SecretKey::expand`].
     pub fn expand_sparse(
         be: &mut B,
+        params: &Params,
         seed: &SecretSeed,
         weight: u32,
         basis: Basis,
         scratch: &mut [i64],
     ) -> Result<Self> {
-        seed.sparse_coefficients(weight, scratch);
+        seed.sparse_coefficients(params, weight, scratch);
         Self::upload(be, basis, scratch)
     }
 
-    /// The secret of a ring of degree m, as an element of this larger one: s(X^(n/m)) over `basis`; `scratch` likewise.
+    /// The secret of the `small` ring of degree m, as an element of this larger one: s(X^(n/m)) over `basis`; `scratch`
+    /// likewise.
     ///
     /// # Errors
     /// Those of [`SecretKey::expand`].
-    pub fn expand_small(be: &mut B, seed: &SecretSeed, m: usize, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
-        let apart = scratch.len().checked_div(m).unwrap_or(0).max(1);
+    pub fn expand_small(
+        be: &mut B,
+        small: &Params,
+        seed: &SecretSeed,
+        basis: Basis,
+        scratch: &mut [i64],
+    ) -> Result<Self> {
+        let apart = (scratch.len() / small.n()).max(1);
         scratch.fill(0);
-        scratch.iter_mut().step_by(apart).zip(seed.trits()).for_each(|(x, s)| *x = s);
+        scratch.iter_mut().step_by(apart).zip(seed.trits(small)).for_each(|(x, s)| *x = s);
         Self::upload(be, basis, scratch)
     }
 

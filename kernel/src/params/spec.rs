@@ -4,7 +4,10 @@ use super::Security;
 use crate::{
     error::{Error, Result},
     math::modular::Modulus,
-    ring::MAX_MODULI,
+    ring::{
+        MAX_MODULI,
+        chain::{chain, words},
+    },
 };
 use heapless::Vec;
 
@@ -53,6 +56,30 @@ pub struct Bootstrap {
 }
 
 impl Spec<'_> {
+    /// 256 bits that name every field of the set: the chain of §6.1 of docs/math.md from a constant key over the fields
+    /// in their order. A list follows its length, an option its presence, and a real number is its IEEE bits.
+    pub fn fingerprint(&self) -> [u64; 4] {
+        let list = |primes: &[u32]| primes.len() as u64;
+        let bytes = |parts: [u8; 4]| u32::from_le_bytes(parts) as u64;
+        let mut key = *b"polyformer parameter set, v. 1  ";
+        chain(&mut key, [self.log_n as u64, list(self.specials)]);
+        chain(&mut key, self.specials.iter().map(|q| *q as u64));
+        chain(&mut key, [list(self.line)]);
+        chain(&mut key, self.line.iter().map(|q| *q as u64));
+        chain(&mut key, [bytes([self.terminals, self.base, self.alpha, 0]), self.levels.len() as u64]);
+        chain(&mut key, self.levels.iter().map(|(terminals, limbs)| bytes([*terminals, *limbs, 0, 0])));
+        chain(&mut key, [self.scale_bits.to_bits(), self.bootstrap.is_some() as u64]);
+        chain(
+            &mut key,
+            self.bootstrap.iter().flat_map(|b| {
+                let levels = [b.coeffs_to_slots, b.eval_mod, b.slots_to_coeffs, b.iterations];
+                [bytes(levels), b.eval_mod_scale_bits.to_bits()]
+            }),
+        );
+        chain(&mut key, [self.security.bits() as u64]);
+        words(&key)
+    }
+
     /// The modulus chain with its specials in front, every prime checked.
     pub(super) fn moduli(&self) -> Result<Vec<Modulus, MAX_MODULI>> {
         let asked = self.specials.len() + self.line.len();

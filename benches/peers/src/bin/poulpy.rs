@@ -56,7 +56,7 @@ impl<'p> Ours<'p> {
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let secret = SecretSeed::generate(&mut rng);
         let full = params.full();
-        let sk = SecretKey::expand(&mut ckks.be, &secret, full, &mut vec![0; N])?;
+        let sk = SecretKey::expand(&mut ckks.be, params, &secret, full, &mut vec![0; N])?;
         let distance = |level: &u8| (params.log_product(params.q(*level)) - LOG_Q).abs();
         let level = (0..=params.max_level()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0);
         Ok(Self { ckks, params, sk, level, rng })
@@ -64,17 +64,17 @@ impl<'p> Ours<'p> {
 
     fn key(&mut self, switch: Switch) -> Result<EvaluationKey<Cpu<'p>>> {
         let (at, be) = ((switch, self.level), &mut self.ckks.be);
-        Ok(EvaluationKey::generate(be, self.params, &self.sk, at, &[2; 32], &mut self.rng, &mut vec![0; N])?)
+        Ok(EvaluationKey::generate(be, self.params, &self.sk, at, &mut self.rng, &mut vec![0; N])?)
     }
 
-    fn encrypt(&mut self, values: &[f64], seed: u8) -> Result<Ciphertext<Cpu<'p>>> {
+    fn encrypt(&mut self, values: &[f64]) -> Result<Ciphertext<Cpu<'p>>> {
         let mut roots = vec![Complex::default(); N / 2];
         fill_roots(&mut roots);
         let mut slots: Vec<Complex> = values.iter().copied().map(Complex::from).collect();
         let (scale, mut coeffs) = (self.params.scale(self.level), vec![0; N]);
         encode::encode(&roots, &mut slots, scale, encode::MAX_BITS, &mut coeffs)?;
         let (be, level) = (&mut self.ckks.be, self.level);
-        Ok(encrypt::encrypt(be, self.params, &self.sk, level, &mut coeffs, &[seed; 32], &mut self.rng)?)
+        Ok(encrypt::encrypt(be, self.params, &self.sk, level, &mut coeffs, &mut self.rng)?)
     }
 }
 
@@ -89,7 +89,7 @@ fn main() -> Result<()> {
     let turn = us.key(Switch::Galois(galois))?;
     us.ckks.keys_mut().0.relin = Some(relin);
     us.ckks.keys_mut().0.galois.insert(galois, turn);
-    let (x, y) = (us.encrypt(&values, 3)?, us.encrypt(&values, 4)?);
+    let (x, y) = (us.encrypt(&values)?, us.encrypt(&values)?);
 
     let module = Module::<NTT3x42Ifma>::new(N as u64);
     let glwe = GLWELayout { n: N.into(), base2k: BASE2K.into(), k: K.into(), rank: Rank(1) };

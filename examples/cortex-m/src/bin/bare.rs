@@ -31,11 +31,9 @@ fn everything(slots: &mut [Complex], words: &mut [u32]) -> Result<()> {
     let device = EmbeddedClient::new(&params, Tables { roots: &constants::ROOTS_12[..], twiddles: Computed })?;
     let secret = SecretSeed::take(black_box(&mut [9; 32]));
     let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed(black_box([1; 32])))?;
-    let mut seed = [0; 32];
-    rng.fill_bytes(&mut seed);
-    let mut message = device.encode(black_box(slots))?.hide(&mut rng);
+    let mut message = device.hide(device.encode(black_box(slots))?, &secret, &mut rng);
     for limb in 0..device.limbs() {
-        device.encrypt(limb, &mut message, &secret, &seed, words)?;
+        device.encrypt(limb, &mut message, words)?;
         black_box(&mut *words);
     }
     drop(message);

@@ -94,10 +94,10 @@ fn all(slots: &mut [Complex], words: &mut [u32]) -> polyformer_kernel::Result<bo
     well &= matches!(large, Some(Error::TooLarge { limit: 52.0, .. }));
     well &= slots.iter().all(|z| z.re == 0.0 && z.im == 0.0); // and wiped
 
-    let mut message = device.encode(slots)?.hide(&mut rng);
-    let short = device.encrypt(0, &mut message, &secret, &[1; 32], &mut words[..4000]);
+    let mut message = device.hide(device.encode(slots)?, &secret, &mut rng);
+    let short = device.encrypt(0, &mut message, &mut words[..4000]);
     well &= refused("a short limb", short, length(4096, 4000));
-    let third = device.encrypt(2, &mut message, &secret, &[1; 32], words);
+    let third = device.encrypt(2, &mut message, words);
     well &= refused("a limb that is not there", third, length(2, 2));
     drop(message);
 

@@ -3,7 +3,9 @@
 use crate::{
     backend::{Backend, Pair},
     ckks::{
+        derive::{UniformHalf, uniform},
         gadget::gadget_pair,
+        public_seed,
         secret::{SecretKey, SecretSeed},
     },
     error::{Error, Result},
@@ -18,6 +20,8 @@ pub const SPARSE_BITS: f64 = 120.0;
 
 /// The two key-switching keys of one digit each.
 pub struct RaiseKeys<B: Backend> {
+    /// The public seed of both halves a.
+    pub seed: Seed,
     /// From s to the sparse secret, over [`sparse_basis`].
     pub to_sparse: Pair<B::Buf>,
     /// Back to s, over [`dense_basis`].
@@ -59,8 +63,8 @@ pub fn dense_basis(params: &Params) -> Basis {
 }
 
 impl<B: Backend> RaiseKeys<B> {
-    /// Draws both keys and forgets the sparse secret. `sk` covers P and the modulus chain. `scratch` holds n integers
-    /// and is wiped. The halves a are expanded from `seed`, streams 0 and 1.
+    /// Draws both keys and their public seed, and forgets the sparse secret. `sk` covers P and the modulus chain.
+    /// `scratch` holds n integers and is wiped.
     ///
     /// # Errors
     ///
@@ -69,18 +73,18 @@ impl<B: Backend> RaiseKeys<B> {
         be: &mut B,
         params: &Params,
         sk: &SecretKey<B>,
-        seed: &Seed,
         rng: &mut impl rand_core::CryptoRng,
         scratch: &mut [i64],
     ) -> Result<Self> {
-        let (small, large) = (sparse_basis(params)?, dense_basis(params));
+        let (small, large, seed) = (sparse_basis(params)?, dense_basis(params), public_seed(rng));
+        let a = [0, 1].map(|index| uniform(params, UniformHalf::Raise, index, &seed));
         let ephemeral = SecretSeed::generate(rng);
-        let sparse = SecretKey::expand_sparse(be, &ephemeral, SPARSE_WEIGHT, large, scratch)?;
+        let sparse = SecretKey::expand_sparse(be, params, &ephemeral, SPARSE_WEIGHT, large, scratch)?;
         let rows = params.base();
-        let to_sparse = gadget_pair(be, (small, rows), sk.limbs(), sparse.limbs(), (seed, 0), rng, scratch);
+        let to_sparse = gadget_pair(be, (small, rows), sk.limbs(), sparse.limbs(), &a[0], rng, scratch);
         let line = params.modulus_chain();
-        let to_dense = gadget_pair(be, (large, line), sparse.limbs(), sk.limbs(), (seed, 1), rng, scratch);
+        let to_dense = gadget_pair(be, (large, line), sparse.limbs(), sk.limbs(), &a[1], rng, scratch);
         sparse.wipe(be)?;
-        Ok(Self { to_sparse: to_sparse?, to_dense: to_dense? })
+        Ok(Self { seed, to_sparse: to_sparse?, to_dense: to_dense? })
     }
 }
