@@ -17,6 +17,7 @@
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 
+mod bounds;
 mod fault;
 mod header;
 mod map;

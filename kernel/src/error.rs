@@ -151,6 +151,22 @@ pub enum Error {
         /// log2 of the ring degree.
         log_n: u8,
     },
+    /// No security bound is tabulated for a sparse secret of this weight.
+    NoSparseBound {
+        /// Coefficients of the secret that are not zero.
+        weight: u32,
+        /// log2 of the ring degree.
+        log_n: u8,
+        /// The security level, in bits.
+        bits: u16,
+    },
+    /// A key would put a large ring's secret under the secret of a small ring that is worth less.
+    WeakRing {
+        /// The security level of the small ring, in bits.
+        small: u16,
+        /// The security level of the large ring, in bits.
+        large: u16,
+    },
     /// A modulus is not a prime below 2^30 that is 1 modulo 2n, or a modulus appears twice.
     BadModulus {
         /// The modulus.
@@ -241,6 +257,14 @@ impl fmt::Display for Error {
                 write!(f, "log2(QP) is {log_qp:.1}, over the security bound of {bound:.1}")
             }
             Error::NoBound { log_n } => write!(f, "no security bound is known for ring degree 2^{log_n}"),
+            Error::NoSparseBound { weight, log_n, bits } => write!(
+                f,
+                "no {bits}-bit bound is known for a sparse secret of weight {weight} at ring degree 2^{log_n}: \
+                 bootstrapping needs 2^16 and 128 bits"
+            ),
+            Error::WeakRing { small, large } => {
+                write!(f, "a key under a secret of {small} bits would hold a secret of {large} bits")
+            }
             Error::BadModulus { modulus, two_n } => {
                 write!(f, "{modulus} is not a fresh prime below 2^30 that is 1 modulo {two_n}")
             }

@@ -30,7 +30,7 @@ pub mod presets;
 pub mod security;
 pub mod spec;
 
-pub use security::Security;
+pub use security::{KeySecret, SPARSE_WEIGHT, Security};
 pub use spec::{Bootstrap, Spec};
 
 /// The most levels of a chain.
@@ -67,6 +67,7 @@ impl Params {
         let moduli = spec.moduli()?;
         let specials = spec.specials.len() as u16;
         let log_qp = moduli.iter().map(|m| libm::log2(m.q() as f64)).sum();
+        spec.bootstrap.map_or(Ok(0.0), |_| spec.security.sparse_bound(spec.log_n, SPARSE_WEIGHT))?;
         spec.security.check(spec.log_n, log_qp)?;
         let base_start = specials as usize + spec.terminals as usize;
         let base = Basis::span(base_start, base_start + spec.base as usize);
@@ -83,6 +84,9 @@ impl Params {
             fingerprint: spec.fingerprint(),
         };
         params.check_scales(spec)?;
+        if spec.bootstrap.is_some() {
+            params.sparse_basis()?;
+        }
         params.set_levels(spec)?;
         params.check_digits()?;
         Ok(params)

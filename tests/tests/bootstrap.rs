@@ -7,11 +7,11 @@ use polyformer_kernel::{
     bootstrap::{Bootstrapped, Bootstrapper, Order, Recipe, RotationStrategy, Stage},
     ckks::{
         Ckks,
-        raise::{check_sparse, dense_basis, sparse_basis},
+        raise::{dense_basis, sparse_basis},
     },
     eval::trace::Trace,
     math::complex::Complex,
-    params::{Params, presets},
+    params::{KeySecret, Params, SPARSE_WEIGHT, presets},
     ring::Basis,
 };
 use polyformer_tests::{
@@ -243,9 +243,10 @@ fn a_key_under_the_sparse_secret_may_not_live_over_one_prime_more() {
     let params = Params::new(&presets::B16).unwrap();
     let allowed = sparse_basis(&params).unwrap();
     assert!(params.log_product(allowed) <= 120.0);
+    let check_sparse = |basis| params.check_key(KeySecret::Sparse(SPARSE_WEIGHT), basis);
     let wider = allowed.with(allowed.specials + 1);
-    assert!(matches!(check_sparse(&params, wider), Err(Error::Insecure { log_qp, bound: 120.0 }) if log_qp > 149.0));
+    assert!(matches!(check_sparse(wider), Err(Error::Insecure { log_qp, bound: 120.0 }) if log_qp > 149.0));
     let longer = Basis { end: allowed.end + 1, ..allowed };
-    assert!(matches!(check_sparse(&params, longer), Err(Error::Insecure { .. })));
-    assert!(matches!(check_sparse(&params, dense_basis(&params)), Err(Error::Insecure { .. })));
+    assert!(matches!(check_sparse(longer), Err(Error::Insecure { .. })));
+    assert!(matches!(check_sparse(dense_basis(&params)), Err(Error::Insecure { .. })));
 }

@@ -11,7 +11,7 @@ use polyformer_kernel::{
         embedded::{EmbeddedClient, Tables},
         keys::{Keys, SecretKey, SecretSeed},
         noise,
-        ring_switch::{LiftKey, LowerKey, check_small, lift_basis, lower_basis, receive},
+        ring_switch::{LiftKey, LowerKey, lift_basis, lower_basis, receive},
     },
     eval::trace::Trace,
     math::{complex::Complex, embedding::ComputedRoots},
@@ -19,7 +19,7 @@ use polyformer_kernel::{
         forward,
         slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
-    params::{Params, Security, Spec, presets},
+    params::{KeySecret, Params, Security, Spec, presets},
     ring::{sample, tables, twiddles::Computed},
 };
 use polyformer_tests::{
@@ -144,7 +144,7 @@ fn a_key_under_the_small_secret_may_not_live_over_one_prime_more() {
     for wider in
         [allowed.with(2), polyformer_kernel::ring::Basis { end: allowed.end + 1, ..allowed }, lift_basis(&params)]
     {
-        let error = check_small(&params, &small, wider).unwrap_err();
+        let error = params.check_key(KeySecret::Small(&small), wider).unwrap_err();
         assert!(matches!(error, Error::Insecure { log_qp, bound: 106.0 } if log_qp > 118.0), "{error}");
     }
     let strict = Params::new(&Spec { security: Security::Bits192, ..presets::C12 }).unwrap();

@@ -9,8 +9,8 @@ use crate::spec::SpecBuf;
 use polyformer_kernel::{
     ckks::{
         keys::{key_basis, key_digits},
-        raise::{dense_basis, sparse_basis},
-        ring_switch::{lift_basis, lower_basis},
+        raise::dense_basis,
+        ring_switch::lift_basis,
     },
     params::Params,
     ring::{Basis, sample::Seed},
@@ -166,11 +166,11 @@ impl Header {
                 vec![residues("b", key_digits(params, level), key_basis(params, level))]
             }
             Body::RaiseKey { .. } => {
-                let small = params.base().with(params.base().len() as u16); // sparse_basis, checked by parse
+                let small = params.base().with(params.base().len() as u16); // sparse_basis, checked by the reader
                 vec![residues("to_sparse", 1, small), residues("to_dense", 1, dense_basis(params))]
             }
             Body::DeviceKey(_) => {
-                let small = params.base().with(1); // lower_basis, checked by parse
+                let small = params.base().with(1); // lower_basis, checked by the reader
                 vec![residues("lift", 1, lift_basis(params)), residues("lower", params.base().len(), small)]
             }
             Body::Ciphertext(CiphertextMeta { level, count, seed, .. }) => {
@@ -257,11 +257,8 @@ impl Header {
                 level: level(fields, &params)?,
                 seed: bytes(fields, "seed")?,
             },
-            Kind::RaiseKey => {
-                sparse_basis(&params)?;
-                Body::RaiseKey { seed: bytes(fields, "seed")? }
-            }
-            Kind::DeviceKey => Body::DeviceKey(Box::new(device(fields, &params)?)),
+            Kind::RaiseKey => Body::RaiseKey { seed: bytes(fields, "seed")? },
+            Kind::DeviceKey => Body::DeviceKey(Box::new(device(fields)?)),
             Kind::Ciphertext => Body::Ciphertext(sealed(fields, &params)?),
             Kind::Model => Body::Model { sizes: sizes(fields)?, about: text(fields, "about", "JSON")?.clone() },
         };
@@ -276,9 +273,8 @@ fn spec(fields: &Fields, field: &'static str) -> Result<SpecBuf> {
     serde_json::from_str(value).map_err(bad)
 }
 
-fn device(fields: &Fields, params: &Params) -> Result<EmbeddedMeta> {
+fn device(fields: &Fields) -> Result<EmbeddedMeta> {
     let spec = spec(fields, "device_spec")?;
-    lower_basis(params, &spec.params()?)?;
     let seeds: [u8; 64] = bytes(fields, "seed")?;
     let (lift, lower) = seeds.split_at(32);
     let mut out = EmbeddedMeta { spec, key: KeyId(bytes(fields, "device_key")?), seeds: [[0; 32]; 2] };

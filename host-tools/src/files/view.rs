@@ -5,7 +5,7 @@
 //! number in the file, and each byte is read from memory once.
 
 use super::{
-    Kind,
+    Kind, bounds,
     fault::{FileError, Result},
     header::{Fields, Header},
     tensor::{ElementType, Expected},
@@ -37,6 +37,7 @@ impl<'a> View<'a> {
         let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let digest = fields.remove("digest");
         let (header, params) = Header::parse(&fields)?;
+        bounds::check(&header.body, &params)?;
         let expected = header.tensors(&params);
         let infos = infos(&metadata, &expected)?;
         let data: Vec<&[u8]> = infos.iter().map(|info| &body[info.data_offsets.0..info.data_offsets.1]).collect();
@@ -63,7 +64,9 @@ impl<'a> View<'a> {
         let (metadata, _) = split(bytes)?;
         let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         fields.remove("digest");
-        Ok(Header::parse(&fields)?.0)
+        let (header, params) = Header::parse(&fields)?;
+        bounds::check(&header.body, &params)?;
+        Ok(header)
     }
 
     /// Insists on a kind.

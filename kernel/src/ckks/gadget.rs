@@ -16,7 +16,7 @@ use crate::{
         poly::{Coeff, Poly},
     },
     error::Result,
-    params::Params,
+    params::{KeySecret, Params},
     ring::{
         Basis,
         sample::{self, Seed},
@@ -47,18 +47,21 @@ impl Switch {
 /// One pair (b, a) over `full` with b + a `under` = e + \[on `rows`\] P `from`, where P is the product of the specials
 /// of `full`. Key-switching keys consist of such pairs. a is expanded from `uniform`, stream 0, which no other pair may
 /// have. `from` covers `rows`, `under` covers `full`. `scratch` holds n integers and is wiped.
+/// Nothing is made if the modulus is over the bound of the secret `under` ([`Params::check_key`]).
 ///
 /// # Errors
-/// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
+/// Those of [`Params::check_key`]; errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
 pub fn gadget_pair<B: Backend>(
     be: &mut B,
+    params: &Params,
     (full, rows): (Basis, Basis),
     from: &Limbs<B::Buf>,
-    under: &Limbs<B::Buf>,
+    (under, secret): (&Limbs<B::Buf>, KeySecret<'_>),
     uniform: &Seed,
     rng: &mut impl rand_core::CryptoRng,
     scratch: &mut [i64],
 ) -> Result<Pair<B::Buf>> {
+    params.check_key(secret, full)?;
     let shape = Shape { count: 1, basis: full, cols: be.ring().n() as u32 };
     scratch.fill(0);
     sample::error(rng, scratch);
@@ -123,7 +126,7 @@ impl<'k, B: Backend> KeyDigits<'k, B> {
     /// Error of a key switch with such keys: [`crate::ckks::noise::key_switch`].
     ///
     /// # Errors
-    /// Errors of the backend's memory; [`crate::Error::Length`] if `scratch` is not n long.
+    /// Those of [`gadget_pair`].
     pub fn draw(
         &mut self,
         be: &mut B,
@@ -150,7 +153,7 @@ impl<'k, B: Backend> KeyDigits<'k, B> {
             }
         };
         let a = uniform(params, self.switch.half(level), j as u64, &self.seed);
-        let pair = gadget_pair(be, (full, rows), from, under, &a, rng, scratch);
+        let pair = gadget_pair(be, params, (full, rows), from, (under, KeySecret::Dense), &a, rng, scratch);
         zero(be, full, &mut other);
         pair.map(Some)
     }

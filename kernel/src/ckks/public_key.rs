@@ -9,7 +9,7 @@ use super::{
 use crate::{
     backend::{Backend, Pair},
     error::Result,
-    params::Params,
+    params::{KeySecret, Params},
     ring::{Basis, sample::Seed},
 };
 
@@ -37,6 +37,6 @@ impl<B: Backend> PublicKey<B> {
         let nothing = Basis::span(basis.start as usize, basis.start as usize);
         let (s, seed) = (sk.limbs(), public_seed(rng));
         let a = uniform(params, UniformHalf::PublicKey, 0, &seed);
-        Ok(Self { seed, pair: gadget_pair(be, (basis, nothing), s, s, &a, rng, scratch)? })
+        Ok(Self { seed, pair: gadget_pair(be, params, (basis, nothing), s, (s, KeySecret::Dense), &a, rng, scratch)? })
     }
 }

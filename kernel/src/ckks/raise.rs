@@ -17,7 +17,8 @@ use crate::{
 
 mod keys;
 
-pub use keys::{RaiseKeys, SPARSE_BITS, SPARSE_WEIGHT, check_sparse, dense_basis, sparse_basis};
+pub use crate::params::SPARSE_WEIGHT;
+pub use keys::{RaiseKeys, dense_basis, sparse_basis};
 
 impl<B: Backend> Ckks<'_, B> {
     /// From level 0 to `top`: the phase t becomes t + q0 I with |I| < 16.

@@ -24,7 +24,7 @@ use crate::{
         poly::{Eval, Poly},
     },
     error::{Error, Result},
-    params::Params,
+    params::{KeySecret, Params},
     ring::{
         Basis,
         sample::{self, Seed},
@@ -57,24 +57,16 @@ pub fn lift_basis(params: &Params) -> Basis {
 /// small ring.
 ///
 /// # Errors
-/// The first property in which the rings differ; [`Error::Unsupported`] without a special prime; [`Error::Insecure`] over
-/// the small ring's bound.
+/// The first property in which the rings differ; [`Error::Unsupported`] without a special prime; those of
+/// [`Params::check_key`], over the small ring's bound or for a ring of less security.
 pub fn lower_basis(params: &Params, small: &Params) -> Result<Basis> {
     same_base(params, small)?;
     if params.specials() == 0 {
         return Err(Error::Unsupported { what: "ring switching without a special prime" });
     }
     let basis = params.base().with(1);
-    check_small(params, small, basis)?;
+    params.check_key(KeySecret::Small(small), basis)?;
     Ok(basis)
-}
-
-/// The bound of a key under the secret of a `small` ring, for any basis of the large one.
-///
-/// # Errors
-/// [`Error::Insecure`] with both numbers, [`Error::NoBound`] without a table for the ring degree.
-pub fn check_small(params: &Params, small: &Params, basis: Basis) -> Result<()> {
-    small.security().check(small.log_n(), params.log_product(basis))
 }
 
 /// Checks that the small ring divides the large ring, and that both have the same base primes and the same base scale.
@@ -112,7 +104,10 @@ impl<B: Backend> LiftKey<B> {
         same_base(params, small)?;
         let (bases, seed) = ((lift_basis(params), params.base()), public_seed(rng));
         let a = uniform(params, UniformHalf::Lift, 0, &seed);
-        Ok(Self { seed, pair: gadget_pair(be, bases, device.limbs(), sk.limbs(), &a, rng, scratch)? })
+        Ok(Self {
+            seed,
+            pair: gadget_pair(be, params, bases, device.limbs(), (sk.limbs(), KeySecret::Dense), &a, rng, scratch)?,
+        })
     }
 }
 
@@ -134,7 +129,7 @@ impl<B: Backend> LowerKey<B> {
         let digits = params.base().iter().enumerate().map(|(j, m)| {
             let bases = (full, Basis::span(m, m + 1));
             let a = uniform(params, UniformHalf::Lower, j as u64, &seed);
-            gadget_pair(be, bases, sk.limbs(), device.limbs(), &a, rng, scratch)
+            gadget_pair(be, params, bases, sk.limbs(), (device.limbs(), KeySecret::Small(small)), &a, rng, scratch)
         });
         Ok(Self { seed, digits: digits.collect::<Result<_>>()? })
     }

@@ -1,6 +1,6 @@
 //! Tests of parameter sets.
 
-use super::{Params, presets};
+use super::{Bootstrap, KeySecret, Params, Security, Spec, presets};
 use crate::Error;
 
 #[test]
@@ -101,4 +101,45 @@ fn galois_elements_are_powers_of_five() {
     assert_eq!((p.galois(0), p.galois(1), p.galois(2)), (1, 5, 25));
     assert_eq!(p.galois(-1) as u64 * 5 % 8192, 1);
     assert_eq!(p.galois(2048), 1);
+}
+
+#[test]
+fn bootstrapping_is_refused_where_no_bound_of_the_sparse_secret_is_known() {
+    let b16 = presets::B16; // with 4 of 20 main primes and 6 of 12 special ones: 1087 bits
+    let line: std::vec::Vec<u32> = b16.line[..8].iter().chain(&b16.line[24..]).copied().collect();
+    let top = b16.levels[17..].iter().map(|(terminals, limbs)| (*terminals, limbs - 16));
+    let levels: std::vec::Vec<(u8, u8)> = b16.levels[..5].iter().copied().chain(top).collect();
+    for security in [Security::Bits128, Security::Bits192, Security::Bits256] {
+        let short = Spec { line: &line, levels: &levels, specials: &b16.specials[..6], alpha: 6, ..b16 };
+        let spec = Spec { security, ..short };
+        let plain = Params::new(&Spec { bootstrap: None, levels: &levels[..5], ..spec });
+        let (bits, weight) = (security.bits(), super::SPARSE_WEIGHT);
+        let (made, want) = (Params::new(&spec).map(|_| ()), Err(Error::NoSparseBound { weight, log_n: 16, bits }));
+        assert_eq!(made, if bits == 128 { Ok(()) } else { want });
+        assert!(bits == 256 || plain.is_ok(), "{bits}: {plain:?}");
+        for log_n in [15, 17] {
+            let elsewhere = Params::new(&Spec { log_n, ..spec }).err(); // primes are 1 modulo 2^17, not 2^18
+            assert!(matches!(elsewhere, Some(Error::NoSparseBound { .. } | Error::BadModulus { .. })), "{elsewhere:?}");
+        }
+    }
+    let few = Spec { specials: &presets::B16.specials[..1], security: Security::Toy, ..presets::B16 };
+    assert_eq!(Params::new(&Spec { alpha: 1, ..few }).err(), Some(Error::NoBootstrap));
+}
+
+#[test]
+fn a_key_is_bounded_by_the_secret_that_it_is_under() {
+    let (b16, c12) = (Params::new(&presets::B16).unwrap(), Params::new(&presets::C12).unwrap());
+    let (base, sparse) = (b16.base(), KeySecret::Sparse(super::SPARSE_WEIGHT));
+    let over = |secret, basis| b16.check_key(secret, basis);
+    assert_eq!(over(KeySecret::Dense, b16.full()), Ok(()));
+    assert_eq!(over(sparse, base.with(2)), Ok(()));
+    assert!(matches!(over(sparse, base.with(3)), Err(Error::Insecure { bound: 120.0, .. })));
+    assert!(matches!(over(KeySecret::Sparse(31), base), Err(Error::NoSparseBound { weight: 31, .. })));
+    assert_eq!(over(KeySecret::Small(&c12), base.with(1)), Ok(()));
+    assert!(matches!(over(KeySecret::Small(&c12), base.with(2)), Err(Error::Insecure { bound: 106.0, .. })));
+    let strong = Spec { security: Security::Bits192, specials: &presets::L15.specials[..1], ..presets::L13 };
+    let strong = Params::new(&Spec { log_n: 15, alpha: 1, ..strong }).unwrap();
+    let weak = strong.check_key(KeySecret::Small(&c12), strong.base());
+    assert_eq!(weak, Err(Error::WeakRing { small: 128, large: 192 }));
+    assert_eq!(c12.check_key(KeySecret::Small(&c12), c12.full()), Ok(()));
 }
