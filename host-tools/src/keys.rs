@@ -17,6 +17,7 @@
 //! ```
 
 pub mod embedded;
+pub mod fingerprint;
 pub mod random;
 pub mod secret;
 pub mod store;

@@ -159,6 +159,16 @@ fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
     std::fs::write(at("short"), [9; 31]).unwrap();
     let line = bad(&["keygen", "--preset", "C12", "--seed", &at("short"), "--out", &at("device")], "");
     assert_eq!(line, format!("{}: 31 bytes where 32 are needed", at("short")));
+    for (bytes, what) in [
+        (vec![9; 33], "more than 32 bytes where 32 are needed"),
+        (vec![0; 32], "32 zero bytes, which are no secret: draw them from a random generator"),
+        (Vec::new(), "0 bytes where 32 are needed"),
+    ] {
+        std::fs::write(at("bad"), bytes).unwrap();
+        let line = bad(&["keygen", "--preset", "C12", "--seed", &at("bad"), "--out", &at("device")], "");
+        assert_eq!(line, format!("{}: {what}", at("bad")));
+        assert!(!Path::new(&at("device")).exists());
+    }
     good(&["keygen", "--preset", "C12", "--seed", &at("drawn"), "--out", &at("device")], "");
     let device = at("device/secret.safetensors");
     assert!(std::fs::read(&device).unwrap().ends_with(&[9; 32]));

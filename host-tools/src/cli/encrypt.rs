@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     error::WithPath,
     files::{self, FileError, Kind, Mapped, View, numbers},
-    keys::secret::Secret,
+    keys::{fingerprint, secret::Secret},
     machine::{ComputeTarget, Host},
     session::{
         Client,
@@ -123,17 +123,22 @@ fn write(
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
     files::write(&args.out, &encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();
+    let public = match under {
+        EncryptionKey::Secret(_) => None,
+        EncryptionKey::Public(view) => fingerprint::of_public_key(view),
+    };
     if args.json {
         return print_json(
             out,
             &serde_json::json!({
                 "file": args.out, "values": values.len(), "level": level, "bytes": bytes,
-                "seeded": tensors.len() == 1,
+                "seeded": tensors.len() == 1, "public_key": public,
             }),
         );
     }
     let (file, count) = (args.out.display(), values.len());
-    print(out, format_args!("{file}  {count} values at level {level}, {:.1} MB\n", bytes as f64 / 1e6))
+    print(out, format_args!("{file}  {count} values at level {level}, {:.1} MB\n", bytes as f64 / 1e6))?;
+    public.map_or(Ok(()), |of| print(out, format_args!("public key {of}: its owner says whether it is theirs\n")))
 }
 
 /// The name of the input in messages.

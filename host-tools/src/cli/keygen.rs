@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     error::WithPath,
     files::{self, Header, Mapped, View},
-    keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded, generate, secret::Secret},
+    keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded, fingerprint, generate, secret::Secret},
     machine::Host,
     plan::model::ModelPlan,
 };
@@ -16,7 +16,8 @@ use polyformer_kernel::{
     params::Params,
 };
 use std::{
-    io::Write,
+    fs::File,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 use zeroize::Zeroize;
@@ -79,6 +80,9 @@ pub struct Args {
     /// Make the secret key from these 32 bytes, which a small client drew, instead of new ones.
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     seed: Option<PathBuf>,
+    /// Refuse a parameter set of fewer bits of security: 128, 192 or 256.
+    #[arg(long, value_name = "BITS")]
+    require_security: Option<u16>,
     /// Replace an existing secret key. Everything encrypted under the old key is then lost.
     #[arg(long)]
     force: bool,
@@ -100,6 +104,12 @@ enum Refresh {
 #[derive(serde::Serialize)]
 struct Summary {
     key: String,
+    parameters: String,
+    n: usize,
+    log_qp: f64,
+    security: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
     secret: PathBuf,
     eval: PathBuf,
     files: Vec<String>,
@@ -121,6 +131,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         },
         (None, None) => return Err(Error::usage("keygen", "one of --preset, --params and --secret is needed")),
     };
+    let security = secret.header.spec.security;
+    if let Some(least) = args.require_security.filter(|least| security < *least) {
+        let name = secret.header.spec.label();
+        return Err(Error::usage(
+            format!("--require-security {least}"),
+            format!("{name} has {security} bits of security"),
+        ));
+    }
     let small = args.embedded.as_deref().map(Secret::read).transpose()?;
     if let Some(small) = &small {
         lower_basis(&secret.params, &small.params)?; // before anything is made
@@ -152,6 +170,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let stale = stale(&layout.eval, &secret.header).with_path(&layout.eval)?;
     let summary = Summary {
         stale,
+        parameters: secret.header.spec.label(),
+        n: secret.params.n(),
+        log_qp: secret.params.log_qp(),
+        security,
+        public_key: fingerprint(&layout.eval, &secret.header)?,
         key: secret.header.key.map_or(String::new(), |key| key.to_string()),
         secret: args.secret.clone().unwrap_or(layout.secret),
         eval: layout.eval,
@@ -161,6 +184,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         seconds: start.elapsed().as_secs_f64(),
     };
     if args.run.json { print_json(out, &summary) } else { print(out, format_args!("{summary}")) }
+}
+
+/// The fingerprint of the folder's public key, if the folder has one of this secret.
+fn fingerprint(folder: &Path, of: &Header) -> Result<Option<String>> {
+    let path = folder.join(KeySpec::Public.file_name());
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mapped = Mapped::open(&path).with_path(&path)?;
+    let view = View::parse(mapped.bytes()).with_path(&path)?;
+    Ok(fingerprint::of_public_key(&view).filter(|_| view.header.key == of.key))
 }
 
 /// Files of the folder that belong to another key, left by an older secret.
@@ -174,12 +208,26 @@ fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
     Ok(count)
 }
 
-/// The bytes of a secret key from elsewhere.
+/// The bytes of a secret key from elsewhere: exactly 32 of them, and not all zero.
 fn seed(path: &Path) -> Result<SecretSeed> {
-    let mut bytes = std::fs::read(path).with_path(path)?;
-    let seed = <&mut [u8; 32]>::try_from(&mut bytes[..]).map(SecretSeed::take).ok();
-    bytes[..].zeroize();
-    seed.ok_or_else(|| Error::usage(path.display().to_string(), format!("{} bytes where 32 are needed", bytes.len())))
+    let mut bytes = [0; 33];
+    let (mut length, mut file) = (0, File::open(path).with_path(path)?);
+    while length < bytes.len() {
+        match file.read(&mut bytes[length..]).with_path(path)? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    let bad = |what: String| Err(Error::usage(path.display().to_string(), what));
+    let zero = bytes.iter().fold(0, |all, byte| all | byte) == 0;
+    let seed = bytes.first_chunk_mut().map(SecretSeed::take);
+    bytes.zeroize();
+    match (seed, length, zero) {
+        (Some(seed), 32, false) => Ok(seed),
+        (_, 33, _) => bad("more than 32 bytes where 32 are needed".into()),
+        (_, 32, _) => bad("32 zero bytes, which are no secret: draw them from a random generator".into()),
+        _ => bad(format!("{length} bytes where 32 are needed")),
+    }
 }
 
 fn wants(args: &Args, secret: &Secret, small: Option<&Secret>) -> Result<Vec<KeySpec>> {
@@ -247,7 +295,12 @@ fn rotations(item: &str, slots: i64) -> Result<Vec<i32>> {
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { parameters, n, log_qp, security, .. } = self;
+        writeln!(f, "{parameters}  N = {n}, log2(QP) {log_qp:.1}, {security} bits of security")?;
         writeln!(f, "{}  the secret key {}: keep it to yourself", self.secret.display(), self.key)?;
+        if let Some(fingerprint) = &self.public_key {
+            writeln!(f, "public key {fingerprint}: whoever encrypts for you compares this")?;
+        }
         let kept = if self.kept > 0 { format!(", {} kept", self.kept) } else { String::new() };
         let (made, megabytes) = (self.files.len(), self.bytes as f64 / 1e6);
         writeln!(

@@ -1,7 +1,7 @@
 //! The secret key on disk: 32 bytes, from which everything else is expanded, and their public name.
 
 use crate::{
-    error::{Result, WithPath},
+    error::{Error, Result, WithPath},
     files::{self, Body, FileError, Header, KeyId, Kind, Mapped, View},
     keys::random,
     spec::SpecBuf,
@@ -33,6 +33,24 @@ fn key_id(seed: &SecretSeed, spec: &SpecBuf) -> KeyId {
     id.copy_from_slice(&hash.as_bytes()[..16]);
     h.zeroize();
     KeyId(id)
+}
+
+/// Refuses a key that other users of the machine may read.
+#[cfg(unix)]
+fn owner_alone(path: &Path) -> Result<()> {
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path).with_path(path)?) & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let path = path.display().to_string();
+    let what = format!("mode {mode:04o} lets other users at this secret key; `chmod 600 {path}` makes it yours alone");
+    Err(Error::usage(path, what))
+}
+
+/// Elsewhere the folder of the user protects the file.
+#[cfg(not(unix))]
+fn owner_alone(_: &Path) -> Result<()> {
+    Ok(())
 }
 
 impl Secret {
@@ -70,8 +88,12 @@ impl Secret {
     }
 
     /// Reads a key file, and checks that the key has the name that the file says.
+    ///
+    /// # Errors
+    /// Faults of the file; [`Error::Usage`] on Unix if others than the owner may read or write the file.
     pub fn read(path: &Path) -> Result<Self> {
         let mapped = Mapped::open(path).with_path(path)?;
+        owner_alone(path)?;
         Self::view(&mapped).with_path(path)
     }
 

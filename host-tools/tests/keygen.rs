@@ -1,0 +1,79 @@
+//! Tests of `keygen`: what it prints of the key and its parameters, and what it refuses.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+use polyformer::{
+    files::{self, Header, Mapped, View},
+    keys::secret::Secret,
+};
+use polyformer_tests::command::Program;
+use std::path::Path;
+
+const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().into()
+    }
+}
+
+#[test]
+fn a_public_key_has_a_fingerprint_that_its_owner_and_its_user_see() {
+    let place = Place::new();
+    let (keys, other) = (place.at("keys"), place.at("other"));
+    let shown = |text: &str| {
+        text.lines().find_map(|line| line.strip_prefix("public key ")?.split_once(':')).unwrap().0.to_string()
+    };
+    let made = POLYFORMER.good(&["keygen", "--preset", "L13", "--public", "--out", &keys], "");
+    assert!(made.contains("L13  N = 8192, log2(QP) 188.7, 128 bits of security"), "{made}");
+    let public = format!("{keys}/eval/public.safetensors");
+    let used = POLYFORMER.good(&["encrypt", "-", "--public-key", &public, "--out", &place.at("x")], "1 2 3");
+    assert_eq!(shown(&made), shown(&used));
+    assert_eq!(shown(&made).len(), 39); // 16 bytes in groups of two
+    let json = POLYFORMER.good(&["encrypt", "-", "--public-key", &public, "--out", &place.at("x"), "--json"], "1 2 3");
+    assert!(json.contains(&shown(&made)), "{json}");
+    assert_ne!(shown(&made), shown(&POLYFORMER.good(&["keygen", "--preset", "L13", "--public", "--out", &other], "")));
+
+    // the id in the header is a claim: the same id on another key has another fingerprint
+    let secret = Secret::read(Path::new(&format!("{keys}/secret.safetensors"))).unwrap();
+    let mapped = Mapped::open(Path::new(&format!("{other}/eval/public.safetensors"))).unwrap();
+    let view = View::parse(mapped.bytes()).unwrap();
+    let forged = Header { key: secret.header.key, ..view.header.clone() };
+    files::write(Path::new(&place.at("forged")), &forged, &view.params, &[view.bytes(0)]).unwrap();
+    let used =
+        POLYFORMER.good(&["encrypt", "-", "--public-key", &place.at("forged"), "--out", &place.at("x")], "1 2 3");
+    assert_ne!(shown(&used), shown(&made));
+}
+
+#[test]
+fn keygen_refuses_less_security_than_is_required() {
+    let place = Place::new();
+    let out = place.at("keys");
+    let line = POLYFORMER.bad(&["keygen", "--preset", "L13", "--require-security", "192", "--out", &out], "");
+    assert_eq!(line, "--require-security 192: L13 has 128 bits of security");
+    assert!(!Path::new(&out).exists());
+    POLYFORMER.good(&["keygen", "--preset", "L13", "--require-security", "128", "--out", &out], "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let (keys, key) = (place.at("keys"), place.at("keys/secret.safetensors"));
+    POLYFORMER.good(&["keygen", "--preset", "C12", "--out", &keys], "");
+    for mode in [0o640, 0o604, 0o620] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let line = POLYFORMER.bad(&["encrypt", "-", "--key", &key, "--out", &place.at("x")], "1");
+        let chmod = format!("`chmod 600 {key}` makes it yours alone");
+        assert_eq!(line, format!("{key}: mode {mode:04o} lets other users at this secret key; {chmod}"));
+    }
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
+    POLYFORMER.good(&["encrypt", "-", "--key", &key, "--out", &place.at("x")], "1");
+}
