@@ -102,13 +102,19 @@ fn seeds(view: &View<'_>) -> Vec<[u8; 32]> {
     }
 }
 
-/// Seeds differ, also from the secret; returns how many there are.
+/// A seed has 32 drawn bytes: none of its eight words is zero or there twice.
+fn random(name: &str, seed: &[u8; 32]) {
+    let words: HashSet<&[u8]> = seed.chunks(4).filter(|word| *word != [0; 4]).collect();
+    assert_eq!(words.len(), 8, "{name}: {seed:?}");
+}
+
+/// Public seeds are random and differ; returns how many there are.
 fn fresh_seeds<'a>(files: impl Iterator<Item = &'a (String, Mapped)>) -> usize {
     let mut seen = HashMap::new();
     for (name, mapped) in files {
         let view = View::parse(mapped.bytes()).unwrap();
         for seed in seeds(&view) {
-            assert_ne!(seed, [0; 32], "{name}");
+            random(name, &seed);
             if let Some(other) = seen.insert(seed, name) {
                 panic!("{name} and {other} have one seed");
             }
@@ -163,6 +169,7 @@ fn errors_are_independent(opened: &[Opened]) {
 /// No eight bytes of the secret's seed are in another file, in bytes or in hexadecimal digits, nor in what was printed.
 fn no_secret_bytes<'a>(secret: &Secret, places: impl Iterator<Item = (String, &'a [u8])>) {
     let seed = secret.seed.expose();
+    random("the secret", seed);
     let windows: HashSet<&[u8]> = seed.windows(8).collect();
     let digits: Vec<u8> = seed.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect();
     let digits: HashSet<&[u8]> = digits.windows(16).collect();

@@ -4,20 +4,20 @@ use polyformer::{
     Result,
     files::{Body, CiphertextMeta, Mapped, View, public_basis},
     keys::secret::Secret,
-    load::{self, SecondHalf},
+    load,
     machine::Job,
 };
 use polyformer_kernel::{
     backend::{Backend, Limbs, Op, Pair, Shape},
     ckks::{
         Encoder,
-        keys::{SecretKey, Switch, UniformHalf, inverse_galois, key_basis},
-        raise::{SPARSE_WEIGHT, dense_basis, sparse_basis},
+        keys::{SecretKey, Switch, UniformHalf, inverse_galois, key_basis, uniform},
+        raise::{dense_basis, sparse_basis},
         ring_switch::{lift_basis, lower_basis},
     },
     math::complex::Complex,
     params::Params,
-    ring::Basis,
+    ring::{Basis, sample},
 };
 
 /// The error of one polynomial.
@@ -167,7 +167,7 @@ impl<B: Backend> Opener<'_, B> {
         });
         let sparse: Vec<i64> = quotients.collect();
         assert!(sparse.iter().all(|x| x.abs() <= 1), "the ephemeral secret is ternary");
-        assert_eq!(sparse.iter().filter(|x| **x != 0).count(), SPARSE_WEIGHT as usize);
+        assert_eq!(sparse.iter().filter(|x| **x != 0).count(), 32);
         let mut under = self.zeros(params.full())?;
         self.be.upload_signed(&mut under, &sparse)?;
         self.be.ntt(params.full(), &mut under);
@@ -199,17 +199,21 @@ impl<B: Backend> Opener<'_, B> {
 
     fn ciphertexts(&mut self, name: &str, view: &View<'_>, sealed: CiphertextMeta, values: &[f64]) -> Result<()> {
         let (params, basis) = (self.params, self.params.q(sealed.level));
-        let shape = Shape { count: 1, basis, cols: params.n() as u32 };
+        let (words, n) = (basis.len() * params.n(), params.n());
         let (s, mut encoder) = (self.copy_of_secret()?, Encoder::new(params));
-        let part = |words: &'_ [u32], item: usize| words[item * shape.words()..][..shape.words()].to_vec();
         for item in 0..sealed.count as usize {
-            let stored = if sealed.seed.is_none() { part(view.words(1), item) } else { Vec::new() };
-            let c1 = match &sealed.seed {
-                Some(seed) => SecondHalf::Seed(seed, item as u64),
-                None => SecondHalf::Stored(&stored),
-            };
-            let c0 = part(view.words(0), item);
-            let ct = load::ciphertext(&mut self.be, params, shape, sealed.level, &c0, c1)?;
+            let stored = |tensor: usize| view.words(tensor)[item * words..][..words].to_vec();
+            let c1 = sealed.seed.map(|seed| {
+                let key = uniform(params, UniformHalf::Ciphertext, 0, &seed);
+                let mut c1 = vec![0; words]; // by the definition, and not by the reader of the program
+                for (row, m) in c1.chunks_exact_mut(n).zip(basis.iter()) {
+                    sample::uniform(params.moduli()[m], &key, (64 * item + m) as u64, row);
+                }
+                c1
+            });
+            let (mut c0, mut a) = (self.zeros(basis)?, self.zeros(basis)?);
+            self.be.upload(&mut c0, &stored(0))?;
+            self.be.upload(&mut a, &c1.unwrap_or_else(|| stored(1)))?;
             let mut slots = vec![Complex::default(); params.slots()];
             let of_item = values[item * params.slots()..].iter();
             slots.iter_mut().zip(of_item).for_each(|(z, x)| *z = Complex::from(*x));
@@ -217,10 +221,9 @@ impl<B: Backend> Opener<'_, B> {
             let mut message = self.zeros(basis)?;
             self.be.upload_signed(&mut message, coeffs)?;
             self.be.ntt(basis, &mut message);
-            let [c0, c1] = ct.c.map(|c| c.into_limbs());
             self.be.scalar_assign(Op::Mul, basis, &mut message, &self.be.ring().constants(basis, |q| q.q() - 1));
             self.be.zip_assign(Op::Add, basis, &mut message, &c0);
-            let error = self.error(&[message, c1], &s, None)?;
+            let error = self.error(&[message, a], &s, None)?;
             self.out.push(Opened { name: format!("{name}, item {item}"), error, public: sealed.seed.is_none() });
         }
         Ok(())
