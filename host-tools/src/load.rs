@@ -26,7 +26,7 @@ use std::path::Path;
 pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut Keys<B>) -> Result<()> {
     view.expect_same(of).with_path(Path::new("evaluation key"))?;
     let (params, words) = (&view.params, view.words(0));
-    let mut key = |be: &mut B, switch: Switch, level: u8, seed: &Seed| {
+    let key = |be: &mut B, switch: Switch, level: u8, seed: &Seed| {
         let digits = pairs(be, params, words, key_basis(params, level), (switch.half(level), seed))?;
         Ok::<_, crate::Error>(EvaluationKey { level, seed: *seed, digits })
     };

@@ -77,3 +77,26 @@ fn a_secret_key_that_others_may_read_is_refused() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
     POLYFORMER.good(&["encrypt", "-", "--key", &key, "--out", &place.at("x")], "1");
 }
+
+#[test]
+fn a_second_small_client_under_one_secret_needs_the_word_of_the_owner() {
+    let place = Place::new();
+    let [one, two, keys] = ["one", "two", "keys"].map(|name| place.at(name));
+    let secret = |folder: &str| format!("{folder}/secret.safetensors");
+    for small in [&one, &two] {
+        POLYFORMER.good(&["keygen", "--preset", "C12", "--out", small], "");
+    }
+    POLYFORMER.good(&["keygen", "--preset", "B16", "--level", "0", "--embedded", &secret(&one), "--out", &keys], "");
+    let (large, two) = (secret(&keys), secret(&two));
+    let elsewhere = place.at("elsewhere");
+    for out in [&keys, &elsewhere] {
+        let args = ["keygen", "--secret", &large, "--level", "0", "--embedded", &two, "--out", out];
+        let line = POLYFORMER.bad(&args, "");
+        assert!(line.starts_with(&format!("{keys}/eval/device-")) && line.contains("--same-owner"), "{line}");
+        assert!(!Path::new(&elsewhere).exists());
+    }
+    let again = ["keygen", "--secret", &large, "--level", "0", "--embedded", &secret(&one), "--out", &keys];
+    POLYFORMER.good(&again, ""); // the same client again
+    let args = ["keygen", "--secret", &large, "--level", "0", "--embedded", &two, "--same-owner", "--out", &keys];
+    POLYFORMER.good(&args, "");
+}

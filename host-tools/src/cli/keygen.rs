@@ -77,6 +77,9 @@ pub struct Args {
     /// the other keys are for questions of that client.
     #[arg(long, alias = "device", value_name = "FILE")]
     embedded: Option<PathBuf>,
+    /// Allow a second small client under one secret key. Each of them can read the other.
+    #[arg(long, requires = "embedded")]
+    same_owner: bool,
     /// Make the secret key from these 32 bytes, which a small client drew, instead of new ones.
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     seed: Option<PathBuf>,
@@ -142,6 +145,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let small = args.embedded.as_deref().map(Secret::read).transpose()?;
     if let Some(small) = &small {
         lower_basis(&secret.params, &small.params)?; // before anything is made
+        let beside = args.secret.as_deref().and_then(Path::parent).map(|folder| KeyFolder::new(folder).eval);
+        for folder in [Some(&layout.eval), beside.as_ref()].into_iter().flatten().filter(|_| !args.same_owner) {
+            if let Some(other) = embedded::other(folder, &secret, small)? {
+                let what = "is of another small client of this secret key, and either could read the other: make another \
+                            secret key, or say --same-owner if one person owns both";
+                return Err(Error::usage(other.display().to_string(), what));
+            }
+        }
     }
     let mut wants = wants(args, &secret, small.as_ref())?;
     let asked = wants.len();

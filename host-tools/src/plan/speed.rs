@@ -244,7 +244,7 @@ fn fresh<B: Backend>(be: &mut B, params: &Params) -> Result<f64> {
 
 fn ciphertext<B: Backend>(ev: &mut Ckks<'_, B>, level: u8) -> Result<Ciphertext<B>> {
     let basis = ev.params().q(level);
-    Ok(Ciphertext { c: pair(&mut ev.be, basis, 0)?.map(Poly::assume), level })
+    Ok(Ciphertext { c: pair(&mut ev.be, basis)?.map(Poly::assume), level })
 }
 
 /// Every kind of work at one level.
