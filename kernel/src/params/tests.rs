@@ -1,6 +1,6 @@
 //! Tests of parameter sets.
 
-use super::{Bootstrap, KeySecret, Params, Security, Spec, presets};
+use super::{Bootstrap, KeySecret, Params, SPARSE_WEIGHT, Security, Spec, presets};
 use crate::Error;
 
 #[test]
@@ -47,37 +47,27 @@ fn one_bit_over_the_bound_is_an_error_with_both_numbers() {
 fn a_spec_from_a_file_may_hold_anything() {
     let l13 = presets::L13;
     let b16 = presets::B16.bootstrap.unwrap();
-    let boot = super::Bootstrap {
-        coeffs_to_slots: 255,
-        eval_mod: 255,
-        slots_to_coeffs: 0,
-        eval_mod_scale_bits: 58.0,
-        iterations: 1,
-    };
-    let late = super::Bootstrap {
-        coeffs_to_slots: 0,
-        eval_mod: 0,
-        slots_to_coeffs: 3,
-        eval_mod_scale_bits: 58.0,
-        iterations: 1,
-    };
+    let boot =
+        Bootstrap { coeffs_to_slots: 255, eval_mod: 255, slots_to_coeffs: 0, eval_mod_scale_bits: 58.0, iterations: 1 };
+    let late =
+        Bootstrap { coeffs_to_slots: 0, eval_mod: 0, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
     for spec in [
-        super::Spec { scale_bits: f64::NAN, ..l13 },
-        super::Spec { scale_bits: f64::INFINITY, ..l13 },
-        super::Spec { scale_bits: 60.0, ..l13 },
-        super::Spec { base: 0, ..l13 },
-        super::Spec { base: 255, terminals: 255, ..l13 },
-        super::Spec { levels: &[], ..l13 },
-        super::Spec { levels: &[(0, 2), (2, 4), (1, 3)], ..l13 },
-        super::Spec { levels: &[(1, 3), (2, 2)], ..l13 },
-        super::Spec { levels: &[(0, 2), (2, 255)], ..l13 },
-        super::Spec { bootstrap: Some(boot), ..l13 },
-        super::Spec { bootstrap: Some(late), ..l13 },
-        super::Spec { bootstrap: Some(super::Bootstrap { iterations: 3, ..b16 }), ..presets::B16 },
-        super::Spec { bootstrap: Some(super::Bootstrap { iterations: 0, ..b16 }), ..presets::B16 },
-        super::Spec { specials: &[], ..l13 },
-        super::Spec { alpha: 0, ..l13 },
-        super::Spec { alpha: 255, ..l13 },
+        Spec { scale_bits: f64::NAN, ..l13 },
+        Spec { scale_bits: f64::INFINITY, ..l13 },
+        Spec { scale_bits: 60.0, ..l13 },
+        Spec { base: 0, ..l13 },
+        Spec { base: 255, terminals: 255, ..l13 },
+        Spec { levels: &[], ..l13 },
+        Spec { levels: &[(0, 2), (2, 4), (1, 3)], ..l13 },
+        Spec { levels: &[(1, 3), (2, 2)], ..l13 },
+        Spec { levels: &[(0, 2), (2, 255)], ..l13 },
+        Spec { bootstrap: Some(boot), ..l13 },
+        Spec { bootstrap: Some(late), ..l13 },
+        Spec { bootstrap: Some(Bootstrap { iterations: 3, ..b16 }), ..presets::B16 },
+        Spec { bootstrap: Some(Bootstrap { iterations: 0, ..b16 }), ..presets::B16 },
+        Spec { specials: &[], ..l13 },
+        Spec { alpha: 0, ..l13 },
+        Spec { alpha: 255, ..l13 },
     ] {
         assert!(Params::new(&spec).is_err(), "{spec:?}");
     }
@@ -88,7 +78,7 @@ fn a_bad_prime_is_named() {
     for bad in [1 << 20, 1179649, 0, u32::MAX] {
         let mut line: std::vec::Vec<u32> = presets::L13.line.to_vec();
         line[0] = bad;
-        let spec = super::Spec { line: &line, ..presets::L13 };
+        let spec = Spec { line: &line, ..presets::L13 };
         assert!(
             matches!(Params::new(&spec), Err(Error::BadModulus { modulus, .. }) if modulus == bad || bad == 1179649)
         );
@@ -113,7 +103,7 @@ fn bootstrapping_is_refused_where_no_bound_of_the_sparse_secret_is_known() {
         let short = Spec { line: &line, levels: &levels, specials: &b16.specials[..6], alpha: 6, ..b16 };
         let spec = Spec { security, ..short };
         let plain = Params::new(&Spec { bootstrap: None, levels: &levels[..5], ..spec });
-        let (bits, weight) = (security.bits(), super::SPARSE_WEIGHT);
+        let (bits, weight) = (security.bits(), SPARSE_WEIGHT);
         let (made, want) = (Params::new(&spec).map(|_| ()), Err(Error::NoSparseBound { weight, log_n: 16, bits }));
         assert_eq!(made, if bits == 128 { Ok(()) } else { want });
         assert!(bits == 256 || plain.is_ok(), "{bits}: {plain:?}");
@@ -129,7 +119,7 @@ fn bootstrapping_is_refused_where_no_bound_of_the_sparse_secret_is_known() {
 #[test]
 fn a_key_is_bounded_by_the_secret_that_it_is_under() {
     let (b16, c12) = (Params::new(&presets::B16).unwrap(), Params::new(&presets::C12).unwrap());
-    let (base, sparse) = (b16.base(), KeySecret::Sparse(super::SPARSE_WEIGHT));
+    let (base, sparse) = (b16.base(), KeySecret::Sparse(SPARSE_WEIGHT));
     let over = |secret, basis| b16.check_key(secret, basis);
     assert_eq!(over(KeySecret::Dense, b16.full()), Ok(()));
     assert_eq!(over(sparse, base.with(2)), Ok(()));
