@@ -95,6 +95,13 @@ fn main() {
     bench.op("scalar_assign mul", LIMBS, || be.scalar_assign(Op::Mul, q, &mut z, &constants));
     bench.op("permute", LIMBS, || be.permute(q, &mut z, &x, 5));
     bench.op("dot of 8", LIMBS, || be.dot(q, &mut z, &[(&x, &y); 8]));
+    let rotated: Vec<_> = (0..16).map(|_| limbs(be, full, N)).collect();
+    let diagonals: Vec<_> = (0..8).map(|_| limbs(be, full, 512)).collect();
+    let mut sums: Vec<_> = (0..8).map(|_| limbs(be, full, N)).collect();
+    let (a, b): (Vec<_>, Vec<_>) = (rotated.iter().collect(), (0..128).map(|i| Some(&diagonals[i % 8])).collect());
+    bench.op("8 dots of 16, block-constant", 1, || be.inner_products(one, &mut sums, &a, &b));
+    let rows: Vec<_> = (0..128).map(|i| Some(&rotated[i % 16])).collect();
+    bench.op("8 dots of 16", 1, || be.inner_products(one, &mut sums, &a, &rows));
     bench.op("tensor", LIMBS, || be.tensor(q, [&mut z, &mut u, &mut v], [&x, &y], [&y, &x]));
     bench.op("convert 12 to 39", LIMBS, || be.convert(full.minus(q), q, &mut z, &x));
     let integers: Vec<i64> = (0..N as i64).map(|i| i * i * i - (1 << 40)).collect();

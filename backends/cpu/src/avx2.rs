@@ -98,6 +98,7 @@ impl Lanes for Avx2 {
     type Q = Constants;
     type W = Pair;
     const SETTLED: usize = 4;
+    const FEW: bool = true;
 
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2")]

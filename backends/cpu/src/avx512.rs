@@ -93,6 +93,7 @@ impl Lanes for Avx512 {
     type Q = Constants;
     type W = [__m512i; 2];
     const SETTLED: usize = 2;
+    const FEW: bool = false;
 
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]

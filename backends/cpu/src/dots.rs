@@ -20,8 +20,13 @@ const SIDE: usize = 4;
 const STRIP: usize = SIDE * LANES;
 /// Words a chunk.
 const CHUNK: usize = 2048;
-/// Sums that share each load of a first factor.
+/// Sums that share each load of a first factor, where the registers hold them.
 const TOGETHER: usize = 4;
+/// Words of a first factor that are copied next to those of the others. Rows lie a power of two apart, so that equal
+/// columns of many rows evict one another from the first-level cache.
+const TILE: usize = 128;
+/// Results from which on copies pay.
+const COPIES: usize = 4;
 
 /// A second factor: a word for each 2^log words of a first factor.
 #[derive(Clone, Copy, Debug)]
@@ -63,13 +68,16 @@ impl<L: Lanes> Kernel<L> for Dots<'_> {
             }
             return;
         }
+        let run = 1 << b.iter().map(|b| b.log).min().unwrap_or(0);
         for chunk in (0..n).step_by(CHUNK) {
             let to = n.min(chunk + CHUNK);
-            for (outs, b) in outs.chunks_mut(TOGETHER).zip(b.chunks(TOGETHER * width)) {
-                for first in (0..width).step_by(TERMS) {
-                    let last = width.min(first + TERMS);
-                    let sums = Sums { a: &a[first..last], b, width, first, accumulate: accumulate || first > 0 };
-                    sums.of_chunk(l, q, outs, chunk..to);
+            for first in (0..width).step_by(TERMS) {
+                let a = &a[first..width.min(first + TERMS)];
+                let sums = Sums { a, b: &b, width, first, accumulate: accumulate || first > 0 };
+                if L::FEW && run >= STRIP && outs.len() >= COPIES {
+                    sums.of_copies(l, q, run, &mut outs, chunk..to);
+                } else {
+                    sums.of_columns(l, q, run, &mut outs, chunk..to);
                 }
             }
         }
@@ -108,17 +116,47 @@ struct Sums<'a> {
 }
 
 impl Sums<'_> {
+    /// A tile at a time, whose first factors are copied side by side. Second factors are constant on `run` columns.
     #[inline(always)]
-    fn of_chunk<L: Lanes>(self, l: L, q: &L::Q, outs: &mut [&mut [u32]], columns: Range<usize>) {
-        let least = self.b.iter().map(|b| b.log).min().unwrap_or(0);
-        if 1 << least >= STRIP {
-            self.of_constants::<L, STRIP>(l, q, outs, columns);
-        } else if 1 << least >= LANES {
-            self.of_constants::<L, LANES>(l, q, outs, columns);
-        } else {
-            for (g, out) in outs.iter_mut().enumerate() {
-                let b = &self.b[g * self.width + self.first..][..self.a.len()];
-                l.call(OfRows { sums: self, q, b, out, columns: columns.clone() });
+    fn of_copies<L: Lanes>(self, l: L, q: &L::Q, run: usize, outs: &mut [&mut [u32]], columns: Range<usize>) {
+        let (sums, mut tile) = (self, [0; TERMS * TILE]);
+        for start in columns.clone().step_by(TILE.min(run)) {
+            let columns = start..columns.end.min(start + TILE.min(run));
+            for (a, copy) in self.a.iter().zip(tile.chunks_exact_mut(TILE)) {
+                copy[..columns.len()].copy_from_slice(&a[columns.clone()]);
+            }
+            for (k, outs) in outs.chunks_mut(2).enumerate() {
+                let (tile, first, columns) = (&tile, 2 * k, columns.clone());
+                match outs {
+                    [o0, o1] => {
+                        let outs = [&mut o0[columns.clone()], &mut o1[columns.clone()]];
+                        l.call(OfTile::<L, 2, 2> { sums, q, tile, first, outs, column: start });
+                    }
+                    [out] => {
+                        let outs = [&mut out[columns]];
+                        l.call(OfTile::<L, 1, 4> { sums, q, tile, first, outs, column: start });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A few results at a time, all columns of the chunk.
+    #[inline(always)]
+    fn of_columns<L: Lanes>(self, l: L, q: &L::Q, run: usize, outs: &mut [&mut [u32]], columns: Range<usize>) {
+        let together = if L::FEW { 1 } else { TOGETHER };
+        for (k, outs) in outs.chunks_mut(together).enumerate() {
+            let sums = Sums { b: &self.b[k * together * self.width..], ..self };
+            if run >= STRIP {
+                sums.of_constants::<L, STRIP>(l, q, outs, columns.clone());
+            } else if run >= LANES {
+                sums.of_constants::<L, LANES>(l, q, outs, columns.clone());
+            } else {
+                for (g, out) in outs.iter_mut().enumerate() {
+                    let b = &sums.b[g * self.width + self.first..][..self.a.len()];
+                    l.call(OfRows { sums, q, b, out, columns: columns.clone() });
+                }
             }
         }
     }
@@ -142,8 +180,8 @@ impl Sums<'_> {
 
     /// Reduces and stores a strip.
     #[inline(always)]
-    fn finish<L: Lanes>(self, l: L, q: &L::Q, acc: [L::A; SIDE], out: &mut [u32]) {
-        let out = &mut out[..STRIP];
+    fn finish<L: Lanes, const S: usize>(self, l: L, q: &L::Q, acc: [L::A; S], out: &mut [u32]) {
+        let out = &mut out[..S * LANES];
         for (k, acc) in acc.into_iter().enumerate() {
             let mut sum = l.canonical(q, l.reduce(q, acc));
             if self.accumulate {
@@ -188,6 +226,51 @@ impl<L: Lanes, const G: usize, const RUN: usize> Kernel<L> for OfConstants<'_, '
             }
             for g in 0..G {
                 sums.finish(l, q, acc[g], &mut outs[g][at..]);
+            }
+        }
+    }
+}
+
+/// Sums from `first`, of columns on which every second factor is constant: G sums of S vectors side by side.
+struct OfTile<'a, 'q, L: Lanes, const G: usize, const S: usize> {
+    sums: Sums<'a>,
+    q: &'q L::Q,
+    /// The columns of the first factors, [`TILE`] words a factor.
+    tile: &'a [u32; TERMS * TILE],
+    first: usize,
+    outs: [&'a mut [u32]; G],
+    column: usize,
+}
+
+impl<L: Lanes, const G: usize, const S: usize> Kernel<L> for OfTile<'_, '_, L, G, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self, l: L) {
+        let Self { sums, q, tile, first, mut outs, column } = self;
+        let (terms, mut factors) = (sums.a.len(), [[0; G]; TERMS]);
+        for g in 0..G {
+            let b = &sums.b[(first + g) * sums.width + sums.first..][..terms];
+            for (factors, b) in factors.iter_mut().zip(b) {
+                factors[g] = b.words[column >> b.log];
+            }
+        }
+        for at in (0..outs[0].len()).step_by(S * LANES) {
+            let mut acc = [[l.zero(); S]; G];
+            for (a, factors) in tile.chunks_exact(TILE).zip(&factors[..terms]) {
+                let a = &a[at..at + S * LANES];
+                let mut x = [l.splat(0); S];
+                for (k, x) in x.iter_mut().enumerate() {
+                    *x = l.load(a, k * LANES);
+                }
+                for (acc, &factor) in acc.iter_mut().zip(factors) {
+                    let y = l.splat(factor);
+                    for k in 0..S {
+                        acc[k] = l.mul_add(acc[k], x[k], y);
+                    }
+                }
+            }
+            for (acc, out) in acc.into_iter().zip(&mut outs) {
+                sums.finish(l, q, acc, &mut out[at..]);
             }
         }
     }

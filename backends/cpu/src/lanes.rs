@@ -46,6 +46,8 @@ pub trait Lanes: Copy + Send + Sync {
     type W: Copy;
     /// Settled words are below SETTLED q, so 16 / SETTLED products by canonical words fit in 64 bits.
     const SETTLED: usize;
+    /// Whether the registers hold less than 16 vectors of sums.
+    const FEW: bool;
 
     /// `kernel`, as a function compiled for these instructions.
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output;

@@ -53,6 +53,7 @@ impl Lanes for Portable {
     type Q = Modulus;
     type W = (V, V);
     const SETTLED: usize = 4;
+    const FEW: bool = true;
 
     fn call<K: Kernel<Self>>(self, kernel: K) -> K::Output {
         kernel.run(self)

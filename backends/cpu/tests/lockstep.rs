@@ -108,7 +108,7 @@ trait Program {
 }
 
 fn compare(constants: &Constants, program: &impl Program, label: &str) {
-    let mut memory: Vec<Vec<u32>> = (0..200).map(|_| vec![0; 3 * constants.moduli.len() * constants.n]).collect();
+    let mut memory: Vec<Vec<u32>> = (0..420).map(|_| vec![0; 3 * constants.moduli.len() * constants.n]).collect();
     let pool: Vec<Block<'_>> = memory.iter_mut().map(|m| RefCell::new(&mut m[..])).collect();
     let expected = program.run(&mut Scalar::new(constants.ring(), &pool)).0;
     for (isa, threads) in Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 2)]) {
@@ -270,6 +270,42 @@ impl Program for KeySwitch {
         }
         log
     }
+}
+
+/// Sums of products that share their first factors. A second factor has a word for each `run` columns, or is absent.
+struct InnerProducts {
+    words: Words,
+    sums: usize,
+    width: usize,
+    run: usize,
+}
+
+impl Program for InnerProducts {
+    fn run<B: Backend>(&self, be: &mut B) -> Log {
+        let (n, basis, mut source) = (be.ring().n(), Basis::span(2, 4).with(1), Source { state: 5, words: self.words });
+        let a: Vec<_> = (0..self.width).map(|_| source.limbs(be, 1, basis, n)).collect();
+        let b: Vec<_> = (0..self.sums * self.width).map(|_| source.limbs(be, 1, basis, n / self.run)).collect();
+        let b: Vec<_> = b.iter().enumerate().map(|(i, b)| (i % 7 != 3).then_some(b)).collect();
+        let mut sums: Vec<_> = (0..self.sums).map(|_| dirty(be, Shape { count: 1, basis, cols: n as u32 })).collect();
+        be.inner_products(basis, &mut sums, &a.iter().collect::<Vec<_>>(), &b);
+        let mut log = Log::default();
+        for sum in &sums {
+            log.add("inner product", be, sum, basis);
+        }
+        log
+    }
+}
+
+#[test]
+fn inner_products_agree() {
+    let constants = Constants::new(256, 2, 3);
+    for (sums, width, run) in [(1, 1, 1), (3, 17, 8), (4, 16, 32), (5, 7, 64), (8, 3, 256), (6, 33, 128), (9, 18, 16)] {
+        for words in ALL {
+            compare(&constants, &InnerProducts { words, sums, width, run }, &format!("{words:?} {sums} {width} {run}"));
+        }
+    }
+    let program = InnerProducts { words: Words::Random, sums: 5, width: 17, run: 32 };
+    compare(&Constants::new(4096, 2, 3), &program, "several chunks");
 }
 
 #[test]
