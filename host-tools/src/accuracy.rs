@@ -70,6 +70,9 @@ pub struct Accuracy {
 }
 
 /// Logits of the polynomial form in the clear, f32.
+///
+/// # Errors
+/// The errors of the clear engine: a product that overflows f32.
 pub fn logits(model: &Pretrained, ids: &[u32]) -> Result<Vec<f64>> {
     let values = model.text.embed(ids).into_iter().map(|x| x as f32).collect();
     let x = Rows::new(model.model.width, values)?;
@@ -78,6 +81,9 @@ pub fn logits(model: &Pretrained, ids: &[u32]) -> Result<Vec<f64>> {
 }
 
 /// Runs both forms on every question, on all threads; `step` is called after each.
+///
+/// # Errors
+/// The errors of [`logits`].
 pub fn accuracy(model: &Pretrained, questions: &[Labelled], step: impl Fn() + Sync) -> Result<Accuracy> {
     let right = |q: &Labelled| -> Result<(usize, usize)> {
         let hit = |logits: &[f64]| (top(logits).first() == Some(&q.class)) as usize;

@@ -49,6 +49,9 @@ pub fn groups(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Ve
 }
 
 /// The groups with their plans. `steps` is the rotation strategy of bootstrapping.
+///
+/// # Errors
+/// The errors of [`ModelPlan::of`].
 pub fn batches(
     params: &Params,
     model: &Pretrained,

@@ -18,6 +18,9 @@ use rayon::prelude::*;
 
 /// Predicts the errors of groups of questions that share a ciphertext, on all threads. Each group has its own secret.
 /// `step` is called after each group. The same questions always give the same numbers.
+///
+/// # Errors
+/// The errors of [`predict_one`], and of a bootstrap with the period of a group.
 pub fn predict(
     params: &Params,
     model: &Pretrained,
@@ -50,6 +53,9 @@ pub fn predict(
 }
 
 /// The errors of one ciphertext's questions.
+///
+/// # Errors
+/// The errors of the layout, of the noise simulator and of the clear engine.
 pub fn predict_one(
     ev: &mut Bootstrapped<NoiseSimulator<'_>>,
     model: &Pretrained,

@@ -88,6 +88,9 @@ fn nothing(_: &mut Bootstrapped<Trace>, _: &mut ClearVec<f64>, _: Step, _: &Leve
 }
 
 /// The graph of a circuit, and its depth.
+///
+/// # Errors
+/// The errors of the circuit, for rows that do not fit in the slots.
 pub fn graph(entry: &Entry, slots: usize) -> Result<(Vec<Node>, u8)> {
     let mut deep = BootstrapPlanner::new(Trace::new(slots, None), Placement::none(TOP), |_, x| Ok(x));
     let mut xs = Vec::new();
@@ -102,6 +105,10 @@ pub fn graph(entry: &Entry, slots: usize) -> Result<(Vec<Node>, u8)> {
 
 /// The placement of bootstraps in a graph of this depth on these parameters. Also the number of bootstraps of a greedy
 /// placement, and the level of the inputs.
+///
+/// # Errors
+/// `Usage` if the depth needs bootstrapping and the parameters have none; the errors of the planner, if no placement is
+/// possible.
 pub fn place_bootstraps(nodes: &[Node], depth: u8, params: &Params) -> Result<(Placement, usize, u8)> {
     let top = params.max_message_level();
     if depth <= top {
@@ -117,6 +124,9 @@ pub fn place_bootstraps(nodes: &[Node], depth: u8, params: &Params) -> Result<(P
 }
 
 /// Runs `entry` on `inputs` (one vector each, as from [`Entry::sample`]) over the parameters.
+///
+/// # Errors
+/// The errors of [`graph`], of [`place_bootstraps`] and of the dry run.
 pub fn plan(
     entry: &Entry,
     params: &Params,

@@ -28,6 +28,9 @@ pub fn words(params: &Params, wants: &[KeySpec], traced: usize) -> usize {
 
 /// The result of `plan` for the requested rotations, or for few keys (min-KS) if the GPU has less memory. A line on
 /// standard error reports the second case. `words` returns the words of a plan.
+///
+/// # Errors
+/// The errors of `plan`; [`DeviceMemory`] if few keys do not fit either.
 pub fn fit_to_memory<P>(
     host: &Host,
     on: ComputeTarget,

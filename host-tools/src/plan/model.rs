@@ -55,12 +55,19 @@ pub struct ModelPlan {
 
 impl ModelPlan {
     /// For questions of these numbers of tokens.
+    ///
+    /// # Errors
+    /// The errors of [`ModelPlan::of`].
     pub fn new(params: &Params, model: &Model, lengths: &[usize]) -> Result<Self> {
         Self::of(params, None, model, lengths, RotationStrategy::Hoisted)
     }
 
     /// The plan for questions of a client, or of the ring `small` of a small client at level 0. `steps` is the rotation
     /// strategy of bootstrapping: [`RotationStrategy::MinKs`] on a server with little memory.
+    ///
+    /// # Errors
+    /// Parameters without bootstrapping, questions that do not fit in a ciphertext, or a model that needs more levels
+    /// than a bootstrap gives.
     pub fn of(
         params: &Params,
         small: Option<&Params>,

@@ -84,6 +84,9 @@ fn between(points: &[(f64, f64)], x: f64) -> Option<f64> {
 
 impl Speed {
     /// Times everything on this machine: about a quarter of a minute for B16.
+    ///
+    /// # Errors
+    /// The errors of the backend: no memory, or a lost device.
     pub fn measure(host: &Host, on: ComputeTarget, spec: &SpecBuf, step: &dyn Fn()) -> Result<Self> {
         let figures = host.run(on, Measure { host, step })?;
         Ok(Self {
@@ -106,6 +109,10 @@ impl Speed {
     }
 
     /// Reads a file of [`Speed::write`], which must be of this parameter set.
+    ///
+    /// # Errors
+    /// The path with what is wrong: a file that cannot be read, or is no file of figures. `Usage` for figures of
+    /// another parameter set.
     pub fn read(path: &Path, spec: &SpecBuf) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_path(path)?;
         let speed: Self = serde_json::from_str(&text).map_err(std::io::Error::from).with_path(path)?;
@@ -119,6 +126,9 @@ impl Speed {
     }
 
     /// Writes the figures to a file.
+    ///
+    /// # Errors
+    /// The path, if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from).with_path(path)?;
         atomically(path, Access::Shared, |file| file.write_all(text.as_bytes())).with_path(path)
