@@ -17,7 +17,7 @@ use polyformer_kernel::{
 fn main() -> Result<()> {
     let host = Host::new(Params::new(&Spec { log_n: 12, security: Security::Toy, ..presets::B16 })?);
     let (params, top) = (host.params(), host.params().max_message_level());
-    let low = params.bootstrap().map_or(0, |b| b.slots_to_coeffs); // the lowest level that a bootstrap takes
+    let low = params.bootstrap().map_or(0, |b| b.slots_to_coeffs()); // the lowest level that a bootstrap takes
     let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0); // real values in [-1, 1]
 
     let mut dry = DryRun::new(params); // names the keys

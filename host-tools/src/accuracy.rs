@@ -67,6 +67,8 @@ pub struct Accuracy {
     pub poly: f64,
     /// Of the reference model, or `None` without one.
     pub exact: Option<f64>,
+    /// Questions for which one of the forms has a logit that is not finite. Such an answer counts as wrong.
+    pub not_finite: usize,
 }
 
 /// Logits of the polynomial form in the clear, f32.
@@ -85,15 +87,20 @@ pub fn logits(model: &Pretrained, ids: &[u32]) -> Result<Vec<f64>> {
 /// # Errors
 /// The errors of [`logits`].
 pub fn accuracy(model: &Pretrained, questions: &[Labelled], step: impl Fn() + Sync) -> Result<Accuracy> {
-    let right = |q: &Labelled| -> Result<(usize, usize)> {
-        let hit = |logits: &[f64]| (top(logits).first() == Some(&q.class)) as usize;
-        let poly = hit(&logits(model, &q.ids)?);
-        let exact = model.exact.as_ref().map_or(0, |twin| hit(&twin.logits(&q.ids)));
+    let right = |q: &Labelled| -> Result<[usize; 3]> {
+        let finite = |logits: &[f64]| logits.iter().all(|x| x.is_finite());
+        let hit = |logits: &[f64]| (finite(logits) && top(logits).first() == Some(&q.class)) as usize;
+        let poly = match logits(model, &q.ids) {
+            Err(Error::Kernel(polyformer_kernel::Error::NotFinite { .. })) => vec![f64::NAN],
+            logits => logits?,
+        };
+        let exact = model.exact.as_ref().map(|twin| twin.logits(&q.ids));
+        let odd = !finite(&poly) || exact.as_ref().is_some_and(|exact| !finite(exact));
         step();
-        Ok((poly, exact))
+        Ok([hit(&poly), exact.map_or(0, |exact| hit(&exact)), odd as usize])
     };
-    let sum = |a: (usize, usize), b: (usize, usize)| Ok((a.0 + b.0, a.1 + b.1));
-    let (poly, exact) = questions.par_iter().map(right).try_reduce(|| (0, 0), sum)?;
+    let sum = |a: [usize; 3], b: [usize; 3]| Ok(std::array::from_fn(|i| a[i] + b[i]));
+    let [poly, exact, not_finite] = questions.par_iter().map(right).try_reduce(|| [0; 3], sum)?;
     let share = |hits: usize| hits as f64 / questions.len() as f64;
-    Ok(Accuracy { poly: share(poly), exact: model.exact.as_ref().map(|_| share(exact)) })
+    Ok(Accuracy { poly: share(poly), exact: model.exact.as_ref().map(|_| share(exact)), not_finite })
 }

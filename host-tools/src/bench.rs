@@ -153,7 +153,7 @@ pub fn run(
 /// The level of the measurement. Bootstrapping starts at the level of its input.
 fn level_of(op: Op, params: &Params, asked: u8) -> u8 {
     match (op, params.bootstrap()) {
-        (Op::Bootstrap, Some(b)) => b.slots_to_coeffs,
+        (Op::Bootstrap, Some(b)) => b.slots_to_coeffs(),
         _ => asked,
     }
 }

@@ -15,6 +15,7 @@ mod keygen;
 mod pack;
 mod params;
 mod plan;
+mod terminal;
 
 use crate::{Error, Result, error::WithPath};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -125,7 +126,7 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
 
 fn fail(what: &str) -> ExitCode {
     let line: String = what.lines().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(std::io::stderr(), "error: {line}");
+    let _ = writeln!(std::io::stderr(), "error: {}", terminal::line(&line));
     ExitCode::from(2)
 }
 

@@ -49,6 +49,7 @@ use rayon::prelude::*;
 
 mod backends;
 pub mod gpu;
+pub mod memory;
 pub mod peak;
 
 pub use backends::BackendKind;

@@ -14,9 +14,11 @@
 mod attention;
 mod config;
 mod exact;
+mod folder;
 mod pack;
 mod packed;
 mod text;
+mod tokenizer;
 mod weights;
 
 use attention::Attention;
@@ -25,15 +27,18 @@ pub use exact::Exact;
 pub use pack::{LayoutCost, MeasuredPolynomial, Report, pack};
 pub use packed::QuestionsPerCiphertext;
 pub use text::{Text, probabilities, top};
+pub use tokenizer::Words;
 
 use crate::{
     error::{Error, Result, WithPath},
     files::{self, FileError, Mapped},
     spec::SpecBuf,
 };
+use folder::{MAX_CONFIG, MAX_TOKENIZER, MAX_WEIGHTS, ModelFolder};
 use polyformer_kernel::{circuits::norm::Norm, nn};
 use std::{
     borrow::Cow,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -42,10 +47,37 @@ use weights::Weights;
 /// The preset that a model that is not packed runs on.
 const PRESET: &str = "B16";
 
+/// The file of the reference model in a folder that the training package writes.
+const REFERENCE: &str = "exact.safetensors";
+
+/// The digest of a model: BLAKE3 of its files. Its text is the first 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&files::hex(&self.0[..8]))
+    }
+}
+
+/// The digest of a folder: config.json, the weights, the weights of the reference model if it is there, tokenizer.json.
+/// The length of a file precedes the file, and a file that is not there has no length.
+fn digest(files: [Option<&[u8]>; 4]) -> Digest {
+    let mut h = blake3::Hasher::new();
+    h.update(b"polyformer model 1\0");
+    for file in files {
+        let length = file.map_or(u64::MAX, |file| file.len() as u64);
+        h.update(&length.to_le_bytes()).update_rayon(file.unwrap_or(&[]));
+    }
+    Digest(h.finalize().into())
+}
+
 /// A model that can answer questions.
 pub struct Pretrained {
     /// Its name.
     pub name: String,
+    /// The digest of its files. Models with one digest are the same model.
+    pub digest: Digest,
     /// The client's part: text to numbers, and numbers to labels.
     pub text: Text,
     /// The polynomial form.
@@ -111,6 +143,7 @@ impl Pretrained {
 pub struct Checkpoint {
     place: PathBuf,
     config: Config,
+    digest: Digest,
     poly: Cow<'static, [u8]>,
     exact: Option<Cow<'static, [u8]>>,
     tokenizer: Cow<'static, [u8]>,
@@ -122,19 +155,24 @@ impl Checkpoint {
         use banking77::{CONFIG, EXACT, POLY, TOKENIZER};
         let place = PathBuf::from("embedded model banking77");
         let config = Config::parse(CONFIG).with_path(&place)?;
-        Ok(Self { place, config, poly: POLY.into(), exact: Some(EXACT.into()), tokenizer: TOKENIZER.into() })
+        let digest = digest([Some(CONFIG), Some(POLY), Some(EXACT), Some(TOKENIZER)]);
+        let (poly, exact, tokenizer) = (POLY.into(), Some(EXACT.into()), TOKENIZER.into());
+        Ok(Self { place, config, digest, poly, exact, tokenizer })
     }
 
     /// The model in a folder.
     pub fn read(folder: &Path) -> Result<Self> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read(&path).with_path(&path).map(Cow::from)
-        };
-        let config = Config::parse(&read("config.json")?).with_path(&folder.join("config.json"))?;
-        let poly = read(&config.files.poly)?;
-        let exact = config.files.exact.as_deref().filter(|name| folder.join(name).exists()).map(read).transpose()?;
-        Ok(Self { place: folder.into(), poly, exact, tokenizer: read("tokenizer.json")?, config })
+        let files = ModelFolder::open(folder)?;
+        let json = files.read("config.json", MAX_CONFIG)?;
+        let config = Config::parse(&json).with_path(&files.path("config.json"))?;
+        let poly = files.read(&config.files.poly, MAX_WEIGHTS)?;
+        // an exported model may be without the reference model, whose usual name its config.json has all the same
+        let exact = config.files.exact.as_deref().filter(|name| *name != REFERENCE || files.has(name));
+        let exact = exact.map(|name| files.read(name, MAX_WEIGHTS)).transpose()?;
+        let tokenizer = files.read("tokenizer.json", MAX_TOKENIZER)?;
+        let digest = digest([Some(&json[..]), Some(&poly), exact.as_deref(), Some(&tokenizer)]);
+        let (poly, exact, tokenizer) = (poly.into(), exact.map(Cow::from), tokenizer.into());
+        Ok(Self { place: folder.into(), config, digest, poly, exact, tokenizer })
     }
 
     fn assemble(&self) -> Result<Pretrained> {
@@ -148,7 +186,8 @@ impl Checkpoint {
         let epsilons = [config.embedding_epsilon, config.exact_norm_epsilon];
         let twin = |bytes: &Cow<'static, [u8]>| Exact::new(&config.shape, epsilons, &Weights::parse(bytes)?);
         let exact = self.exact.as_ref().map(twin).transpose()?;
-        Ok(Pretrained { name: config.name.clone(), text, model, exact, spec: None, layouts: Vec::new() })
+        let (name, digest) = (config.name.clone(), self.digest);
+        Ok(Pretrained { name, digest, text, model, exact, spec: None, layouts: Vec::new() })
     }
 }
 

@@ -25,6 +25,7 @@
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 
+mod admission;
 mod asker;
 pub mod cipher;
 mod client;
@@ -36,6 +37,7 @@ mod remote_ring;
 mod server;
 mod watch;
 
+pub use admission::Admission;
 pub use asker::{Answer, Asker};
 pub use client::Client;
 pub use clock::Clocked;

@@ -93,6 +93,39 @@ fn a_checkpoint_is_packed_and_asked_in_the_clear() {
 }
 
 #[test]
+fn a_model_reads_no_file_outside_of_its_folder() {
+    let place = Place::new();
+    std::fs::write(place.at("private"), "private").unwrap();
+    for (i, name) in ["/etc/passwd", "../private", "/dev/zero", "."].into_iter().enumerate() {
+        for field in ["poly", "exact"] {
+            let folder = place.checkpoint(&format!("{field}{i}"), |c| c["files"][field] = name.into());
+            let line = bad(&["eval", "questions.csv", "--model", &folder]);
+            assert!(
+                line.ends_with(&format!("names the file {name:?}: a name inside of the folder is needed")),
+                "{line}"
+            );
+        }
+    }
+    let folder = place.checkpoint("typo", |c| c["files"]["exact"] = "exakt.safetensors".into());
+    assert!(bad(&["eval", "questions.csv", "--model", &folder]).starts_with(&format!("{folder}/exakt.safetensors: ")));
+}
+
+#[test]
+fn names_in_files_are_escaped() {
+    let place = Place::new();
+    let name = "nice\u{1b}[31mmodel\r\nerror: forged line";
+    let folder = place.checkpoint("named", |c| c["name"] = name.into());
+    let text = good(&["pack", &folder, "--out", &place.at("packed")]);
+    assert!(!text.contains('\u{1b}') && !text.contains("\nerror"), "{text}");
+    assert!(text.contains("nice\\u001b[31mmodel\\u000d\\u000aerror: forged line for B16"), "{text}");
+    let digest = text.lines().next().and_then(|line| line.split("digest ").nth(1)).unwrap();
+    assert!(digest.len() == 16 && good(&["inspect", &place.at("packed")]).contains(digest), "{text}");
+    let folder = place.checkpoint("field", |c| c["a\u{1b}]0;owned\u{7}"] = 1.into());
+    let line = bad(&["pack", &folder, "--out", &place.at("other")]);
+    assert!(line.contains("unknown field `a\\u001b]0;owned\\u0007`"), "{line}");
+}
+
+#[test]
 fn models_that_cannot_be_used_are_one_line() {
     let place = Place::new();
     let out = place.at("packed");

@@ -92,7 +92,7 @@ impl<P> Bootstrapper<P> {
         let bootstrap = params.bootstrap().ok_or(Error::NoBootstrap)?;
         let (input, down_from) = match recipe.order {
             Order::ModRaiseFirst => (0, params.max_message_level()),
-            _ => (bootstrap.slots_to_coeffs, bootstrap.slots_to_coeffs),
+            _ => (bootstrap.slots_to_coeffs(), bootstrap.slots_to_coeffs()),
         };
         Ok(Self {
             order: recipe.order,

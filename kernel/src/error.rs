@@ -186,9 +186,20 @@ pub enum Error {
         /// The level.
         level: u8,
     },
+    /// A part of bootstrapping has too few or too many levels.
+    Reserved {
+        /// The part.
+        part: &'static str,
+        /// Levels given.
+        given: u8,
+        /// The fewest levels that are possible.
+        least: u8,
+        /// The most levels that are possible.
+        most: u8,
+    },
     /// Bootstrapping takes one iteration or two.
     BadIterations {
-        /// The requested level.
+        /// The requested number.
         asked: u8,
     },
     /// The evaluator has no bootstrapping keys.
@@ -269,7 +280,16 @@ impl fmt::Display for Error {
                 write!(f, "{modulus} is not a fresh prime below 2^30 that is 1 modulo {two_n}")
             }
             Error::TooMany { asked, limit } => write!(f, "{asked} asked for, at most {limit} supported"),
-            Error::BadLevel { level } => write!(f, "level {level} is not a span of the modulus line"),
+            Error::BadLevel { level } => write!(
+                f,
+                "level {level}: its primes are no span of the modulus chain that contains those of the level below"
+            ),
+            Error::Reserved { part, given, least, most } if least == most => {
+                write!(f, "bootstrapping with {given} levels of {part}: the part takes {most}")
+            }
+            Error::Reserved { part, given, least, most } => {
+                write!(f, "bootstrapping with {given} levels of {part}: from {least} to {most} are possible")
+            }
             Error::BadIterations { asked } => write!(f, "bootstrapping in {asked} iterations: it takes 1 or 2"),
             Error::NoBootstrap => write!(f, "no bootstrapping keys"),
             Error::NoEntropy => write!(f, "the source of randomness failed or repeats itself"),
@@ -293,6 +313,10 @@ mod tests {
             (shape, "heads must divide the width: 3 and 128 given"),
             (Error::Unsupported { what: "rotation by half a slot" }, "not supported: rotation by half a slot"),
             (Error::BadWord { word: 9, modulus: 7 }, "the word 9 is not below the modulus 7"),
+            (
+                Error::Reserved { part: "EvalMod", given: 0, least: 8, most: 8 },
+                "bootstrapping with 0 levels of EvalMod: the part takes 8",
+            ),
             (Error::BadPower { power: 3, most: 16 }, "power 3, even powers from 2 to 16 are supported"),
             (same_level(1, 2).unwrap_err(), "operands at levels 1 and 2"),
             (same_length(1, 2).unwrap_err(), "1 elements expected, 2 given"),

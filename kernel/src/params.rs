@@ -26,10 +26,12 @@ use heapless::Vec;
 
 pub use crate::backend::BATCH_WORDS;
 
+pub mod bootstrapping;
 pub mod presets;
 pub mod security;
 pub mod spec;
 
+pub use bootstrapping::Bootstrapping;
 pub use security::{KeySecret, SPARSE_WEIGHT, Security};
 pub use spec::{Bootstrap, Spec};
 
@@ -51,14 +53,16 @@ pub struct Params {
     base: Basis,
     moduli: Vec<Modulus, MAX_MODULI>,
     levels: Vec<Level, MAX_LEVELS>,
-    bootstrap: Option<Bootstrap>,
+    bootstrap: Option<Bootstrapping>,
     security: Security,
     log_qp: f64,
     fingerprint: [u64; 4],
 }
 
 impl Params {
-    /// Checks primes, spans, digit sizes, scales and security.
+    /// Checks primes, spans, digit sizes, scales, levels of bootstrapping and security. After the check no operation on
+    /// the parameters can fail, whatever a file stated: each level adds primes to the level below, a conversion has at
+    /// most [`MAX_SOURCES`] primes, and each part of bootstrapping has its levels.
     ///
     /// # Errors
     ///
@@ -78,12 +82,13 @@ impl Params {
             base,
             moduli,
             levels: Vec::new(),
-            bootstrap: spec.bootstrap,
+            bootstrap: None,
             security: spec.security,
             log_qp,
             fingerprint: spec.fingerprint(),
         };
         params.check_scales(spec)?;
+        params.bootstrap = params.check_bootstrap(spec)?;
         if spec.bootstrap.is_some() {
             params.sparse_basis()?;
         }
@@ -97,6 +102,10 @@ impl Params {
         if !self.modulus_chain().covers(self.base) || self.base.is_empty() {
             return Err(Error::BadLevel { level: 0 });
         }
+        let (asked, limit) = (self.base.len(), bootstrapping::MAX_BASE as usize);
+        if asked > limit {
+            return Err(Error::TooMany { asked, limit });
+        }
         let limit = self.log_product(self.base);
         for bits in [spec.scale_bits, spec.bootstrap.map_or(spec.scale_bits, |b| b.eval_mod_scale_bits)] {
             if !(1.0..limit).contains(&bits) {
@@ -106,18 +115,23 @@ impl Params {
         Ok(())
     }
 
-    fn set_levels(&mut self, spec: &Spec<'_>) -> Result<()> {
-        let reserved = spec.bootstrap.map_or(0, |b| b.coeffs_to_slots as usize + b.eval_mod as usize);
+    /// The levels of bootstrapping. The keys of ModRaise take as many special primes as the base has primes.
+    fn check_bootstrap(&self, spec: &Spec<'_>) -> Result<Option<Bootstrapping>> {
         if spec.levels.len() > MAX_LEVELS {
             return Err(Error::TooMany { asked: spec.levels.len(), limit: MAX_LEVELS });
         }
+        let Some(b) = &spec.bootstrap else { return Ok(None) };
+        let (left, right) = (self.specials as usize, self.base.len());
+        if left < right {
+            let what = "bootstrapping needs at least as many special primes as base primes";
+            return Err(Error::BadShape { what, left, right });
+        }
+        Bootstrapping::new(b, spec.levels.len(), spec.scale_bits, self.log_product(self.base)).map(Some)
+    }
+
+    fn set_levels(&mut self, spec: &Spec<'_>) -> Result<()> {
+        let reserved = self.bootstrap.map_or(0, |b| b.reserved() as usize);
         let top = spec.levels.len().checked_sub(reserved + 1).ok_or(Error::BadLevel { level: 0 })?;
-        if spec.bootstrap.is_some_and(|b| b.slots_to_coeffs as usize > top) {
-            return Err(Error::BadLevel { level: top as u8 });
-        }
-        if let Some(b) = spec.bootstrap.filter(|b| !(1..=2).contains(&b.iterations)) {
-            return Err(Error::BadIterations { asked: b.iterations });
-        }
         let mut scale = libm::exp2(spec.scale_bits);
         for (level, (terminals, limbs)) in spec.levels.iter().enumerate() {
             let bad = Error::BadLevel { level: level as u8 };
@@ -128,7 +142,8 @@ impl Params {
                 return Err(bad);
             }
             if let Some(below) = self.levels.last() {
-                if !basis.one_span_apart(below.basis) || !below.basis.one_span_apart(basis) {
+                let grows = basis.end >= below.basis.end; // only rescaling primes come back
+                if !grows || !basis.one_span_apart(below.basis) || !below.basis.one_span_apart(basis) {
                     return Err(bad);
                 }
                 let dropped = basis.minus(below.basis).len();
@@ -142,7 +157,7 @@ impl Params {
                 if level == top + 1 {
                     scale = libm::exp2(spec.bootstrap.map_or(spec.scale_bits, |b| b.eval_mod_scale_bits));
                 }
-                let eval_mod_top = top + spec.bootstrap.map_or(0, |b| b.eval_mod as usize);
+                let eval_mod_top = top + self.bootstrap.map_or(0, |b| b.eval_mod() as usize);
                 if level <= eval_mod_top {
                     scale = libm::sqrt(scale * self.ratio(basis, below.basis)); // a contraction: no drift
                 }
@@ -155,6 +170,9 @@ impl Params {
     fn check_digits(&self) -> Result<()> {
         if self.specials == 0 && self.alpha == 0 {
             return Ok(());
+        }
+        if self.specials as usize > MAX_SOURCES {
+            return Err(Error::TooMany { asked: self.specials as usize, limit: MAX_SOURCES });
         }
         let (alpha, digits) = (self.alpha as usize, self.digits());
         if alpha == 0 || alpha > MAX_SOURCES || digits > crate::backend::MAX_DIGITS {
@@ -264,8 +282,7 @@ impl Params {
 
     /// The highest level of a message.
     pub fn max_message_level(&self) -> u8 {
-        let reserved = self.bootstrap.map_or(0, |b| b.coeffs_to_slots + b.eval_mod);
-        self.levels.len() as u8 - 1 - reserved
+        self.max_level() - self.bootstrap.map_or(0, |b| b.reserved())
     }
 
     /// The highest level of all, bootstrapping's included.
@@ -274,13 +291,13 @@ impl Params {
     }
 
     /// The levels of bootstrapping, or `None` without bootstrapping.
-    pub fn bootstrap(&self) -> Option<Bootstrap> {
+    pub fn bootstrap(&self) -> Option<Bootstrapping> {
         self.bootstrap
     }
 
     /// The level of a freshly bootstrapped ciphertext.
     pub fn level_after_bootstrap(&self) -> Option<u8> {
-        self.bootstrap.map(|b| self.max_message_level() - b.slots_to_coeffs)
+        self.bootstrap.map(|b| self.max_message_level() - b.slots_to_coeffs())
     }
 
     /// log2 of the product of every modulus, which the security bound limits.

@@ -36,7 +36,7 @@ fn packed_questions_get_the_answers_of_dense_ones() {
             let mut ev = ClearVec::<f64>::with_slots(layout.period());
             let out = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model, vec![packed]).unwrap();
             for (q, rows) in questions.iter().enumerate() {
-                for (got, want) in layout.unpack(q, &out[0], 5).iter().zip(dense(&model, rows)) {
+                for (got, want) in layout.unpack(q, &out[0], 5).unwrap().iter().zip(dense(&model, rows)) {
                     assert!((got - want).abs() < 1e-9, "{lengths:?}, question {q}: {got} and {want}");
                 }
             }
@@ -164,7 +164,7 @@ fn encrypted(chain: Chain, model: &Model<'_>, bootstraps: u32) {
     assert_eq!(trace.cost().differs(&ev.executed()), None);
     assert_eq!(trace.cost().differs(&ev.executed()), Some(("bootstraps", bootstraps, 0))); // it starts again
     let logits: Vec<f64> = client.decrypt(&mut ev.be, &answer[0]).iter().map(|z| z.re).collect();
-    for (got, want) in layout.unpack(0, &logits, 5).iter().zip(dense(model, &x)) {
+    for (got, want) in layout.unpack(0, &logits, 5).unwrap().iter().zip(dense(model, &x)) {
         assert!((got - want).abs() < 2f64.powi(-14), "{got} and {want}");
     }
 }
@@ -187,4 +187,12 @@ fn rows_in_the_callers_blocks_give_the_logits_of_rows_on_the_heap() {
     assert_eq!(run(&blocks).unwrap(), heap.values());
     assert_eq!(run(&blocks).unwrap(), heap.values(), "the memory came back");
     assert_eq!(run(&blocks[1..]), Err(Error::OutOfMemory { words: 16 }), "one block less");
+}
+
+#[test]
+fn an_answer_that_states_too_few_values_is_an_error() {
+    let layout = Layout::new(&[3, 2], 16, 2, 512).unwrap();
+    assert_eq!(layout.unpack(1, &[0.0; 21], 5).map(<[f64]>::len), Ok(5));
+    assert_eq!(layout.unpack(1, &[0.0; 20], 5), Err(Error::Length { expected: 21, actual: 20 }));
+    assert_eq!(layout.unpack(usize::MAX, &[0.0], 5), Err(Error::Length { expected: usize::MAX, actual: 1 }));
 }

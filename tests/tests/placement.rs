@@ -100,7 +100,7 @@ fn an_encrypted_model_runs_with_the_bootstraps_that_the_planner_places() {
     ev.prepare(params, &recipe).unwrap();
     let (mut ev, answer, _) = planned(ev, best, |ev, x| ev.refresh(x, levels.output), question).unwrap();
     let logits: Vec<f64> = client.decrypt(&mut ev.be, &answer).iter().map(|z| z.re).collect();
-    for (got, want) in layout.unpack(0, &logits, 5).iter().zip(dense(&model, &x)) {
+    for (got, want) in layout.unpack(0, &logits, 5).unwrap().iter().zip(dense(&model, &x)) {
         assert!((got - want).abs() < 1.0 / 1024.0, "{got} and {want}");
     }
 }

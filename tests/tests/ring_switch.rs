@@ -284,7 +284,7 @@ fn a_device_gets_the_answer_of_an_encrypted_transformer() {
 
     // On the device.
     let logits: Vec<f64> = read(&small, &answer).iter().map(|z| z.re).collect();
-    for (got, want) in layout.unpack(0, &logits, 5).iter().zip(transformer::dense(&model, &rows)) {
+    for (got, want) in layout.unpack(0, &logits, 5).unwrap().iter().zip(transformer::dense(&model, &rows)) {
         assert!((got - want).abs() < 2f64.powi(-14), "{got} and {want}");
     }
 }

@@ -76,7 +76,7 @@ pub fn predict_one(
     for (q, ids) in questions.iter().enumerate() {
         let x = Rows::new(model.model.width, model.text.embed(ids))?;
         let want = forward(&mut ClearEngine::<f64>::new(model.model.heads), &model.model, x)?;
-        sum.add(layout.unpack(q, &answer, model.text.classes()), want.values());
+        sum.add(layout.unpack(q, &answer, model.text.classes())?, want.values());
     }
     Ok(sum)
 }

@@ -5,6 +5,8 @@
 pub struct Spread {
     /// Questions.
     pub questions: usize,
+    /// Questions with an error that is not finite. They count here alone.
+    pub not_finite: usize,
     /// Logits.
     pub values: usize,
     /// The largest error.
@@ -24,17 +26,22 @@ impl Spread {
     /// Adds a question: its logits, and its logits without errors.
     pub fn add(&mut self, got: &[f64], want: &[f64]) {
         let errors = got.iter().zip(want).map(|(a, b)| (a - b).abs());
+        if !errors.clone().all(f64::is_finite) {
+            *self = self.and(&Self { questions: 1, not_finite: 1, ..Self::default() });
+            return;
+        }
         let squares: f64 = errors.clone().map(|e| e * e).sum();
         let (largest, count) = (errors.fold(0.0, f64::max), got.len().min(want.len()));
         let question = (squares / count.max(1) as f64).sqrt();
         let tail = if question > 0.0 { largest / question } else { 0.0 };
-        *self = self.and(&Self { questions: 1, values: count, largest, question, tail, squares });
+        *self = self.and(&Self { questions: 1, not_finite: 0, values: count, largest, question, tail, squares });
     }
 
     /// The two spreads.
     pub fn and(&self, other: &Self) -> Self {
         Self {
             questions: self.questions + other.questions,
+            not_finite: self.not_finite + other.not_finite,
             values: self.values + other.values,
             largest: self.largest.max(other.largest),
             question: self.question.max(other.question),
@@ -68,5 +75,14 @@ mod tests {
         assert_eq!(both.question, 12.5f64.sqrt());
         assert_eq!((both.bound(), both.deviation()), (16.0 * 12.5f64.sqrt(), (25.25f64 / 4.0).sqrt()));
         assert_eq!(both.tail, 0.5 / 0.125f64.sqrt());
+    }
+
+    #[test]
+    fn an_error_that_is_not_finite_is_counted_and_no_zero() {
+        let mut spread = Spread::default();
+        spread.add(&[1.0, f64::NAN], &[1.0, 2.0]);
+        spread.add(&[f64::INFINITY], &[f64::INFINITY]); // their difference is not a number
+        spread.add(&[1.0, 2.0], &[1.0, 2.5]);
+        assert_eq!((spread.questions, spread.not_finite, spread.values, spread.largest), (3, 2, 2, 0.5));
     }
 }

@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use super::terminal;
 use crate::{
     Error, Result,
     error::WithPath,
@@ -134,11 +135,26 @@ impl Compute {
 ///
 /// A model file for another parameter set.
 pub fn pretrained_for(path: Option<&Path>, spec: &SpecBuf) -> Result<Pretrained> {
-    let model = Pretrained::open(path)?;
+    model_for(Pretrained::open(path)?, path, spec)
+}
+
+/// The model that was read from `path`, for files of this parameter set.
+///
+/// # Errors
+///
+/// A model file for another parameter set.
+pub fn model_for(model: Pretrained, path: Option<&Path>, spec: &SpecBuf) -> Result<Pretrained> {
     if let (Some(path), Some(packed)) = (path, model.spec.as_ref().filter(|packed| *packed != spec)) {
         return Err(FileError::OtherParams { expected: spec.label(), actual: packed.label() }).with_path(path);
     }
     Ok(model)
+}
+
+/// Says on standard error which model is used. The owner of the words compares the digest with the digest that the owner
+/// of the model published.
+pub fn note_model(model: &Pretrained) {
+    // nobody to tell if standard error is closed
+    let _ = writeln!(std::io::stderr(), "model: {}, digest {}", terminal::line(&model.name), model.digest);
 }
 
 /// The tokens of a text. A note on standard error counts the tokens that the model does not know.
@@ -159,8 +175,7 @@ fn note_unknown(unknown: usize, tokens: usize) {
 /// Prints a line on standard error if the run differs from the plan.
 pub fn warn_departure(executed: &Executed, plan: &ModelPlan) {
     if let Some((what, planned, executed)) = executed.departs(plan) {
-        // nobody to tell if standard error is closed
-        let _ = writeln!(std::io::stderr(), "warning: {planned} {what} planned, {executed} executed");
+        warn(format_args!("{planned} {what} planned, {executed} executed"));
     }
 }
 
@@ -170,9 +185,15 @@ pub fn print_json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<
     print(out, format_args!("{line}\n"))
 }
 
-/// Text on standard output.
+/// Text on standard output. Characters that a terminal would act on are escaped.
 pub fn print(out: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<()> {
-    out.write_fmt(text).with_path(Path::new("standard output"))
+    out.write_all(terminal::lines(&text.to_string()).as_bytes()).with_path(Path::new("standard output"))
+}
+
+/// A line on standard error that says what is wrong, although the command goes on.
+pub fn warn(what: std::fmt::Arguments<'_>) {
+    // nobody to tell if standard error is closed
+    let _ = writeln!(std::io::stderr(), "warning: {}", terminal::line(&what.to_string()));
 }
 
 /// A progress bar on standard error, only if that is a terminal.

@@ -1,6 +1,9 @@
 //! `polyformer decrypt`: decrypts a ciphertext file to numbers.
 
-use super::common::{Compute, pretrained_for, print, print_json, progress};
+use super::{
+    common::{Compute, pretrained_for, print, print_json, progress},
+    terminal,
+};
 use crate::{
     Result,
     error::WithPath,
@@ -106,7 +109,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     if let Some(model) = model {
         let p = probabilities(values);
         let mut best = top(values).into_iter().take(3);
-        return best.try_for_each(|c| print(out, format_args!("{:>6.2} %  {}\n", 100.0 * p[c], model.text.label(c))));
+        return best.try_for_each(|c| {
+            print(out, format_args!("{:>6.2} %  {}\n", 100.0 * p[c], terminal::line(model.text.label(c))))
+        });
     }
     let mut text = Vec::new();
     if args.json {

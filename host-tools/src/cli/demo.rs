@@ -1,6 +1,9 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
-use super::common::{RunOptions, print, print_json, show_progress, warn_departure};
+use super::{
+    common::{RunOptions, print, print_json, show_progress, warn_departure},
+    terminal,
+};
 use crate::{
     Result,
     keys::store::default_folder,
@@ -26,7 +29,7 @@ Examples:
 
 The first run makes a secret key and the keys of the server, some gigabytes, in --keys. Later runs use the same keys. The
 part that acts as the server gets the ciphertext, the number of tokens and its keys only.
---json prints one object: label, top, seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
+--json prints one object: label, top, model, digest (of the model), seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
 bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors (model is null for a model
 without a reference model), plan_agrees (the run equals the plan), compute_seconds (on ciphertexts),
 predicted_seconds (of compute_seconds, with --figures) and encoding_seconds (part of compute_seconds, for weights).";
@@ -81,6 +84,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let errors = Errors::measure(asker.model(), &ids, &poly, &answer)?;
     let report = Report {
         top: best.iter().take(3).map(|(class, p)| (asker.model().text.label(*class), *p)).collect(),
+        model: &asker.model().name,
+        digest: asker.model().digest.to_string(),
         preset: spec.label(),
         security: asker.host().params().security().bits(),
         predicted: speed.map(|s| s.seconds(&answer.plan.work)),
@@ -93,6 +98,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 /// The printed report.
 struct Report<'a> {
     top: Vec<(&'a str, f64)>,
+    model: &'a str,
+    digest: String,
     preset: String,
     security: u16,
     predicted: Option<f64>,
@@ -108,12 +115,12 @@ impl Report<'_> {
     }
 
     fn json(&self) -> serde_json::Value {
-        let Self { top, preset, security, predicted, errors, answer } = self;
+        let Self { top, model, digest, preset, security, predicted, errors, answer } = self;
         let seconds: serde_json::Map<_, _> = answer.timings.iter().map(|(name, s)| (name.into(), s.into())).collect();
         let list: Vec<_> = top.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect();
         let cost = answer.executed.cost;
         serde_json::json!({
-            "label": top.first().map(|t| t.0), "top": list, "seconds": seconds, "total_seconds": self.total(),
+            "label": top.first().map(|t| t.0), "top": list, "model": model, "digest": digest, "seconds": seconds, "total_seconds": self.total(),
             "peak_bytes": peak::bytes(), "bytes_up": answer.bytes_up, "bytes_down": answer.bytes_down,
             "precision_bits": -errors.encryption.log2(), "security_bits": security, "preset": preset,
             "bootstraps": cost.bootstrap, "key_switches": cost.key_switch, "errors": errors,
@@ -125,9 +132,9 @@ impl Report<'_> {
 
 impl std::fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { top, preset, security, predicted, errors, answer } = self;
+        let Self { top, model: name, digest, preset, security, predicted, errors, answer } = self;
         for (label, p) in top {
-            writeln!(f, "{:>6.2} %  {label}", 100.0 * p)?;
+            writeln!(f, "{:>6.2} %  {}", 100.0 * p, terminal::line(label))?;
         }
         writeln!(f)?;
         for (name, seconds) in answer.timings.iter() {
@@ -142,9 +149,10 @@ impl std::fmt::Display for Report<'_> {
         }
         let (up, down) = (answer.bytes_up as f64 / 1e6, answer.bytes_down as f64 / 1e6);
         let (bootstraps, switches) = (answer.executed.cost.bootstrap, answer.executed.cost.key_switch);
+        writeln!(f, "\nmodel {}, digest {digest}", terminal::line(name))?;
         writeln!(
             f,
-            "\n{preset}, {security} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, \
+            "{preset}, {security} bits of security, {bootstraps} bootstraps, {switches} key switches; {up:.1} MB up, \
              {down:.1} MB down"
         )?;
         let model = errors.model.map_or("unknown (the model has no reference model)".into(), |e| format!("{e:.2}"));
@@ -189,5 +197,5 @@ fn on_slots(model: &Pretrained, plan: &ModelPlan, ids: &[u32]) -> Result<Vec<f64
     plan.layout.pack(0, &model.text.embed(ids), &mut slots)?;
     let mut ev = ClearVec::<f64>::with_slots(plan.layout.period());
     let out = forward(&mut SlotEngine::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
-    Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes()).to_vec())
+    Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes())?.to_vec())
 }

@@ -1,6 +1,6 @@
 //! `polyformer encrypt`: encrypts numbers to a ciphertext file.
 
-use super::common::{Compute, pretrained_for, print, print_json, progress, tokens};
+use super::common::{Compute, note_model, pretrained_for, print, print_json, progress, tokens};
 use crate::{
     Error, Result,
     error::WithPath,
@@ -87,6 +87,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, out: &mut dyn Write) -> Result<()> {
     let secret = Secret::read(key)?;
     let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
+    note_model(&model);
     let host = Host::new(secret.params.clone());
     let ids = tokens(&model, text)?;
     let layout = Layout::new(&[ids.len()], model.model.width, model.model.heads, host.params().slots())?;

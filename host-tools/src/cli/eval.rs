@@ -1,6 +1,6 @@
 //! `polyformer eval`: measures the accuracy of a model on a labelled file.
 
-use super::common::{RunOptions, print, print_json, progress, show_progress};
+use super::common::{RunOptions, print, print_json, progress, show_progress, warn};
 use crate::{
     Result,
     accuracy::{
@@ -24,7 +24,7 @@ Examples:
   polyformer eval questions.csv --noise 1000              the error of encrypted logits, predicted without a key
 
 FILE has a header line with the columns text and category. Longer texts are truncated to the model's maximum.
---json prints one object: n, accuracy (polynomial form), accuracy_exact (the reference model with softmax, GELU and LayerNorm),
+--json prints one object: n, not_finite (questions without finite logits), accuracy (polynomial form), accuracy_exact (the reference model with softmax, GELU and LayerNorm),
 encrypted_n, encrypted_agree, encrypted_error (the largest of a logit), encrypted_deviation, encrypted_question (the largest
 deviation of a question), encrypted_seconds (the server's), encoding_seconds (part of encrypted_seconds, for weights), ciphertexts,
 plan_agrees, peak_bytes, and with --noise the predictions: noise_n, noise_error, noise_deviation, noise_question, noise_tail
@@ -67,11 +67,21 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let chosen = &questions[..args.encrypted.min(questions.len())];
     let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, target, &model, chosen)? };
     let errors = predicted(&model, &questions[..args.noise.min(questions.len())])?;
+    for (what, odd, n) in [
+        ("in the clear", accuracy.not_finite, questions.len()),
+        ("encrypted", agreement.errors.not_finite, agreement.n),
+        ("predicted as encrypted", errors.not_finite, errors.questions),
+    ] {
+        if odd > 0 {
+            warn(format_args!("logits are not finite for {odd} of {n} questions {what}: these answers count as wrong"));
+        }
+    }
     if args.run.json {
         return print_json(
             out,
             &serde_json::json!({
-                "n": questions.len(), "accuracy": accuracy.poly, "accuracy_exact": accuracy.exact,
+                "n": questions.len(), "not_finite": accuracy.not_finite,
+                "accuracy": accuracy.poly, "accuracy_exact": accuracy.exact,
                 "encrypted_n": agreement.n, "encrypted_agree": agreement.agree,
                 "encrypted_error": agreement.errors.largest, "encrypted_deviation": agreement.errors.deviation(),
                 "encrypted_question": agreement.errors.question, "encrypted_seconds": agreement.seconds, "encoding_seconds": agreement.encoding,

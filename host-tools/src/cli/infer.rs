@@ -1,13 +1,15 @@
 //! `polyformer infer`: the server's step alone, from file to file.
 
-use super::common::{RunOptions, pretrained_for, print, print_json, show_progress, warn_departure};
+use super::common::{RunOptions, model_for, print, print_json, show_progress, warn_departure};
 use crate::{
     Error, Result,
     error::WithPath,
     files::{self, Access, Header, Kind, Mapped, View},
     machine::{Host, peak},
-    plan::model::ModelPlan,
-    session::{Inference, Response, cipher::Encrypted, encode_answer, header, parse_question},
+    model::Pretrained,
+    plan::model::{Lengths, ModelPlan},
+    session::{Admission, Inference, Response, cipher::Encrypted, encode_answer, header, parse_question},
+    spec::SpecBuf,
 };
 use polyformer_kernel::params::Params;
 use std::{
@@ -51,6 +53,13 @@ pub struct Args {
     /// A model folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
+    /// A parameter set that questions may have: the name of a preset or a parameter-set hash. Several are possible. The
+    /// default is the set of the model file, or every preset that bootstraps.
+    #[arg(long, value_name = "SET")]
+    accept: Vec<String>,
+    /// The most memory of a question, in MiB. The default is the memory of the machine.
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
     #[command(flatten)]
     run: RunOptions,
 }
@@ -73,14 +82,25 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         _ => encrypted(&args.question, &mapped, asking.as_ref())?,
     };
     let (of, params) = key.as_ref().map_or((&question.header, &small), |key| (&key.header, &key.params));
-    let model = pretrained_for(args.model.as_deref(), &of.spec)?;
+    let model = Pretrained::open(args.model.as_deref())?;
+    let admission = admission(args, &model)?;
+    admission.check_params(&of.spec).with_path(args.embedded.as_deref().unwrap_or(args.question.as_path()))?;
+    let model = model_for(model, args.model.as_deref(), &of.spec)?;
     let most = model.text.max_tokens();
     if !(1..=most).contains(&args.tokens) {
         return Err(Error::usage(format!("--tokens {}", args.tokens), format!("from 1 to {most}")));
     }
     let host = Host::new(params.clone());
     let from = key.as_ref().map(|_| &small);
-    let plan = ModelPlan::for_target(&host, target, from, &model.model, &[args.tokens], args.run.rotate.steps())?;
+    let plan = ModelPlan::for_target(
+        &host,
+        target,
+        from,
+        &model.model,
+        Lengths::Known(&[args.tokens]),
+        args.run.rotate.steps(),
+    )?;
+    admission.check_memory(plan.memory(&params))?;
     let inference = Inference {
         host: &host,
         model: &model.model,
@@ -113,6 +133,24 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         );
     }
     print(out, format_args!("{}  the answer, {total:.1} s\n", args.out.display()))
+}
+
+/// The sets of --accept and the memory of --memory.
+fn admission(args: &Args, model: &Pretrained) -> Result<Admission> {
+    let set = |name: &String| match (SpecBuf::preset(name), blake3::Hash::from_hex(name)) {
+        (Some(spec), _) => Ok((spec.hash(), name.clone())),
+        (None, Ok(hash)) => Ok((hash, name.chars().take(16).collect())),
+        (None, Err(_)) => {
+            let what = "no preset, and no hash of 64 hexadecimal digits, as `polyformer params` prints it";
+            Err(Error::usage(format!("--accept {name}"), what))
+        }
+    };
+    let sets = args.accept.iter().map(set).collect::<Result<Vec<_>>>()?;
+    let admission = if sets.is_empty() { Admission::of(model) } else { Admission::sets(sets) };
+    Ok(match args.memory {
+        Some(mib) => admission.with_memory(mib.saturating_mul(1 << 20)),
+        None => admission,
+    })
 }
 
 /// The key between the ring of a small client and the server's.

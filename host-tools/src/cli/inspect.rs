@@ -4,7 +4,8 @@ use super::common::{print, print_json};
 use crate::{
     Result,
     error::WithPath,
-    files::{Body, Mapped, View},
+    files::{Body, Kind, Mapped, View},
+    model::Digest,
 };
 use polyformer_kernel::params::Params;
 use serde::Serialize;
@@ -37,6 +38,8 @@ struct Facts {
     security: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>, // of a model
     #[serde(flatten)]
     more: More,
     tensors: Vec<Tensor>,
@@ -113,6 +116,7 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
         slots: params.slots(),
         security: header.spec.security,
         key: header.key.map(|key| key.to_string()),
+        digest: (header.kind() == Kind::Model).then(|| Digest(view.digest).to_string()),
         more,
         tensors: header.tensors(params).into_iter().map(|t| Tensor { name: t.name.into(), shape: t.shape }).collect(),
     }
@@ -145,6 +149,9 @@ impl std::fmt::Display for Facts {
         writeln!(f, "            hash {}", self.params)?;
         if let Some(key) = &self.key {
             writeln!(f, "key:        {key}")?;
+        }
+        if let Some(digest) = &self.digest {
+            writeln!(f, "model:      digest {digest}")?;
         }
         let m = &self.more;
         if let (Some(level), Some(scale), Some(log_q), Some(values), Some(count)) =

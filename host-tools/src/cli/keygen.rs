@@ -1,6 +1,6 @@
 //! `polyformer keygen`: makes a secret key, and a folder of keys for the server.
 
-use super::common::{RunOptions, Source, pretrained_for, print, print_json, progress};
+use super::common::{RunOptions, Source, note_model, pretrained_for, print, print_json, progress};
 use crate::{
     Error, Result,
     error::WithPath,
@@ -267,6 +267,7 @@ fn wants(args: &Args, secret: &Secret, small: Option<&Secret>) -> Result<Vec<Key
     }
     if let Some(tokens) = args.infer {
         let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
+        note_model(&model);
         if !(1..=model.text.max_tokens()).contains(&tokens) {
             let what = format!("the model reads 1 to {}", model.text.max_tokens());
             return Err(Error::usage(format!("--infer {tokens}"), what));

@@ -1,6 +1,9 @@
 //! `polyformer pack`: writes a trained model into one model file for a server.
 
-use super::common::{Compute, Source, print, print_json};
+use super::{
+    common::{Compute, Source, print, print_json, warn},
+    terminal,
+};
 use crate::{
     Error, Result,
     files::Weights,
@@ -17,8 +20,8 @@ Examples:
   polyformer demo \"Where is my card?\" --model my-model.packed
 
 The file holds the tokenizer, the embeddings, the weights in the order of slots, and the polynomials. The file is for one
-parameter set. --json prints one object: model, params, weights, model_bytes, weight_error, range, top, polynomials
-and layouts, each with tokens, questions, slots, level, bootstraps, key_switches, keys, key_bytes, seconds and chosen.";
+parameter set. --json prints one object: model, digest, params, weights, model_bytes, weight_error, sequences,
+not_finite (sequences without finite logits), range, top, polynomials and layouts, each with tokens, questions, slots, level, bootstraps, key_switches, keys, key_bytes, seconds and chosen.";
 
 /// Write a trained model into one model file, and print its cost.
 ///
@@ -54,6 +57,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let from = args.folder.as_deref().map_or_else(Checkpoint::embedded, Checkpoint::read)?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let report = pack(&from, &spec, args.weights, speed.as_ref(), &args.out)?;
+    if report.not_finite > 0 {
+        let Report { not_finite, sequences, .. } = report;
+        warn(format_args!("logits are not finite on {not_finite} of {sequences} sequences of tokens"));
+    }
     if args.json {
         return print_json(out, &report);
     }
@@ -63,12 +70,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (megabytes, weights) = (self.model_bytes as f64 / 1e6, format!("{:?}", self.weights).to_lowercase());
-        writeln!(f, "{} for {}, {megabytes:.2} MB, weights in {weights}", self.model, self.params)?;
-        writeln!(
-            f,
-            "logits move by at most {:.1e} for it; nothing over {} is bootstrapped\n",
-            self.weight_error, self.range
-        )?;
+        let model = terminal::line(&self.model);
+        writeln!(f, "{model} for {}, {megabytes:.2} MB, weights in {weights}, digest {}", self.params, self.digest)?;
+        match self.sequences - self.not_finite {
+            0 => write!(f, "logits are not finite on any of {} sequences of tokens", self.sequences)?,
+            _ => write!(f, "logits move by at most {:.1e} for it", self.weight_error)?,
+        }
+        writeln!(f, "; nothing over {} is bootstrapped\n", self.range)?;
         writeln!(f, "{:34} {:>6} {:>17} {:>17}", "polynomial", "degree", "good on", "seen in texts")?;
         let range = |[lo, hi]: [f64; 2]| format!("[{lo:.3}, {hi:.3}]");
         for p in &self.polynomials {

@@ -24,6 +24,8 @@ pub struct View<'a> {
     pub header: Header,
     /// Its parameter set, checked.
     pub params: Params,
+    /// BLAKE3 of everything else in the file.
+    pub digest: [u8; 32],
     data: Vec<&'a [u8]>,
 }
 
@@ -47,13 +49,13 @@ impl<'a> View<'a> {
                 checked = residues(tensor, &params, offset, piece).and_then(|()| finite(tensor, offset, piece));
             }
         });
-        let actual = actual.to_hex();
+        let (bytes, actual) = (*actual.as_bytes(), actual.to_hex());
         let digest = digest.ok_or_else(|| FileError::field("digest", None, "a hash"))?;
         if *digest != *actual {
             return Err(FileError::Digest { expected: digest, actual: actual.to_string() });
         }
         checked?;
-        Ok(Self { header, params, data })
+        Ok(Self { header, params, digest: bytes, data })
     }
 
     /// Reads the header alone, and checks the length of the file.

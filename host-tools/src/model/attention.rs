@@ -12,16 +12,50 @@ use polyformer_kernel::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::{cell::RefCell, collections::BTreeSet};
 
 /// Kind and parameters by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Attention(pub Map<String, Value>);
 
-/// The parameters of one layer.
+/// The parameters of one layer, and the names of those that the kind of attention asked for.
 struct LayerFields<'a> {
     attention: &'a Attention,
     polynomials: &'a Polynomials,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+/// Fields next to the parameters of a kind: the kind itself, and two that are the same in every encoder.
+const COMMON: [&str; 4] = ["type", "kind", "causal", "rope_theta"];
+
+impl LayerFields<'_> {
+    fn ask(&self, name: &str) {
+        self.asked.borrow_mut().insert(name.into());
+    }
+
+    /// Insists that the kind of attention used every field.
+    fn check(&self) -> Result<()> {
+        let given = |name: &str| self.attention.0.get(name);
+        let decoder = [("causal", json!(false)), ("rope_theta", Value::Null)];
+        if let Some((name, held)) = decoder.iter().find(|(name, held)| given(name).is_some_and(|v| v != held)) {
+            return Err(FileError::Model(format!("attention: {name} is {}, encoders have {held}", json!(given(name)))));
+        }
+        if let (Some(a), Some(b)) = (given("type"), given("kind"))
+            && a != b
+        {
+            return Err(FileError::Model(format!("attention: type {a} and kind {b}")));
+        }
+        let asked = self.asked.borrow();
+        let fields = self.attention.0.keys().filter(|name| !COMMON.contains(&name.as_str()));
+        match fields.chain(self.polynomials.keys()).find(|name| !asked.contains(*name)) {
+            Some(name) => {
+                let what = format!("attention {}: the field {name:?} is not used", self.attention.kind());
+                Err(FileError::Model(what))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Attention {
@@ -55,14 +89,16 @@ impl Attention {
         for polynomial in polynomials.values() {
             polynomial.to_polynomial()?; // what is wrong with one is said, not that it is missing
         }
-        let made = Variant::from_fields(self.kind(), &LayerFields { attention: self, polynomials });
-        made.map_err(|e| {
+        let fields = LayerFields { attention: self, polynomials, asked: RefCell::default() };
+        let made = Variant::from_fields(self.kind(), &fields).map_err(|e| {
             let known = match e {
                 FieldError::Unknown => format!(", known are {}", Variant::NAMES.join(", ")),
                 _ => String::new(),
             };
             FileError::Model(format!("attention {}: {e}{known}", self.kind()))
-        })
+        })?;
+        fields.check()?;
+        Ok(made)
     }
 
     /// A layer's attention with these weights and maps.
@@ -80,12 +116,15 @@ pub fn place(name: &str) -> &'static str {
 
 impl Fields for LayerFields<'_> {
     fn number(&self, name: &str) -> Option<f64> {
+        self.ask(name);
         self.attention.0.get(name)?.as_f64()
     }
     fn text(&self, name: &str) -> Option<&str> {
+        self.ask(name);
         self.attention.0.get(name)?.as_str()
     }
     fn polynomial(&self, name: &str) -> Option<poly::Polynomial> {
+        self.ask(name);
         self.polynomials.get(name)?.to_polynomial().ok()
     }
 }
@@ -123,6 +162,8 @@ mod tests {
     fn what_is_missing_or_unknown_is_named() {
         let error = |json: &str| attention(json).weights(&BTreeMap::new()).unwrap_err().to_string();
         assert!(error(r#"{"kind": "hardmax"}"#).contains("known are power_softmax, scaled_sigma, gaussian_kernel"));
+        let dropout = r#"{"kind": "bpmax", "c": 5, "log_power": 2, "divisor": 3125, "dropout": 0.1}"#;
+        assert_eq!(error(dropout), "attention bpmax: the field \"dropout\" is not used");
         assert!(error(r#"{"kind": "bpmax", "c": 5}"#).contains("\"log_power\" is missing"));
         let odd =
             r#"{"kind": "power_softmax", "form": "lipschitz", "power": 3, "epsilon": 1, "most": 4, "error": 0.1}"#;

@@ -2,12 +2,13 @@
 
 use crate::files::{FileError, Result};
 use polyformer_kernel::circuits::poly;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The fields of config.json.
+/// The fields of config.json. A field that is not here is refused. Fields that change no answer are read and dropped.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     format: String,
     version: u32,
@@ -30,10 +31,20 @@ pub struct Config {
     /// One a layer.
     pub polynomials: Vec<Layer>,
     ranges: Option<BTreeMap<String, serde_json::Value>>,
+    // how the model was made and measured
+    #[serde(default, rename = "recipe")]
+    _recipe: IgnoredAny,
+    #[serde(default, rename = "processor_seconds")]
+    _processor_seconds: IgnoredAny,
+    #[serde(default, rename = "versions")]
+    _versions: IgnoredAny,
+    #[serde(default, rename = "held_out")]
+    _held_out: IgnoredAny,
 }
 
 /// File names.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Files {
     /// Weights of the polynomial form.
     pub poly: String,
@@ -43,6 +54,7 @@ pub struct Files {
 
 /// Sizes.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Shape {
     /// Number of tokens of the vocabulary.
     pub vocabulary: usize,
@@ -58,6 +70,33 @@ pub struct Shape {
     pub feed_forward: usize,
     /// The longest text.
     pub max_tokens: usize,
+    /// Features of a head: width over heads, if the file says so.
+    #[serde(default)]
+    pub(super) head_width: Option<usize>,
+    /// The place of the norms, if the file says so.
+    #[serde(default, rename = "norm")]
+    pub(super) _norm: Option<NormPlace>,
+    /// The rows that the answer is made of, if the file says so.
+    #[serde(default, rename = "pooling")]
+    pub(super) _pooling: Option<Pooled>,
+}
+
+/// The places of norms that the engines know.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormPlace {
+    /// Before each part of a layer.
+    Pre,
+}
+
+/// The rows that an answer is made of.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooled {
+    /// The mean of all rows.
+    Mean,
+    /// The last row, as decoders have it.
+    Last,
 }
 
 /// The polynomials of a layer.
@@ -69,7 +108,7 @@ pub struct Layer {
     pub norm_feed_forward: Polynomial,
     /// Of degree 2.
     pub activation: Polynomial,
-    /// The polynomials of attention, by name. Other fields are ignored.
+    /// The polynomials of attention, by name.
     #[serde(flatten)]
     others: BTreeMap<String, serde_json::Value>,
 }
@@ -87,12 +126,25 @@ impl Layer {
 
 /// Chebyshev coefficients on [lo, hi].
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Polynomial {
     pub(super) function: String,
     pub(super) lo: f64,
     pub(super) hi: f64,
     pub(super) coeffs: Vec<f64>,
+    #[serde(default)]
+    degree: Option<usize>,
+    // figures of the training package about its own approximation
+    #[serde(default, rename = "error")]
+    _error: IgnoredAny,
+    #[serde(default, rename = "relative")]
+    _relative: IgnoredAny,
+    #[serde(default, rename = "at_zero")]
+    _at_zero: IgnoredAny,
 }
+
+/// The activation of the reference model, which the polynomial replaces.
+const ACTIVATION: &str = "gelu";
 
 /// The least and greatest measured values, per head for values of heads.
 #[derive(Deserialize)]
@@ -108,8 +160,22 @@ fn fault(what: impl Into<String>) -> FileError {
 }
 
 impl Polynomial {
+    /// Chebyshev coefficients of `function` on \[lo, hi\].
+    pub(super) fn new(function: &str, (lo, hi): (f64, f64), coeffs: &[f64]) -> Self {
+        let (function, coeffs) = (function.into(), coeffs.to_vec());
+        let (_error, _relative, _at_zero) = Default::default();
+        Self { function, lo, hi, coeffs, degree: None, _error, _relative, _at_zero }
+    }
+
     /// The kernel's polynomial.
+    ///
+    /// # Errors
+    /// `Model` for an empty range, too many coefficients, or another number of coefficients than the degree says.
     pub fn to_polynomial(&self) -> Result<poly::Polynomial> {
+        if let Some(degree) = self.degree.filter(|degree| degree.checked_add(1) != Some(self.coeffs.len())) {
+            let (name, given) = (&self.function, self.coeffs.len());
+            return Err(fault(format!("polynomial of {name}: {given} coefficients, its degree is {degree}")));
+        }
         let made = poly::Polynomial::new(&self.coeffs, (self.lo, self.hi));
         made.map_err(|e| fault(format!("polynomial of {}: {e}", self.function)))
     }
@@ -124,6 +190,22 @@ impl Polynomial {
     }
 }
 
+/// Insists on labels that can be told apart.
+pub(super) fn check_names(name: &str, labels: &[String]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match labels.iter().enumerate().find(|(_, label)| label.trim().is_empty() || !seen.insert(label.as_str())) {
+        Some((i, label)) if label.trim().is_empty() => Err(fault(format!("label {i} is empty"))),
+        Some((i, label)) => Err(fault(format!("label {i} is {label:?}, as a label before it"))),
+        None if name.trim().is_empty() => Err(fault("the model has no name")),
+        None => Ok(()),
+    }
+}
+
+/// Insists on a number that keeps roots and quotients finite.
+pub(super) fn check_epsilon(name: &str, x: f64) -> Result<()> {
+    if x > 0.0 && x < 1.0 { Ok(()) } else { Err(fault(format!("{name} is {x}, a number between 0 and 1 is needed"))) }
+}
+
 impl Config {
     /// Parses the file.
     ///
@@ -131,6 +213,7 @@ impl Config {
     ///
     /// Settings that the engines do not compute.
     pub fn parse(json: &[u8]) -> Result<Self> {
+        let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json); // a byte order mark
         let c: Self = serde_json::from_slice(json).map_err(|e| fault(format!("not a model's config.json: {e}")))?;
         if (&c.format[..], c.version) != ("polyformer-model", 1) {
             return Err(fault(format!(
@@ -150,6 +233,15 @@ impl Config {
             }
         }
         let s = &c.shape;
+        if let Some(given) = s.head_width.filter(|given| Some(*given) != s.width.checked_div(s.heads)) {
+            return Err(fault(format!("head_width {given} where {} heads share {} features", s.heads, s.width)));
+        }
+        c.check_layers()?;
+        check_names(&c.name, &c.labels)?;
+        let epsilons = [c.embedding_epsilon, c.norm_epsilon, c.exact_norm_epsilon];
+        for (name, x) in ["embedding_epsilon", "norm_epsilon", "exact_norm_epsilon"].into_iter().zip(epsilons) {
+            check_epsilon(name, x)?;
+        }
         for (what, given, expected) in
             [("labels", c.labels.len(), s.classes), ("layers with polynomials", c.polynomials.len(), s.layers)]
         {
@@ -170,6 +262,21 @@ impl Config {
         }
         c.range()?;
         Ok(c)
+    }
+
+    /// Every field of a layer is a polynomial, and the activation is the one that the reference model computes.
+    fn check_layers(&self) -> Result<()> {
+        for (i, layer) in self.polynomials.iter().enumerate() {
+            for (name, value) in &layer.others {
+                Polynomial::deserialize(value)
+                    .map_err(|e| fault(format!("layer {i}: {name} is no polynomial ({e})")))?;
+            }
+            let function = &layer.activation.function;
+            if function != ACTIVATION {
+                return Err(fault(format!("layer {i}: activation {function:?}, the engines know {ACTIVATION:?}")));
+            }
+        }
+        Ok(())
     }
 
     /// The least and the largest value that was measured at a place, on the sets of texts whose names are `wanted`.
@@ -212,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_quadratic_in_the_chebyshev_basis_is_the_same_in_powers() {
-        let p = Polynomial { function: "gelu".into(), lo: -1.0, hi: 5.0, coeffs: vec![0.7, -2.0, 0.3] };
+        let p = Polynomial::new("gelu", (-1.0, 5.0), &[0.7, -2.0, 0.3]);
         let ([c0, c1, c2], k) = (p.quadratic().unwrap(), p.to_polynomial().unwrap());
         for x in [-1.0, 0.0, 0.4, 5.0] {
             assert!((c0 + c1 * x + c2 * x * x - k.at(x)).abs() < 1e-12);
@@ -235,5 +342,39 @@ mod tests {
         }
         value.as_object_mut().unwrap().remove("ranges");
         assert_eq!(error(&value), "its ranges were never measured");
+    }
+
+    #[test]
+    fn every_field_is_honoured_or_refused_by_name() {
+        let json = include_str!("../../models/banking77/config.json");
+        let given: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert!(Config::parse(format!("\u{feff}{json}").as_bytes()).is_ok(), "a byte order mark is no field");
+        for (place, value, error) in [
+            ("/hidden_act", serde_json::json!("swish"), "unknown field `hidden_act`"),
+            ("/files/bias", "b".into(), "unknown field `bias`"),
+            ("/shape/window", 512.into(), "unknown field `window`"),
+            ("/shape/norm", "post".into(), "unknown variant `post`"),
+            ("/shape/head_width", 32.into(), "head_width 32 where 2 heads share 128 features"),
+            ("/labels/3", given["labels"][2].clone(), "as a label before it"),
+            ("/labels/3", " ".into(), "label 3 is empty"),
+            ("/embedding_epsilon", (-5.0).into(), "embedding_epsilon is -5, a number between 0 and 1 is needed"),
+            ("/polynomials/0/activation/function", "swish".into(), "layer 0: activation \"swish\", the engines know"),
+            ("/polynomials/0/activation/clip", 3.into(), "unknown field `clip`"),
+            ("/polynomials/1/dropout", 0.1.into(), "layer 1: dropout is no polynomial"),
+        ] {
+            let mut config = given.clone();
+            let (parent, name) = place.rsplit_once('/').unwrap();
+            match config.pointer_mut(parent).unwrap() {
+                serde_json::Value::Array(list) => list[name.parse::<usize>().unwrap()] = value,
+                object => object[name] = value,
+            }
+            let text = Config::parse(config.to_string().as_bytes()).err().map_or_else(String::new, |e| e.to_string());
+            assert!(text.contains(error), "{place}: {text}");
+        }
+        let mut config = given;
+        config["polynomials"][0]["activation"]["degree"] = 4.into();
+        let config = Config::parse(config.to_string().as_bytes()).unwrap();
+        let error = config.polynomials[0].activation.quadratic().unwrap_err().to_string();
+        assert_eq!(error, "polynomial of gelu: 3 coefficients, its degree is 4");
     }
 }

@@ -74,6 +74,8 @@ pub struct LayoutCost {
 pub struct Report {
     /// The model.
     pub model: String,
+    /// The digest of the model file, short.
+    pub digest: String,
     /// The parameter set: its name, or its hash.
     pub params: String,
     /// The storage of the weights.
@@ -81,7 +83,12 @@ pub struct Report {
     /// Bytes of the file.
     pub model_bytes: u64,
     /// The largest difference of a logit that the stored form of the weights makes, over some sequences of tokens.
+    /// Sequences without finite logits are left out.
     pub weight_error: f64,
+    /// Sequences of tokens that were compared.
+    pub sequences: usize,
+    /// Sequences of tokens whose logits are not finite, in one of the forms.
+    pub not_finite: usize,
     /// A bound of all bootstrapped values.
     pub range: f64,
     /// The level of a question.
@@ -177,18 +184,31 @@ fn polynomials(config: &super::Config) -> files::Result<Vec<MeasuredPolynomial>>
     Ok(out)
 }
 
-/// The largest difference of a logit between two models, over sequences of tokens of every length.
-fn difference(text: &Text, a: &Model, b: &Model) -> Result<f64> {
-    let mut most = 0.0f64;
+/// The comparison of two models over sequences of tokens of every length.
+#[derive(Default)]
+struct Difference {
+    most: f64,
+    sequences: usize,
+    not_finite: usize,
+}
+
+/// The largest difference of a logit between two models.
+fn difference(text: &Text, a: &Model, b: &Model) -> Result<Difference> {
+    let mut out = Difference::default();
     let words = text.embeddings()[0].len() / a.width;
     for tokens in 1..=text.max_tokens().min(16) {
         let ids: Vec<u32> = (0..tokens).map(|i| ((i * 7919 + tokens * 104_729) % words) as u32).collect();
         let x = Rows::new(a.width, text.embed(&ids))?;
         let logits = |m: &Model| forward(&mut ClearEngine::<f64>::new(m.heads), m, x.clone());
         let (a, b) = (logits(a)?, logits(b)?);
-        most = a.values().iter().zip(b.values()).map(|(a, b)| (a - b).abs()).fold(most, f64::max);
+        out.sequences += 1;
+        if a.values().iter().chain(b.values()).all(|x| x.is_finite()) {
+            out.most = a.values().iter().zip(b.values()).map(|(a, b)| (a - b).abs()).fold(out.most, f64::max);
+        } else {
+            out.not_finite += 1;
+        }
     }
-    Ok(most)
+    Ok(out)
 }
 
 /// Packs a checkpoint into the file at `out`.
@@ -206,12 +226,16 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
     let packing = Packing { config, text: &text, model: &model, tokenizer, twin, spec, weights, layouts: layouts_of };
     packing.write(out)?;
     let back = Pretrained::read(out)?;
+    let Difference { most: weight_error, sequences, not_finite } = difference(&text, &model, &back.model)?;
     Ok(Report {
         model: config.name.clone(),
+        digest: back.digest.to_string(),
         params: spec.label(),
         weights,
         model_bytes: std::fs::metadata(out).with_path(out)?.len(),
-        weight_error: difference(&text, &model, &back.model)?,
+        weight_error,
+        sequences,
+        not_finite,
         range: model.range,
         top: params.max_message_level(),
         polynomials,
@@ -223,6 +247,7 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
 mod tests {
     use super::{Checkpoint, Pretrained, Weights, pack};
     use crate::{accuracy::logits, spec::SpecBuf};
+    use safetensors::tensor::TensorView;
 
     #[test]
     fn a_packed_model_answers_as_its_checkpoint_does() {
@@ -255,5 +280,57 @@ mod tests {
         let error = pack(&checkpoint, &b16, Weights::F16, None, &path).unwrap_err().to_string();
         assert!(error.contains("layers.1.feed_forward.activation: measured ["), "{error}");
         assert!(!path.exists());
+    }
+
+    /// The checkpoint of the program with one weight replaced; the tensor becomes F32.
+    fn with_weight(tensor: &str, index: usize, value: f32) -> Checkpoint {
+        let mut checkpoint = Checkpoint::embedded().unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&checkpoint.poly).unwrap();
+        let given = tensors.tensor(tensor).unwrap();
+        let halves = given.data().as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32());
+        let mut numbers: Vec<f32> = halves.collect();
+        numbers[index] = value;
+        let bytes: &[u8] = bytemuck::cast_slice(&numbers);
+        let changed = TensorView::new(safetensors::Dtype::F32, given.shape().to_vec(), bytes).unwrap();
+        let all = tensors.iter().map(|(name, view)| (name, if name == tensor { changed.clone() } else { view }));
+        checkpoint.poly = safetensors::serialize(all, None).unwrap().into();
+        checkpoint
+    }
+
+    #[test]
+    fn a_number_that_the_file_cannot_hold_is_named_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (b16, path) = (SpecBuf::preset("B16").unwrap(), folder.path().join("packed"));
+        for (tensor, index, value, weights, error) in [
+            ("embeddings.token", 640, 1e5, Weights::F16, "embeddings.token: number 640 is 1e5, more than f16"),
+            ("embeddings.token", 640, 1e5, Weights::Int8, "embeddings.token: number 640 is 1e5, more than f16"),
+            (
+                "layers.0.attention.query.weight",
+                3,
+                -1e5,
+                Weights::F16,
+                "layers.0.attention.query.weight: number 3 is -1e5, more than f16",
+            ),
+            ("layers.0.attention.query.weight", 3, f32::NAN, Weights::F16, "expected finite"),
+        ] {
+            let error_of =
+                pack(&with_weight(tensor, index, value), &b16, weights, None, &path).unwrap_err().to_string();
+            assert!(error_of.contains(error), "{error_of}");
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn logits_that_are_not_finite_are_counted_and_no_small_difference() {
+        let folder = tempfile::tempdir().unwrap();
+        let (b16, path) = (SpecBuf::preset("B16").unwrap(), folder.path().join("packed"));
+        let far = with_weight("layers.0.feed_forward.up.weight", 3, 300.0);
+        let report = pack(&far, &b16, Weights::F16, None, &path).unwrap();
+        assert!(report.not_finite > 0 && report.sequences == 16, "{report:?}");
+        let model = Pretrained::read(&path).unwrap();
+        let ids = model.text.tokens("I still wait for my card").unwrap();
+        let questions = [crate::accuracy::Labelled { ids, class: 0 }];
+        let accuracy = crate::accuracy::accuracy(&model, &questions, || ()).unwrap();
+        assert_eq!((accuracy.not_finite, accuracy.poly), (1, 0.0));
     }
 }

@@ -2,8 +2,10 @@
 //! a row. Polynomials are fixed. Weights are used where they lie in the map of the file; only biases, scales and the
 //! tokenizer are copied.
 
+mod limits;
+
 use super::{
-    Exact, Pretrained,
+    Digest, Exact, Pretrained,
     attention::Attention,
     config::{self, Config, Polynomials, Shape},
     text::{Embedding, Text},
@@ -96,7 +98,7 @@ impl Chebyshev {
     }
 
     fn named(&self, name: &str) -> config::Polynomial {
-        config::Polynomial { function: name.into(), lo: self.lo, hi: self.hi, coeffs: self.coeffs.clone() }
+        config::Polynomial::new(name, (self.lo, self.hi), &self.coeffs)
     }
 
     fn to_polynomial(&self) -> files::Result<Polynomial> {
@@ -191,7 +193,7 @@ impl Packing<'_> {
     ///
     /// # Errors
     ///
-    /// A shape that cannot be packed, or an error of the system.
+    /// A shape that cannot be packed, a number that the file cannot hold, or an error of the system.
     pub fn write(&self, path: &Path) -> Result<()> {
         self.write_to(path).with_path(path)
     }
@@ -199,6 +201,7 @@ impl Packing<'_> {
     fn write_to(&self, path: &Path) -> files::Result<()> {
         let sizes = self.sizes();
         sizes.check()?;
+        self.check_numbers()?; // before anything is written
         let halves =
             |x: &Numbers<'_>| (0..x.len()).flat_map(|i| f16::from_f32(x.at(i)).to_le_bytes()).collect::<Vec<u8>>();
         let [token, position] = self.text.embeddings();
@@ -292,6 +295,11 @@ pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
             return Err(FileError::Model(format!("{given} {what} where the sizes say {expected}")));
         }
     }
+    config::check_names(&about.name, &about.labels)?;
+    let epsilons = [Some(about.embedding_epsilon), Some(about.norm_epsilon), about.exact_norm_epsilon];
+    for (name, x) in ["embedding_epsilon", "norm_epsilon", "exact_norm_epsilon"].into_iter().zip(epsilons) {
+        x.map_or(Ok(()), |x| config::check_epsilon(name, x))?;
+    }
     let mut reader = Reader { map, view, next: 0 };
     let tokenizer = reader.bytes();
     let (token, position) = (reader.halves()?, reader.halves()?);
@@ -334,6 +342,9 @@ pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
                 heads: about.heads,
                 feed_forward: sizes.hidden,
                 max_tokens: sizes.max_tokens,
+                head_width: None,
+                _norm: None,
+                _pooling: None,
             };
             let weights = Tensors::shared(map, reader.bytes())?;
             Some(Exact::new(&shape, [about.embedding_epsilon, epsilon], &weights)?)
@@ -341,5 +352,6 @@ pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
         _ => None,
     };
     let spec = Some(view.header.spec.clone());
-    Ok(Pretrained { name: about.name, text, model, exact, spec, layouts: about.layouts })
+    let digest = Digest(view.digest);
+    Ok(Pretrained { name: about.name, digest, text, model, exact, spec, layouts: about.layouts })
 }

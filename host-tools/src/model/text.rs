@@ -3,24 +3,18 @@
 
 use super::{
     config::{Config, Shape},
+    tokenizer::Words,
     weights::Weights,
 };
-use crate::{
-    Error, Result,
-    files::{self, FileError},
-};
+use crate::{Error, Result, files};
 use polyformer_kernel::nn::Numbers;
-use tokenizers::Tokenizer;
 
 /// Tokenizer, embeddings, labels.
 pub struct Text {
-    tokenizer: Tokenizer,
+    words: Words,
     embedding: Embedding,
     labels: Vec<String>,
 }
-
-/// `[UNK]` of FORM.md.
-const UNKNOWN: u32 = 1;
 
 /// Step 1 of FORM.md.
 pub(super) struct Embedding {
@@ -42,12 +36,11 @@ impl Embedding {
         Self { width, token, position, epsilon }
     }
 
-    /// Rows of mean 0 and variance 1, one a token. Tokens beyond the vocabulary are the unknown one.
+    /// Rows of mean 0 and variance 1, one a token. [`Words::parse`] gives no token beyond the vocabulary.
     pub(super) fn rows(&self, ids: &[u32]) -> Vec<f64> {
         let mut out = Vec::with_capacity(ids.len() * self.width);
-        let known = self.token.len() / self.width;
         for (t, id) in ids.iter().take(self.position.len() / self.width).enumerate() {
-            let id = if (*id as usize) < known { *id as usize } else { UNKNOWN as usize };
+            let id = *id as usize;
             let entry = |table: &Numbers<'_>, row: usize, i: usize| table.at(row * self.width + i) as f64;
             let row = (0..self.width).map(|i| entry(&self.token, id, i) + entry(&self.position, t, i));
             let row: Vec<f64> = row.collect();
@@ -68,12 +61,8 @@ impl Text {
 
     /// Of a tokenizer's JSON, embeddings and labels.
     pub(super) fn of(tokenizer: &[u8], embedding: Embedding, labels: Vec<String>) -> files::Result<Self> {
-        let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| FileError::Model(format!("tokenizer: {e}")))?;
-        let (words, rows) = (tokenizer.get_vocab_size(true), embedding.token.len() / embedding.width);
-        if words > rows {
-            return Err(FileError::Model(format!("a tokenizer of {words} words, embeddings for {rows}")));
-        }
-        Ok(Self { tokenizer, embedding, labels })
+        let words = Words::parse(tokenizer, embedding.token.len() / embedding.width.max(1))?;
+        Ok(Self { words, embedding, labels })
     }
 
     /// The tables of tokens and positions, row by row.
@@ -81,15 +70,14 @@ impl Text {
         [&self.embedding.token, &self.embedding.position]
     }
 
-    /// The longest text, in tokens.
+    /// The longest text, in tokens: the positions of the model, or fewer if the tokenizer cuts texts.
     pub fn max_tokens(&self) -> usize {
-        self.embedding.position.len() / self.embedding.width
+        self.words.most(self.embedding.position.len() / self.embedding.width)
     }
 
     /// Tokens of a text: at least one that is known, at most [`Text::max_tokens`].
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.tokenizer.encode_fast(text, false);
-        let ids = encoding.map_err(|e| Error::usage("text", e.to_string()))?.get_ids().to_vec();
+        let ids = self.words.ids(text)?;
         match (ids.len(), self.max_tokens()) {
             (0, _) => Err(Error::usage("text", "no words in it")),
             (given, most) if given > most => {
@@ -104,15 +92,12 @@ impl Text {
 
     /// The number of tokens that the model does not know.
     pub fn unknown(&self, ids: &[u32]) -> usize {
-        ids.iter().filter(|id| **id == UNKNOWN).count()
+        ids.iter().filter(|id| Some(**id) == self.words.unknown()).count()
     }
 
     /// The tokens of a text, truncated to the model's maximum. An empty text has 0 tokens.
     pub fn truncated(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.tokenizer.encode_fast(text, false);
-        let mut ids = encoding.map_err(|e| Error::usage("text", e.to_string()))?.get_ids().to_vec();
-        ids.truncate(self.max_tokens());
-        Ok(ids)
+        Ok(self.words.truncated(self.words.ids(text)?, self.max_tokens()))
     }
 
     /// The client's plaintext: one normalised row per token.

@@ -114,7 +114,7 @@ pub fn place_bootstraps(nodes: &[Node], depth: u8, params: &Params) -> Result<(P
     if depth <= top {
         return Ok((Placement::none(top), 0, top));
     }
-    let floor = params.bootstrap().map(|b| b.slots_to_coeffs).ok_or_else(|| {
+    let floor = params.bootstrap().map(|b| b.slots_to_coeffs()).ok_or_else(|| {
         let what = format!("depth {depth} needs bootstrapping: the parameters have {top} levels and no bootstrap");
         Error::usage("circuit", what)
     })?;

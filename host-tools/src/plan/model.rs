@@ -21,7 +21,7 @@ use polyformer_kernel::{
     },
     nn::{
         Model, forward,
-        slot_engine::{BootstrapLevels, Layout, SlotEngine},
+        slot_engine::{BootstrapLevels, HiddenLengths, Layout, SlotEngine, can_hide},
     },
     params::Params,
 };
@@ -29,8 +29,26 @@ use polyformer_kernel::{
 /// The bootstrapping of a model's values, which are real.
 pub const ORDER: Order = Order::SlotsToCoeffsFirst;
 
+/// Ciphertexts of a question whose lengths are hidden: the rows, and the vectors of [`Layout::hide`].
+pub const HIDDEN_CIPHERTEXTS: u16 = 4;
+
 /// The first bootstrap of a small client's question, from level 0.
 pub const ENTRY: Order = Order::ModRaiseFirst;
+
+/// What the server knows of the lengths of questions.
+#[derive(Clone, Copy, Debug)]
+pub enum Lengths<'l> {
+    /// The number of tokens of each question.
+    Known(&'l [usize]),
+    /// The rows of each question. The client hides how many of the rows have a token.
+    AtMost(&'l [usize]),
+}
+
+/// The rows of a question of this many tokens: the least power of two, at least 4. A server that knows the rows alone
+/// learns one of a few numbers.
+pub fn bucket(tokens: usize) -> usize {
+    tokens.next_power_of_two().max(4)
+}
 
 /// A model on questions of known lengths, before anything is encrypted.
 #[derive(Clone, Debug)]
@@ -49,6 +67,8 @@ pub struct ModelPlan {
     pub level: u8,
     /// The rotation strategy of bootstrapping.
     pub steps: RotationStrategy,
+    /// Whether the lengths are hidden: a question is then [`HIDDEN_CIPHERTEXTS`] ciphertexts.
+    pub hidden: bool,
     /// Words of bootstrapping's matrices, and of vectors and encoded weights at most.
     words: usize,
 }
@@ -75,6 +95,30 @@ impl ModelPlan {
         lengths: &[usize],
         steps: RotationStrategy,
     ) -> Result<Self> {
+        Self::asked(params, small, model, Lengths::Known(lengths), steps)
+    }
+
+    /// The plan for lengths that the server knows or does not know. `small` and `steps` are those of [`ModelPlan::of`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ModelPlan::of`]; [`polyformer_kernel::Error::Unsupported`] for hidden lengths if the model is not one that
+    /// [`can_hide`], or for the question of a small client.
+    pub fn asked(
+        params: &Params,
+        small: Option<&Params>,
+        model: &Model,
+        lengths: Lengths<'_>,
+        steps: RotationStrategy,
+    ) -> Result<Self> {
+        let (lengths, hidden) = match lengths {
+            Lengths::Known(lengths) => (lengths, false),
+            Lengths::AtMost(rows) => (rows, true),
+        };
+        if hidden && (small.is_some() || !can_hide(model)) {
+            let what = "a hidden number of tokens with this attention or for a small client";
+            return Err(polyformer_kernel::Error::Unsupported { what }.into());
+        }
         let levels = BootstrapLevels::new(params, ORDER)?;
         let layout = Layout::new(lengths, model.width, model.heads, small.unwrap_or(params).slots())?;
         let mut dry = DryRun::new(params);
@@ -89,29 +133,35 @@ impl ModelPlan {
                 trace.refresh(x, params.max_message_level())?
             }
         };
-        let out = forward(&mut SlotEngine::bootstrapping(&mut trace, layout.clone(), levels), model, vec![x])?;
+        let vectors = hidden.then(|| {
+            let [tokens, scores, shares] = [(); 3].map(|()| trace.input(params.max_message_level()));
+            HiddenLengths { tokens, scores, shares }
+        });
+        let engine = SlotEngine::bootstrapping(&mut trace, layout.clone(), levels);
+        let out = forward(&mut engine.hiding(vectors.as_ref()), model, vec![x])?;
+        drop(vectors);
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let Requirements { demand, cost, work, preparation, traced: words } = dry.finish(&trace);
-        let mut plan = Self { layout, demand, cost, work, preparation, level, steps, words };
+        let mut plan = Self { layout, demand, cost, work, preparation, level, steps, hidden, words };
         plan.work.insert((Work::Fresh, params.max_level()), plan.fresh(params));
         Ok(plan)
     }
 
-    /// [`ModelPlan::of`] on a target: with these rotations, or with few keys (min-KS) if the GPU has less memory.
+    /// [`ModelPlan::asked`] on a target: with these rotations, or with few keys (min-KS) if the GPU has less memory.
     ///
     /// # Errors
     ///
-    /// The errors of [`ModelPlan::of`]; [`polyformer_kernel::Error::DeviceMemory`] if few keys do not fit either.
+    /// The errors of [`ModelPlan::asked`]; [`polyformer_kernel::Error::DeviceMemory`] if few keys do not fit either.
     pub fn for_target(
         host: &Host,
         target: ComputeTarget,
         small: Option<&Params>,
         model: &Model<'_>,
-        lengths: &[usize],
+        lengths: Lengths<'_>,
         rotations: RotationStrategy,
     ) -> Result<Self> {
         let params = host.params();
-        let plan = |steps| Self::of(params, small, model, lengths, steps);
+        let plan = |steps| Self::asked(params, small, model, lengths, steps);
         memory::fit_to_memory(host, target, rotations, plan, |plan| plan.memory(params))
     }
 
@@ -149,8 +199,9 @@ impl ModelPlan {
 
 #[cfg(test)]
 mod tests {
-    use super::ModelPlan;
+    use super::{Lengths, ModelPlan, bucket};
     use crate::{model::Pretrained, spec::SpecBuf};
+    use polyformer_kernel::bootstrap::RotationStrategy;
 
     #[test]
     fn the_model_in_the_program_takes_three_bootstraps() {
@@ -160,13 +211,20 @@ mod tests {
             let keys = plan.demand.rotations.len();
             eprintln!("{tokens} tokens: {keys} rotations, {:?}, level {}", plan.cost, plan.level);
             assert_eq!(plan.cost.bootstrap, 3);
+            let rows = [bucket(tokens)];
+            let steps = RotationStrategy::Hoisted;
+            let hidden = ModelPlan::asked(&params, None, &m.model, Lengths::AtMost(&rows), steps).unwrap();
+            eprintln!("at most {} tokens: {:?}", rows[0], hidden.cost);
+            assert_eq!((hidden.cost.bootstrap, hidden.level), (3, plan.level));
+            assert_eq!(hidden.cost.key_switch, plan.cost.key_switch + 3); // two attentions and the mean
+            assert_eq!(hidden.demand.rotations.keys().count(), keys);
         }
     }
 }
 
 #[cfg(all(test, feature = "wgpu"))]
 mod gpu_tests {
-    use super::ModelPlan;
+    use super::{Lengths, ModelPlan};
     use crate::{
         Error,
         machine::{BackendKind, ComputeTarget, Host, gpu},
@@ -193,7 +251,7 @@ mod gpu_tests {
         assert!(least < most, "{least} {most}");
         let plan = |memory: usize, asked: RotationStrategy| {
             let (host, on) = host(memory);
-            ModelPlan::for_target(&host, on, None, &model.model, &[6], asked).map(|plan| plan.steps)
+            ModelPlan::for_target(&host, on, None, &model.model, Lengths::Known(&[6]), asked).map(|plan| plan.steps)
         };
         let whole = |words: usize| words.next_multiple_of(64); // as ranges are
         assert_eq!(plan(whole(most), RotationStrategy::Hoisted).unwrap(), RotationStrategy::Hoisted);

@@ -215,3 +215,44 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Report;
+    use crate::spec::{BootstrapBuf, SpecBuf};
+    use polyformer_kernel::params::presets;
+
+    #[test]
+    fn every_set_that_passes_has_a_report() {
+        let (mut passed, mut refused) = (0, 0);
+        for levels in
+            [vec![(0, 4), (2, 3)], vec![(0, 4), (2, 3), (2, 4)], vec![(0, 5), (2, 4), (2, 5)], vec![(0, 2), (2, 2)]]
+        {
+            for (coeffs_to_slots, eval_mod) in [(0, 0), (1, 0), (0, 1), (1, 1), (4, 8)] {
+                for bootstrap in [false, true] {
+                    let given = BootstrapBuf {
+                        coeffs_to_slots,
+                        eval_mod,
+                        slots_to_coeffs: 0,
+                        eval_mod_scale_bits: 39.5,
+                        iterations: 1,
+                    };
+                    let spec = SpecBuf {
+                        levels: levels.clone(),
+                        bootstrap: bootstrap.then_some(given),
+                        ..SpecBuf::from(&presets::L15)
+                    };
+                    let Ok(params) = spec.params() else {
+                        refused += 1;
+                        continue;
+                    };
+                    passed += 1;
+                    let report = Report::new(&spec, &params, &[]);
+                    let limbs: usize = report.parts.iter().map(|p| p.limbs).sum();
+                    assert!(limbs <= params.moduli().len() && report.to_string().contains("levels"), "{spec:?}");
+                }
+            }
+        }
+        assert_eq!((passed, refused), (5, 35)); // only the levels that grow, without bootstrapping
+    }
+}

@@ -11,7 +11,7 @@ use crate::{
     keys::KeyFolder,
     machine::{ComputeTarget, Host},
     model::{Pretrained, probabilities, top},
-    plan::model::ModelPlan,
+    plan::model::{Lengths, ModelPlan},
     spec::SpecBuf,
 };
 use polyformer_kernel::bootstrap::RotationStrategy;
@@ -122,7 +122,7 @@ impl<'f> Asker<'f> {
         if unknown > 0 {
             on_progress(Progress::UnknownTokens { unknown, tokens: ids.len() });
         }
-        let plan = ModelPlan::for_target(host, target, None, &model.model, &[ids.len()], *rotations)?;
+        let plan = ModelPlan::for_target(host, target, None, &model.model, Lengths::Known(&[ids.len()]), *rotations)?;
         let wants = plan.wants(host.params());
         let mut made = |done, total| on_progress(Progress::MakingKeys { done, total });
         let complete = || folder.complete(host, target.client(), spec, &wants, &mut made);

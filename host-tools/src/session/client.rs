@@ -63,7 +63,7 @@ impl<'a> Client<'a> {
         let tensors: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
         let slots = cipher::decrypt_words(self.host, self.on, self.secret, &tensors, sealed, &|| ())?;
         let classes = self.text.classes();
-        let row = |q| Private::new(plan.layout.unpack(q, slots.expose(), classes).to_vec());
-        Ok((0..questions).map(row).collect())
+        let row = |q| Ok(Private::new(plan.layout.unpack(q, slots.expose(), classes)?.to_vec()));
+        (0..questions).map(row).collect()
     }
 }

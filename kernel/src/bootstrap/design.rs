@@ -3,17 +3,24 @@
 use super::{
     dft::{Diagonals, Direction, factor},
     encoded::RotationStrategy,
-    sine::Sine,
+    sine::{DOUBLINGS, Sine},
 };
 use crate::{
     error::{Error, Result},
     math::{complex::Complex, embedding::fill_roots},
-    params::{Bootstrap, Params},
+    params::{
+        Params,
+        bootstrapping::{EVAL_MOD_DEPTH, MAX_SHIFT},
+    },
 };
 use alloc::{vec, vec::Vec};
 
 /// Degree of EvalMod's cosine: depth 6. One product and one relinearisation less than degree 62.
 pub const DEGREE: usize = 60;
+const _: () = {
+    let depth = (DEGREE + 1).next_power_of_two().trailing_zeros() + DOUBLINGS as u32;
+    assert!(depth == EVAL_MOD_DEPTH as u32, "parameter sets reserve the depth of the sine");
+};
 /// The bound K of the multiples that ModRaise adds.
 pub const REACH: u32 = 16;
 /// log2 of the least ratio of the base modulus to the scale during ModRaise. The sine's error acts on coefficients,
@@ -47,7 +54,7 @@ impl Order {
     /// The order for values at `level`: SlotsToCoeffs first if the level is high enough.
     pub fn of(params: &Params, complex: bool, level: u8) -> Self {
         match (params.bootstrap(), complex) {
-            (Some(b), _) if level < b.slots_to_coeffs => Order::ModRaiseFirst,
+            (Some(b), _) if level < b.slots_to_coeffs() => Order::ModRaiseFirst,
             (_, true) => Order::SlotsToCoeffsFirstComplex,
             (_, false) => Order::SlotsToCoeffsFirst,
         }
@@ -117,8 +124,9 @@ impl Design {
     /// power of two from 4 to the slots of the ring; [`Error::BadRange`] for a range that is not positive.
     pub fn new(params: &Params, recipe: &Recipe) -> Result<Self> {
         let Recipe { slots, order, range, steps: _ } = *recipe;
-        let Bootstrap { coeffs_to_slots: up_maps, slots_to_coeffs: down_maps, iterations, .. } =
-            params.bootstrap().ok_or(Error::NoBootstrap)?;
+        let bootstrap = params.bootstrap().ok_or(Error::NoBootstrap)?;
+        let (up_maps, down_maps) = (bootstrap.coeffs_to_slots(), bootstrap.slots_to_coeffs());
+        let iterations = bootstrap.iterations();
         let (all, top, highest) = (params.slots(), params.max_message_level(), params.max_level());
         if !slots.is_power_of_two() || slots < 4 || slots > all {
             return Err(Error::Slots { given: slots, slots: all });
@@ -131,7 +139,8 @@ impl Design {
         let (before, after) = if order == Order::ModRaiseFirst { (1.0, range) } else { (range, 1.0) };
         let scale = params.scale(0);
         let q0: f64 = params.base().iter().map(|m| params.moduli()[m].q() as f64).product();
-        let shift = libm::floor(libm::log2(q0 / scale / after) - order.ratio_bits(params.log_n())).max(0.0) as u32;
+        let shift = libm::floor(libm::log2(q0 / scale / after) - order.ratio_bits(params.log_n()));
+        let shift = shift.clamp(0.0, MAX_SHIFT as f64) as u32; // a smaller message is as right, with more noise
         let headroom = if order == Order::ModRaiseFirst { libm::exp2(HEADROOM_BITS as f64) } else { 1.0 };
         let twice = if iterations > 1 && !order.is_complex() { 0.5 } else { 1.0 }; // the real part at the end
         let amplitude =

@@ -17,9 +17,11 @@ use crate::{
 use alloc::{vec, vec::Vec};
 
 mod attention;
+mod hidden;
 mod levels;
 mod rotary;
 
+pub use hidden::{HiddenLengths, can_hide};
 pub use levels::{AttentionLevels, BootstrapLevels, CLASSIFY_DEPTH};
 
 /// The layout of the questions in a vector.
@@ -96,36 +98,56 @@ impl Layout {
     }
 
     /// The first `count` features of a question's first token, where [`Engine::classify`] writes the logits.
-    pub fn unpack<'a>(&self, question: usize, slots: &'a [f64], count: usize) -> &'a [f64] {
-        &slots[question * self.features..][..count]
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are fewer slots: an answer states its own length.
+    pub fn unpack<'a>(&self, question: usize, slots: &'a [f64], count: usize) -> Result<&'a [f64]> {
+        let (start, actual) = (question.saturating_mul(self.features), slots.len());
+        let expected = start.saturating_add(count);
+        slots.get(start..expected).ok_or(Error::Length { expected, actual })
     }
 }
 
 /// An engine over an arithmetic.
-#[derive(Debug)]
-pub struct SlotEngine<'a, A> {
+pub struct SlotEngine<'a, A: Arithmetic> {
     ev: &'a mut A,
     layout: Layout,
     bootstraps: Option<BootstrapLevels>,
+    hidden: Option<&'a HiddenLengths<A::Slots>>,
 }
 
 impl<'a, A: Arithmetic> SlotEngine<'a, A> {
     /// Works on vectors of this layout. No value is bootstrapped: for values whose levels last, and for an arithmetic that
     /// places the bootstraps itself.
     pub fn new(ev: &'a mut A, layout: Layout) -> Self {
-        Self { ev, layout, bootstraps: None }
+        Self { ev, layout, bootstraps: None, hidden: None }
     }
 
     /// Works on vectors of this layout, and bootstraps a vector whose levels do not last to the next place.
     pub fn bootstrapping(ev: &'a mut A, layout: Layout, levels: BootstrapLevels) -> Self {
-        Self { ev, layout, bootstraps: Some(levels) }
+        Self { ev, layout, bootstraps: Some(levels), hidden: None }
     }
 
-    /// The bias of one chunk, on every token.
+    /// The same for questions whose lengths are in vectors of the client, if there are such vectors. The lengths of the
+    /// layout are then the rows of each question.
+    pub fn hiding(self, hidden: Option<&'a HiddenLengths<A::Slots>>) -> Self {
+        Self { hidden, ..self }
+    }
+
+    /// A pattern of features in every row that has a token, at `level`.
+    fn in_tokens(&mut self, tokens: &A::Slots, pattern: &[f64], level: u8) -> Result<A::Slots> {
+        let above = self.ev.copy_at_level(tokens, level + 1)?; // a level has fewer than 2^8 - 1 above it
+        masked(self.ev, &above, pattern)
+    }
+
+    /// The bias of one chunk, on every token. Rows without a token have none if the lengths are hidden.
     fn add_bias(&mut self, x: &mut A::Slots, m: &Matrix<'_>, chunk: usize) -> Result<()> {
         let f = self.layout.features;
         let bias: Vec<f64> = (0..f).map(|i| m.bias(chunk * f + i)).collect();
-        linear::add_bias(self.ev, x, &bias)
+        let Some(hidden) = self.hidden else { return linear::add_bias(self.ev, x, &bias) };
+        let level = self.ev.level(x);
+        let bias = self.in_tokens(&hidden.tokens, &bias, level)?;
+        self.ev.add(x, &bias)
     }
 
     /// Σ_b of block (c, b) times chunk b of x, for each output c. `weight(c, b, i, j)` is the weight of input j in
@@ -191,7 +213,7 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
         let (Some(q), Some(k), Some(v)) = (q.first(), k.first(), v.first()) else {
             return Err(Error::Empty { what: "chunks of a vector" });
         };
-        Ok(vec![attention::attention(self.ev, &self.layout, self.bootstraps, [q, k, v], attention)?])
+        Ok(vec![attention::attention(self.ev, (&self.layout, self.hidden), self.bootstraps, [q, k, v], attention)?])
     }
 
     /// Depth [`Norm::depth`].
@@ -213,7 +235,18 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
 
     /// Depth 1.
     fn activate(&mut self, x: Vec<A::Slots>, [c0, c1, _]: [f64; 3]) -> Result<Vec<A::Slots>> {
-        x.iter().map(|x| quadratic(self.ev, x, c1, c0)).collect()
+        let Some(hidden) = self.hidden else {
+            return x.iter().map(|x| quadratic(self.ev, x, c1, c0)).collect();
+        };
+        let mut out = Vec::with_capacity(x.len());
+        for x in &x {
+            let mut y = quadratic(self.ev, x, c1, 0.0)?;
+            let level = self.ev.level(&y);
+            let constant = self.in_tokens(&hidden.tokens, &[c0], level)?;
+            self.ev.add(&mut y, &constant)?;
+            out.push(y);
+        }
+        Ok(out)
     }
 
     fn add(&mut self, x: &mut Vec<A::Slots>, y: Vec<A::Slots>) -> Result<()> {
@@ -242,7 +275,15 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
         let mut ys = self.blocks(&all.iter().collect::<Vec<_>>(), 1, weight)?;
         let mut y = ys.pop().ok_or(Error::Empty { what: "chunks of a vector" })?;
         self.add_bias(&mut y, &maps[0], 0)?;
-        let mut y = masked(self.ev, &y, &self.layout.shares(maps[0].rows, pooling))?;
+        let mut y = match self.hidden {
+            None => masked(self.ev, &y, &self.layout.shares(maps[0].rows, pooling))?,
+            Some(hidden) => {
+                let labels: Vec<f64> = (0..f).map(|i| (i < maps[0].rows) as u8 as f64).collect();
+                let level = self.ev.level(&y);
+                let shares = self.in_tokens(&hidden.shares, &labels, level)?;
+                self.ev.product(&y, &shares)?
+            }
+        };
         for i in 0..self.layout.tokens.ilog2() {
             let turned = self.ev.rotate(&y, (self.layout.stride() << i) as i32)?;
             self.ev.add(&mut y, &turned)?;

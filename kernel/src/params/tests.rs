@@ -49,8 +49,6 @@ fn a_spec_from_a_file_may_hold_anything() {
     let b16 = presets::B16.bootstrap.unwrap();
     let boot =
         Bootstrap { coeffs_to_slots: 255, eval_mod: 255, slots_to_coeffs: 0, eval_mod_scale_bits: 58.0, iterations: 1 };
-    let late =
-        Bootstrap { coeffs_to_slots: 0, eval_mod: 0, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
     for spec in [
         Spec { scale_bits: f64::NAN, ..l13 },
         Spec { scale_bits: f64::INFINITY, ..l13 },
@@ -62,7 +60,6 @@ fn a_spec_from_a_file_may_hold_anything() {
         Spec { levels: &[(1, 3), (2, 2)], ..l13 },
         Spec { levels: &[(0, 2), (2, 255)], ..l13 },
         Spec { bootstrap: Some(boot), ..l13 },
-        Spec { bootstrap: Some(late), ..l13 },
         Spec { bootstrap: Some(Bootstrap { iterations: 3, ..b16 }), ..presets::B16 },
         Spec { bootstrap: Some(Bootstrap { iterations: 0, ..b16 }), ..presets::B16 },
         Spec { specials: &[], ..l13 },
@@ -70,6 +67,50 @@ fn a_spec_from_a_file_may_hold_anything() {
         Spec { alpha: 255, ..l13 },
     ] {
         assert!(Params::new(&spec).is_err(), "{spec:?}");
+    }
+}
+
+#[test]
+fn bootstrapping_without_its_levels_is_refused_with_the_part() {
+    let reserved = |part, given, least, most| Err(Error::Reserved { part, given, least, most });
+    for (levels, error) in [
+        ([0, 0, 0], reserved("EvalMod", 0, 8, 8)),
+        ([4, 7, 3], reserved("EvalMod", 7, 8, 8)),
+        ([4, 9, 3], reserved("EvalMod", 9, 8, 8)),
+        ([0, 8, 3], reserved("CoeffsToSlots", 0, 1, 16)),
+        ([17, 8, 3], reserved("CoeffsToSlots", 17, 1, 16)),
+        ([4, 8, 0], reserved("SlotsToCoeffs", 0, 1, 16)),
+        ([4, 8, 17], reserved("SlotsToCoeffs", 17, 1, 16)),
+        ([16, 8, 5], reserved("SlotsToCoeffs", 5, 1, 4)),
+    ] {
+        let [coeffs_to_slots, eval_mod, slots_to_coeffs] = levels;
+        let bootstrap =
+            Bootstrap { coeffs_to_slots, eval_mod, slots_to_coeffs, eval_mod_scale_bits: 58.0, iterations: 1 };
+        let spec = Spec { bootstrap: Some(bootstrap), ..presets::B16 };
+        assert_eq!(Params::new(&spec).map(|_| ()), error, "{levels:?}");
+    }
+    let few = Spec { levels: &presets::B16.levels[..12], ..presets::B16 };
+    assert_eq!(Params::new(&few).map(|_| ()), Err(Error::LevelExhausted { need: 12, have: 11 }));
+}
+
+#[test]
+fn what_no_later_step_can_compute_is_refused() {
+    let line = &presets::B16.line[2..];
+    let flat = |base: u8| Spec { terminals: 0, base, line, bootstrap: None, ..presets::B16 };
+    let levels = |base: u8| [(0, base), (0, base + 1)];
+    for (base, levels) in [(4, levels(4)), (17, levels(17))] {
+        let error = Params::new(&Spec { levels: &levels, ..flat(base) }).err(); // decryption joins three residues
+        assert_eq!(error, Some(Error::TooMany { asked: base as usize, limit: 3 }));
+    }
+    let falling = Spec { levels: &[(0, 4), (2, 3), (2, 4)], ..presets::L15 };
+    assert_eq!(Params::new(&falling).err(), Some(Error::BadLevel { level: 1 }));
+    let mut specials = presets::B16.specials.to_vec();
+    specials.extend(&presets::B16.line[40..45]);
+    let one = Spec { specials: &specials, line: &line[..4], levels: &[(0, 2)], ..flat(2) };
+    assert_eq!(Params::new(&one).err(), Some(Error::TooMany { asked: 17, limit: 16 })); // of one division by P
+    for scale_bits in [50.0, 59.0] {
+        let wide = Spec { scale_bits, ..presets::B16 }; // no room beside q0
+        assert!(matches!(Params::new(&wide), Err(Error::TooLarge { bits, .. }) if bits == scale_bits));
     }
 }
 

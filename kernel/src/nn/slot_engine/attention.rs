@@ -3,6 +3,7 @@
 
 use super::{
     Layout,
+    hidden::HiddenLengths,
     levels::{AttentionLevels, AttentionStep},
     rotary,
 };
@@ -20,7 +21,8 @@ use crate::{
 use alloc::vec::Vec;
 
 /// The heads' results from query, key and value, side by side. Depth [`AttentionLevels::total`], if no value is
-/// bootstrapped in between. If the levels are too few, scores, numerators, sums and reciprocals are bootstrapped.
+/// bootstrapped in between. If the levels are too few, scores, numerators, sums and reciprocals are bootstrapped. `hidden`
+/// has the lengths of the questions if the server does not see the lengths.
 ///
 /// # Errors
 /// [`Error::BadShape`][crate::Error::BadShape] if the padded tokens do not divide the features of a head;
@@ -28,14 +30,14 @@ use alloc::vec::Vec;
 /// the first key that is missing.
 pub fn attention<A: Arithmetic>(
     ev: &mut A,
-    layout: &Layout,
+    (layout, hidden): (&Layout, Option<&HiddenLengths<A::Slots>>),
     bootstraps: Option<BootstrapLevels>,
     [q, k, v]: [&A::Slots; 3],
     attention: &Attention<'_>,
 ) -> Result<A::Slots> {
     let groups = Groups::new(layout.tokens, layout.features / layout.heads, layout.stride())?;
     let (weights, levels) = (&attention.weights, AttentionLevels::of(&attention.weights));
-    let s = scores(ev, layout, groups, [q, k], attention)?;
+    let s = scores(ev, (layout, hidden), groups, [q, k], attention)?;
     let s = levels.before(ev, bootstraps, AttentionStep::Numerators, s)?;
     let moments = match weights.moment_factors() {
         None => None,
@@ -86,7 +88,7 @@ fn pattern(layout: &Layout, groups: Groups, attention: &Attention<'_>, factor: i
 /// Multiplied scores, 0 where the key is hidden. Depth [`grouped::TURN_DEPTH`] and [`grouped::SCORES_DEPTH`].
 fn scores<A: Arithmetic>(
     ev: &mut A,
-    layout: &Layout,
+    (layout, hidden): (&Layout, Option<&HiddenLengths<A::Slots>>),
     groups: Groups,
     [q, k]: [&A::Slots; 2],
     attention: &Attention<'_>,
@@ -95,12 +97,17 @@ fn scores<A: Arithmetic>(
         None => {
             let turned = grouped::turn(ev, groups, k)?;
             let level = ev.level(&turned);
-            (ev.copy_at_level(q, level)?, turned)
+            let q = match hidden {
+                None => ev.copy_at_level(q, level)?,
+                Some(hidden) => mul_aligned(ev, q, &hidden.scores)?, // while the keys turn
+            };
+            (ev.drop_to_level(q, level)?, turned)
         }
         Some(rotary) => (rotary::query(ev, layout, rotary, q)?, rotary::turned_keys(ev, layout, groups, rotary, k)?),
     };
     let weights = &attention.weights;
-    let pattern = pattern(layout, groups, attention, |visible| weights.score_factor(visible));
+    let seen = |visible| if hidden.is_some() { 1 } else { visible };
+    let pattern = pattern(layout, groups, attention, |visible| weights.score_factor(seen(visible)));
     let factors = Factors { period: pattern.len(), at: &|slot| pattern[slot] };
     grouped::scores(ev, groups, weights.similarity(), [&q, &turned], &factors)
 }

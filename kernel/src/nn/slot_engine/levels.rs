@@ -34,8 +34,8 @@ impl BootstrapLevels {
     pub fn new(params: &Params, order: Order) -> Result<Self> {
         let bootstrap = params.bootstrap().ok_or(Error::NoBootstrap)?;
         Ok(match order {
-            Order::ModRaiseFirst => Self { input: 0, output: params.max_message_level() - bootstrap.slots_to_coeffs },
-            _ => Self { input: bootstrap.slots_to_coeffs, output: params.max_message_level() },
+            Order::ModRaiseFirst => Self { input: 0, output: params.max_message_level() - bootstrap.slots_to_coeffs() },
+            _ => Self { input: bootstrap.slots_to_coeffs(), output: params.max_message_level() },
         })
     }
 
