@@ -14,7 +14,6 @@ use polyformer_kernel::{
     bootstrap::{Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
         noise,
-        raise::sparse_basis,
         ring_switch::{lift_basis, lower_basis},
     },
     eval::trace::Trace,
@@ -84,7 +83,7 @@ fn uses(params: &Params, spec: &SpecBuf) {
         assert!(KeySpec::Relin(level).words(params) < 1 << 40);
     }
     let _ = Params::new(&SMALL).and_then(|small| lower_basis(params, &small));
-    if sparse_basis(params).is_ok() {
+    if params.sparse_basis().is_ok() {
         assert!(KeySpec::Raise.words(params) < 1 << 40);
     }
 }
