@@ -10,7 +10,7 @@ use polyformer::{
     Result,
     keys::secret::Secret,
     machine::{ComputeTarget, Host},
-    model::{Pretrained, top},
+    model::Pretrained,
     plan::model::ModelPlan,
     session::{Client, Server},
 };
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     let (secret, mut be) = (Secret::for_spec(&spec)?, Cpu::new(host.ring()?));
     let keys = secret.client(&mut be)?.keys(&mut be, &plan.demand)?;
     let client = Client::new(&host, target, &secret, &model.text);
-    let question = client.encrypt(&client.slots(&plan.layout, &[ids])?)?;
+    let question = client.encrypt(&plan.layout, &client.slots(&plan.layout, &[ids])?)?;
 
     // the server: no secret comes here
     let mut server = Server::new(be, params, keys, &model.model, &secret.header)?;
@@ -39,8 +39,8 @@ fn main() -> Result<()> {
     println!("{} bootstraps, {} key switches", executed.cost.bootstrap, executed.cost.key_switch);
 
     // the client again
-    let logits = client.decrypt(&plan, &answer, 1)?;
-    let label = model.text.label(top(logits[0].expose())[0]);
+    let logits = client.decrypt(&question.header, &answer)?;
+    let label = model.text.label(logits[0].best()[0].0);
     println!("{label}");
     assert_eq!(label, "lost_or_stolen_card");
     Ok(())

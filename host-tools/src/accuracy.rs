@@ -11,7 +11,7 @@ use crate::{
     model::{Pretrained, Text, top},
 };
 use polyformer_kernel::nn::{
-    clear_engine::{ClearEngine, Rows},
+    clear_engine::{ClearEngine, Departures, Rows},
     forward,
 };
 use rayon::prelude::*;
@@ -63,6 +63,8 @@ pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
 /// Shares of right answers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Accuracy {
+    /// Questions with a value outside the ranges of the polynomial form. The label of such a question is a guess.
+    pub departed: usize,
     /// Of the polynomial form.
     pub poly: f64,
     /// Of the reference model, or `None` without one.
@@ -71,36 +73,65 @@ pub struct Accuracy {
     pub not_finite: usize,
 }
 
+/// Logits in the clear, and the values that left the ranges of the model on the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClearRun {
+    /// The logits; they need not be finite.
+    pub logits: Vec<f64>,
+    /// The values that left their ranges.
+    pub departures: Departures,
+}
+
+/// The polynomial form in the clear, f32. An overflow inside gives logits that are not finite.
+///
+/// # Errors
+/// [`Error::Kernel`] for tokens that the model does not take.
+pub fn run(model: &Pretrained, ids: &[u32]) -> Result<ClearRun> {
+    let values = model.text.embed(ids).into_iter().map(|x| x as f32).collect();
+    let x = Rows::new(model.model.width, values)?;
+    let mut engine = ClearEngine::<f32>::new(model.model.heads).with_range(model.model.range);
+    let logits = match forward(&mut engine, &model.model, x) {
+        Ok(out) => out.values().iter().map(|x| *x as f64).collect(),
+        Err(polyformer_kernel::Error::NotFinite { .. }) => vec![f64::NAN; model.text.classes()],
+        Err(e) => return Err(e.into()),
+    };
+    Ok(ClearRun { logits, departures: engine.departures() })
+}
+
 /// Logits of the polynomial form in the clear, f32.
 ///
 /// # Errors
-/// The errors of the clear engine: a product that overflows f32.
+/// [`Error::Unreliable`] for logits that are not finite, and the errors of [`run`].
 pub fn logits(model: &Pretrained, ids: &[u32]) -> Result<Vec<f64>> {
-    let values = model.text.embed(ids).into_iter().map(|x| x as f32).collect();
-    let x = Rows::new(model.model.width, values)?;
-    let out = forward(&mut ClearEngine::<f32>::new(model.model.heads), &model.model, x)?;
-    Ok(out.values().iter().map(|x| *x as f64).collect())
+    finite(run(model, ids)?.logits)
+}
+
+/// The logits, if all are finite.
+///
+/// # Errors
+/// [`Error::Unreliable`] with the number of logits that are not.
+pub fn finite(logits: Vec<f64>) -> Result<Vec<f64>> {
+    match logits.iter().filter(|x| !x.is_finite()).count() {
+        0 => Ok(logits),
+        bad => Err(Error::unreliable("logits", format!("{bad} of {} are not finite, there is no label", logits.len()))),
+    }
 }
 
 /// Runs both forms on every question, on all threads; `step` is called after each.
 ///
 /// # Errors
-/// The errors of [`logits`].
+/// The errors of [`run`].
 pub fn accuracy(model: &Pretrained, questions: &[Labelled], step: impl Fn() + Sync) -> Result<Accuracy> {
-    let right = |q: &Labelled| -> Result<[usize; 3]> {
-        let finite = |logits: &[f64]| logits.iter().all(|x| x.is_finite());
-        let hit = |logits: &[f64]| (finite(logits) && top(logits).first() == Some(&q.class)) as usize;
-        let poly = match logits(model, &q.ids) {
-            Err(Error::Kernel(polyformer_kernel::Error::NotFinite { .. })) => vec![f64::NAN],
-            logits => logits?,
-        };
-        let exact = model.exact.as_ref().map(|twin| twin.logits(&q.ids));
-        let odd = !finite(&poly) || exact.as_ref().is_some_and(|exact| !finite(exact));
+    let count = |q: &Labelled| -> Result<[usize; 4]> {
+        let hit = |logits: &[f64]| (top(logits).first() == Some(&q.class)) as usize;
+        let ClearRun { logits, departures } = run(model, &q.ids)?;
+        let exact = model.exact.as_ref().map_or_else(Vec::new, |twin| twin.logits(&q.ids));
         step();
-        Ok([hit(&poly), exact.map_or(0, |exact| hit(&exact)), odd as usize])
+        let not_finite = logits.iter().chain(&exact).any(|x| !x.is_finite());
+        Ok([hit(&logits), hit(&exact), (departures.total() > 0) as usize, not_finite as usize])
     };
-    let sum = |a: [usize; 3], b: [usize; 3]| Ok(std::array::from_fn(|i| a[i] + b[i]));
-    let [poly, exact, not_finite] = questions.par_iter().map(right).try_reduce(|| [0; 3], sum)?;
+    let sum = |a: [usize; 4], b: [usize; 4]| Ok(std::array::from_fn(|i| a[i] + b[i]));
+    let [poly, exact, departed, not_finite] = questions.par_iter().map(count).try_reduce(|| [0; 4], sum)?;
     let share = |hits: usize| hits as f64 / questions.len() as f64;
-    Ok(Accuracy { poly: share(poly), exact: model.exact.as_ref().map(|_| share(exact)), not_finite })
+    Ok(Accuracy { poly: share(poly), exact: model.exact.as_ref().map(|_| share(exact)), departed, not_finite })
 }

@@ -36,7 +36,7 @@ Examples, in the order of a first visit:
   polyformer bench --preset L14
 
 Errors are one line on stderr, `error: FILE: what is wrong`, and exit code 2; nothing is left half-written, by Ctrl-C
-neither.";
+neither. Exit code 1 means that the work was done and its result cannot be trusted.";
 
 /// Private transformer inference: the client encrypts, the server that learns nothing computes, the client decrypts.
 #[derive(Parser)]
@@ -84,7 +84,7 @@ pub fn main() -> ExitCode {
             if error.use_stderr()
                 && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
         {
-            return fail(&one_line(&error));
+            return fail(&one_line(&error), 2);
         }
         Err(help) => {
             let _ = help.print(); // a closed pipe is no reason to complain
@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string()),
+        Err(error) => fail(&error.to_string(), error.exit_code()),
     }
 }
 
@@ -124,10 +124,10 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
     }
 }
 
-fn fail(what: &str) -> ExitCode {
+fn fail(what: &str, code: u8) -> ExitCode {
     let line: String = what.lines().collect::<Vec<_>>().join(" ");
     let _ = writeln!(std::io::stderr(), "error: {}", terminal::line(&line));
-    ExitCode::from(2)
+    ExitCode::from(code)
 }
 
 /// Whether the reader of the output has closed the pipe.

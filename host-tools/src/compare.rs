@@ -174,7 +174,7 @@ fn case(entry: Entry, scores: &Scores, slots: usize, range: f64) -> Case {
 }
 
 fn worst(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).fold(0.0, |m, (a, b)| (a - b).abs().max(m))
+    crate::model::largest_difference(a, b)
 }
 
 impl Case {

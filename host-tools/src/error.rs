@@ -24,6 +24,14 @@ pub enum Error {
         /// The fault, with the values.
         what: String,
     },
+    /// A result that cannot be trusted: an answer that no honest server gives, or numbers that are not finite.
+    #[error("{subject}: {what}")]
+    Unreliable {
+        /// The result.
+        subject: String,
+        /// The fault, with the values.
+        what: String,
+    },
     /// No such chain.
     #[error(transparent)]
     Chain(#[from] BuildError),
@@ -40,6 +48,21 @@ impl Error {
     pub fn usage(subject: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Usage { subject: subject.into(), what: what.into() }
     }
+
+    /// A result that cannot be trusted.
+    pub fn unreliable(subject: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Unreliable { subject: subject.into(), what: what.into() }
+    }
+
+    /// The exit code of the program: 1 if the work was done and its result cannot be trusted, else 2.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Unreliable { .. }) { 1 } else { 2 }
+    }
+}
+
+/// A number for a report that others see: rounded to two significant digits.
+pub fn two_digits(x: f64) -> f64 {
+    format!("{x:.1e}").parse().unwrap_or(x) // what was printed is a number
 }
 
 /// Names the file that a fault is in.

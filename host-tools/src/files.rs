@@ -17,8 +17,11 @@
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 
+mod asked;
 mod bounds;
+mod budget;
 mod fault;
+mod fields;
 mod header;
 mod map;
 mod mapped_numbers;
@@ -28,8 +31,11 @@ mod tensor;
 mod view;
 mod write;
 
+pub use asked::{Asked, ModelId, Nonce};
+pub use budget::{Budget, STATISTICAL_BITS};
 pub use fault::{FileError, Result};
-pub use header::{Body, CiphertextMeta, EmbeddedMeta, Header, KeyId, hex, public_basis};
+pub use fields::hex;
+pub use header::{Body, CiphertextMeta, EmbeddedMeta, Header, KeyId, public_basis};
 pub use map::Mapped;
 pub use mapped_numbers::MappedNumbers;
 pub use packed::{Map, Sizes, Weights};
@@ -37,7 +43,7 @@ pub use tensor::{ElementType, Expected};
 pub use view::{MAX_HEADER, View};
 pub use write::{Access, atomically, cleanup_temp_files, write};
 
-use header::Fields;
+use fields::Fields;
 use std::{fmt, str::FromStr};
 
 /// The kinds of file.
@@ -57,15 +63,19 @@ pub enum Kind {
     RaiseKey,
     /// The keys between a device's ring and the server's.
     DeviceKey,
-    /// Encrypted values.
+    /// Encrypted numbers.
     Ciphertext,
+    /// An encrypted question to a model.
+    Question,
+    /// An encrypted answer of a model.
+    Answer,
     /// A model file.
     Model,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Params,
         Kind::SecretKey,
         Kind::PublicKey,
@@ -74,11 +84,12 @@ impl Kind {
         Kind::RaiseKey,
         Kind::DeviceKey,
         Kind::Ciphertext,
+        Kind::Question,
+        Kind::Answer,
         Kind::Model,
     ];
     /// Their names.
-    const LIST: &str =
-        "params, secret-key, public-key, relin-key, galois-key, raise-key, device-key, ciphertext or model";
+    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key, raise-key, device-key, ciphertext, question, answer or model";
 }
 
 impl Kind {
@@ -96,6 +107,8 @@ impl Kind {
         match self {
             Kind::Params => "polyformer params",
             Kind::Ciphertext => "polyformer encrypt",
+            Kind::Question => "polyformer encrypt --text",
+            Kind::Answer => "polyformer infer",
             Kind::Model => "polyformer pack",
             _ => "polyformer keygen",
         }
@@ -113,6 +126,8 @@ impl fmt::Display for Kind {
             Kind::RaiseKey => "raise-key",
             Kind::DeviceKey => "device-key",
             Kind::Ciphertext => "ciphertext",
+            Kind::Question => "question",
+            Kind::Answer => "answer",
             Kind::Model => "model",
         })
     }

@@ -16,6 +16,7 @@
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 
+pub mod budget;
 pub mod embedded;
 pub mod fingerprint;
 pub mod random;

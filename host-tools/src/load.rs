@@ -120,7 +120,8 @@ pub fn ciphertext<B: Backend>(
     Ok(Ciphertext { c: [c0, c1], level })
 }
 
-/// The header and tensors of a computed ciphertext that holds `values` values; `from` is that of its inputs.
+/// The header and tensors of a computed ciphertext that holds `values` values; `from` is that of its inputs. What is
+/// computed from a question is an answer.
 pub fn save_ciphertext<B: Backend>(
     be: &mut B,
     ct: &Ciphertext<B>,
@@ -133,5 +134,9 @@ pub fn save_ciphertext<B: Backend>(
         be.download(c.limbs(), tensor)?;
     }
     let sealed = CiphertextMeta { level: ct.level, count: shape.count, values, seed: None };
-    Ok((Header { body: Body::Ciphertext(sealed), ..from.clone() }, tensors))
+    let body = match from.body.sealed() {
+        Some((_, Some(asked))) => Body::Answer(sealed, asked.clone()),
+        _ => Body::Ciphertext(sealed),
+    };
+    Ok((Header { body, spec: from.spec.clone(), key: from.key }, tensors))
 }

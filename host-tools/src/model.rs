@@ -15,6 +15,7 @@ mod attention;
 mod config;
 mod exact;
 mod folder;
+mod logits;
 mod pack;
 mod packed;
 mod text;
@@ -24,9 +25,10 @@ mod weights;
 use attention::Attention;
 pub use config::Config;
 pub use exact::Exact;
+pub use logits::{largest, largest_difference, probabilities, top};
 pub use pack::{LayoutCost, MeasuredPolynomial, Report, pack};
 pub use packed::QuestionsPerCiphertext;
-pub use text::{Text, probabilities, top};
+pub use text::Text;
 pub use tokenizer::Words;
 
 use crate::{
@@ -183,6 +185,7 @@ impl Checkpoint {
         let (config, weights) = (&self.config, Weights::parse(&self.poly)?);
         let text = Text::new(config, &weights, &self.tokenizer)?;
         let model = polynomial(config, &weights)?;
+        let text = text.with_largest_logit(logits::bound(&model));
         let epsilons = [config.embedding_epsilon, config.exact_norm_epsilon];
         let twin = |bytes: &Cow<'static, [u8]>| Exact::new(&config.shape, epsilons, &Weights::parse(bytes)?);
         let exact = self.exact.as_ref().map(twin).transpose()?;

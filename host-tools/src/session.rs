@@ -26,6 +26,7 @@
 //! ```
 
 mod admission;
+pub mod answer;
 mod asker;
 pub mod cipher;
 mod client;
@@ -33,6 +34,7 @@ mod clock;
 mod inference;
 pub mod private;
 pub mod progress;
+pub mod publish;
 mod remote_ring;
 mod server;
 mod watch;

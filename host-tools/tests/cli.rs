@@ -185,7 +185,7 @@ fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
     let ask = |preset: &str| {
         let (keys, x) = (at(&format!("other-{preset}")), at(&format!("x-{preset}")));
         good(&["keygen", "--preset", preset, "--out", &keys], "");
-        good(&["encrypt", "-", "--key", &format!("{keys}/secret.safetensors"), "--out", &x], "1");
+        good(&["encrypt", "--text", "my card", "--key", &format!("{keys}/secret.safetensors"), "--out", &x], "");
         x
     };
     let infer = |question: &str, key: &str, raw: &[&str]| {

@@ -4,8 +4,8 @@
 
 use polyformer::{
     files::{
-        self, Body, CiphertextMeta, ElementType, EmbeddedMeta, FileError, Header, KeyId, Kind, Mapped, Sizes, View,
-        Weights,
+        self, Asked, Body, Budget, CiphertextMeta, ElementType, EmbeddedMeta, FileError, Header, KeyId, Kind, Mapped,
+        Sizes, View, Weights,
     },
     spec::SpecBuf,
 };
@@ -19,14 +19,18 @@ fn header(preset: &str, body: Body) -> Header {
 fn every_kind() -> Vec<Header> {
     let seed = [3; 32];
     let sealed = CiphertextMeta { level: 0, count: 2, values: 5, seed: Some(seed) };
+    let asked = Asked { tokens: vec![9, 3, 0, 0], model: [1; 16], nonce: [2; 16] };
     vec![
         header("B16", Body::Params),
-        header("C12", Body::SecretKey),
+        header("C12", Body::SecretKey { budget: None }),
         header("L13", Body::PublicKey { seed }),
         header("L13", Body::RelinKey { level: 2, seed }),
         header("L13", Body::GaloisKey { galois: 5, level: 1, seed }),
         header("C12", Body::Ciphertext(sealed)),
         header("C12", Body::Ciphertext(CiphertextMeta { seed: None, ..sealed })),
+        header("C12", Body::Question(sealed, asked.clone())),
+        header("C12", Body::Answer(CiphertextMeta { count: 1, seed: None, ..sealed }, asked)),
+        header("C12", Body::SecretKey { budget: Some(Budget { results: 5, bits: 30, published: 5 }) }),
         header("C12", Body::Model { sizes: sizes(Weights::F16), about: "{}".into() }),
         header("C12", Body::Model { sizes: sizes(Weights::Int8), about: "{}".into() }),
     ]
@@ -202,6 +206,26 @@ fn other_json_in_the_header_is_an_error() {
     ] {
         let fault = parse(&with(&bytes, from, to)).unwrap_err();
         assert!(!fault.to_string().contains('\n'), "{fault}");
+    }
+}
+
+#[test]
+fn what_a_question_and_a_budget_say_is_checked() {
+    let find = |kind: &str| every_kind().into_iter().rfind(|h| h.kind().to_string() == kind).unwrap();
+    let (question, secret) = (file(&find("question"), 5), file(&find("secret-key"), 5));
+    for (bytes, from, to) in [
+        (&question, r#""tokens":"9,3,0,0""#, r#""tokens":"0,0,0,0""#),
+        (&question, r#""tokens":"9,3,0,0""#, r#""tokens":"9,3,0,x""#),
+        (&question, r#""tokens":"9,3,0,0""#, r#""takens":"9,3,0,0""#),
+        (&question, r#""nonce":"02"#, r#""nonce":"0x"#),
+        (&question, r#""model":"01"#, r#""madel":"01"#),
+        (&secret, r#""published":"5""#, r#""published":"6""#),
+        (&secret, r#""publish_bits":"30""#, r#""publish_bits":"29""#),
+        (&secret, r#""publish_results":"5""#, r#""publish_results":"0""#),
+        (&secret, r#""publish_results":"5""#, r#""publish_resalts":"5""#),
+    ] {
+        let fault = parse(&with(bytes, from, to)).unwrap_err();
+        assert!(matches!(fault, FileError::Field { .. }), "{to}: {fault}");
     }
 }
 

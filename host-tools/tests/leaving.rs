@@ -97,8 +97,10 @@ fn seeds(view: &View<'_>) -> Vec<[u8; 32]> {
         Body::PublicKey { seed } | Body::RaiseKey { seed } => vec![*seed],
         Body::RelinKey { seed, .. } | Body::GaloisKey { seed, .. } => vec![*seed],
         Body::DeviceKey(of) => of.seeds.to_vec(),
-        Body::Ciphertext(sealed) => sealed.seed.into_iter().collect(),
-        Body::Params | Body::SecretKey | Body::Model { .. } => Vec::new(),
+        Body::Ciphertext(sealed) | Body::Question(sealed, _) | Body::Answer(sealed, _) => {
+            sealed.seed.into_iter().collect()
+        }
+        Body::Params | Body::SecretKey { .. } | Body::Model { .. } => Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use polyformer::{
         encrypted::{Agreement, batches},
         noise,
     },
-    files::{Body, Header, KeyId},
+    files::{Asked, Body, CiphertextMeta, Header, KeyId},
     keys::{embedded::draw, secret::Secret},
     machine::{ComputeTarget, Host, Job},
     model::Pretrained,
@@ -57,7 +57,7 @@ impl Job for Run<'_> {
 
         let (plan, ids) = (&batches[0].plan, |i: &usize| questions[*i].ids.clone());
         let ids: Vec<Vec<u32>> = batches[0].questions.iter().map(ids).collect();
-        let question = client.encrypt(&client.slots(&plan.layout, &ids)?)?;
+        let question = client.encrypt(&plan.layout, &client.slots(&plan.layout, &ids)?)?;
         let mut parts = 0;
         let (answer, executed) = server.infer(plan, &question, &mut |_, _| parts += 1)?;
         assert_eq!((executed.departs(plan), executed.cost.bootstrap), (None, 3));
@@ -67,13 +67,16 @@ impl Job for Run<'_> {
         let switches = plan.cost.key_switch;
         assert_eq!(executed.departs(&other), Some(("key switches", switches - 1, switches)));
 
-        let Body::Ciphertext(sealed) = answer.header.body else { unreachable!() };
+        let Body::Answer(sealed, asked) = &answer.header.body else { unreachable!() };
         let words: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
-        let slots = cipher::decrypt_words(host, on, secret, &words, sealed, &|| ())?;
-        let logits = client.decrypt(plan, &answer, 3)?;
+        let slots = cipher::decrypt_words(host, on, secret, &words, *sealed, &|| ())?;
+        let logits = client.decrypt(&question.header, &answer)?;
+        assert_eq!((logits.len(), &asked.tokens), (3, &plan.layout.lengths));
+        assert!(slots.stray() < 1e-4 && logits.iter().all(|row| row.stray() < 1e-4));
+        refuses(&client, &question, &answer);
         for (slot, x) in slots.expose().iter().enumerate() {
-            let (_, question, feature) = plan.layout.place(slot);
-            let want = match logits.get(question) {
+            let (_, place, feature) = plan.layout.place(slot);
+            let want = match logits.get(place) {
                 Some(row) if feature < model.text.classes() => row.expose()[feature],
                 _ => 0.0, // no question, or no class
             };
@@ -81,6 +84,32 @@ impl Job for Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Answers to another question, with another level, and without copies are refused.
+fn refuses(client: &Client<'_>, question: &cipher::Encrypted, answer: &cipher::Encrypted) {
+    let error = |header: Header, tensors: Vec<Vec<u32>>| {
+        client.decrypt(&question.header, &cipher::Encrypted { header, tensors }).err().unwrap().to_string()
+    };
+    let Body::Answer(sealed, asked) = answer.header.body.clone() else { unreachable!() };
+    let with = |sealed, asked| Header { body: Body::Answer(sealed, asked), ..answer.header.clone() };
+    let line = error(with(sealed, Asked { nonce: [5; 16], ..asked.clone() }), answer.tensors.clone());
+    assert!(line.starts_with("answer: the answer to question 0505") && line.ends_with(" is needed"), "{line}");
+    let line = error(with(sealed, Asked { tokens: vec![9], ..asked.clone() }), answer.tensors.clone());
+    assert_eq!(line, format!("answer: made for 9 tokens where {} are needed", asked.lengths()));
+    let line = error(with(sealed, Asked { model: [5; 16], ..asked.clone() }), answer.tensors.clone());
+    assert!(line.starts_with("answer: made for model 0505"), "{line}");
+    let line = error(Header { key: Some(KeyId([5; 16])), ..answer.header.clone() }, answer.tensors.clone());
+    assert!(line.starts_with("answer: belongs to key 0505"), "{line}");
+    let line = error(question.header.clone(), question.tensors.clone());
+    assert!(line.starts_with("answer: a question file where an answer file is needed"), "{line}");
+    let line = error(with(CiphertextMeta { count: 2, ..sealed }, asked.clone()), answer.tensors.clone());
+    assert!(line.contains("\"count\" is \"2\""), "{line}");
+    let n = answer.tensors[0].len() / 2; // two limbs
+    let mut cheat = vec![vec![0; 2 * n]; 2];
+    cheat[1].fill(1 << 20); // a constant times the secret
+    let line = error(answer.header.clone(), cheat);
+    assert!(line.starts_with("answer: an imaginary part of ") && line.contains(" is over 1.6e-2"), "{line}");
 }
 
 #[test]
@@ -94,7 +123,7 @@ fn questions_that_share_a_ciphertext_are_answered_as_planned_and_other_slots_hol
 }
 
 /// A question from a small ring, inferred in a larger one and answered in the small one.
-struct Asked<'a> {
+struct FromDevice<'a> {
     host: &'a Host,
     secret: &'a Secret,
     device: &'a Secret,
@@ -103,7 +132,7 @@ struct Asked<'a> {
     question: &'a cipher::Encrypted,
 }
 
-impl Job for Asked<'_> {
+impl Job for FromDevice<'_> {
     type Output = cipher::Encrypted;
 
     fn run<B: Backend>(self, mut be: B) -> Result<cipher::Encrypted> {
@@ -134,23 +163,26 @@ fn a_small_device_is_answered_in_its_own_ring() {
         ModelPlan::of(host.params(), Some(small.params()), &model.model, &[ids.len()], RotationStrategy::Hoisted)
             .unwrap();
     let client = Client::new(&small, on, &device, &model.text);
-    let question = client.encrypt(&client.slots(&plan.layout, std::slice::from_ref(&ids)).unwrap()).unwrap();
+    let slots = client.slots(&plan.layout, std::slice::from_ref(&ids)).unwrap();
+    let question = client.encrypt(&plan.layout, &slots).unwrap();
 
-    let Body::Ciphertext(sealed) = question.header.body else { unreachable!() };
+    let Body::Question(sealed, _) = &question.header.body else { unreachable!() };
+    let of = (ids.len(), model.text.id());
     let words: Vec<u8> = question.tensors[0].iter().flat_map(|w| w.to_le_bytes()).collect();
     let bytes = [&sealed.seed.unwrap()[..], &words].concat();
-    let question = parse_question(&bytes, &device.header, small.params()).unwrap();
+    let question = parse_question(&bytes, &device.header, small.params(), of).unwrap();
     assert_eq!(question.tensors[0].len() * 4, words.len());
-    let few = parse_question(&bytes[1..], &device.header, small.params()).err().unwrap().to_string();
+    let few = parse_question(&bytes[1..], &device.header, small.params(), of).err().unwrap().to_string();
     assert_eq!(few, "--raw: a question of 16415 bytes where 16416 are needed");
     let large = [&bytes[..40], &[255; 4], &bytes[44..]].concat();
-    let large = parse_question(&large, &device.header, small.params()).err().unwrap().to_string();
+    let large = parse_question(&large, &device.header, small.params(), of).err().unwrap().to_string();
     assert!(large.starts_with("question: tensor \"c0\" row 0 word 2 is 4294967295, not below"), "{large}");
 
-    let job = Asked { host: &host, secret: &secret, device: &device, plan: &plan, model: &model, question: &question };
+    let job =
+        FromDevice { host: &host, secret: &secret, device: &device, plan: &plan, model: &model, question: &question };
     let answer = host.run(on, job).unwrap();
     assert_eq!(encode_answer(&answer).len(), 2 * words.len());
-    let logits = client.decrypt(&plan, &answer, 1).unwrap();
+    let logits = client.decrypt(&question.header, &answer).unwrap();
     let want = polyformer::accuracy::logits(&model, &ids).unwrap();
     for (got, want) in logits[0].expose().iter().zip(&want) {
         assert!((got - want).abs() < 2f64.powi(-8), "{got} and {want}");

@@ -55,9 +55,9 @@ impl Spread {
         (self.squares / self.values.max(1) as f64).sqrt()
     }
 
-    /// E: sixteen times the largest deviation of a question.
+    /// E: sixteen times the largest deviation of a question; infinite if an error was not finite.
     pub fn bound(&self) -> f64 {
-        MARGIN * self.question
+        if self.not_finite > 0 { f64::INFINITY } else { MARGIN * self.question }
     }
 }
 
@@ -75,6 +75,9 @@ mod tests {
         assert_eq!(both.question, 12.5f64.sqrt());
         assert_eq!((both.bound(), both.deviation()), (16.0 * 12.5f64.sqrt(), (25.25f64 / 4.0).sqrt()));
         assert_eq!(both.tail, 0.5 / 0.125f64.sqrt());
+        let mut broken = both;
+        broken.add(&[f64::NAN, 1.0], &[0.0, 1.0]);
+        assert!(broken.bound().is_infinite() && quiet.and(&broken).not_finite == 1);
     }
 
     #[test]

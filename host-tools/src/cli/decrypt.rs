@@ -7,13 +7,15 @@ use super::{
 use crate::{
     Result,
     error::WithPath,
-    files::{self, Access, Kind, Mapped, View},
+    files::{self, Access, Body, FileError, Kind, Mapped, View},
     keys::secret::Secret,
-    machine::Host,
-    model::{probabilities, top},
+    machine::{ComputeTarget, Host},
+    model::Pretrained,
     session::{
+        answer::{ERROR, Honest, answered},
         cipher,
-        private::{Budget, Private, Published},
+        private::Private,
+        publish::{Published, Terms},
     },
 };
 use std::{fmt::Write as _, io::Write, path::PathBuf};
@@ -26,20 +28,26 @@ Examples:
 The numbers are private. Their last digits are noise that depends on the secret key and on the inputs. Enough decrypted
 results may reveal the key (IND-CPA^D). Publish a result before you give it to others:
 
-  polyformer decrypt y.safetensors --key keys/secret.safetensors --first 77 --publish 10 --noise-bound 1e-7
+  polyformer decrypt answer.safetensors --key keys/secret.safetensors --publish 10 --noise-bound 4.8e-5
 
-The command adds Gaussian noise of standard deviation sqrt(12 T) 2^(S/2) E (eprint 2022/816).
+The command adds Gaussian noise of standard deviation sqrt(12 T n) 2^(S/2) E to n values (eprint 2022/816), and rounds to
+1/217 of that.
+  n  the number of values that are published
   E  a bound on the error of a value, which follows from the circuit and not from this result
-  T  the number of results to publish under this key; FILE.published next to the key counts them
-  S  at least 30
+  T  the number of results to publish under this key; the file of the key counts them
+  S  from 30 to 64
 `polyformer eval FILE --noise N` predicts E for the logits of a model. For the model in the program E is 4.8e-5, predicted
-over 1,498 held-out questions and not proved. docs/threat-model.md says what is promised.";
+over 1,498 held-out questions and not proved. Noise protects against an honest circuit only: publish no answer of a server
+that you do not trust. docs/threat-model.md says what is promised.
+
+An answer is checked before anything is printed: key, parameters, model, and what an honest circuit leaves at 0. With
+--question FILE the answer must be to that question. Exit code 1 means an answer that no honest server gives.";
 
 /// Decrypt to numbers, one per line. The numbers are private to the owner of the key: see below.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The ciphertext file.
+    /// The file: encrypted numbers, or the answer of `infer`, whose numbers are the logits.
     ciphertext: PathBuf,
     /// The secret key.
     #[arg(long, value_name = "FILE")]
@@ -50,14 +58,17 @@ pub struct Args {
     /// Print one JSON object, {"values": [...]}, which `encrypt` can read.
     #[arg(long)]
     json: bool,
-    /// Print only the first N numbers. In an answer of `infer`, the logits are as many numbers as the model has labels.
+    /// Print only the first N numbers.
     #[arg(long, value_name = "N")]
     first: Option<usize>,
     /// The file is the answer of `infer`: print the model's three likeliest labels.
-    #[arg(long, conflicts_with_all = ["out", "json", "first"])]
+    #[arg(long, conflicts_with_all = ["out", "json", "first", "publish"])]
     labels: bool,
-    /// The model of --labels, a folder or a model file. The default is the model in the program.
-    #[arg(long, value_name = "PATH", requires = "labels")]
+    /// The question that the file is the answer to, as `encrypt --text` wrote it.
+    #[arg(long, value_name = "FILE")]
+    question: Option<PathBuf>,
+    /// The model of an answer, a folder or a model file. The default is the model in the program.
+    #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Publish the result, as one of T results under this key.
     #[arg(long, value_name = "T", requires = "noise_bound")]
@@ -72,17 +83,6 @@ pub struct Args {
     compute: Compute,
 }
 
-/// The published values. The budget counts them before they are printed.
-fn published(args: &Args, results: u32, bound: f64, values: &Private) -> Result<Published> {
-    let mut name = args.key.clone().into_os_string();
-    name.push(".published");
-    let path = PathBuf::from(name);
-    let mut budget = Budget::new(results, args.statistical_bits)?.kept_at(&path)?;
-    let out = values.publish(&mut budget, bound)?;
-    budget.keep(&path)?;
-    Ok(out)
-}
-
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.compute.target()?.client();
@@ -90,29 +90,32 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let secret = Secret::read(&args.key)?;
     let mapped = Mapped::open(path).with_path(path)?;
     let view = View::parse(mapped.bytes()).with_path(path)?;
-    view.expect_kind(Kind::Ciphertext).with_path(path)?;
-    view.expect_same(&secret.header).with_path(path)?;
+    let of_answer = args.labels || args.question.is_some() || args.model.is_some();
     let host = Host::new(secret.params.clone());
-    let bar = progress(view.header.count(), "ciphertexts");
-    let private = cipher::decrypt(&host, target, &secret, &view, &|| bar.inc(1))?;
-    bar.finish_and_clear();
-    let model = args.labels.then(|| pretrained_for(args.model.as_deref(), &secret.header.spec)).transpose()?;
-    let private = match model.as_ref().map(|model| model.text.classes()).or(args.first) {
+    let private = match view.header.kind() {
+        Kind::Ciphertext if !of_answer => {
+            view.expect_same(&secret.header).with_path(path)?;
+            opened(&host, target, &secret, &view)?
+        }
+        Kind::Answer => {
+            let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
+            let rows = answer(args, &host, target, &secret, &view, &model)?;
+            if args.labels {
+                return rows.iter().try_for_each(|row| labels(&model, row, out));
+            }
+            Private::joined(rows)
+        }
+        actual => {
+            let expected = if of_answer { Kind::Answer } else { Kind::Ciphertext };
+            return Err(FileError::Kind { expected, actual }).with_path(path);
+        }
+    };
+    let private = match args.first {
         Some(count) => private.first(count)?,
         None => private,
     };
-    let published = match (args.publish, args.noise_bound) {
-        (Some(results), Some(bound)) => Some(published(args, results, bound, &private)?),
-        _ => None,
-    };
+    let published = published(args, &secret, &private)?;
     let values = published.as_ref().map_or(private.expose(), |p| p.values());
-    if let Some(model) = model {
-        let p = probabilities(values);
-        let mut best = top(values).into_iter().take(3);
-        return best.try_for_each(|c| {
-            print(out, format_args!("{:>6.2} %  {}\n", 100.0 * p[c], terminal::line(model.text.label(c))))
-        });
-    }
     let mut text = Vec::new();
     if args.json {
         print_json(&mut text, &serde_json::json!({ "values": values }))?;
@@ -127,4 +130,53 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         Some(path) => files::atomically(path, Access::Private, |file| file.write_all(&text)).with_path(path),
         None => print(out, format_args!("{}", String::from_utf8_lossy(&text))),
     }
+}
+
+/// The published values, if the user asks for them.
+fn published(args: &Args, secret: &Secret, private: &Private) -> Result<Option<Published>> {
+    let (Some(results), Some(bound)) = (args.publish, args.noise_bound) else { return Ok(None) };
+    private.publish(&args.key, secret, Terms { results, bits: args.statistical_bits, bound }).map(Some)
+}
+
+/// The values of a file.
+fn opened(host: &Host, on: ComputeTarget, secret: &Secret, view: &View<'_>) -> Result<Private> {
+    let bar = progress(view.header.count(), "ciphertexts");
+    let private = cipher::decrypt(host, on, secret, view, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(private)
+}
+
+/// The logits of an answer, a row a question, checked.
+fn answer(
+    args: &Args,
+    host: &Host,
+    on: ComputeTarget,
+    secret: &Secret,
+    view: &View<'_>,
+    model: &Pretrained,
+) -> Result<Vec<Private>> {
+    let path = &args.ciphertext;
+    let question = args.question.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
+    let asked = match (&args.question, &question) {
+        (Some(path), Some(mapped)) => {
+            let view = View::parse(mapped.bytes()).with_path(path)?;
+            view.expect_kind(Kind::Question).with_path(path)?;
+            view.expect_same(&secret.header).with_path(path)?;
+            view.header.body.sealed().and_then(|(_, asked)| asked.cloned())
+        }
+        _ => None,
+    };
+    answered(&view.header, &secret.header, asked.as_ref()).with_path(path)?;
+    let Body::Answer(_, says) = &view.header.body else { return Ok(Vec::new()) }; // `answered` checked the kind
+    says.expect_model(&model.text.id()).with_path(path)?;
+    let honest = Honest::new(&model.text, says, host.params())?;
+    honest.rows(&opened(host, on, secret, view)?, ERROR)
+}
+
+/// The three likeliest labels.
+fn labels(model: &Pretrained, row: &Private, out: &mut dyn Write) -> Result<()> {
+    let mut best = row.best().into_iter().take(3);
+    best.try_for_each(|(class, p)| {
+        print(out, format_args!("{:>6.2} %  {}\n", 100.0 * p, terminal::line(model.text.label(class))))
+    })
 }

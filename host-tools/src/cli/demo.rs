@@ -6,9 +6,11 @@ use super::{
 };
 use crate::{
     Result,
+    accuracy::finite,
+    error::two_digits,
     keys::store::default_folder,
     machine::peak,
-    model::Pretrained,
+    model::{Pretrained, largest_difference},
     plan::{model::ModelPlan, speed::Speed},
     session::{Answer, Asker, Watched},
 };
@@ -32,7 +34,8 @@ part that acts as the server gets the ciphertext, the number of tokens and its k
 --json prints one object: label, top, model, digest (of the model), seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
 bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors (model is null for a model
 without a reference model), plan_agrees (the run equals the plan), compute_seconds (on ciphertexts),
-predicted_seconds (of compute_seconds, with --figures) and encoding_seconds (part of compute_seconds, for weights).";
+predicted_seconds (of compute_seconds, with --figures) and encoding_seconds (part of compute_seconds, for weights).
+Figures that depend on the secret key are rounded: errors to two digits, probabilities to 0.0001, precision to 0.1 bit.";
 
 /// Ask the model in this program a question that its server cannot read.
 #[derive(clap::Args)]
@@ -53,7 +56,7 @@ pub struct Args {
     run: RunOptions,
 }
 
-/// The largest differences of logits between one form and the next.
+/// The largest differences of logits between one form and the next, to two significant digits.
 #[derive(Clone, Copy, serde::Serialize)]
 struct Errors {
     /// Reference model and polynomial form.
@@ -74,6 +77,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let keys = args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?;
     let (poly, parts) = in_rows(&model, model.text.embed(&ids))?;
+    let poly = finite(poly)?;
 
     let asker = Asker::open(model, &keys)?.on(target).with_rotations(args.run.rotate.steps());
     let mut asker = asker.on_progress(show_progress(parts));
@@ -122,7 +126,7 @@ impl Report<'_> {
         serde_json::json!({
             "label": top.first().map(|t| t.0), "top": list, "model": model, "digest": digest, "seconds": seconds, "total_seconds": self.total(),
             "peak_bytes": peak::bytes(), "bytes_up": answer.bytes_up, "bytes_down": answer.bytes_down,
-            "precision_bits": -errors.encryption.log2(), "security_bits": security, "preset": preset,
+            "precision_bits": (-errors.encryption.log2() * 10.0).round() / 10.0, "security_bits": security, "preset": preset,
             "bootstraps": cost.bootstrap, "key_switches": cost.key_switch, "errors": errors,
             "plan_agrees": answer.executed.departs(&answer.plan).is_none(), "compute_seconds": answer.seconds,
             "predicted_seconds": predicted, "encoding_seconds": answer.executed.encoding,
@@ -171,24 +175,31 @@ impl Errors {
         let circuit = on_slots(model, &answer.plan, ids)?;
         let exact = model.exact.as_ref().map(|twin| twin.logits(ids));
         Ok(Self {
-            model: exact.map(|exact| worst(&exact, poly)),
-            approximation: worst(poly, &circuit),
-            encryption: worst(&circuit, answer.logits.expose()),
+            model: exact.map(|exact| two_digits(largest_difference(&exact, poly))),
+            approximation: two_digits(largest_difference(poly, &circuit)),
+            encryption: answer.logits.difference(&circuit),
         })
     }
-}
-
-fn worst(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 /// Logits of the polynomial form in f64, and the number of parts of the model.
 fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
     let mut steps = 0;
     let mut count = |_: &'static str, _: f64| steps += 1;
-    let mut engine = Watched::new(ClearEngine::<f64>::new(model.model.heads), &mut count);
-    let out = forward(&mut engine, &model.model, Rows::new(model.model.width, x)?)?;
-    Ok((out.values().to_vec(), steps))
+    let engine = ClearEngine::<f64>::new(model.model.heads).with_range(model.model.range);
+    let mut engine = Watched::new(engine, &mut count);
+    let logits = match forward(&mut engine, &model.model, Rows::new(model.model.width, x)?) {
+        Ok(out) => out.values().to_vec(),
+        Err(polyformer_kernel::Error::NotFinite { .. }) => vec![f64::NAN; model.text.classes()],
+        Err(e) => return Err(e.into()),
+    };
+    let departures = engine.into_inner().departures().total();
+    if departures > 0 {
+        // nobody to tell if standard error is closed
+        let _ =
+            writeln!(std::io::stderr(), "warning: {departures} values of this question leave the ranges of the model");
+    }
+    Ok((logits, steps))
 }
 
 /// Logits of the circuit that the server runs, in f64.

@@ -92,7 +92,7 @@ fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, out: &mut dy
     let ids = tokens(&model, text)?;
     let layout = Layout::new(&[ids.len()], model.model.width, model.model.heads, host.params().slots())?;
     let client = Client::new(&host, on, &secret, &model.text);
-    let encrypted = client.encrypt(&client.slots(&layout, std::slice::from_ref(&ids))?)?;
+    let encrypted = client.encrypt(&layout, &client.slots(&layout, std::slice::from_ref(&ids))?)?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
     files::write(&args.out, &encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();

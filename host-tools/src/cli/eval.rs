@@ -2,13 +2,14 @@
 
 use super::common::{RunOptions, print, print_json, progress, show_progress, warn};
 use crate::{
-    Result,
+    Error, Result,
     accuracy::{
         self,
         encrypted::{Agreement, Encrypted, batches, groups, wants, words},
         noise,
         spread::Spread,
     },
+    error::two_digits,
     keys::{KeyFolder, store::default_folder},
     machine::{ComputeTarget, Host, peak},
     model::Pretrained,
@@ -24,9 +25,10 @@ Examples:
   polyformer eval questions.csv --noise 1000              the error of encrypted logits, predicted without a key
 
 FILE has a header line with the columns text and category. Longer texts are truncated to the model's maximum.
---json prints one object: n, not_finite (questions without finite logits), accuracy (polynomial form), accuracy_exact (the reference model with softmax, GELU and LayerNorm),
+--json prints one object: n, departed (questions with values outside the ranges of the model), not_finite (questions without
+finite logits), accuracy (polynomial form), accuracy_exact (the reference model with softmax, GELU and LayerNorm),
 encrypted_n, encrypted_agree, encrypted_error (the largest of a logit), encrypted_deviation, encrypted_question (the largest
-deviation of a question), encrypted_seconds (the server's), encoding_seconds (part of encrypted_seconds, for weights), ciphertexts,
+deviation of a question; these errors have two digits, because they depend on the key), encrypted_seconds (the server's), encoding_seconds (part of encrypted_seconds, for weights), ciphertexts,
 plan_agrees, peak_bytes, and with --noise the predictions: noise_n, noise_error, noise_deviation, noise_question, noise_tail
 (the largest error in deviations of its question), noise_bound (E for `decrypt --publish`: 16 times noise_question).";
 
@@ -64,6 +66,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let bar = progress(questions.len(), "questions");
     let accuracy = accuracy::accuracy(&model, &questions, || bar.inc(1))?;
     bar.finish_and_clear();
+    if accuracy.not_finite == questions.len() {
+        let what = format!("logits are not finite for {0} of {0} questions: no label can be trusted", questions.len());
+        return Err(Error::unreliable(model.name, what));
+    }
     let chosen = &questions[..args.encrypted.min(questions.len())];
     let agreement = if chosen.is_empty() { Agreement::default() } else { encrypted(args, target, &model, chosen)? };
     let errors = predicted(&model, &questions[..args.noise.min(questions.len())])?;
@@ -76,19 +82,24 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             warn(format_args!("logits are not finite for {odd} of {n} questions {what}: these answers count as wrong"));
         }
     }
+    if accuracy.departed > 0 {
+        let (n, all) = (accuracy.departed, questions.len());
+        warn(format_args!("values of {n} of {all} questions leave the ranges of the model: these labels are guesses"));
+    }
     if args.run.json {
         return print_json(
             out,
             &serde_json::json!({
-                "n": questions.len(), "not_finite": accuracy.not_finite,
+                "n": questions.len(), "departed": accuracy.departed, "not_finite": accuracy.not_finite,
                 "accuracy": accuracy.poly, "accuracy_exact": accuracy.exact,
                 "encrypted_n": agreement.n, "encrypted_agree": agreement.agree,
-                "encrypted_error": agreement.errors.largest, "encrypted_deviation": agreement.errors.deviation(),
-                "encrypted_question": agreement.errors.question, "encrypted_seconds": agreement.seconds, "encoding_seconds": agreement.encoding,
+                "encrypted_error": two_digits(agreement.errors.largest),
+                "encrypted_deviation": two_digits(agreement.errors.deviation()),
+                "encrypted_question": two_digits(agreement.errors.question), "encrypted_seconds": agreement.seconds, "encoding_seconds": agreement.encoding,
                 "ciphertexts": agreement.ciphertexts, "plan_agrees": agreement.departed == 0,
                 "peak_bytes": peak::bytes(), "noise_n": errors.questions, "noise_error": errors.largest,
                 "noise_deviation": errors.deviation(), "noise_question": errors.question, "noise_tail": errors.tail,
-                "noise_bound": errors.bound(),
+                "noise_bound": errors.bound(), "noise_not_finite": errors.not_finite,
             }),
         );
     }

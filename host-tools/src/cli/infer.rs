@@ -4,7 +4,7 @@ use super::common::{RunOptions, model_for, print, print_json, show_progress, war
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, Access, Header, Kind, Mapped, View},
+    files::{self, Access, Body, FileError, Header, Kind, Mapped, View},
     machine::{Host, peak},
     model::Pretrained,
     plan::model::{Lengths, ModelPlan},
@@ -21,8 +21,8 @@ const EXAMPLES: &str = "\
 Example, on two machines (the client's, the server's, the client's again):
   polyformer keygen --preset B16 --infer 16 --out keys                       and send keys/eval
   polyformer encrypt --text \"Where is my new card?\" --key keys/secret.safetensors --out question.safetensors
-  polyformer infer question.safetensors --eval keys/eval --tokens 6 --out answer.safetensors
-  polyformer decrypt answer.safetensors --key keys/secret.safetensors --labels
+  polyformer infer question.safetensors --eval keys/eval --out answer.safetensors
+  polyformer decrypt answer.safetensors --key keys/secret.safetensors --question question.safetensors --labels
 
 A small client asks in a ring of its own (docs/device.md). `keygen --embedded` makes the key between that ring and the
 server's. With --embedded KEY the answer goes back to the small ring. With --raw both files hold the words of the small
@@ -38,9 +38,9 @@ pub struct Args {
     /// The folder of the client's evaluation keys.
     #[arg(long, value_name = "DIR")]
     eval: PathBuf,
-    /// Tokens of the question, as `encrypt --text` says.
-    #[arg(long, value_name = "L")]
-    tokens: usize,
+    /// Tokens of the question. A question file says so itself, and then the number must be the same. --raw needs it.
+    #[arg(long, value_name = "L", required_if_eq("raw", "true"))]
+    tokens: Option<usize>,
     /// File to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -74,32 +74,23 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         _ => None,
     };
     let asking = key.as_ref().map(header).transpose()?;
+    let model = Pretrained::open(args.model.as_deref())?;
     let (question, small) = match &asking {
         Some(header) if args.raw => {
-            let small = header.spec.params()?;
-            (parse_question(mapped.bytes(), header, &small)?, small)
+            let (small, of) = (header.spec.params()?, (args.tokens.unwrap_or(0), model.text.id()));
+            (parse_question(mapped.bytes(), header, &small, of)?, small)
         }
         _ => encrypted(&args.question, &mapped, asking.as_ref())?,
     };
     let (of, params) = key.as_ref().map_or((&question.header, &small), |key| (&key.header, &key.params));
-    let model = Pretrained::open(args.model.as_deref())?;
     let admission = admission(args, &model)?;
     admission.check_params(&of.spec).with_path(args.embedded.as_deref().unwrap_or(args.question.as_path()))?;
     let model = model_for(model, args.model.as_deref(), &of.spec)?;
-    let most = model.text.max_tokens();
-    if !(1..=most).contains(&args.tokens) {
-        return Err(Error::usage(format!("--tokens {}", args.tokens), format!("from 1 to {most}")));
-    }
+    let tokens = lengths(args, &question.header, &model)?;
     let host = Host::new(params.clone());
     let from = key.as_ref().map(|_| &small);
-    let plan = ModelPlan::for_target(
-        &host,
-        target,
-        from,
-        &model.model,
-        Lengths::Known(&[args.tokens]),
-        args.run.rotate.steps(),
-    )?;
+    let known = Lengths::Known(&tokens);
+    let plan = ModelPlan::for_target(&host, target, from, &model.model, known, args.run.rotate.steps())?;
     admission.check_memory(plan.memory(&params))?;
     let inference = Inference {
         host: &host,
@@ -153,6 +144,26 @@ fn admission(args: &Args, model: &Pretrained) -> Result<Admission> {
     })
 }
 
+/// The lengths that the question says, for `model`; the option --tokens must agree.
+fn lengths(args: &Args, question: &Header, model: &Pretrained) -> Result<Vec<usize>> {
+    let path = &args.question;
+    let Body::Question(_, asked) = &question.body else {
+        return Err(FileError::Kind { expected: Kind::Question, actual: question.kind() }).with_path(path);
+    };
+    asked.expect_model(&model.text.id()).with_path(path)?;
+    if let Some(tokens) = args.tokens.filter(|tokens| asked.tokens != [*tokens]) {
+        let what = format!("the question {} has {}; the option can be left out", path.display(), asked.lengths());
+        return Err(Error::usage(format!("--tokens {tokens}"), what));
+    }
+    let most = model.text.max_tokens();
+    match asked.tokens.iter().find(|tokens| **tokens > most) {
+        Some(tokens) => {
+            Err(Error::usage(path.display().to_string(), format!("{tokens} tokens, the model takes {most}")))
+        }
+        None => Ok(asked.tokens.clone()),
+    }
+}
+
 /// The key between the ring of a small client and the server's.
 fn embedded_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
     let view = View::parse(mapped.bytes()).with_path(path)?;
@@ -160,13 +171,13 @@ fn embedded_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
     Ok(view)
 }
 
-/// A ciphertext file and its parameters. `client` is the header of the small client that asks, if one does.
+/// A question file and its parameters. `client` is the header of the small client that asks, if one does.
 ///
 /// # Errors
 /// A file of another kind; a question of another client.
 fn encrypted(path: &Path, mapped: &Mapped, client: Option<&Header>) -> Result<(Encrypted, Params)> {
     let view = View::parse(mapped.bytes()).with_path(path)?;
-    view.expect_kind(Kind::Ciphertext).with_path(path)?;
+    view.expect_kind(Kind::Question).with_path(path)?;
     client.map_or(Ok(()), |client| view.expect_same(client)).with_path(path)?;
     let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
     Ok((Encrypted { header: view.header.clone(), tensors }, view.params))

@@ -4,7 +4,7 @@ use super::common::{print, print_json};
 use crate::{
     Result,
     error::WithPath,
-    files::{Body, Kind, Mapped, View},
+    files::{Asked, Body, Budget, Kind, Mapped, View, hex},
     model::Digest,
 };
 use polyformer_kernel::params::Params;
@@ -70,6 +70,24 @@ struct More {
     galois: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<String>,
+    #[serde(flatten)]
+    asked: Option<About>,
+}
+
+/// A question, or the question of an answer.
+#[derive(Serialize)]
+struct About {
+    tokens: String,
+    model: String,
+    nonce: String,
+}
+
+impl About {
+    fn new(asked: &Asked) -> Self {
+        Self { tokens: asked.lengths(), model: hex(&asked.model), nonce: hex(&asked.nonce) }
+    }
 }
 
 /// Runs the command.
@@ -82,26 +100,31 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
 fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
     let (header, params) = (&view.header, &view.params);
-    let more = match header.body {
-        Body::Params | Body::SecretKey | Body::Model { .. } => More::default(),
+    let more = match &header.body {
+        Body::Params | Body::Model { .. } => More::default(),
+        Body::SecretKey { budget } => {
+            let say = |b: &Budget| format!("{} of {} results at {} bits", b.published, b.results, b.bits);
+            More { published: budget.as_ref().map(say), ..More::default() }
+        }
         Body::PublicKey { .. } | Body::RaiseKey { .. } | Body::DeviceKey(_) => {
             More { seeded: Some(true), ..More::default() }
         }
-        Body::RelinKey { level, .. } => More { seeded: Some(true), level: Some(level), ..More::default() },
+        Body::RelinKey { level, .. } => More { seeded: Some(true), level: Some(*level), ..More::default() },
         Body::GaloisKey { galois, level, .. } => More {
             seeded: Some(true),
-            level: Some(level),
-            galois: Some(galois),
-            rotation: rotation(params, galois),
+            level: Some(*level),
+            galois: Some(*galois),
+            rotation: rotation(params, *galois),
             ..More::default()
         },
-        Body::Ciphertext(s) => More {
+        Body::Ciphertext(s) | Body::Question(s, _) | Body::Answer(s, _) => More {
             level: Some(s.level),
             scale_bits: Some(params.scale(s.level).log2()),
             log_q: Some(params.log_product(params.q(s.level))),
             count: Some(s.count),
             values: Some(s.values),
             seeded: Some(s.seed.is_some()),
+            asked: header.body.sealed().and_then(|(_, asked)| asked).map(About::new),
             ..More::default()
         },
     };
@@ -170,6 +193,12 @@ impl std::fmt::Display for Facts {
         }
         if let Some(seeded) = m.seeded {
             writeln!(f, "seeded:     {}", if seeded { "yes, the uniform half is a 32-byte seed" } else { "no" })?;
+        }
+        if let Some(published) = &m.published {
+            writeln!(f, "published:  {published}")?;
+        }
+        if let Some(About { tokens, model, nonce }) = &m.asked {
+            writeln!(f, "question:   {nonce}, {tokens} tokens, for model {model}")?;
         }
         for t in &self.tensors {
             writeln!(f, "tensor:     {} {:?}", t.name, t.shape)?;

@@ -21,7 +21,7 @@ Examples:
 
 The file holds the tokenizer, the embeddings, the weights in the order of slots, and the polynomials. The file is for one
 parameter set. --json prints one object: model, digest, params, weights, model_bytes, weight_error, sequences,
-not_finite (sequences without finite logits), range, top, polynomials and layouts, each with tokens, questions, slots, level, bootstraps, key_switches, keys, key_bytes, seconds and chosen.";
+not_finite (sequences without finite logits), departed (sequences that leave the ranges of the model), range, top, polynomials and layouts, each with tokens, questions, slots, level, bootstraps, key_switches, keys, key_bytes, seconds and chosen.";
 
 /// Write a trained model into one model file, and print its cost.
 ///
@@ -61,6 +61,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         let Report { not_finite, sequences, .. } = report;
         warn(format_args!("logits are not finite on {not_finite} of {sequences} sequences of tokens"));
     }
+    if report.departed > 0 {
+        let Report { departed, sequences, .. } = report;
+        warn(format_args!("values of {departed} of {sequences} sequences of tokens leave the ranges of the model"));
+    }
     if args.json {
         return print_json(out, &report);
     }
@@ -72,10 +76,7 @@ impl fmt::Display for Report {
         let (megabytes, weights) = (self.model_bytes as f64 / 1e6, format!("{:?}", self.weights).to_lowercase());
         let model = terminal::line(&self.model);
         writeln!(f, "{model} for {}, {megabytes:.2} MB, weights in {weights}, digest {}", self.params, self.digest)?;
-        match self.sequences - self.not_finite {
-            0 => write!(f, "logits are not finite on any of {} sequences of tokens", self.sequences)?,
-            _ => write!(f, "logits move by at most {:.1e} for it", self.weight_error)?,
-        }
+        write!(f, "logits move by at most {:.1e} for it", self.weight_error)?;
         writeln!(f, "; nothing over {} is bootstrapped\n", self.range)?;
         writeln!(f, "{:34} {:>6} {:>17} {:>17}", "polynomial", "degree", "good on", "seen in texts")?;
         let range = |[lo, hi]: [f64; 2]| format!("[{lo:.3}, {hi:.3}]");

@@ -50,7 +50,7 @@ pub enum FileError {
         supported: u32,
     },
     /// The file has the wrong kind.
-    #[error("a {actual} file where a {expected} file is needed")]
+    #[error("a {actual} file where a{} {expected} file is needed{}", article(expected), origin(expected))]
     Kind {
         /// The needed kind.
         expected: Kind,
@@ -85,6 +85,36 @@ pub enum FileError {
         expected: String,
         /// The file's.
         actual: String,
+    },
+    /// An answer to another question.
+    #[error("the answer to question {actual} where the answer to question {expected} is needed")]
+    OtherQuestion {
+        /// The one needed.
+        expected: String,
+        /// The file's.
+        actual: String,
+    },
+    /// Made for another model.
+    #[error("made for model {actual} where model {expected} is needed")]
+    OtherModel {
+        /// The one needed.
+        expected: String,
+        /// The file's.
+        actual: String,
+    },
+    /// Made for other numbers of tokens.
+    #[error("made for {actual} tokens where {expected} are needed")]
+    OtherTokens {
+        /// The ones needed.
+        expected: String,
+        /// The file's.
+        actual: String,
+    },
+    /// A file whose count of published results would differ by name.
+    #[error("the key has {names} names (hard links), and one of them would keep the old count: leave one")]
+    HardLinks {
+        /// The number of names.
+        names: u64,
     },
     /// A tensor is missing, superfluous, or of another shape.
     #[error("tensor \"{tensor}\" is {actual}, expected {expected}")]
@@ -132,6 +162,19 @@ pub enum FileError {
         /// The fault, with the text.
         what: String,
     },
+}
+
+/// The n of "an".
+fn article(kind: &Kind) -> &'static str {
+    if *kind == Kind::Answer { "n" } else { "" }
+}
+
+/// What makes a file of a kind that earlier versions did not have.
+fn origin(kind: &Kind) -> String {
+    match kind {
+        Kind::Question | Kind::Answer => format!(", as `{}` writes it", kind.made_by()),
+        _ => String::new(),
+    }
 }
 
 /// Result of reading or writing a file, before the path is added.

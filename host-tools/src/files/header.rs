@@ -1,8 +1,9 @@
 //! The typed header: the kind of a file, its parameter set and key, and the shapes of its tensors.
 
 use super::{
-    Kind, Sizes,
+    Asked, Budget, Kind, Sizes,
     fault::{FileError, Result},
+    fields::{Fields, bytes, hex, number, text},
     tensor::{ElementType, Expected},
 };
 use crate::spec::SpecBuf;
@@ -15,10 +16,7 @@ use polyformer_kernel::{
     params::Params,
     ring::{Basis, sample::Seed},
 };
-use std::{collections::BTreeMap, fmt};
-
-/// Metadata in the order of safetensors. The map is sorted, so that equal contents are equal bytes.
-pub type Fields = BTreeMap<String, String>;
+use std::fmt;
 
 /// Which secret key a file belongs to: a one-way function of its seed, safe to publish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +34,10 @@ pub enum Body {
     /// A parameter set alone.
     Params,
     /// The seed of a secret key.
-    SecretKey,
+    SecretKey {
+        /// The budget of published results, from the first result on.
+        budget: Option<Budget>,
+    },
     /// b of a public key; a is expanded from the seed.
     PublicKey {
         /// Seed of a.
@@ -65,8 +66,12 @@ pub enum Body {
     },
     /// b of the keys from a device's ring to this one, and back.
     DeviceKey(Box<EmbeddedMeta>),
-    /// Ciphertexts of one vector.
+    /// Ciphertexts of one vector of numbers.
     Ciphertext(CiphertextMeta),
+    /// The ciphertext of questions to a model.
+    Question(CiphertextMeta, Asked),
+    /// The ciphertext of a model's logits.
+    Answer(CiphertextMeta, Asked),
     /// A model for the parameter set.
     Model {
         /// Its sizes.
@@ -74,6 +79,17 @@ pub enum Body {
         /// The description of the model, as JSON.
         about: String,
     },
+}
+
+impl Body {
+    /// The ciphertexts of the file, and what was asked with a question or an answer.
+    pub fn sealed(&self) -> Option<(&CiphertextMeta, Option<&Asked>)> {
+        match self {
+            Body::Ciphertext(sealed) => Some((sealed, None)),
+            Body::Question(sealed, asked) | Body::Answer(sealed, asked) => Some((sealed, Some(asked))),
+            _ => None,
+        }
+    }
 }
 
 /// The small client whose questions the key lifts and whose answers the key lowers.
@@ -116,13 +132,15 @@ impl Header {
     pub fn kind(&self) -> Kind {
         match self.body {
             Body::Params => Kind::Params,
-            Body::SecretKey => Kind::SecretKey,
+            Body::SecretKey { .. } => Kind::SecretKey,
             Body::PublicKey { .. } => Kind::PublicKey,
             Body::RelinKey { .. } => Kind::RelinKey,
             Body::GaloisKey { .. } => Kind::GaloisKey,
             Body::RaiseKey { .. } => Kind::RaiseKey,
             Body::DeviceKey(_) => Kind::DeviceKey,
             Body::Ciphertext(_) => Kind::Ciphertext,
+            Body::Question(..) => Kind::Question,
+            Body::Answer(..) => Kind::Answer,
             Body::Model { .. } => Kind::Model,
         }
     }
@@ -145,10 +163,7 @@ impl Header {
 
     /// Ciphertexts in the file.
     pub fn count(&self) -> usize {
-        match self.body {
-            Body::Ciphertext(sealed) => sealed.count as usize,
-            _ => 0,
-        }
+        self.body.sealed().map_or(0, |(sealed, _)| sealed.count as usize)
     }
 
     /// The tensors that such a file has, in file order.
@@ -160,7 +175,7 @@ impl Header {
         };
         match self.body {
             Body::Params => Vec::new(),
-            Body::SecretKey => vec![Expected { name: "seed".into(), shape: vec![32], of: ElementType::Bytes }],
+            Body::SecretKey { .. } => vec![Expected { name: "seed".into(), shape: vec![32], of: ElementType::Bytes }],
             Body::PublicKey { .. } => vec![residues("b", 1, public_basis(params))],
             Body::RelinKey { level, .. } | Body::GaloisKey { level, .. } => {
                 vec![residues("b", key_digits(params, level), key_basis(params, level))]
@@ -173,7 +188,9 @@ impl Header {
                 let small = params.base().with(1); // lower_basis, checked by the reader
                 vec![residues("lift", 1, lift_basis(params)), residues("lower", params.base().len(), small)]
             }
-            Body::Ciphertext(CiphertextMeta { level, count, seed, .. }) => {
+            Body::Ciphertext(CiphertextMeta { level, count, seed, .. })
+            | Body::Question(CiphertextMeta { level, count, seed, .. }, _)
+            | Body::Answer(CiphertextMeta { level, count, seed, .. }, _) => {
                 let names: &[_] = if seed.is_some() { &["c0"] } else { &["c0", "c1"] };
                 names.iter().map(|name| residues(name, count as usize, params.q(level))).collect()
             }
@@ -195,7 +212,8 @@ impl Header {
             put("key", key.to_string());
         }
         match &self.body {
-            Body::Params | Body::SecretKey => {}
+            Body::Params | Body::SecretKey { budget: None } => {}
+            Body::SecretKey { budget: Some(budget) } => budget.put(&mut put),
             Body::PublicKey { seed } | Body::RaiseKey { seed } => put("seed", hex(seed)),
             Body::RelinKey { level, seed } => {
                 put("level", level.to_string());
@@ -211,12 +229,15 @@ impl Header {
                 put("device_key", of.key.to_string());
                 put("seed", hex(of.seeds.as_flattened()));
             }
-            Body::Ciphertext(s) => {
+            Body::Ciphertext(s) | Body::Question(s, _) | Body::Answer(s, _) => {
                 put("level", s.level.to_string());
                 put("count", s.count.to_string());
                 put("values", s.values.to_string());
                 if let Some(seed) = s.seed {
                     put("seed", hex(&seed));
+                }
+                if let Some((_, Some(asked))) = self.body.sealed() {
+                    asked.put(&mut put);
                 }
             }
             Body::Model { sizes, about } => {
@@ -249,7 +270,7 @@ impl Header {
         let params = spec.params()?;
         let body = match kind {
             Kind::Params => Body::Params,
-            Kind::SecretKey => Body::SecretKey,
+            Kind::SecretKey => Body::SecretKey { budget: Budget::parse(fields)? },
             Kind::PublicKey => Body::PublicKey { seed: bytes(fields, "seed")? },
             Kind::RelinKey => Body::RelinKey { level: level(fields, &params)?, seed: bytes(fields, "seed")? },
             Kind::GaloisKey => Body::GaloisKey {
@@ -260,6 +281,8 @@ impl Header {
             Kind::RaiseKey => Body::RaiseKey { seed: bytes(fields, "seed")? },
             Kind::DeviceKey => Body::DeviceKey(Box::new(device(fields)?)),
             Kind::Ciphertext => Body::Ciphertext(sealed(fields, &params)?),
+            Kind::Question => Body::Question(sealed(fields, &params)?, Asked::parse(fields)?),
+            Kind::Answer => Body::Answer(sealed(fields, &params)?, Asked::parse(fields)?),
             Kind::Model => Body::Model { sizes: sizes(fields)?, about: text(fields, "about", "JSON")?.clone() },
         };
         let key = if matches!(kind, Kind::Params | Kind::Model) { None } else { Some(KeyId(bytes(fields, "key")?)) };
@@ -314,38 +337,4 @@ fn sizes(fields: &Fields) -> Result<Sizes> {
     let sizes: Sizes = serde_json::from_str(value).map_err(bad)?;
     sizes.check()?;
     Ok(sizes)
-}
-
-fn text<'a>(fields: &'a Fields, field: &'static str, expected: &str) -> Result<&'a String> {
-    fields.get(field).ok_or_else(|| FileError::field(field, None, expected))
-}
-
-/// A whole number of at most `most`.
-fn number<T: TryFrom<u64>>(fields: &Fields, field: &'static str, most: u64) -> Result<T> {
-    let expected = || format!("a whole number up to {most}");
-    let value = text(fields, field, &expected())?;
-    let number = value.parse().ok().filter(|x| *x <= most).and_then(|x: u64| T::try_from(x).ok());
-    number.ok_or_else(|| FileError::field(field, Some(value), expected()))
-}
-
-/// Exactly `N` bytes in lower-case hexadecimal.
-fn bytes<const N: usize>(fields: &Fields, field: &'static str) -> Result<[u8; N]> {
-    let expected = || format!("{N} bytes in hexadecimal");
-    let value = text(fields, field, &expected())?;
-    let digit = |c: u8| (c as char).to_digit(16).filter(|_| !c.is_ascii_uppercase());
-    let mut out = [0; N];
-    let good = value.len() == 2 * N
-        && out.iter_mut().zip(value.as_bytes().chunks_exact(2)).all(|(o, c)| match (digit(c[0]), digit(c[1])) {
-            (Some(high), Some(low)) => {
-                *o = (16 * high + low) as u8;
-                true
-            }
-            _ => false,
-        });
-    if good { Ok(out) } else { Err(FileError::field(field, Some(value), expected())) }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

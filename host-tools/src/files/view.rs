@@ -7,7 +7,8 @@
 use super::{
     Kind, bounds,
     fault::{FileError, Result},
-    header::{Fields, Header},
+    fields::Fields,
+    header::Header,
     tensor::{ElementType, Expected},
 };
 use polyformer_kernel::params::Params;

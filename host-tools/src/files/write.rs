@@ -99,7 +99,7 @@ impl Temporary {
     fn create(folder: &Path, name: &str, access: Access) -> std::io::Result<Self> {
         let mut random = [0u8; 8];
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
-        let path = folder.join(format!(".{name}.{}.tmp", super::header::hex(&random)));
+        let path = folder.join(format!(".{name}.{}.tmp", super::fields::hex(&random)));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]

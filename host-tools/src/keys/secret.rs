@@ -63,7 +63,7 @@ impl Secret {
     pub fn of(spec: SpecBuf, seed: SecretSeed) -> Result<Self> {
         let params = spec.params()?;
         let key = Some(key_id(&seed, &spec));
-        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey }, params })
+        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey { budget: None } }, params })
     }
 
     /// A fresh key on any parameters. A ring without security is allowed here, for tests and examples; the files of such a
@@ -74,7 +74,7 @@ impl Secret {
     pub fn for_spec(spec: &Spec<'_>) -> Result<Self> {
         let (params, spec, seed) = (Params::new(spec)?, SpecBuf::from(spec), SecretSeed::take(&mut random::bytes()?));
         let key = Some(key_id(&seed, &spec));
-        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey }, params })
+        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey { budget: None } }, params })
     }
 
     /// The kernel's client with this secret in the memory of a backend: to make keys without files.

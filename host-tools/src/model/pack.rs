@@ -2,14 +2,14 @@
 //! form. Layouts are selected by the cost of a question. The report has all comparisons.
 
 use super::{
-    Checkpoint, Pretrained, attention,
+    Checkpoint, Pretrained, attention, largest, largest_difference,
     packed::{Packing, QuestionsPerCiphertext},
     polynomial,
     text::Text,
     weights::Weights as Tensors,
 };
 use crate::{
-    Result,
+    Error, Result,
     error::WithPath,
     files::{self, FileError, Weights},
     plan::{model::ModelPlan, speed::Speed},
@@ -89,6 +89,8 @@ pub struct Report {
     pub sequences: usize,
     /// Sequences of tokens whose logits are not finite, in one of the forms.
     pub not_finite: usize,
+    /// Sequences of tokens with values outside the ranges of the model, in one of the forms.
+    pub departed: usize,
     /// A bound of all bootstrapped values.
     pub range: f64,
     /// The level of a question.
@@ -184,31 +186,21 @@ fn polynomials(config: &super::Config) -> files::Result<Vec<MeasuredPolynomial>>
     Ok(out)
 }
 
-/// The comparison of two models over sequences of tokens of every length.
-#[derive(Default)]
-struct Difference {
-    most: f64,
-    sequences: usize,
-    not_finite: usize,
-}
-
-/// The largest difference of a logit between two models.
-fn difference(text: &Text, a: &Model, b: &Model) -> Result<Difference> {
-    let mut out = Difference::default();
-    let words = text.embeddings()[0].len() / a.width;
-    for tokens in 1..=text.max_tokens().min(16) {
+/// The runs of a model on sequences of tokens of every length: logits, and whether values left the model's ranges.
+fn runs(text: &Text, model: &Model) -> Result<Vec<(Vec<f64>, bool)>> {
+    let words = text.embeddings()[0].len() / model.width;
+    let run = |tokens: usize| {
         let ids: Vec<u32> = (0..tokens).map(|i| ((i * 7919 + tokens * 104_729) % words) as u32).collect();
-        let x = Rows::new(a.width, text.embed(&ids))?;
-        let logits = |m: &Model| forward(&mut ClearEngine::<f64>::new(m.heads), m, x.clone());
-        let (a, b) = (logits(a)?, logits(b)?);
-        out.sequences += 1;
-        if a.values().iter().chain(b.values()).all(|x| x.is_finite()) {
-            out.most = a.values().iter().zip(b.values()).map(|(a, b)| (a - b).abs()).fold(out.most, f64::max);
-        } else {
-            out.not_finite += 1;
-        }
-    }
-    Ok(out)
+        let x = Rows::new(model.width, text.embed(&ids))?;
+        let mut engine = ClearEngine::<f64>::new(model.heads).with_range(model.range);
+        let logits = match forward(&mut engine, model, x) {
+            Ok(out) => out.values().to_vec(),
+            Err(polyformer_kernel::Error::NotFinite { .. }) => vec![f64::NAN],
+            Err(e) => return Err(e.into()),
+        };
+        Ok((logits, engine.departures().total() > 0))
+    };
+    (1..=text.max_tokens().min(16)).map(run).collect()
 }
 
 /// Packs a checkpoint into the file at `out`.
@@ -218,6 +210,13 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
     let tensors = Tensors::parse(&from.poly).with_path(&from.place)?;
     let text = Text::new(config, &tensors, &from.tokenizer).with_path(&from.place)?;
     let model = polynomial(config, &tensors).with_path(&from.place)?;
+    let before = runs(&text, &model)?;
+    let usable = |logits: &[f64]| logits.iter().all(|x| x.is_finite());
+    if !before.iter().any(|(logits, _)| usable(logits)) {
+        let what =
+            format!("logits are not finite on {0} of {0} sequences of tokens: no label can be trusted", before.len());
+        return Err(Error::unreliable(from.place.display().to_string(), what));
+    }
     let layouts = layouts(&params, &model, config.shape.max_tokens, speed)?;
     let shares =
         layouts.iter().filter(|c| c.chosen).map(|c| QuestionsPerCiphertext { rows: c.tokens, questions: c.questions });
@@ -226,16 +225,19 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
     let packing = Packing { config, text: &text, model: &model, tokenizer, twin, spec, weights, layouts: layouts_of };
     packing.write(out)?;
     let back = Pretrained::read(out)?;
-    let Difference { most: weight_error, sequences, not_finite } = difference(&text, &model, &back.model)?;
+    let after = runs(&back.text, &back.model)?;
+    let pairs = || before.iter().zip(&after).map(|((a, _), (b, _))| (a, b));
+    let finite = || pairs().filter(|(a, b)| usable(a) && usable(b));
     Ok(Report {
         model: config.name.clone(),
         digest: back.digest.to_string(),
         params: spec.label(),
         weights,
         model_bytes: std::fs::metadata(out).with_path(out)?.len(),
-        weight_error,
-        sequences,
-        not_finite,
+        weight_error: largest(finite().map(|(a, b)| largest_difference(a, b)), 0.0),
+        sequences: before.len(),
+        not_finite: before.len() - finite().count(),
+        departed: before.iter().zip(&after).filter(|((_, a), (_, b))| *a || *b).count(),
         range: model.range,
         top: params.max_message_level(),
         polynomials,
@@ -325,9 +327,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (b16, path) = (SpecBuf::preset("B16").unwrap(), folder.path().join("packed"));
         let far = with_weight("layers.0.feed_forward.up.weight", 3, 300.0);
-        let report = pack(&far, &b16, Weights::F16, None, &path).unwrap();
-        assert!(report.not_finite > 0 && report.sequences == 16, "{report:?}");
-        let model = Pretrained::read(&path).unwrap();
+        let error = pack(&far, &b16, Weights::F16, None, &path).unwrap_err();
+        assert!(matches!(error, crate::Error::Unreliable { .. }) && error.to_string().contains("16 of 16"), "{error}");
+        assert!(!path.exists());
+        let model = far.assemble().unwrap();
         let ids = model.text.tokens("I still wait for my card").unwrap();
         let questions = [crate::accuracy::Labelled { ids, class: 0 }];
         let accuracy = crate::accuracy::accuracy(&model, &questions, || ()).unwrap();

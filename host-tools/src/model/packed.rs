@@ -8,6 +8,7 @@ use super::{
     Digest, Exact, Pretrained,
     attention::Attention,
     config::{self, Config, Polynomials, Shape},
+    logits,
     text::{Embedding, Text},
     weights::Weights as Tensors,
 };
@@ -332,6 +333,7 @@ pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
     let layers = Stored::Owned(layers);
     let model = Model::of_folded(sizes.width, about.heads, layers, classify, about.range)
         .map_err(|e| FileError::Model(e.to_string()))?;
+    let text = text.with_largest_logit(logits::bound(&model));
     let exact = match about.exact_norm_epsilon {
         Some(epsilon) if sizes.twin > 0 => {
             let shape = Shape {

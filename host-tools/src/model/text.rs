@@ -6,7 +6,11 @@ use super::{
     tokenizer::Words,
     weights::Weights,
 };
-use crate::{Error, Result, files};
+use crate::{
+    Error, Result,
+    files::{self, ModelId},
+};
+use half::f16;
 use polyformer_kernel::nn::Numbers;
 
 /// Tokenizer, embeddings, labels.
@@ -14,7 +18,12 @@ pub struct Text {
     words: Words,
     embedding: Embedding,
     labels: Vec<String>,
+    tokenizer_hash: blake3::Hash,
+    largest_logit: f64,
 }
+
+/// Numbers that are hashed at a time.
+const PIECE: usize = 1 << 14;
 
 /// Step 1 of FORM.md.
 pub(super) struct Embedding {
@@ -62,7 +71,7 @@ impl Text {
     /// Of a tokenizer's JSON, embeddings and labels.
     pub(super) fn of(tokenizer: &[u8], embedding: Embedding, labels: Vec<String>) -> files::Result<Self> {
         let words = Words::parse(tokenizer, embedding.token.len() / embedding.width.max(1))?;
-        Ok(Self { words, embedding, labels })
+        Ok(Self { words, embedding, labels, tokenizer_hash: blake3::hash(tokenizer), largest_logit: f64::MAX })
     }
 
     /// The tables of tokens and positions, row by row.
@@ -105,6 +114,44 @@ impl Text {
         self.embedding.rows(ids)
     }
 
+    /// The name of the model for client and server: half of a hash of tokenizer, labels and embeddings, the embeddings as
+    /// F16. A folder and its packed file have one name. Costs a pass over the embeddings.
+    pub fn id(&self) -> ModelId {
+        let mut h = blake3::Hasher::new_derive_key("polyformer model id 1");
+        h.update(self.tokenizer_hash.as_bytes()).update(&(self.embedding.width as u64).to_le_bytes());
+        for label in &self.labels {
+            h.update(&(label.len() as u64).to_le_bytes()).update(label.as_bytes());
+        }
+        let mut bytes = Vec::with_capacity(2 * PIECE);
+        for table in self.embeddings() {
+            h.update(&(table.len() as u64).to_le_bytes());
+            for start in (0..table.len()).step_by(PIECE) {
+                let numbers = (start..table.len().min(start + PIECE)).map(|i| f16::from_f32(table.at(i)));
+                bytes.clear();
+                bytes.extend(numbers.flat_map(f16::to_le_bytes));
+                h.update(&bytes);
+            }
+        }
+        let mut id = ModelId::default();
+        id.copy_from_slice(&h.finalize().as_bytes()[..16]);
+        id
+    }
+
+    /// Features of a token.
+    pub fn width(&self) -> usize {
+        self.embedding.width
+    }
+
+    /// A bound of every logit of questions that stay in the ranges of the model.
+    pub fn largest_logit(&self) -> f64 {
+        self.largest_logit
+    }
+
+    /// With a bound of the logits.
+    pub(super) fn with_largest_logit(self, largest_logit: f64) -> Self {
+        Self { largest_logit, ..self }
+    }
+
     /// Classes.
     pub fn classes(&self) -> usize {
         self.labels.len()
@@ -114,19 +161,4 @@ impl Text {
     pub fn label(&self, class: usize) -> &str {
         self.labels.get(class).map_or("", |label| label)
     }
-}
-
-/// Classes, the likeliest first.
-pub fn top(logits: &[f64]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..logits.len()).collect();
-    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
-    order
-}
-
-/// Softmax of the logits.
-pub fn probabilities(logits: &[f64]) -> Vec<f64> {
-    let most = logits.iter().copied().fold(f64::MIN, f64::max);
-    let powers: Vec<f64> = logits.iter().map(|x| (x - most).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|p| p / sum).collect()
 }

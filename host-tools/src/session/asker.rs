@@ -10,7 +10,7 @@ use crate::{
     Result,
     keys::KeyFolder,
     machine::{ComputeTarget, Host},
-    model::{Pretrained, probabilities, top},
+    model::Pretrained,
     plan::model::{Lengths, ModelPlan},
     spec::SpecBuf,
 };
@@ -60,10 +60,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Classes and their probabilities, the likeliest first.
+    /// Classes and their probabilities, the likeliest first. A probability is rounded to 1e-4.
     pub fn best(&self) -> Vec<(usize, f64)> {
-        let p = probabilities(self.logits.expose());
-        self.classes.iter().map(|class| (*class, p[*class])).collect()
+        self.logits.best()
     }
 }
 
@@ -130,7 +129,7 @@ impl<'f> Asker<'f> {
 
         let client = Client::new(host, target.client(), &secret, &model.text);
         let slots = timings.time("preprocess", || client.slots(&plan.layout, std::slice::from_ref(&ids)))?;
-        let question = timings.time("encode_encrypt", || client.encrypt(&slots))?;
+        let question = timings.time("encode_encrypt", || client.encrypt(&plan.layout, &slots))?;
         let inference = Inference {
             host,
             model: &model.model,
@@ -142,10 +141,11 @@ impl<'f> Asker<'f> {
         };
         let response = inference.run(target, on_progress)?;
         timings.join(&response.timings);
-        let mut logits = timings.time("decrypt_decode", || client.decrypt(&plan, &response.answer, 1))?;
+        let mut rows = timings.time("decrypt_decode", || client.decrypt(&question.header, &response.answer))?;
         let (bytes_up, bytes_down) = (sent(&question), sent(&response.answer));
-        let logits = logits.pop().unwrap_or_else(|| Private::new(Vec::new())); // one question has one row
-        let classes = timings.time("postprocess", || Ok(top(logits.expose())))?;
+        let logits = rows.drain(..).next().unwrap_or_else(|| Private::new(Vec::new())); // one question has one row
+        let classes =
+            timings.time("postprocess", || Ok(logits.best().into_iter().map(|(class, _)| class).collect()))?;
         let (executed, seconds) = (response.executed, response.seconds);
         Ok(Answer { logits, classes, plan, executed, timings, seconds, bytes_up, bytes_down })
     }

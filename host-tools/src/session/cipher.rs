@@ -15,10 +15,12 @@ use polyformer_kernel::{
         embedded::wipe,
         encrypt::{self, Encryptor},
         keys::{PublicKey, SecretKey, UniformHalf},
+        noise,
     },
     math::complex::Complex,
     params::Params,
 };
+use std::f64::consts::SQRT_2;
 use zeroize::Zeroize;
 
 /// The key of an encryption.
@@ -127,11 +129,11 @@ impl Job for Encrypt<'_> {
 
 /// Decrypts a ciphertext file, whose key was compared with `secret`'s, to its values.
 ///
-/// `step` is called after each ciphertext.
+/// `step` is called after each ciphertext. [`Private::stray`] of the result is the largest imaginary part.
 pub fn decrypt(host: &Host, on: ComputeTarget, secret: &Secret, view: &View<'_>, step: &dyn Fn()) -> Result<Private> {
-    match view.header.body {
-        Body::Ciphertext(sealed) => decrypt_words(host, on, secret, &[view.words(0), view.words(1)], sealed, step),
-        _ => Ok(Private::new(Vec::new())),
+    match view.header.body.sealed() {
+        Some((sealed, _)) => decrypt_words(host, on, secret, &[view.words(0), view.words(1)], *sealed, step),
+        None => Ok(Private::new(Vec::new())),
     }
 }
 
@@ -173,6 +175,7 @@ impl Job for Decrypt<'_> {
         let sk = SecretKey::expand(&mut be, params, &self.secret.seed, base, &mut coeffs)?;
         let shape = Shape { count: 1, basis: base, cols: n as u32 };
         let mut values = Vec::with_capacity(self.sealed.count as usize * params.slots()); // never moved, so wiped whole
+        let mut imaginary = 0f64;
         for item in 0..self.sealed.count as usize {
             let at = (item * q.len() + q.row(base.start as usize)) * n; // the base rows are adjacent
             let stored = |tensor: usize| &self.words[tensor][at..][..base.len() * n];
@@ -185,13 +188,15 @@ impl Job for Decrypt<'_> {
             let mut z = encoder.decode(&coeffs, params.scale(level))?;
             let left = (self.sealed.values as usize).saturating_sub(values.len());
             values.extend(z.iter().take(left).map(|z| z.re));
+            imaginary = z.iter().map(|z| z.im.abs()).fold(imaginary, f64::max); // finite: of integers
             wipe(&mut z);
             (self.step)();
         }
         words[..].zeroize();
         coeffs[..].zeroize();
         sk.wipe(&mut be)?;
-        Ok(Private::new(values))
+        let fresh = noise::fresh_symmetric(params) / SQRT_2 / params.scale(level); // of real parts
+        Ok(Private::new(values).with_signs(fresh, imaginary))
     }
 }
 

@@ -1,14 +1,14 @@
 //! The client: words to ciphertext, ciphertext to logits. Only the client has the secret.
 
-use crate::plan::model::ModelPlan;
 use crate::{
     Result,
     error::WithPath,
-    files::{Body, FileError, Kind},
-    keys::secret::Secret,
+    files::{Asked, Body, FileError, Header, Kind},
+    keys::{random, secret::Secret},
     machine::{ComputeTarget, Host},
     model::Text,
     session::{
+        answer::{ERROR, Honest, answered},
         cipher::{self, Encrypted, EncryptionKey},
         private::Private,
     },
@@ -39,31 +39,35 @@ impl<'a> Client<'a> {
         Ok(slots)
     }
 
-    /// One ciphertext of the slots, repeated to the full length.
-    pub fn encrypt(&self, slots: &[f64]) -> Result<Encrypted> {
+    /// One ciphertext of the slots, repeated to the full length. The header has the lengths, the model and a fresh nonce.
+    pub fn encrypt(&self, layout: &Layout, slots: &[f64]) -> Result<Encrypted> {
         let params = self.host.params();
         let values: Vec<f64> = slots.iter().copied().cycle().take(params.slots()).collect();
-        cipher::encrypt(
-            self.host,
-            self.on,
-            &EncryptionKey::Secret(self.secret),
-            &values,
-            params.max_message_level(),
-            &|| (),
-        )
+        let (key, level) = (EncryptionKey::Secret(self.secret), params.max_message_level());
+        let mut question = cipher::encrypt(self.host, self.on, &key, &values, level, &|| ())?;
+        if let Body::Ciphertext(sealed) = question.header.body {
+            let asked = Asked { tokens: layout.lengths.clone(), model: self.text.id(), nonce: random::bytes()? };
+            question.header.body = Body::Question(sealed, asked);
+        }
+        Ok(question)
     }
 
-    /// The logits in an answer, of each of `questions` questions.
-    pub fn decrypt(&self, plan: &ModelPlan, answer: &Encrypted, questions: usize) -> Result<Vec<Private>> {
+    /// The logits in an answer, of each question of `question`, the header of what was asked.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::File`] for an answer of another key, of other parameters, or to another question.
+    /// [`crate::Error::Unreliable`] for an answer that no honest server gives ([`Honest`]).
+    pub fn decrypt(&self, question: &Header, answer: &Encrypted) -> Result<Vec<Private>> {
         let place = Path::new("answer");
-        let Body::Ciphertext(sealed) = answer.header.body else {
-            let (expected, actual) = (Kind::Ciphertext, answer.header.kind());
-            return Err(FileError::Kind { expected, actual }).with_path(place);
+        let Body::Question(_, asked) = &question.body else {
+            let (expected, actual) = (Kind::Question, question.kind());
+            return Err(FileError::Kind { expected, actual }).with_path(Path::new("question"));
         };
+        let sealed = answered(&answer.header, &self.secret.header, Some(asked)).with_path(place)?;
+        let honest = Honest::new(self.text, asked, self.host.params())?;
         let tensors: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
         let slots = cipher::decrypt_words(self.host, self.on, self.secret, &tensors, sealed, &|| ())?;
-        let classes = self.text.classes();
-        let row = |q| Ok(Private::new(plan.layout.unpack(q, slots.expose(), classes)?.to_vec()));
-        (0..questions).map(row).collect()
+        honest.rows(&slots, ERROR)
     }
 }

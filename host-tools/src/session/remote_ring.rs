@@ -4,7 +4,7 @@
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{Body, CiphertextMeta, EmbeddedMeta, FileError, Header, Kind, View},
+    files::{Asked, Body, CiphertextMeta, EmbeddedMeta, FileError, Header, Kind, ModelId, Nonce, View},
     load,
     session::cipher::Encrypted,
 };
@@ -48,19 +48,19 @@ impl<B: Backend> RingBridge<B> {
     /// A question in the server's ring, at level 0.
     pub fn lift(&self, ev: &mut Ckks<'_, B>, question: &Encrypted) -> Result<Ciphertext<B>> {
         question.header.expect_same(&self.client).with_path(Path::new("question"))?;
-        let Body::Ciphertext(CiphertextMeta { seed: Some(seed), count: 1, .. }) = question.header.body else {
+        let Body::Question(CiphertextMeta { seed: Some(seed), count: 1, .. }, _) = &question.header.body else {
             return Err(Error::usage("question", "one ciphertext that was encrypted with the secret key is needed"));
         };
         let (params, c0) = (ev.params(), question.tensors.first().map_or(&[][..], |t| t));
-        let question = receive(&mut ev.be, params, &self.small, c0, &seed)?;
+        let question = receive(&mut ev.be, params, &self.small, c0, seed)?;
         Ok(ev.lift(&self.lift, &question)?)
     }
 
-    /// An answer in the small ring.
-    pub fn lower(&self, ev: &mut Ckks<'_, B>, y: &Ciphertext<B>) -> Result<Encrypted> {
+    /// An answer to `asked` in the small ring.
+    pub fn lower(&self, ev: &mut Ckks<'_, B>, y: &Ciphertext<B>, asked: &Asked) -> Result<Encrypted> {
         let tensors = ev.lower(&self.lower, &self.small, y)?.into();
         let sealed = CiphertextMeta { level: 0, count: 1, values: self.small.slots() as u64, seed: None };
-        Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..self.client.clone() }, tensors })
+        Ok(Encrypted { header: Header { body: Body::Answer(sealed, asked.clone()), ..self.client.clone() }, tensors })
     }
 }
 
@@ -79,9 +79,14 @@ pub fn header(view: &View<'_>) -> Result<Header> {
     Ok(Header { spec: of.spec.clone(), key: Some(of.key), body: Body::Params })
 }
 
-/// A question as a small client sends it: 32 bytes of a public seed, then the words of c0, limb by limb. `client` is the header of
-/// its files.
-pub fn parse_question(bytes: &[u8], client: &Header, small: &Params) -> Result<Encrypted> {
+/// A question as a small client sends it: 32 bytes of a public seed, then the words of c0, limb by limb. `client` is the
+/// header of its files, `tokens` the number of tokens, `model` the model that is asked. The nonce is half of the seed.
+pub fn parse_question(
+    bytes: &[u8],
+    client: &Header,
+    small: &Params,
+    (tokens, model): (usize, ModelId),
+) -> Result<Encrypted> {
     let (n, limbs) = (small.n(), small.base().len());
     let expected = 32 + 4 * n * limbs;
     let (Some((seed, words)), true) = (bytes.split_first_chunk::<32>(), bytes.len() == expected) else {
@@ -95,7 +100,10 @@ pub fn parse_question(bytes: &[u8], client: &Header, small: &Params) -> Result<E
         }
     }
     let sealed = CiphertextMeta { level: 0, count: 1, values: small.slots() as u64, seed: Some(*seed) };
-    Ok(Encrypted { header: Header { body: Body::Ciphertext(sealed), ..client.clone() }, tensors: vec![words] })
+    let mut nonce = Nonce::default();
+    nonce.copy_from_slice(&seed[..16]);
+    let body = Body::Question(sealed, Asked { tokens: vec![tokens], model, nonce });
+    Ok(Encrypted { header: Header { body, ..client.clone() }, tensors: vec![words] })
 }
 
 /// An answer as a small client reads it: pairs of words of c0 and c1, limb by limb.

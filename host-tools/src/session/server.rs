@@ -153,16 +153,17 @@ impl<'a, B: Backend> Server<'a, B> {
         self.ckks.executed(); // starts at nothing
         let place = Path::new("question");
         let (params, header) = (self.ckks.params(), &question.header);
-        let Body::Ciphertext(sealed) = header.body else {
-            return Err(FileError::Kind { expected: Kind::Ciphertext, actual: header.kind() }).with_path(place);
+        let Body::Question(sealed, asked) = &header.body else {
+            return Err(FileError::Kind { expected: Kind::Question, actual: header.kind() }).with_path(place);
         };
+        asked.expect_tokens(&plan.layout.lengths).with_path(place)?;
         if header.key != self.keys_of.key || header.spec != self.keys_of.spec {
             let name = |h: &Header| h.key.map_or("none".into(), |k| k.to_string());
             return Err(FileError::OtherKey { expected: name(&self.keys_of), actual: name(header) }).with_path(place);
         }
         let shape = Shape { count: 1, basis: params.q(sealed.level), cols: params.n() as u32 };
         let half = |i: usize| question.tensors.get(i).map_or(&[][..], |t| t);
-        let c1 = SecondHalf::of(&sealed, half(1));
+        let c1 = SecondHalf::of(sealed, half(1));
         let x = load::ciphertext(&mut self.ckks.be, params, shape, sealed.level, half(0), c1)?;
         let (y, executed) = self.logits(plan, x, step)?;
         let start = Instant::now();
@@ -182,6 +183,11 @@ impl<'a, B: Backend> Server<'a, B> {
         step: &mut dyn FnMut(&'static str, f64),
     ) -> Result<(Encrypted, Executed)> {
         self.prepare(plan)?;
+        let Body::Question(_, asked) = question.header.body.clone() else {
+            return Err(FileError::Kind { expected: Kind::Question, actual: question.header.kind() })
+                .with_path(Path::new("question"));
+        };
+        asked.expect_tokens(&plan.layout.lengths).with_path(Path::new("question"))?;
         let (params, start) = (self.ckks.params(), Instant::now());
         let recipe = Recipe::new(plan.layout.period(), ENTRY, self.model.range).with(plan.steps);
         let entry = Bootstrapper::new(&mut *self.ckks, params, &recipe)?;
@@ -194,7 +200,7 @@ impl<'a, B: Backend> Server<'a, B> {
         let (y, executed) = self.logits(plan, x, step)?;
         let start = Instant::now();
         let y = self.ckks.drop_to_level(y, 0)?;
-        let answer = between.lower(&mut self.ckks, &y)?;
+        let answer = between.lower(&mut self.ckks, &y, &asked)?;
         step("answer", start.elapsed().as_secs_f64());
         Ok((answer, executed))
     }

@@ -19,6 +19,11 @@ impl<'a, E: Engine> Watched<'a, E> {
         Self { engine, step }
     }
 
+    /// The engine.
+    pub fn into_inner(self) -> E {
+        self.engine
+    }
+
     fn timed<T>(&mut self, name: &'static str, work: impl FnOnce(&mut E) -> Result<T>) -> Result<T> {
         let start = Instant::now();
         let out = work(&mut self.engine);

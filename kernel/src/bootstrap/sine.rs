@@ -130,6 +130,9 @@ mod tests {
         fn is_finite(self) -> bool {
             self.hi.is_finite()
         }
+        fn is_within(self, lo: f64, hi: f64) -> bool {
+            lo <= self.hi && self.hi <= hi
+        }
     }
 
     /// sin(2 pi x) for |x| <= 1/2, by its Taylor series.

@@ -107,6 +107,9 @@ impl<F: Endpoint> Number for Bounds<F> {
     fn is_finite(self) -> bool {
         self.lo.is_finite() && self.hi.is_finite()
     }
+    fn is_within(self, lo: f64, hi: f64) -> bool {
+        lo <= self.lo.wide() && self.hi.wide() <= hi
+    }
     fn square(self) -> Self {
         let zero = F::of(0.0);
         let (a, b) = (self.lo.mul(self.lo), self.hi.mul(self.hi));

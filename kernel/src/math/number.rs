@@ -20,6 +20,8 @@ pub trait Number: 'static + Copy {
     }
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Certainly from `lo` to `hi`; NaN is not.
+    fn is_within(self, lo: f64, hi: f64) -> bool;
 }
 
 impl Number for f64 {
@@ -37,6 +39,9 @@ impl Number for f64 {
     }
     fn is_finite(self) -> bool {
         f64::is_finite(self)
+    }
+    fn is_within(self, lo: f64, hi: f64) -> bool {
+        lo <= self && self <= hi
     }
 }
 
@@ -58,5 +63,8 @@ impl Number for f32 {
     }
     fn is_finite(self) -> bool {
         f32::is_finite(self)
+    }
+    fn is_within(self, lo: f64, hi: f64) -> bool {
+        lo <= self as f64 && self as f64 <= hi
     }
 }

@@ -19,6 +19,26 @@ use core::{
 
 mod circuits;
 
+/// Values that left the ranges of a model. Its label is then no label of what the model was trained for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Departures {
+    /// Arguments outside the range on which their polynomial approximates a function.
+    pub arguments: usize,
+    /// Values above the range of bootstrapping, which a ciphertext would not carry. Counted from
+    /// [`ClearEngine::with_range`] on.
+    pub refreshed: usize,
+}
+
+impl Departures {
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.arguments + self.refreshed
+    }
+}
+
+/// The share of a range that a value may be outside it: ranges are printed with a few digits.
+const SLACK: f64 = 1e-3;
+
 /// The storage of an engine's rows: the heap, or blocks of the caller.
 pub trait Memory<F> {
     /// Numbers in the memory. A drop returns the memory.
@@ -62,6 +82,8 @@ pub struct ClearEngine<F, M = Heap> {
     heads: usize,
     memory: M,
     number: PhantomData<F>,
+    range: f64,
+    departures: Departures,
 }
 
 /// L rows of `width` numbers, in one buffer. Without a buffer of that length, the rows are in a few buffers with equal
@@ -135,7 +157,23 @@ impl<F: Number> ClearEngine<F> {
 impl<F: Number, M: Memory<F>> ClearEngine<F, M> {
     /// For `heads` attention heads, in this memory.
     pub fn within(heads: usize, memory: M) -> Self {
-        Self { heads, memory, number: PhantomData }
+        Self { heads, memory, number: PhantomData, range: f64::INFINITY, departures: Departures::default() }
+    }
+
+    /// Counts the values that [`Engine::refresh`] gets and that are above `range` in modulus: [`super::Model::range`].
+    pub fn with_range(self, range: f64) -> Self {
+        Self { range, ..self }
+    }
+
+    /// The values that left their ranges so far.
+    pub fn departures(&self) -> Departures {
+        self.departures
+    }
+
+    /// Counts an argument of a function that is approximated on a range.
+    fn note(&mut self, x: F, (lo, hi): (f64, f64)) {
+        let slack = SLACK * (hi - lo);
+        self.departures.arguments += !x.is_within(lo - slack, hi + slack) as usize;
     }
 
     /// Rows of any values.
@@ -206,7 +244,7 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
             rotate(&mut q, d, rotary);
             rotate(&mut k, d, rotary);
         }
-        let (similarity, normaliser) = (weights.similarity(), weights.normaliser());
+        let (similarity, normaliser, range) = (weights.similarity(), weights.normaliser(), weights.range());
         let mut out = self.take(tokens, q.width)?;
         for (t, (q, out)) in q.rows().zip(out.rows_mut()).enumerate() {
             let seen = attention.seen(t, tokens);
@@ -217,6 +255,7 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
                 let mut sum = F::of(normaliser.map_or(0.0, |n| n.epsilon));
                 out.fill(F::of(0.0));
                 for (score, v) in scores.zip(v.rows()) {
+                    range.into_iter().for_each(|range| self.note(score, range));
                     let z = circuits::numerator(weights, score, seen, moments)?;
                     sum = sum.add(z);
                     for (o, v) in out.iter_mut().zip(&v[head.clone()]) {
@@ -224,6 +263,7 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
                     }
                 }
                 if let Some(normaliser) = normaliser {
+                    self.note(sum, normaliser.division.range());
                     let r = circuits::quotient(normaliser, sum)?;
                     out.iter_mut().for_each(|o| *o = o.mul(r));
                 }
@@ -237,6 +277,7 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
         let mut out = self.take(x.tokens(), x.width)?;
         for (row, out) in x.rows().zip(out.rows_mut()) {
             let mean = dot(row, row).mul(share).add(F::of(norm.epsilon()));
+            self.note(mean, norm.root().range());
             let r = circuits::root(norm.root(), mean)?;
             out.iter_mut().zip(row).for_each(|(o, x)| *o = x.mul(r));
         }
@@ -272,6 +313,11 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
     }
 
     fn refresh(&mut self, x: Self::Tensor, _: Next<'_>) -> Result<Self::Tensor> {
+        let range = self.range;
+        if range.is_finite() {
+            let beyond = x.rows().flatten().filter(|x| !x.is_within(-range, range)).count();
+            self.departures.refreshed += beyond;
+        }
         Ok(x)
     }
 }
