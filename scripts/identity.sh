@@ -7,8 +7,8 @@
 #   ARGUMENT  of both programs, such as `--backend scalar` or a section; by default everything on every backend, some minutes
 #   --record  writes the lines of this commit to tests/vectors/identity.txt, after a change of words by design
 # Prints the name of each line that differs or that only one commit has; the exit status is then 1. Without ARGUMENT the
-# recorded lines are compared as well. Lines that a change of words by design made new are compared with the recorded
-# lines alone: scripts/identity/by-design.txt names the change, the last commit before the change, and the lines.
+# recorded lines are compared as well. scripts/identity/by-design.txt names the commits that changed words by design, and the
+# lines that each commit left alone. Other lines are compared with the recorded lines alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 recorded=tests/vectors/identity.txt
@@ -43,32 +43,32 @@ echo "commit $old:" >&2
 echo "this commit:" >&2
 "$here" "$@" >"$work/new.txt"
 
-# Expressions for names of lines that changed by design after commit $old.
-by_design=$work/by-design.txt
-: >"$by_design"
-while read -r before expression; do
-    case $before in '#'* | '') continue ;; esac
-    git merge-base --is-ancestor "$old" "$before" && echo "$expression" >>"$by_design"
+# Expressions for names of lines that a change of words after commit $old left alone.
+stayed=$work/stayed.txt
+: >"$stayed"
+while read -r change expression; do
+    case $change in '#'* | '') continue ;; esac
+    git merge-base --is-ancestor "$change" "$old" || echo "$expression" >>"$stayed"
 done <scripts/identity/by-design.txt
 
-# compare OLD NEW [EXPRESSIONS]: names of lines of OLD that NEW lacks or that differ. NEW may have more lines, of what is new.
+# compare OLD NEW [EXPRESSIONS]: names of lines of OLD that NEW lacks or that differ, among the names that match every
+# expression. NEW may have more lines, of what is new.
 compare() {
-    awk -v except="${3:-/dev/null}" '
-         BEGIN { while ((getline line < except) > 0) skip[line] = 1 }
-         function skipped(name) { for (e in skip) if (name ~ e) return 1; return 0 }
+    awk -v stayed="${3:-/dev/null}" '
+         BEGIN { while ((getline line < stayed) > 0) expressions[line] = 1 }
+         function skipped(name) { for (e in expressions) if (name !~ e) return 1; return 0 }
          skipped($1) { next }
-         FILENAME == ARGV[1] { old[$1] = $2; next }
+         FILENAME == ARGV[1] { old[$1] = $2; seen++; next }
          !($1 in old) { next }
          old[$1] != $2 { print $1 ": " old[$1] " became " $2; bad = 1 }
          { delete old[$1] }
-         END { for (name in old) { print name ": only in " ARGV[1]; bad = 1 } exit bad }' "$1" "$2"
+         END { for (name in old) { print name ": only in " ARGV[1]; bad = 1 }
+               if (!bad) print seen " lines of " ARGV[1] " are the same."
+               exit bad }' "$1" "$2"
 }
 
 status=0
-compare "$work/old.txt" "$work/new.txt" "$by_design" || status=1
+compare "$work/old.txt" "$work/new.txt" "$stayed" || status=1
 [ $# -gt 0 ] || compare "$recorded" "$work/new.txt" || status=1
-lines=$(wc -l <"$work/old.txt")
-new=$(grep -c -E -f "$by_design" "$work/old.txt" || true)
-[ "$lines" -gt 0 ] || { echo "no line was made: is there such a section?" >&2; exit 2; }
-[ $status -eq 0 ] && echo "$((lines - new)) lines are the same; $new lines are new by design and as recorded."
+[ -s "$work/old.txt" ] || { echo "no line was made: is there such a section?" >&2; exit 2; }
 exit $status

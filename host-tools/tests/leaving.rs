@@ -87,7 +87,9 @@ fn leveled() -> Run {
     run.command(&["encrypt", "-", "--key", &key, "--level", "0", "--out", &two], &text);
     run.command(&["encrypt", "-", "--public-key", &public, "--out", &three], &text);
     run.command(&["decrypt", &one, "--key", &key], "");
-    run.command(&["inspect", &key, &public, &one], "");
+    for file in [&key, &public, &one] {
+        run.command(&["inspect", file], "");
+    }
     run
 }
 
