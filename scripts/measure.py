@@ -203,7 +203,10 @@ def rewrite(titles, title, text):
     sections = dict(re.findall(r"^### (.*?)\n\n(.*?)(?=^### |\Z)", old, re.S | re.M))
     sections[title] = text
     body = "".join(f"### {t}\n\n{sections[t].strip()}\n\n" for t in titles if t in sections)
-    PAGE.write_text(before + BEGIN + body + END + after)
+    with tempfile.NamedTemporaryFile("w", dir=PAGE.parent, delete=False) as part:
+        part.write(before + BEGIN + body + END + after)
+    shutil.copymode(PAGE, part.name)
+    os.replace(part.name, PAGE)  # the page is whole at every moment
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ pub mod spread;
 use crate::{
     Error, Result,
     error::WithPath,
-    files::FileError,
+    files::{self, FileError, input, text},
     model::{Pretrained, Text, top},
 };
 use polyformer_kernel::nn::{
@@ -25,37 +25,62 @@ pub struct Labelled {
     pub class: usize,
 }
 
-/// Reads a file with the columns text and category; at most `limit` rows.
+/// The character between the columns: of comma, semicolon and tab the first that gives the header both columns.
+fn delimiter(content: &str) -> u8 {
+    let (_, header) = text::lines(content).next().unwrap_or_default();
+    let both = |by: &u8| {
+        let is = |name: &str| header.split(*by as char).any(|column| column.trim().trim_matches('"') == name);
+        is("text") && is("category")
+    };
+    [b',', b';', b'\t'].into_iter().find(both).unwrap_or(b',')
+}
+
+/// Reads a file with the columns text and category; at most `limit` rows. The columns stand between commas, semicolons
+/// or tabs. The path - is standard input.
+///
+/// # Errors
+/// A file that cannot be read, with the line: no such column, a row of another length, a label that the model does not
+/// have, a text without words.
 pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
+    let named = input::named(path);
+    let content = input::read(path, input::MAX_TEXT).and_then(text::decode).with_path(named)?;
+    rows(&content, text, limit).with_path(named)
+}
+
+fn rows(content: &str, text: &Text, limit: usize) -> files::Result<Vec<Labelled>> {
     let io = |e: csv::Error| {
         let line = e.position().map_or(1, |p| p.line() as usize);
-        FileError::Numbers { line, what: e.to_string() }
+        FileError::Text { line, what: e.to_string() }
     };
-    let bytes = std::fs::read(path).with_path(path)?;
-    let mut reader = csv::Reader::from_reader(&bytes[..]);
-    let headers = reader.headers().map_err(io).with_path(path)?.clone();
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter(content))
+        .trim(csv::Trim::Headers)
+        .from_reader(content.as_bytes());
+    let headers = reader.headers().map_err(io)?.clone();
     let column = |name: &str| {
-        let place = headers.iter().position(|h| h.trim_start_matches('\u{feff}') == name);
+        let place = headers.iter().position(|h| h == name);
         let there = || headers.iter().map(|h| format!("{h:?}")).collect::<Vec<_>>().join(", ");
-        let bad = || FileError::Numbers { line: 1, what: format!("no column {name:?}, the columns are [{}]", there()) };
-        place.ok_or_else(bad).with_path(path)
+        place.ok_or_else(|| FileError::Text {
+            line: 1,
+            what: format!("no column {name:?}, the columns are [{}]", there()),
+        })
     };
     let (question, category) = (column("text")?, column("category")?);
     let mut out = Vec::new();
     for record in reader.records().take(limit) {
-        let record = record.map_err(io).with_path(path)?;
-        let bad = |what: String| FileError::Numbers { line: record.position().map_or(1, |p| p.line() as usize), what };
+        let record = record.map_err(io)?;
+        let bad = |what: String| FileError::Text { line: record.position().map_or(1, |p| p.line() as usize), what };
         let name = record.get(category).unwrap_or_default();
         let class = (0..text.classes()).find(|c| text.label(*c) == name);
-        let class = class.ok_or_else(|| bad(format!("{name:?} is no label of the model"))).with_path(path)?;
-        let ids = text.truncated(record.get(question).unwrap_or_default())?;
+        let class = class.ok_or_else(|| bad(format!("{name:?} is no label of the model")))?;
+        let ids = text.truncated(record.get(question).unwrap_or_default()).map_err(|e| bad(e.to_string()))?;
         if ids.is_empty() {
-            return Err(bad("a text without words".into())).with_path(path);
+            return Err(bad("a text without words".into()));
         }
         out.push(Labelled { ids, class });
     }
     if out.is_empty() {
-        return Err(Error::usage(path.display().to_string(), "no questions in it"));
+        return Err(FileError::Text { line: 2, what: "no questions in it".into() });
     }
     Ok(out)
 }

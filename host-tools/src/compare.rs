@@ -6,14 +6,15 @@
 //! itself.
 
 use crate::{
-    Error, Result,
+    Result,
+    files::{self, FileError, numbers},
     machine::{ComputeTarget, Host},
     plan::circuit,
 };
-use polyformer_catalogue::{Circuit, Entry, Form, SampleNumbers, attention};
+use polyformer_catalogue::{Candidate, Circuit, Entry, Form, SampleNumbers, candidates};
 use polyformer_kernel::{
     arith::Arithmetic,
-    circuits::attention::softmax,
+    circuits::{attention::softmax, reduce::RowLayout},
     eval::{clear::ClearVec, planner::TOP, trace::Trace},
     params::Params,
 };
@@ -77,34 +78,40 @@ impl Scores {
         Self { length, rows }
     }
 
-    /// Parses one row per line, with blanks or commas between the numbers. Every row has the length of the first, a
-    /// power of two.
+    /// Parses one row per line, in the forms of [`numbers::rows`]. Every row has the length of the first, a power of two.
     ///
     /// # Errors
-    /// `Usage` with the line: a number that cannot be read or is not finite, rows of different lengths, more scores
-    /// than `slots`.
-    pub fn parse(text: &str, slots: usize) -> Result<Self> {
-        let mut rows: Vec<Vec<f64>> = Vec::new();
-        for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-            let numbers = line.split([' ', ',', '\t']).filter(|w| !w.is_empty()).map(str::parse);
-            let row: std::result::Result<Vec<f64>, _> = numbers.collect();
-            let row = row.map_err(|e| Error::usage(format!("--scores, line {}", i + 1), e.to_string()))?;
-            if row.iter().any(|x| !x.is_finite()) {
-                return Err(Error::usage(format!("--scores, line {}", i + 1), "a score is not finite"));
-            }
-            rows.push(row);
-        }
-        let length = rows.first().map_or(0, Vec::len);
-        if let Some(row) = rows.iter().find(|r| r.len() != length) {
-            return Err(Error::usage("--scores", format!("rows of {length} and of {} scores", row.len())));
-        }
+    /// `Text` with the line: a text that [`numbers::rows`] refuses, a row of another length, a score beyond
+    /// [`Scores::MOST`], more scores than `slots`.
+    pub fn parse(text: &str, slots: usize) -> files::Result<Self> {
+        let rows = numbers::rows(text)?;
+        let bad = |line: usize, what: String| FileError::Text { line, what };
+        let length = rows.first().map_or(0, |(_, row)| row.len());
         let most = slots.checked_div(length).unwrap_or(0);
-        if !length.is_power_of_two() || length < 2 || rows.len() > most {
-            let what = format!("{} rows of {length} scores; at most {most} rows of a power of two fit", rows.len());
-            return Err(Error::usage("--scores", what));
+        if !length.is_power_of_two() || length < 2 || most == 0 {
+            let line = rows.first().map_or(1, |(line, _)| *line);
+            return Err(bad(line, format!("rows of {length} scores, expected a power of two from 2 to {slots}")));
         }
-        Ok(Self { length, rows })
+        for (i, (line, row)) in rows.iter().enumerate() {
+            if row.len() != length {
+                return Err(bad(
+                    *line,
+                    format!("a row of {} scores, expected {length} as in the first row", row.len()),
+                ));
+            }
+            if i >= most {
+                return Err(bad(*line, format!("row {}, expected at most {most} rows of {length} scores", i + 1)));
+            }
+            if let Some(x) = row.iter().find(|x| x.abs() > Self::MOST) {
+                let what = format!("a score of {x:e}, expected at most {} in modulus", Self::MOST);
+                return Err(bad(*line, what + ": subtract a bound from the scores of a row, or divide them"));
+            }
+        }
+        Ok(Self { length, rows: rows.into_iter().map(|(_, row)| row).collect() })
     }
+
+    /// The largest score in modulus that is compared.
+    pub const MOST: f64 = 1000.0;
 
     /// The largest score in modulus.
     pub fn range(&self) -> f64 {
@@ -136,14 +143,20 @@ pub struct Case {
     exact: Vec<f64>,
 }
 
-/// Every variant on these scores, for vectors of `slots` slots; divisions are within `error`.
+/// Every variant on these scores by name, for vectors of `slots` slots; divisions are within `error`. A variant that cannot be
+/// made for scores of this range has its own error.
 ///
 /// # Errors
-/// The errors of [`polyformer_catalogue::attention`].
-pub fn cases(scores: &Scores, slots: usize, error: f64) -> Result<Vec<Case>> {
+/// Rows whose length does not divide `slots`.
+pub fn cases(scores: &Scores, slots: usize, error: f64) -> Result<Vec<(&'static str, Result<Case>)>> {
     let range = scores.range().max(1e-6);
-    let entries = attention(slots, scores.length, range, error, scores.exponents())?;
-    Ok(entries.into_iter().map(|entry| case(entry, scores, slots, range)).collect())
+    let rows = RowLayout::new(scores.length, slots / scores.length)?;
+    let made = candidates(slots, scores.length, range, error, scores.exponents()).into_iter();
+    let case = |(name, made): Candidate| {
+        let made = made.map(|(circuit, inputs)| Entry { name, circuit, rows, range: inputs });
+        (name, made.map(|entry| case(entry, scores, slots, range)).map_err(crate::Error::from))
+    };
+    Ok(made.map(case).collect())
 }
 
 fn case(entry: Entry, scores: &Scores, slots: usize, range: f64) -> Case {
@@ -229,14 +242,18 @@ impl Case {
     }
 }
 
+/// The start of every picture.
+pub const PICTURE: &str =
+    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 440\" font-family=\"sans-serif\" font-size=\"12\">\n";
+
 /// A picture of depth against error, as SVG.
 pub fn picture(rows: &[Row]) -> String {
     let deepest = rows.iter().map(|row| row.depth).max().unwrap_or(1).max(1) as f64;
     let x = |depth: u8| 60.0 + 620.0 * depth as f64 / deepest;
     let y = |error: f64| 40.0 + 340.0 * (-error.max(1e-16).log10() / 16.0).clamp(0.0, 1.0);
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 440\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"900\" height=\"440\" fill=\"white\"/>\n\
+    let mut svg = String::from(PICTURE);
+    svg.push_str(
+        "<rect width=\"900\" height=\"440\" fill=\"white\"/>\n\
          <path d=\"M60 40V380H680\" fill=\"none\" stroke=\"black\"/>\n\
          <text x=\"370\" y=\"425\" text-anchor=\"middle\">depth (levels)</text>\n\
          <text x=\"16\" y=\"210\" transform=\"rotate(-90 16 210)\" text-anchor=\"middle\">error against the definition</text>\n",

@@ -2,7 +2,7 @@
 //! holds a few keys, whatever the number of keys.
 //!
 //! ```
-//! use polyformer::{keys::{KeyFolder, KeySpec}, machine::{ComputeTarget, Host}, spec::SpecBuf};
+//! use polyformer::{keys::{KeyFolder, KeySpec, store::KeyEvent}, machine::{ComputeTarget, Host}, spec::SpecBuf};
 //! use polyformer_kernel::params::presets;
 //!
 //! let (folder, spec) = (tempfile::tempdir().expect("a folder"), SpecBuf::from(&presets::L13));
@@ -10,12 +10,16 @@
 //! let wants = [KeySpec::Relin(1), KeySpec::Galois(host.params().galois(3), 1)]; // products, and the rotation by 3
 //! let mut events = Vec::new();
 //! for _ in 0..2 {
-//!     keys.complete(&host, ComputeTarget::cpu(1), &spec, &wants, &mut |made, missing| events.push((made, missing)))?;
+//!     keys.complete(&host, ComputeTarget::cpu(1), &spec, &wants, &mut |event| match event {
+//!         KeyEvent::Made { done, total } => events.push((done, total)),
+//!         _ => panic!("the folder is new, and nobody else works here"),
+//!     })?;
 //! }
 //! assert_eq!(events, [(0, 2), (1, 2), (2, 2), (0, 0)]); // the second call finds both keys
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 
+pub mod advice;
 pub mod budget;
 pub mod embedded;
 pub mod fingerprint;
@@ -27,7 +31,7 @@ use secret::Secret;
 
 use crate::{
     error::{Result, WithPath},
-    files::{self, Body, Header, Mapped, View, public_basis},
+    files::{Body, Header, Kind, Mapped, Output, View, public_basis},
     machine::{ComputeTarget, Host, Job},
 };
 use polyformer_kernel::{
@@ -90,6 +94,21 @@ impl KeySpec {
         }
     }
 
+    /// Bytes of its file: one half, and a header.
+    pub fn file_bytes(self, params: &Params) -> u64 {
+        2 * self.words(params) as u64 + 4096
+    }
+
+    /// The kind of its file.
+    pub fn kind(self) -> Kind {
+        match self {
+            KeySpec::Public => Kind::PublicKey,
+            KeySpec::Relin(_) => Kind::RelinKey,
+            KeySpec::Galois(..) => Kind::GaloisKey,
+            KeySpec::Raise => Kind::RaiseKey,
+        }
+    }
+
     /// Its file name.
     pub fn file_name(self) -> String {
         match self {
@@ -108,8 +127,7 @@ impl KeySpec {
 
     /// Whether the header of the file at `path` names this key. The contents are not read.
     pub fn is_claimed_by(self, path: &Path, of: &Header) -> bool {
-        let Ok(mapped) = Mapped::open(path) else { return false };
-        View::header(mapped.bytes()).is_ok_and(|header| self.is_named_by(&header, of))
+        View::peek(path).is_ok_and(|header| self.is_named_by(&header, of))
     }
 
     fn is_named_by(self, header: &Header, of: &Header) -> bool {
@@ -160,13 +178,17 @@ struct Shared<'a> {
     next: AtomicUsize,
 }
 
-/// Makes `wants` and writes them into `folder`; `on_key` is called after each file.
+/// Makes `wants` and writes them into `folder`; `on_key` is called after each file. With `force` a key replaces the key of
+/// another secret, and a damaged file.
+///
+/// # Errors
+/// Those of the backend and of the outputs.
 pub fn generate(
     host: &Host,
     on: ComputeTarget,
     secret: &Secret,
     wants: &[KeySpec],
-    folder: &Path,
+    (folder, force): (&Path, bool),
     mut on_key: impl FnMut(),
 ) -> Result<()> {
     let (workers, each) = on.split(MOST_WORKERS);
@@ -188,7 +210,8 @@ pub fn generate(
         let written = receive.into_iter().try_for_each(|drawn| {
             let Drawn { path, header, words } = drawn;
             let tensors = split(&words, &header, host.params());
-            files::write(&path, &header, host.params(), &tensors).with_path(&path)?;
+            let output = Output::at(&path, header.form(force), header.access(), &[]).with_path(&path)?;
+            output.file(&header, host.params(), &tensors).with_path(&path)?;
             let _ = give_back.send(words); // nobody is left to take it when all is drawn
             on_key();
             Ok(())

@@ -2,6 +2,7 @@
 //! a scale, and gives the reasons for every choice. `docs/params.md` states the rules. The presets of the kernel are
 //! results of this builder.
 
+mod advice;
 mod assembly;
 mod build_error;
 mod candidates;
@@ -9,12 +10,14 @@ mod digits;
 mod report;
 mod scale_pattern;
 
-pub use build_error::{BuildError, Result};
+pub use advice::{Advice, refusal};
+pub use build_error::{BuildError, Fault};
 pub use digits::Decomposition;
 pub use report::Report;
 pub use scale_pattern::ScalePattern;
 
 use crate::spec::SpecBuf;
+use build_error::Result;
 use polyformer_kernel::params::{MAX_LEVELS, Params, Security};
 
 /// A user's request for a parameter set.
@@ -52,31 +55,34 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// A [`BuildError`] with the numbers that disagree and, if possible, a request that would work.
-    pub fn build(&self) -> Result<Chain> {
-        let pattern = self.check()?;
-        let (spec, params, decompositions) = digits::choose(self, pattern)?;
+    /// A [`BuildError`] with the numbers that disagree and with requests that build, if there are some near this one.
+    pub fn build(&self) -> std::result::Result<Chain, BuildError> {
+        let (spec, params, decompositions) = self.assemble().map_err(|fault| refusal(self, fault))?;
         Ok(Chain { spec, params, decompositions })
+    }
+
+    fn assemble(&self) -> Result<(SpecBuf, Params, Vec<Decomposition>)> {
+        let pattern = self.check()?;
+        digits::choose(self, pattern)
     }
 
     /// Checks degree, scale and number of levels, before any prime is chosen.
     fn check(&self) -> Result<ScalePattern> {
         if !(10..=16).contains(&self.log_n) {
-            return Err(BuildError::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });
+            return Err(Fault::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });
         }
-        let pattern =
-            ScalePattern::of(self.scale_bits).ok_or(BuildError::ScalePattern { scale_bits: self.scale_bits })?;
+        let pattern = ScalePattern::of(self.scale_bits).ok_or(Fault::ScalePattern { scale_bits: self.scale_bits })?;
         let reserved = assembly::BOOTSTRAP.coeffs_to_slots + assembly::BOOTSTRAP.eval_mod;
         let limit = MAX_LEVELS - 1 - if self.bootstrap { reserved as usize } else { 0 };
         if self.levels as usize > limit {
-            return Err(BuildError::Levels { asked: self.levels as usize, limit });
+            return Err(Fault::Levels { asked: self.levels as usize, limit });
         }
         if self.bootstrap && self.levels < assembly::BOOTSTRAP.slots_to_coeffs {
-            return Err(BuildError::FewLevels { asked: self.levels, limit: assembly::BOOTSTRAP.slots_to_coeffs });
+            return Err(Fault::FewLevels { asked: self.levels, limit: assembly::BOOTSTRAP.slots_to_coeffs });
         }
         if self.bootstrap && pattern == ScalePattern::Pairs {
             let limit = ScalePattern::Half.range().1;
-            return Err(BuildError::BootstrapScale { scale_bits: self.scale_bits, limit });
+            return Err(Fault::BootstrapScale { scale_bits: self.scale_bits, limit });
         }
         Ok(pattern)
     }
@@ -84,7 +90,7 @@ impl Request {
 
 #[cfg(test)]
 mod tests {
-    use super::{BuildError, Request};
+    use super::{Fault, Request};
     use crate::spec::SpecBuf;
     use polyformer_kernel::params::{Security, presets};
 
@@ -132,31 +138,34 @@ mod tests {
 
     #[test]
     fn over_the_bound_is_refused_with_both_numbers_and_a_way_out() {
-        let error = Request { bootstrap: true, dnum: Some(4), ..request(16, 20, 39.5) }.build().unwrap_err();
-        let BuildError::Insecure { log_qp, bound, dnum_fits, levels_fit, .. } = error else { panic!("{error}") };
+        let asked = Request { bootstrap: true, dnum: Some(4), ..request(16, 20, 39.5) };
+        let error = asked.build().unwrap_err();
+        let Fault::Insecure { log_qp, bound, .. } = error.fault else { panic!("{error}") };
         assert!(log_qp > 1747.0 && bound == 1747.0);
-        let again = Request { bootstrap: true, dnum: dnum_fits, ..request(16, 20, 39.5) };
-        assert!(dnum_fits.is_some() && again.build().is_ok());
-        let again = Request { bootstrap: true, dnum: Some(4), ..request(16, levels_fit.unwrap(), 39.5) };
-        assert!(again.build().is_ok());
-        let more = Request { levels: levels_fit.unwrap() + 1, ..again };
-        assert!(matches!(more.build(), Err(BuildError::Insecure { .. })));
+        let [digits, levels] = &error.advice[..] else { panic!("{error}") };
+        assert!(digits.to_string().starts_with("--dnum ") && digits.request.build().is_ok(), "{error}");
+        assert!(levels.to_string().starts_with("--levels ") && levels.request.build().is_ok(), "{error}");
+        let more = Request { levels: levels.request.levels + 1, ..asked };
+        assert!(matches!(more.build().unwrap_err().fault, Fault::Insecure { .. }));
     }
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        assert!(matches!(request(17, 1, 39.5).build(), Err(BuildError::Degree { n: 131072 })));
-        assert!(matches!(request(16, 1, 47.0).build(), Err(BuildError::ScalePattern { .. })));
-        assert!(matches!(request(16, 1, f64::NAN).build(), Err(BuildError::ScalePattern { .. })));
-        assert!(matches!(request(16, 200, 39.5).build(), Err(BuildError::Levels { asked: 200, limit: 47 })));
-        assert!(matches!(request(16, 47, 39.5).build(), Err(BuildError::Limbs { .. } | BuildError::Insecure { .. })));
+        assert!(matches!(request(17, 1, 39.5).build().unwrap_err().fault, Fault::Degree { n: 131072 }));
+        assert!(matches!(request(16, 1, 47.0).build().unwrap_err().fault, Fault::ScalePattern { .. }));
+        assert!(matches!(request(16, 1, f64::NAN).build().unwrap_err().fault, Fault::ScalePattern { .. }));
+        assert!(matches!(request(16, 200, 39.5).build().unwrap_err().fault, Fault::Levels { asked: 200, limit: 47 }));
+        assert!(matches!(
+            request(16, 47, 39.5).build().unwrap_err().fault,
+            Fault::Limbs { .. } | Fault::Insecure { .. }
+        ));
         assert!(request(12, 0, 52.5).build().is_ok());
         let dnum = |dnum| Request { dnum: Some(dnum), ..request(15, 16, 39.5) }.build();
-        assert!(matches!(dnum(0), Err(BuildError::Dnum { least: 2, most: 24, .. })));
-        assert!(matches!(dnum(25), Err(BuildError::Dnum { .. })));
+        assert!(matches!(dnum(0).unwrap_err().fault, Fault::Dnum { least: 2, most: 24, .. }));
+        assert!(matches!(dnum(25).unwrap_err().fault, Fault::Dnum { .. }));
         let bootstrap = |levels, scale| Request { bootstrap: true, ..request(16, levels, scale) }.build();
-        assert!(matches!(bootstrap(2, 39.5), Err(BuildError::FewLevels { asked: 2, limit: 3 })));
-        assert!(matches!(bootstrap(9, 52.0), Err(BuildError::BootstrapScale { .. })));
-        assert!(matches!(bootstrap(36, 39.5), Err(BuildError::Levels { asked: 36, limit: 35 })));
+        assert!(matches!(bootstrap(2, 39.5).unwrap_err().fault, Fault::FewLevels { asked: 2, limit: 3 }));
+        assert!(matches!(bootstrap(9, 52.0).unwrap_err().fault, Fault::BootstrapScale { .. }));
+        assert!(matches!(bootstrap(36, 39.5).unwrap_err().fault, Fault::Levels { asked: 36, limit: 35 }));
     }
 }

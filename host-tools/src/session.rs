@@ -44,6 +44,6 @@ pub use asker::{Answer, Asker};
 pub use client::Client;
 pub use clock::Clocked;
 pub use inference::{Inference, Response};
-pub use remote_ring::{RingBridge, encode_answer, header, parse_question};
+pub use remote_ring::{RingBridge, encode_answer, header, is_answer, parse_question};
 pub use server::{Executed, Server, load_keys};
 pub use watch::Watched;

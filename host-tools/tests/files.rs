@@ -9,7 +9,6 @@ use polyformer::{
     },
     spec::SpecBuf,
 };
-use std::path::Path;
 
 fn header(preset: &str, body: Body) -> Header {
     let key = (!matches!(body, Body::Params | Body::Model { .. })).then_some(KeyId([7; 16]));
@@ -227,20 +226,6 @@ fn what_a_question_and_a_budget_say_is_checked() {
         let fault = parse(&with(bytes, from, to)).unwrap_err();
         assert!(matches!(fault, FileError::Field { .. }), "{to}: {fault}");
     }
-}
-
-#[test]
-fn a_failed_write_leaves_the_old_file_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
-    std::fs::write(&path, "old").unwrap();
-    let result = files::atomically(&path, files::Access::Shared, |_| Err(std::io::Error::other("disk full")));
-    assert!(result.is_err());
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let nowhere = folder.path().join("missing/file");
-    assert!(files::atomically(&nowhere, files::Access::Shared, |_| Ok(())).is_err());
-    assert!(Mapped::open(folder.path()).is_err() && Mapped::open(Path::new("/dev/zero")).is_err());
 }
 
 #[cfg(unix)]

@@ -222,7 +222,7 @@ fn two_runs_of_a_client_write_fresh_seeds_and_errors_and_no_secret() {
     assert_eq!(all.len(), 2 * (4 * 6 + 1 + 3 * 3)); // digits, the public key, ciphertexts
     errors_are_those_of_the_tables(&all);
     errors_are_independent(&all);
-    let keys: Vec<_> = files.iter().flatten().filter_map(|(_, m)| View::header(m.bytes()).unwrap().key).collect();
+    let keys: Vec<_> = files.iter().flatten().filter_map(|(_, m)| View::parse(m.bytes()).unwrap().header.key).collect();
     assert!(keys[0] != *keys.last().unwrap(), "two secrets have two names");
 }
 
@@ -235,7 +235,7 @@ fn the_keys_of_bootstrapping_and_of_a_small_client_have_the_errors_of_the_tables
     let secret = run.secret("keys/secret.safetensors");
     let (host, on) = (Host::new(secret.params.clone()), ComputeTarget::cpu(2));
     let folder = KeyFolder::new(Path::new(&keys));
-    folder.complete(&host, on, &secret.header.spec, &[KeySpec::Raise], &mut |_, _| ()).unwrap();
+    folder.complete(&host, on, &secret.header.spec, &[KeySpec::Raise], &mut |_| ()).unwrap();
     let (files, device) = (run.files(), run.secret("small/secret.safetensors"));
     assert_eq!(fresh_seeds(files.iter()), 4); // relin, raise, and two between the rings
     let open = Open { secret: &secret, device: Some(&device), files: &files, values: &[] };

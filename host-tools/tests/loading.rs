@@ -18,7 +18,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// A model of about `mib` MiB: the demo model's tokenizer and polynomials, other shapes, weights that are no secret.
 fn write_large(path: &Path, mib: usize, weights: Weights) {
     let b16 = SpecBuf::preset("B16").unwrap();
-    pack(&Checkpoint::embedded().unwrap(), &b16, weights, None, path).unwrap();
+    let output = files::Output::at(path, files::Form::File(files::Kind::Model), files::Access::Shared, &[]).unwrap();
+    pack(&Checkpoint::embedded().unwrap(), &b16, weights, None, (output, path)).unwrap();
     let small = Mapped::open(path).unwrap();
     let view = View::parse(small.bytes()).unwrap();
     let Body::Model { sizes, about } = view.header.body.clone() else { panic!("another kind") };

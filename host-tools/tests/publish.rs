@@ -25,7 +25,7 @@ impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         let secret = Secret::generate(SpecBuf::preset("C12").unwrap()).unwrap();
-        secret.write(&place.path("key")).unwrap();
+        secret.write(&place.path("key"), false).unwrap();
         let numbers = (0..100).map(|i| i.to_string()).collect::<Vec<_>>().join(" ");
         POLYFORMER.good(&["encrypt", "-", "--key", &place.at("key"), "--out", &place.at("x")], &numbers);
         place

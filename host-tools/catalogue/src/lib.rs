@@ -12,5 +12,5 @@ mod sample_numbers;
 
 pub use circuit::{Circuit, Form};
 pub use entry::Entry;
-pub use lists::{attention, every};
+pub use lists::{Candidate, attention, candidates, every};
 pub use sample_numbers::SampleNumbers;

@@ -16,50 +16,59 @@ use polyformer_kernel::{
     error::Result,
 };
 
-/// The attention circuits for rows of `length` scores in [-range, range]. `error` is the error of the division, and
-/// `narrow` the range of CGF's exponents. PowerSoftmax gets scores over `range`, so that no score is over 1.
+/// An attention circuit that was asked for: its name, and the circuit with the range of its inputs.
+pub type Candidate = (&'static str, Result<(Circuit, (f64, f64))>);
+
+/// The attention circuits for rows of `length` scores in [-range, range], each with its own refusal. `error` is the error
+/// of the division, and `narrow` the range of CGF's exponents. PowerSoftmax gets scores over `range`, so that no score is
+/// over 1.
 ///
 /// # Errors
-/// The errors of the approximations: a range or an error that no polynomial reaches, or a `length` that does
-/// not divide `slots`.
-pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
-    let rows = RowLayout::new(length, slots / length)?;
-    let (l, unit) = (length as f64, (-1.0, 1.0));
-    let published = PowerSoftmax::published(4, (2e-6 * l, l), 22)?;
-    let plain = PowerSoftmax::plain(4, (2e-6 * l, l), published.error())?; // at its error, whatever `error` is
-    let agnostic = PowerSoftmax::length_agnostic(4, length, 1e-3, 1.0, error)?;
-    let stable = PowerSoftmax::plain(4, (1.0, l), error)?;
+/// The circuit's own: a range or an error that no polynomial reaches.
+pub fn candidates(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Vec<Candidate> {
+    let (l, unit, wide, below) = (length as f64, (-1.0, 1.0), (-range, range), (-2.0 * range, 0.0));
+    let published = || PowerSoftmax::published(4, (2e-6 * l, l), 22);
+    let plain = || PowerSoftmax::plain(4, (2e-6 * l, l), published()?.error()); // at its error, whatever `error` is
+    let agnostic = || PowerSoftmax::length_agnostic(4, length, 1e-3, 1.0, error);
     let inverse: Vec<f64> = (0..slots).map(|_| 1.0 / range).collect();
-    let narrow = softmax::Cgf::new(length, narrow, error)?;
     let bpmax = pointwise::BpMax::PUBLISHED;
     // the pattern: visible, over a divisor that the largest row sum cannot exceed
     let pattern: Vec<f64> = (0..slots).map(|_| bpmax.pattern(1.0, l * libm::pow(2.0 * bpmax.c, 5.0))).collect();
-    let relu = Approximation::chebyshev(Function::Relu, Weight::Absolute, (-range, range), 31)?;
-    let gelu = Approximation::chebyshev(Function::Gelu, Weight::Absolute, (-range, range), 31)?;
-    let sum = Division::choose((1.0, l), error)?;
-    let squares = softmax::NormaliseAndSquare::new(length, 2.0 * range, 4, error)?;
-    let entry = |name, circuit, range| Entry { name, circuit, rows, range };
-    let below = (-2.0 * range, 0.0);
-    Ok(vec![
-        entry("power_softmax_published", Circuit::Power(published, Form::Published), unit),
-        entry("power_softmax", Circuit::Power(plain.clone(), Form::Direct), unit),
-        entry("power_softmax_folded", Circuit::Power(plain, Form::Folded), unit),
-        entry(
-            "power_softmax_lipschitz",
-            Circuit::Power(PowerSoftmax::lipschitz(4, 1e-3, l, error)?, Form::Direct),
-            unit,
+    let sigma = |f| Approximation::chebyshev(f, Weight::Absolute, wide, 31).map(|f| Circuit::Sigma(f, length));
+    let power = |how: Result<PowerSoftmax>, form| how.map(|how| Circuit::Power(how, form));
+    let in_range = |circuit: Result<Circuit>, range| circuit.map(|circuit| (circuit, range));
+    vec![
+        ("power_softmax_published", in_range(power(published(), Form::Published), unit)),
+        ("power_softmax", in_range(power(plain(), Form::Direct), unit)),
+        ("power_softmax_folded", in_range(power(plain(), Form::Folded), unit)),
+        ("power_softmax_lipschitz", in_range(power(PowerSoftmax::lipschitz(4, 1e-3, l, error), Form::Direct), unit)),
+        ("power_softmax_stable", in_range(power(PowerSoftmax::plain(4, (1.0, l), error), Form::Stable(inverse)), wide)),
+        ("power_softmax_length_agnostic", in_range(power(agnostic(), Form::Direct), unit)),
+        ("power_softmax_length_agnostic_folded", in_range(power(agnostic(), Form::Folded), unit)),
+        ("sigma_gelu", in_range(sigma(Function::Gelu), wide)),
+        ("sigma_relu", in_range(sigma(Function::Relu), wide)),
+        ("gaussian", in_range(Exp::choose(2.0 * range, error).map(Circuit::Exp), below)),
+        ("bpmax", Ok((Circuit::BpMax(bpmax, pattern), (-5.0, 5.0)))),
+        ("cgf", in_range(softmax::Cgf::new(length, narrow, error).map(Circuit::Cgf), unit)),
+        ("nexus", in_range(Division::choose((1.0, l), error).map(|sum| Circuit::Nexus(7, sum)), below)),
+        (
+            "normalise_and_square",
+            in_range(
+                softmax::NormaliseAndSquare::new(length, 2.0 * range, 4, error).map(Circuit::NormaliseAndSquare),
+                below,
+            ),
         ),
-        entry("power_softmax_stable", Circuit::Power(stable, Form::Stable(inverse)), (-range, range)),
-        entry("power_softmax_length_agnostic", Circuit::Power(agnostic.clone(), Form::Direct), unit),
-        entry("power_softmax_length_agnostic_folded", Circuit::Power(agnostic, Form::Folded), unit),
-        entry("sigma_gelu", Circuit::Sigma(gelu, length), (-range, range)),
-        entry("sigma_relu", Circuit::Sigma(relu, length), (-range, range)),
-        entry("gaussian", Circuit::Exp(Exp::choose(2.0 * range, error)?), below),
-        entry("bpmax", Circuit::BpMax(bpmax, pattern), (-5.0, 5.0)),
-        entry("cgf", Circuit::Cgf(narrow), (-1.0, 1.0)),
-        entry("nexus", Circuit::Nexus(7, sum), below),
-        entry("normalise_and_square", Circuit::NormaliseAndSquare(squares), below),
-    ])
+    ]
+}
+
+/// The circuits of [`candidates`], all of them.
+///
+/// # Errors
+/// The first refusal of a circuit, or a `length` that does not divide `slots`.
+pub fn attention(slots: usize, length: usize, range: f64, error: f64, narrow: (f64, f64)) -> Result<Vec<Entry>> {
+    let rows = RowLayout::new(length, slots / length)?;
+    let entry = |(name, made): Candidate| made.map(|(circuit, range)| Entry { name, circuit, rows, range });
+    candidates(slots, length, range, error, narrow).into_iter().map(entry).collect()
 }
 
 /// Every circuit on vectors of `slots` slots, a power of two from 64 on.

@@ -1,7 +1,7 @@
 //! `polyformer calibrate`: measures the figures for predictions of seconds.
 
-use super::common::{Compute, Source, print, progress};
-use crate::{Error, Result, machine::Host, plan::speed::Speed, spec::SpecBuf};
+use super::common::{Compute, Source, beside, given, print, progress};
+use crate::{Error, Result, error::WithPath, machine::Host, plan::speed::Speed, spec::SpecBuf};
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -16,7 +16,7 @@ Example:
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// File to write.
+    /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -28,11 +28,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.compute.target()?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
     let spec = spec.ok_or_else(|| Error::usage("calibrate", "no parameter set"))?;
+    let output = Speed::reserve(&args.out, &given(&[args.source.params.as_deref()]))?;
+    let mut errors = std::io::stderr();
+    let out = beside(Some(&output), out, &mut errors);
     let host = Host::new(spec.params()?);
     let bar = progress(Speed::levels(host.params()).len(), "levels");
     let speed = Speed::measure(&host, target, &spec, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    speed.write(&args.out)?;
+    speed.write(output).with_path(&args.out)?;
     let (backend, isa, threads) = (&speed.backend, &speed.isa, speed.threads);
     print(out, format_args!("{}  {backend} ({isa}), {threads} thread(s)\n", args.out.display()))
 }

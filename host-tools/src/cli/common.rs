@@ -4,7 +4,7 @@ use super::terminal;
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{FileError, Kind, Mapped, View},
+    files::{FileError, Kind, Mapped, Output, View},
     machine::{BackendKind, ComputeTarget, gpu},
     model::Pretrained,
     plan::model::ModelPlan,
@@ -168,8 +168,13 @@ pub fn tokens(model: &Pretrained, text: &str) -> Result<Vec<u32>> {
 }
 
 fn note_unknown(unknown: usize, tokens: usize) {
+    note(&format!("the model does not know {unknown} of the {tokens} tokens"));
+}
+
+/// A note on standard error.
+pub fn note(what: &str) {
     // nobody to tell if standard error is closed
-    let _ = writeln!(std::io::stderr(), "note: the model does not know {unknown} of the {tokens} tokens");
+    let _ = writeln!(std::io::stderr(), "note: {what}");
 }
 
 /// Prints a line on standard error if the run differs from the plan.
@@ -183,6 +188,16 @@ pub fn warn_departure(executed: &Executed, plan: &ModelPlan) {
 pub fn print_json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<()> {
     let line = serde_json::to_string(value).map_err(std::io::Error::from).with_path(Path::new("standard output"))?;
     print(out, format_args!("{line}\n"))
+}
+
+/// Where the report of a command goes: to standard error if the output itself goes to standard output.
+pub fn beside<'o>(output: Option<&Output>, out: &'o mut dyn Write, errors: &'o mut dyn Write) -> &'o mut dyn Write {
+    if output.is_some_and(Output::to_standard) { errors } else { out }
+}
+
+/// The given ones of some inputs, for [`Output::reserve`].
+pub fn given<'p>(inputs: &[Option<&'p Path>]) -> Vec<&'p Path> {
+    inputs.iter().flatten().copied().collect()
 }
 
 /// Text on standard output. Characters that a terminal would act on are escaped.
@@ -224,6 +239,8 @@ pub fn show_progress(parts: usize) -> impl FnMut(Progress) {
     };
     move |event| match event {
         Progress::UnknownTokens { unknown, tokens } => note_unknown(unknown, tokens),
+        Progress::WaitingForKeys => note("another process makes keys in this folder: this one waits"),
+        Progress::DamagedKey { file } => note(&format!("{file} is damaged: the key is made again")),
         Progress::MakingKeys { total: 0, .. } => {}
         Progress::MakingKeys { done, total } => step(Some(done), total, "making keys"),
         Progress::LoadingKeys { done, total } => step(Some(done), total, "loading keys"),

@@ -1,17 +1,15 @@
 //! `polyformer compare`: compares the replacements of softmax on one engine.
 
-use super::common::{Compute, Source, print, print_json};
+use super::common::{Compute, Source, beside, given, print, print_json};
 use crate::{
     Error, Result,
-    compare::{Distribution, Scores, cases, picture},
+    compare::{Distribution, PICTURE, Scores, cases, picture},
     error::WithPath,
+    files::{Access, Form, Output, input, text},
     machine::Host,
     spec::SpecBuf,
 };
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +38,7 @@ pub struct Args {
     /// The distribution of the scores.
     #[arg(long, value_enum, default_value_t = Distribution::Uniform)]
     distribution: Distribution,
-    /// Scores from a file instead.
+    /// Scores from a file instead, one row a line; - is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["length", "range", "distribution"])]
     scores: Option<PathBuf>,
     /// Relative error that a division may add.
@@ -55,7 +53,7 @@ pub struct Args {
     /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
-    /// Write a picture of depth against error.
+    /// Write a picture of depth against error; - is standard output.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]
@@ -67,12 +65,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
     let spec = spec.ok_or_else(|| Error::usage("compare", "no parameter set"))?;
     let params = spec.params()?;
+    let inputs = given(&[args.source.params.as_deref(), args.scores.as_deref()]);
+    let own = |_: &std::fs::Metadata, bytes: &[u8]| bytes.starts_with(PICTURE.as_bytes());
+    let form = Form::Other { what: "a picture of `compare`", text: true, own: &own };
+    let reserve = |path| Output::reserve(path, form, Access::Shared, &inputs).with_path(path);
+    let output = args.svg.as_deref().map(reserve).transpose()?;
+    let mut errors = std::io::stderr();
+    let out = beside(output.as_ref(), out, &mut errors);
     let scores = scores(args, params.slots())?;
     let mut cases = cases(&scores, params.slots(), args.error)?;
-    if let Some(name) = args.variant.iter().find(|v| cases.iter().all(|c| c.entry.name != **v)) {
+    if let Some(name) = args.variant.iter().find(|v| cases.iter().all(|(name, _)| name != *v)) {
         return Err(Error::usage(format!("--variant {name}"), "no such variant"));
     }
-    cases.retain(|c| args.variant.is_empty() || args.variant.iter().any(|v| c.entry.name == v));
+    cases.retain(|(name, _)| args.variant.is_empty() || args.variant.iter().any(|v| name == v));
     let host = if args.run { Some((Host::new(params.clone()), args.compute.target()?)) } else { None };
     if !args.json {
         let [a, b, c, d, e] = ["variant", "depth", "mults", "switches", "bootstraps"];
@@ -80,11 +85,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         print(out, format_args!("{a:36} {b:>5} {c:>5} {d:>8} {e:>10} {f:>10} {g:>10} {h:>10}{i}\n"))?;
     }
     let mut rows = Vec::new();
-    for case in &cases {
+    for (name, case) in cases {
+        let case = match case {
+            Err(error) if args.variant.is_empty() => {
+                left_out(name, &error);
+                continue;
+            }
+            case => case?,
+        };
         let mut row = match case.row(&params) {
             Err(error) if args.variant.is_empty() && !case.fits(&params)? => {
-                // nobody to tell if standard error is closed
-                let _ = writeln!(std::io::stderr(), "{} is left out: {error}", case.entry.name);
+                left_out(name, &error);
                 continue;
             }
             row => row?,
@@ -108,28 +119,28 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         }
         rows.push(row);
     }
-    if let Some(path) = &args.svg {
-        write(path, &picture(&rows))?;
+    if let (Some(path), Some(output)) = (&args.svg, output) {
+        let text = picture(&rows);
+        output.write(|file| file.write_all(text.as_bytes())).with_path(path)?;
     }
     Ok(())
 }
 
+fn left_out(name: &str, why: &Error) {
+    // nobody to tell if standard error is closed
+    let _ = writeln!(std::io::stderr(), "{name} is left out: {why}");
+}
+
 fn scores(args: &Args, slots: usize) -> Result<Scores> {
     if let Some(path) = &args.scores {
-        return Scores::parse(&std::fs::read_to_string(path).with_path(path)?, slots);
+        let text = input::read(path, input::MAX_TEXT).and_then(text::decode);
+        return text.and_then(|text| Scores::parse(&text, slots)).with_path(input::named(path));
     }
     if !args.length.is_power_of_two() || args.length < 2 || args.length > slots {
         return Err(Error::usage(format!("--length {}", args.length), format!("a power of two from 2 to {slots}")));
     }
-    if !(args.range > 0.0 && args.range <= 1000.0) {
-        return Err(Error::usage(format!("--range {}", args.range), "over 0, up to 1000"));
+    if !(args.range > 0.0 && args.range <= Scores::MOST) {
+        return Err(Error::usage(format!("--range {}", args.range), format!("over 0, up to {}", Scores::MOST)));
     }
     Ok(Scores::synthetic(slots, args.length, args.range, args.distribution))
-}
-
-/// To a temporary name, then renamed.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let part = path.with_extension("part");
-    std::fs::write(&part, text).with_path(path)?;
-    std::fs::rename(&part, path).with_path(path)
 }

@@ -1,13 +1,13 @@
 //! `polyformer decrypt`: decrypts a ciphertext file to numbers.
 
 use super::{
-    common::{Compute, pretrained_for, print, print_json, progress},
+    common::{Compute, given, pretrained_for, print, print_json, progress},
     terminal,
 };
 use crate::{
     Result,
     error::WithPath,
-    files::{self, Access, Body, FileError, Kind, Mapped, View},
+    files::{Access, Body, FileError, Form, Kind, Mapped, Output, View, input, numbers},
     keys::secret::Secret,
     machine::{ComputeTarget, Host},
     model::Pretrained,
@@ -18,7 +18,7 @@ use crate::{
         publish::{Published, Terms},
     },
 };
-use std::{fmt::Write as _, io::Write, path::PathBuf};
+use std::{fmt::Write as _, fs::Metadata, io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,12 +47,13 @@ An answer is checked before anything is printed: key, parameters, model, and wha
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The file: encrypted numbers, or the answer of `infer`, whose numbers are the logits.
+    /// The file, or - for standard input: encrypted numbers, or the answer of `infer`, whose numbers are the logits.
     ciphertext: PathBuf,
     /// The secret key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Write the numbers to a file that only you can read, instead of printing them.
+    /// Write the numbers to a file that only you can read, instead of printing them. An older file of this kind is
+    /// replaced.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print one JSON object, {"values": [...]}, which `encrypt` can read.
@@ -83,12 +84,27 @@ pub struct Args {
     compute: Compute,
 }
 
+/// Whether a file is an older output: numbers, for their owner alone.
+fn is_own(metadata: &Metadata, bytes: &[u8]) -> bool {
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 != 0 {
+        return false;
+    }
+    let _ = metadata;
+    std::str::from_utf8(bytes).is_ok_and(|text| numbers::parse(text).is_ok())
+}
+
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.compute.target()?.client();
     let path = &args.ciphertext;
+    let inputs = given(&[Some(path), Some(&args.key), args.model.as_deref()]);
+    let form = Form::Other { what: "a private file of numbers", text: true, own: &is_own };
+    let reserve = |path| Output::reserve(path, form, Access::Private, &inputs).with_path(path);
+    let output = args.out.as_deref().map(reserve).transpose()?;
     let secret = Secret::read(&args.key)?;
-    let mapped = Mapped::open(path).with_path(path)?;
+    let mapped = Mapped::input(path).with_path(input::named(path))?;
+    let path = input::named(path);
     let view = View::parse(mapped.bytes()).with_path(path)?;
     let of_answer = args.labels || args.question.is_some() || args.model.is_some();
     let host = Host::new(secret.params.clone());
@@ -126,9 +142,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         });
         text = lines.into_bytes();
     }
-    match &args.out {
-        Some(path) => files::atomically(path, Access::Private, |file| file.write_all(&text)).with_path(path),
-        None => print(out, format_args!("{}", String::from_utf8_lossy(&text))),
+    match (&args.out, output) {
+        (Some(path), Some(output)) => output.write(|file| file.write_all(&text)).with_path(path),
+        _ => print(out, format_args!("{}", String::from_utf8_lossy(&text))),
     }
 }
 

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     Result,
     accuracy::finite,
-    error::two_digits,
+    error::{WithPath, two_digits},
+    files::input,
     keys::store::default_folder,
     machine::peak,
     model::{Pretrained, largest_difference},
@@ -22,12 +23,16 @@ use polyformer_kernel::{
         slot_engine::SlotEngine,
     },
 };
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 const EXAMPLES: &str = "\
 Examples:
   polyformer demo \"I think someone used my card in another country\"
   polyformer demo \"How long does a transfer take?\" --json
+  polyformer demo - < question.txt              other users of this machine see arguments, and not standard input
 
 The first run makes a secret key and the keys of the server, some gigabytes, in --keys. Later runs use the same keys. The
 part that acts as the server gets the ciphertext, the number of tokens and its keys only.
@@ -41,7 +46,7 @@ Figures that depend on the secret key are rounded: errors to two digits, probabi
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The question.
+    /// The question, or - for standard input. Other users of this machine can see the arguments of a command.
     text: String,
     /// Folder of the keys. The default is a folder in the user's cache folder.
     #[arg(long, value_name = "DIR")]
@@ -72,7 +77,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.run.compute.target()?;
     peak::reset();
     let model = Pretrained::open(args.model.as_deref())?;
-    let ids = model.text.tokens(&args.text)?;
+    let text = input::question(&args.text).with_path(Path::new("standard input"))?;
+    let ids = model.text.tokens(&text)?;
     let spec = model.parameter_set()?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let keys = args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?;
@@ -81,7 +87,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 
     let asker = Asker::open(model, &keys)?.on(target).with_rotations(args.run.rotate.steps());
     let mut asker = asker.on_progress(show_progress(parts));
-    let answer = asker.ask(&args.text)?;
+    let answer = asker.ask(&text)?;
     warn_departure(&answer.executed, &answer.plan);
     let best = answer.best();
 

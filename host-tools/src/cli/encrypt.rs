@@ -1,10 +1,10 @@
 //! `polyformer encrypt`: encrypts numbers to a ciphertext file.
 
-use super::common::{Compute, note_model, pretrained_for, print, print_json, progress, tokens};
+use super::common::{Compute, beside, given, note_model, pretrained_for, print, print_json, progress, tokens};
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, FileError, Kind, Mapped, View, numbers},
+    files::{Access, FileError, Form, Kind, Mapped, Output, View, input, numbers, text},
     keys::{fingerprint, secret::Secret},
     machine::{ComputeTarget, Host},
     session::{
@@ -14,7 +14,7 @@ use crate::{
 };
 use polyformer_kernel::nn::slot_engine::Layout;
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -34,7 +34,8 @@ pub struct Args {
     /// File with the numbers, or - for standard input.
     #[arg(default_value = "-", hide_default_value = true)]
     values: PathBuf,
-    /// Encrypt a question to a model instead.
+    /// Encrypt a question to a model instead; - is standard input. Other users of this machine can see the arguments of
+    /// a command.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["values", "public_key", "level"])]
     text: Option<String>,
     /// The model of --text, a folder or a model file. The default is the model in the program.
@@ -46,7 +47,7 @@ pub struct Args {
     /// A public key in place of the secret key.
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
-    /// File to write.
+    /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Level to encrypt at; the highest message level by default. Lower levels make smaller files.
@@ -62,39 +63,53 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.compute.target()?.client();
+    let inputs = given(&[Some(&args.values), args.key.as_deref(), args.public_key.as_deref(), args.model.as_deref()]);
+    let form = Form::File(if args.text.is_some() { Kind::Question } else { Kind::Ciphertext });
+    let output = Output::reserve(&args.out, form, Access::Shared, &inputs).with_path(&args.out)?;
+    let mut errors = std::io::stderr();
+    let out = beside(Some(&output), out, &mut errors);
     if let (Some(text), Some(path)) = (&args.text, &args.key) {
-        return question(args, text, path, target, out);
+        return question(args, text, path, target, output, out);
     }
-    let values = numbers::parse(&read(&args.values)?).with_path(named(&args.values))?;
+    let values = input::read(&args.values, input::MAX_TEXT).and_then(|bytes| numbers::parse(&text::decode(bytes)?));
+    let values = values.with_path(input::named(&args.values))?;
+    if values.is_empty() {
+        return Err(Error::usage(input::named(&args.values).display().to_string(), "no numbers in it"));
+    }
     match (&args.key, &args.public_key) {
         (Some(path), _) => {
             let secret = Secret::read(path)?;
             let host = Host::new(secret.params.clone());
-            write(args, &host, target, &EncryptionKey::Secret(&secret), &values, out)
+            write(args, &host, target, &EncryptionKey::Secret(&secret), &values, output, out)
         }
         (None, Some(path)) => {
+            if path.symlink_metadata().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+                let what = "no public key is there: `polyformer keygen --secret SECRET --public --out KEYS` makes one";
+                return Err(Error::usage(path.display().to_string(), what));
+            }
             let mapped = Mapped::open(path).with_path(path)?;
             let view = View::parse(mapped.bytes()).with_path(path)?;
             view.expect_kind(Kind::PublicKey).with_path(path)?;
             let host = Host::new(view.params.clone());
-            write(args, &host, target, &EncryptionKey::Public(&view), &values, out)
+            write(args, &host, target, &EncryptionKey::Public(&view), &values, output, out)
         }
         (None, None) => Err(Error::usage("encrypt", "one of --key and --public-key is needed")),
     }
 }
 
 /// A question, packed by the model's client.
-fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, out: &mut dyn Write) -> Result<()> {
+fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, output: Output, out: &mut dyn Write) -> Result<()> {
     let secret = Secret::read(key)?;
     let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
     note_model(&model);
     let host = Host::new(secret.params.clone());
-    let ids = tokens(&model, text)?;
+    let text = input::question(text).with_path(Path::new("standard input"))?;
+    let ids = tokens(&model, &text)?;
     let layout = Layout::new(&[ids.len()], model.model.width, model.model.heads, host.params().slots())?;
     let client = Client::new(&host, on, &secret, &model.text);
     let encrypted = client.encrypt(&layout, &client.slots(&layout, std::slice::from_ref(&ids))?)?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
-    files::write(&args.out, &encrypted.header, host.params(), &tensors).with_path(&args.out)?;
+    output.file(&encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();
     if args.json {
         return print_json(out, &serde_json::json!({"file": args.out, "tokens": ids.len(), "bytes": bytes}));
@@ -109,6 +124,7 @@ fn write(
     on: ComputeTarget,
     under: &EncryptionKey<'_>,
     values: &[f64],
+    output: Output,
     out: &mut dyn Write,
 ) -> Result<()> {
     let level = args.level.unwrap_or(host.params().max_message_level());
@@ -117,12 +133,12 @@ fn write(
     bar.finish_and_clear();
     let encrypted = encrypted.map_err(|e| match e {
         Error::Kernel(e @ (polyformer_kernel::Error::TooLarge { .. } | polyformer_kernel::Error::NotFinite { .. })) => {
-            Error::File { path: named(&args.values).into(), fault: FileError::Values(e) }
+            Error::File { path: input::named(&args.values).into(), fault: FileError::Values(e) }
         }
         e => e,
     })?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
-    files::write(&args.out, &encrypted.header, host.params(), &tensors).with_path(&args.out)?;
+    output.file(&encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();
     let public = match under {
         EncryptionKey::Secret(_) => None,
@@ -140,18 +156,4 @@ fn write(
     let (file, count) = (args.out.display(), values.len());
     print(out, format_args!("{file}  {count} values at level {level}, {:.1} MB\n", bytes as f64 / 1e6))?;
     public.map_or(Ok(()), |of| print(out, format_args!("public key {of}: its owner says whether it is theirs\n")))
-}
-
-/// The name of the input in messages.
-fn named(path: &Path) -> &Path {
-    if path == Path::new("-") { Path::new("standard input") } else { path }
-}
-
-fn read(path: &Path) -> Result<String> {
-    if path != Path::new("-") {
-        return std::fs::read_to_string(path).with_path(path);
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).with_path(named(path))?;
-    Ok(text)
 }

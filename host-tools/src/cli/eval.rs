@@ -10,11 +10,13 @@ use crate::{
         spread::Spread,
     },
     error::two_digits,
-    keys::{KeyFolder, store::default_folder},
+    keys::{
+        KeyFolder,
+        store::{KeyEvent, default_folder},
+    },
     machine::{ComputeTarget, Host, peak},
     model::Pretrained,
     plan::memory::fit_to_memory,
-    session::progress::Progress,
 };
 use std::{io::Write, path::PathBuf};
 
@@ -36,7 +38,7 @@ plan_agrees, peak_bytes, and with --noise the predictions: noise_n, noise_error,
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The labelled file, CSV.
+    /// The labelled file, CSV, or - for standard input.
     file: PathBuf,
     /// A model folder or a model file. The default is the model in the program.
     #[arg(long, value_name = "PATH")]
@@ -155,13 +157,22 @@ fn encrypted(
     let batches = fit_to_memory(&host, on, args.run.rotate.steps(), plan, |batches| words(params, batches))?;
     let folder = KeyFolder::new(&args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?);
     let mut show = show_progress(0);
-    let mut made = |done, total| show(Progress::MakingKeys { done, total });
-    let secret = folder.complete(&host, on.client(), &spec, &wants(params, &batches), &mut made)?;
+    let mut event = |event: KeyEvent<'_>| show(event.into());
+    let wants = wants(params, &batches);
+    let secret = folder.complete(&host, on.client(), &spec, &wants, &mut event)?;
     let bar = progress(batches.len(), "ciphertexts");
     let (secret, batches, eval) = (&secret, &batches[..], &folder.eval);
     let step = &|| bar.inc(1);
-    let agreement =
-        host.run(on, Encrypted { host: &host, on: on.client(), secret, eval, model, questions, batches, step })?;
+    let mut tries = 0..wants.len();
+    let agreement = loop {
+        let run = Encrypted { host: &host, on: on.client(), secret, eval, model, questions, batches, step };
+        let fault = match host.run(on, run) {
+            Err(fault) if tries.next().is_some() => fault,
+            done => break done?,
+        };
+        folder.repair(&host, on.client(), (secret, &wants), fault, &mut event)?;
+        bar.set_position(0);
+    };
     bar.finish_and_clear();
     Ok(agreement)
 }

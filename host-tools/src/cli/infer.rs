@@ -1,19 +1,20 @@
 //! `polyformer infer`: the server's step alone, from file to file.
 
-use super::common::{RunOptions, model_for, print, print_json, show_progress, warn_departure};
+use super::common::{RunOptions, beside, given, model_for, print, print_json, show_progress, warn_departure};
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, Access, Body, FileError, Header, Kind, Mapped, View},
+    files::{Access, Body, FileError, Form, Header, Kind, Mapped, Output, View, input},
     machine::{Host, peak},
     model::Pretrained,
     plan::model::{Lengths, ModelPlan},
-    session::{Admission, Inference, Response, cipher::Encrypted, encode_answer, header, parse_question},
+    session::{Admission, Inference, Response, cipher::Encrypted, encode_answer, header, is_answer, parse_question},
     spec::SpecBuf,
 };
 use polyformer_kernel::params::Params;
 use std::{
-    io::Write,
+    fs::Metadata,
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -33,7 +34,7 @@ client and nothing else:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The encrypted question.
+    /// The encrypted question, or - for standard input.
     question: PathBuf,
     /// The folder of the client's evaluation keys.
     #[arg(long, value_name = "DIR")]
@@ -41,7 +42,7 @@ pub struct Args {
     /// Tokens of the question. A question file says so itself, and then the number must be the same. --raw needs it.
     #[arg(long, value_name = "L", required_if_eq("raw", "true"))]
     tokens: Option<usize>,
-    /// File to write.
+    /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The key between the ring of a small client, which encrypted the question, and the ring of --eval.
@@ -67,20 +68,24 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.run.compute.target()?;
-    let mapped = Mapped::open(&args.question).with_path(&args.question)?;
-    let between = args.embedded.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
+    let between = args.embedded.as_deref().map(between).transpose()?;
+    let mapped = Mapped::input(&args.question).with_path(input::named(&args.question))?;
     let key = match (&args.embedded, &between) {
         (Some(path), Some(mapped)) => Some(embedded_key(path, mapped)?),
         _ => None,
     };
     let asking = key.as_ref().map(header).transpose()?;
+    let ring = asking.as_ref().map(|header| header.spec.params()).transpose()?;
+    let output = reserve(args, ring.as_ref())?;
+    let mut errors = std::io::stderr();
+    let out = beside(Some(&output), out, &mut errors);
     let model = Pretrained::open(args.model.as_deref())?;
-    let (question, small) = match &asking {
-        Some(header) if args.raw => {
-            let (small, of) = (header.spec.params()?, (args.tokens.unwrap_or(0), model.text.id()));
+    let (question, small) = match (&asking, ring) {
+        (Some(header), Some(small)) if args.raw => {
+            let of = (args.tokens.unwrap_or(0), model.text.id());
             (parse_question(mapped.bytes(), header, &small, of)?, small)
         }
-        _ => encrypted(&args.question, &mapped, asking.as_ref())?,
+        _ => encrypted(input::named(&args.question), &mapped, asking.as_ref())?,
     };
     let (of, params) = key.as_ref().map_or((&question.header, &small), |key| (&key.header, &key.params));
     let admission = admission(args, &model)?;
@@ -105,10 +110,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     warn_departure(&executed, &plan);
     if args.raw {
         let bytes = encode_answer(&answer);
-        files::atomically(&args.out, Access::Shared, |file| file.write_all(&bytes)).with_path(&args.out)?;
+        output.write(|file| file.write_all(&bytes)).with_path(&args.out)?;
     } else {
         let tensors: Vec<&[u8]> = answer.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
-        files::write(&args.out, &answer.header, &small, &tensors).with_path(&args.out)?;
+        output.file(&answer.header, &small, &tensors).with_path(&args.out)?;
     }
     let total = timings.total();
     if args.run.json {
@@ -162,6 +167,27 @@ fn lengths(args: &Args, question: &Header, model: &Pretrained) -> Result<Vec<usi
         }
         None => Ok(asked.tokens.clone()),
     }
+}
+
+/// The file of the answer, before anything is computed. `small` is the ring of the small client, if one asks.
+fn reserve(args: &Args, small: Option<&Params>) -> Result<Output> {
+    let inputs = given(&[Some(&args.question), args.embedded.as_deref(), args.model.as_deref()]);
+    let own = |_: &Metadata, bytes: &[u8]| small.is_some_and(|small| is_answer(bytes, small));
+    let form = match args.raw {
+        true => Form::Other { what: "the bytes of an answer", text: false, own: &own },
+        false => Form::File(Kind::Answer),
+    };
+    Output::reserve(&args.out, form, Access::Shared, &inputs).with_path(&args.out)
+}
+
+/// The file of the key between the ring of a small client and the server's.
+fn between(path: &Path) -> Result<Mapped> {
+    if path.symlink_metadata().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+        let what = "no key between the rings is there: \
+                    `polyformer keygen --secret SECRET --embedded SMALL-SECRET --out KEYS` makes one";
+        return Err(Error::usage(path.display().to_string(), what));
+    }
+    Mapped::open(path).with_path(path)
 }
 
 /// The key between the ring of a small client and the server's.

@@ -4,10 +4,10 @@ use super::common::{print, print_json};
 use crate::{
     Result,
     error::WithPath,
-    files::{Asked, Body, Budget, Kind, Mapped, View, hex},
+    files::{Asked, Body, Budget, Kind, Mapped, View, hex, input},
+    keys::advice::rotation,
     model::Digest,
 };
-use polyformer_kernel::params::Params;
 use serde::Serialize;
 use std::{
     io::Write,
@@ -17,7 +17,7 @@ use std::{
 /// Check a file completely and describe it. Never prints a secret.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The file.
+    /// The file, or - for standard input.
     file: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
@@ -92,9 +92,10 @@ impl About {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
-    let mapped = Mapped::open(&args.file).with_path(&args.file)?;
-    let view = View::parse(mapped.bytes()).with_path(&args.file)?;
-    let facts = facts(&args.file, mapped.bytes().len(), &view);
+    let name = input::named(&args.file);
+    let mapped = Mapped::input(&args.file).with_path(name)?;
+    let view = View::parse(mapped.bytes()).with_path(name)?;
+    let facts = facts(name, mapped.bytes().len(), &view);
     if args.json { print_json(out, &facts) } else { print(out, format_args!("{facts}")) }
 }
 
@@ -143,18 +144,6 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
         more,
         tensors: header.tensors(params).into_iter().map(|t| Tensor { name: t.name.into(), shape: t.shape }).collect(),
     }
-}
-
-/// The rotation that 5^k = g makes, of least absolute value, if g is a power of five.
-fn rotation(params: &Params, g: u32) -> Option<i32> {
-    let (mask, slots) = (2 * params.n() as u32 - 1, params.slots() as i32);
-    let mut power = 1u32;
-    let k = (0..slots).find(|_| {
-        let found = power == g;
-        power = power.wrapping_mul(5) & mask;
-        found
-    })?;
-    Some(if k > slots / 2 { k - slots } else { k })
 }
 
 impl std::fmt::Display for Facts {

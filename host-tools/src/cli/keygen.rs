@@ -1,10 +1,10 @@
 //! `polyformer keygen`: makes a secret key, and a folder of keys for the server.
 
-use super::common::{RunOptions, Source, note_model, pretrained_for, print, print_json, progress};
+use super::common::{RunOptions, Source, given, note, note_model, pretrained_for, print, print_json, progress};
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, Header, Mapped, View},
+    files::{self, FolderLock, Form, Header, Mapped, View, input, output::check, space},
     keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded, fingerprint, generate, secret::Secret},
     machine::Host,
     plan::model::ModelPlan,
@@ -16,8 +16,7 @@ use polyformer_kernel::{
     params::Params,
 };
 use std::{
-    fs::File,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
 use zeroize::Zeroize;
@@ -156,24 +155,21 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     }
     let mut wants = wants(args, &secret, small.as_ref())?;
     let asked = wants.len();
-    std::fs::create_dir_all(&layout.eval).with_path(&layout.eval)?;
-    if args.secret.is_none() {
-        if layout.secret.exists() && !args.force {
-            let there =
-                std::io::Error::new(std::io::ErrorKind::AlreadyExists, "a secret key is there; --force replaces it");
-            return Err(there).with_path(&layout.secret);
-        }
-        secret.write(&layout.secret)?;
-    }
+    let _lock = reserve(args, &layout, &secret, &wants)?;
     let start = std::time::Instant::now();
     wants.retain(|want| !want.is_met_by(&layout.eval.join(want.file_name()), &secret));
+    let sizes = || wants.iter().map(|want| want.file_bytes(&secret.params));
+    space::check(&layout.eval, sizes().sum(), sizes().max().unwrap_or(0)).with_path(&layout.eval)?;
+    if args.secret.is_none() {
+        secret.write(&layout.secret, args.force)?;
+    }
     let host = Host::new(secret.params.clone());
     let bar = progress(wants.len(), "keys");
-    generate(&host, target, &secret, &wants, &layout.eval, || bar.inc(1))?;
+    generate(&host, target, &secret, &wants, (&layout.eval, args.force), || bar.inc(1))?;
     bar.finish_and_clear();
     let mut files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
     if let Some(small) = &small {
-        embedded::generate(&host, target, &secret, small, &layout.eval)?;
+        embedded::generate(&host, target, &secret, small, (&layout.eval, args.force))?;
         files.extend(small.header.key.map(embedded::file_name));
     }
     let size = |name: &String| std::fs::metadata(layout.eval.join(name)).map_or(0, |m| m.len());
@@ -208,13 +204,44 @@ fn fingerprint(folder: &Path, of: &Header) -> Result<Option<String>> {
     Ok(fingerprint::of_public_key(&view).filter(|_| view.header.key == of.key))
 }
 
+/// Makes the folder, takes its lock, and tries every output before a key is made.
+fn reserve(args: &Args, layout: &KeyFolder, secret: &Secret, wants: &[KeySpec]) -> Result<FolderLock> {
+    let new = args.secret.is_none();
+    let free = || match layout.secret.symlink_metadata() {
+        Ok(_) if new && !args.force => {
+            let there = std::io::Error::new(ErrorKind::AlreadyExists, "a secret key is there; --force replaces it");
+            Err(there).with_path(&layout.secret)
+        }
+        _ => Ok(()),
+    };
+    free()?;
+    std::fs::create_dir_all(&layout.eval).with_path(&layout.eval)?;
+    let mut wait = || note("another process makes keys in this folder: this one waits");
+    let lock = FolderLock::take(&args.out, if new { None } else { Some(&mut wait) }).with_path(&args.out)?;
+    free()?; // another process may have been faster
+    let inputs = given(&[
+        args.secret.as_deref(),
+        args.embedded.as_deref(),
+        args.seed.as_deref(),
+        args.model.as_deref(),
+        args.source.params.as_deref(),
+    ]);
+    if new {
+        check(&layout.secret, secret.header.form(args.force), &inputs).with_path(&layout.secret)?;
+    }
+    for want in wants {
+        let path = layout.eval.join(want.file_name());
+        let form = Form::Key { kind: want.kind(), key: secret.header.key, force: args.force };
+        check(&path, form, &inputs).with_path(&path)?;
+    }
+    Ok(lock)
+}
+
 /// Files of the folder that belong to another key, left by an older secret.
 fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
     let mut count = 0;
     for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let header = Mapped::open(&path).ok().and_then(|m| View::header(m.bytes()).ok());
-        count += header.is_some_and(|h| h.key != of.key) as usize;
+        count += View::peek(&entry?.path()).is_ok_and(|header| header.key != of.key) as usize;
     }
     Ok(count)
 }
@@ -222,7 +249,7 @@ fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
 /// The bytes of a secret key from elsewhere: exactly 32 of them, and not all zero.
 fn seed(path: &Path) -> Result<SecretSeed> {
     let mut bytes = [0; 33];
-    let (mut length, mut file) = (0, File::open(path).with_path(path)?);
+    let (mut length, (mut file, _)) = (0, input::open(path).with_path(path)?);
     while length < bytes.len() {
         match file.read(&mut bytes[length..]).with_path(path)? {
             0 => break,

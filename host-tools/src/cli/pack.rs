@@ -1,12 +1,13 @@
 //! `polyformer pack`: writes a trained model into one model file for a server.
 
 use super::{
-    common::{Compute, Source, print, print_json, warn},
+    common::{Compute, Source, given, print, print_json, warn},
     terminal,
 };
 use crate::{
     Error, Result,
-    files::Weights,
+    error::WithPath,
+    files::{Access, Form, Kind, Output, Weights},
     model::{Checkpoint, Report, pack},
     plan::speed::Speed,
     spec::SpecBuf,
@@ -52,11 +53,16 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     args.compute.target()?;
+    if Output::is_standard(&args.out) {
+        return Err(Error::usage("--out -", "the model file is read back before it gets its name: give a file"));
+    }
+    let inputs = given(&[args.folder.as_deref(), args.source.params.as_deref(), args.figures.as_deref()]);
+    let output = Output::reserve(&args.out, Form::File(Kind::Model), Access::Shared, &inputs).with_path(&args.out)?;
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
     let spec = spec.ok_or_else(|| Error::usage("pack", "no parameter set"))?;
     let from = args.folder.as_deref().map_or_else(Checkpoint::embedded, Checkpoint::read)?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
-    let report = pack(&from, &spec, args.weights, speed.as_ref(), &args.out)?;
+    let report = pack(&from, &spec, args.weights, speed.as_ref(), (output, &args.out))?;
     if report.not_finite > 0 {
         let Report { not_finite, sequences, .. } = report;
         warn(format_args!("logits are not finite on {not_finite} of {sequences} sequences of tokens"));

@@ -1,11 +1,11 @@
 //! `polyformer params`: builds a parameter set and explains the set.
 
-use super::common::{Source, print, print_json};
+use super::common::{Source, beside, given, print, print_json};
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, Body, Header},
-    primes::{BuildError, Report, Request, ScalePattern},
+    files::{Access, Body, Form, Header, Kind, Output},
+    primes::{Fault, Report, Request, ScalePattern, refusal},
     spec::{self, SpecBuf},
 };
 use std::{io::Write, path::PathBuf};
@@ -32,7 +32,7 @@ pub struct Args {
     #[command(flatten)]
     source: Source,
     /// Ring degree, a power of two from 1024 to 65536; 2^16 is also understood.
-    #[arg(long, value_parser = degree, required_unless_present_any = ["preset", "params"],
+    #[arg(long, value_parser = power, required_unless_present_any = ["preset", "params"],
         conflicts_with_all = ["preset", "params"])]
     n: Option<u64>,
     /// Message levels: products one after the other. 0 makes a client's set, without evaluation.
@@ -57,13 +57,13 @@ pub struct Args {
     /// Print one JSON object, with every prime, level and digit.
     #[arg(long)]
     json: bool,
-    /// Write the set to a file for --params of other commands.
+    /// Write the set to a file for --params of other commands; - is standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 /// 65536 or 2^16.
-fn degree(text: &str) -> std::result::Result<u64, String> {
+fn power(text: &str) -> std::result::Result<u64, String> {
     let bad = |_| format!("{text:?} is neither a number nor a power like 2^16");
     match text.split_once('^') {
         Some(("2", power)) => power.parse().map_err(bad).map(|p: u32| 1u64.checked_shl(p).unwrap_or(u64::MAX)),
@@ -73,10 +73,15 @@ fn degree(text: &str) -> std::result::Result<u64, String> {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    let inputs = given(&[args.source.params.as_deref()]);
+    let reserve = |path| Output::reserve(path, Form::File(Kind::Params), Access::Shared, &inputs).with_path(path);
+    let output = args.out.as_deref().map(reserve).transpose()?;
     let (spec, report) = report(args)?;
-    if let Some(path) = &args.out {
+    let mut errors = std::io::stderr();
+    let out = beside(output.as_ref(), out, &mut errors);
+    if let (Some(path), Some(output)) = (&args.out, output) {
         let header = Header { spec, key: None, body: Body::Params };
-        files::write(path, &header, &header.spec.params()?, &[]).with_path(path)?;
+        output.file(&header, &header.spec.params()?, &[]).with_path(path)?;
     }
     if args.json { print_json(out, &report) } else { print(out, format_args!("{report}")) }
 }
@@ -87,12 +92,9 @@ fn report(args: &Args) -> Result<(SpecBuf, Report)> {
         return Ok((spec, report));
     }
     let n = args.n.unwrap_or_default();
-    if !n.is_power_of_two() || n.trailing_zeros() > 16 {
-        return Err(BuildError::Degree { n }.into());
-    }
     let security = args.security.parse().ok().and_then(spec::security);
     let ask = Request {
-        log_n: n.trailing_zeros() as u8,
+        log_n: n.max(1).ilog2() as u8,
         levels: args.levels.unwrap_or_default(),
         scale_bits: args.scale_bits.unwrap_or_default(),
         bootstrap: args.bootstrap,
@@ -101,6 +103,9 @@ fn report(args: &Args) -> Result<(SpecBuf, Report)> {
         security: security
             .ok_or_else(|| Error::usage(format!("--security {}", args.security), ScalePattern::list()))?,
     };
+    if !n.is_power_of_two() || n.trailing_zeros() > 16 {
+        return Err(refusal(&ask, Fault::Degree { n }).into());
+    }
     let chain = ask.build()?;
     let report = Report::from(&chain);
     Ok((chain.spec, report))

@@ -9,6 +9,46 @@ pub enum FileError {
     /// The operating system refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// No plain file.
+    #[error("{what}, where a plain file is needed{}", if *what == "a pipe" { "; the name - is standard input" } else { "" })]
+    Special {
+        /// What the name is.
+        what: &'static str,
+    },
+    /// A text or a file that is too long to be read.
+    #[error("more than {most} bytes")]
+    Long {
+        /// The most that is read.
+        most: u64,
+    },
+    /// An output would replace something that is not its own older version.
+    #[error("{there} is there, and {output} does not replace it: give another name for the output")]
+    Occupied {
+        /// What has the name.
+        there: String,
+        /// The output.
+        output: String,
+    },
+    /// An output has the name of an input of the same command.
+    #[error("an input of this command has this name ({}): give another name for the output", input.display())]
+    AlsoInput {
+        /// The input, as it was given.
+        input: std::path::PathBuf,
+    },
+    /// Another process is at work on the same file or folder.
+    #[error("another process is writing here now: wait for its end, or give another name")]
+    Busy,
+    /// A file appeared or changed while the command ran.
+    #[error("something else was written here while this command ran: nothing is replaced")]
+    Changed,
+    /// No room for an output.
+    #[error("{need} bytes are needed and {free} are free")]
+    Space {
+        /// Bytes of the output.
+        need: u64,
+        /// Bytes that the user may still write.
+        free: u64,
+    },
     /// Shorter or longer than its header says.
     #[error("{actual} bytes where the header says {expected}")]
     Size {
@@ -154,9 +194,9 @@ pub enum FileError {
     /// A model that the engines cannot run.
     #[error("{0}")]
     Model(String),
-    /// Text that should be numbers.
+    /// Text that cannot be read.
     #[error("line {line}: {what}")]
-    Numbers {
+    Text {
         /// Line number of the text, from 1.
         line: usize,
         /// The fault, with the text.
@@ -181,6 +221,17 @@ fn origin(kind: &Kind) -> String {
 pub type Result<T> = std::result::Result<T, FileError>;
 
 impl FileError {
+    /// Whether the file itself is at fault: it is damaged or missing, where a good file was written.
+    pub fn is_damage(&self) -> bool {
+        use FileError::{Digest, Field, Foreign, Header, HeaderSize, Io, Size, Tensor, Word};
+        match self {
+            Io(e) => e.kind() == std::io::ErrorKind::NotFound,
+            Size { .. } | HeaderSize { .. } | Header(_) | Foreign | Field { .. } => true,
+            Digest { .. } | Tensor { .. } | Word { .. } => true,
+            _ => false,
+        }
+    }
+
     /// A field that is missing or wrong.
     pub fn field(field: &'static str, value: Option<&str>, expected: impl Into<String>) -> Self {
         let value = value.map_or("missing".into(), |v| {

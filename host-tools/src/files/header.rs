@@ -161,6 +161,15 @@ impl Header {
         Err(FileError::OtherKey { expected: name(other.key), actual: name(self.key) })
     }
 
+    /// Insists on a kind.
+    ///
+    /// # Errors
+    /// `Kind`, with both kinds.
+    pub fn expect_kind(&self, expected: Kind) -> Result<()> {
+        let actual = self.kind();
+        if actual == expected { Ok(()) } else { Err(FileError::Kind { expected, actual }) }
+    }
+
     /// Ciphertexts in the file.
     pub fn count(&self) -> usize {
         self.body.sealed().map_or(0, |(sealed, _)| sealed.count as usize)

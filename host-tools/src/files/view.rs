@@ -9,11 +9,13 @@ use super::{
     fault::{FileError, Result},
     fields::Fields,
     header::Header,
+    input,
     tensor::{ElementType, Expected},
 };
 use polyformer_kernel::params::Params;
 use rayon::prelude::*;
 use safetensors::tensor::{Metadata, TensorInfo};
+use std::{io::Read, path::Path};
 
 /// The longest header that is read: ours are below 4 KB.
 pub const MAX_HEADER: u64 = 1 << 16;
@@ -36,7 +38,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// The first check that fails, in the order of the module.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let (metadata, body) = split(bytes)?;
+        let (metadata, body) = split(bytes, bytes.len() as u64)?;
         let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let digest = fields.remove("digest");
         let (header, params) = Header::parse(&fields)?;
@@ -59,12 +61,15 @@ impl<'a> View<'a> {
         Ok(Self { header, params, digest: bytes, data })
     }
 
-    /// Reads the header alone, and checks the length of the file.
+    /// Reads the header of the file at `path` and nothing else, and checks the length of the file.
     ///
     /// # Errors
-    /// The first of these checks that fails: sizes, version, kind, parameter set.
-    pub fn header(bytes: &[u8]) -> Result<Header> {
-        let (metadata, _) = split(bytes)?;
+    /// The first of these checks that fails: plain file, sizes, version, kind, parameter set.
+    pub fn peek(path: &Path) -> Result<Header> {
+        let (file, metadata) = input::open(path)?;
+        let mut bytes = Vec::new();
+        file.take(8 + MAX_HEADER).read_to_end(&mut bytes)?;
+        let (metadata, _) = split(&bytes, metadata.len())?;
         let mut fields: Fields = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         fields.remove("digest");
         let (header, params) = Header::parse(&fields)?;
@@ -77,8 +82,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// `Kind`, with both kinds.
     pub fn expect_kind(&self, expected: Kind) -> Result<()> {
-        let actual = self.header.kind();
-        if actual == expected { Ok(()) } else { Err(FileError::Kind { expected, actual }) }
+        self.header.expect_kind(expected)
     }
 
     /// Insists on the parameter set and key that another file has.
@@ -100,9 +104,9 @@ impl<'a> View<'a> {
     }
 }
 
-/// The parsed safetensors header and the remaining bytes, with consistent sizes.
-fn split(bytes: &[u8]) -> Result<(Metadata, &[u8])> {
-    let size = |expected| FileError::Size { expected, actual: bytes.len() as u64 };
+/// The parsed safetensors header and the remaining bytes, with consistent sizes. `bytes` are the first of `length` bytes.
+fn split(bytes: &[u8], length: u64) -> Result<(Metadata, &[u8])> {
+    let size = |expected| FileError::Size { expected, actual: length };
     let (head, rest) = bytes.split_first_chunk::<8>().ok_or(size(8))?;
     let claimed = u64::from_le_bytes(*head);
     if claimed > MAX_HEADER {
@@ -111,12 +115,8 @@ fn split(bytes: &[u8]) -> Result<(Metadata, &[u8])> {
     let (json, body) = rest.split_at_checked(claimed as usize).ok_or(size(8 + claimed))?;
     let json = json.trim_ascii_end(); // padding
     let metadata: Metadata = serde_json::from_slice(json).map_err(|e| FileError::Header(e.to_string()))?;
-    let data = metadata.data_len();
-    if data != body.len() {
-        Err(size(8u64.saturating_add(claimed).saturating_add(data as u64)))
-    } else {
-        Ok((metadata, body))
-    }
+    let expected = 8u64.saturating_add(claimed).saturating_add(metadata.data_len() as u64);
+    if expected == length { Ok((metadata, body)) } else { Err(size(expected)) }
 }
 
 /// Checks that the tensors are the expected ones, in order, of the expected type and shape.

@@ -61,7 +61,7 @@ pub fn spend(path: &Path, secret: &Secret, results: u32, bits: u32) -> Result<()
         return Err(Error::usage(path.display().to_string(), what));
     }
     kept.header.body = Body::SecretKey { budget: Some(Budget { published: before.published + 1, ..before }) };
-    kept.write(&real)
+    kept.write(&real, false)
 }
 
 /// An exclusive lock on the file that has the name `path` once the lock is held.

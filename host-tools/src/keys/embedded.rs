@@ -5,7 +5,7 @@ use super::random;
 use crate::{
     Result,
     error::WithPath,
-    files::{self, Body, EmbeddedMeta, Header, KeyId, Mapped, View},
+    files::{Body, EmbeddedMeta, Header, KeyId, Output, View},
     keys::secret::Secret,
     machine::{ComputeTarget, Host, Job},
 };
@@ -35,12 +35,11 @@ pub fn other(folder: &Path, secret: &Secret, device: &Secret) -> Result<Option<P
     }
     for entry in std::fs::read_dir(folder).with_path(folder)? {
         let path = entry.with_path(folder)?.path();
-        let header = Mapped::open(&path).ok().and_then(|m| View::header(m.bytes()).ok());
         let another = |header: Header| match header.body {
             Body::DeviceKey(of) => header.key == secret.header.key && Some(of.key) != device.header.key,
             _ => false,
         };
-        if header.is_some_and(another) {
+        if View::peek(&path).is_ok_and(another) {
             return Ok(Some(path));
         }
     }
@@ -48,15 +47,22 @@ pub fn other(folder: &Path, secret: &Secret, device: &Secret) -> Result<Option<P
 }
 
 /// Makes the key of `device` and writes it into `folder`. Fails if the rings do not fit each other, or a key under the
-/// device's secret would be over the bound of its ring.
-pub fn generate(host: &Host, on: ComputeTarget, secret: &Secret, device: &Secret, folder: &Path) -> Result<PathBuf> {
+/// device's secret would be over the bound of its ring. With `force` the key of another secret is replaced.
+pub fn generate(
+    host: &Host,
+    on: ComputeTarget,
+    secret: &Secret,
+    device: &Secret,
+    (folder, force): (&Path, bool),
+) -> Result<PathBuf> {
     let key = device.header.key.unwrap_or(KeyId([0; 16])); // a secret has one
     let path = folder.join(file_name(key));
     let (seeds, [lift, lower]) = host.run(on, Draw { host, secret, device })?;
     let of = EmbeddedMeta { spec: device.header.spec.clone(), key, seeds };
     let header = secret.header(Body::DeviceKey(Box::new(of)));
     let tensors = [&lift, &lower].map(|words| bytemuck::cast_slice(&words[..]));
-    files::write(&path, &header, host.params(), &tensors).with_path(&path)?;
+    let output = Output::at(&path, header.form(force), header.access(), &[]).with_path(&path)?;
+    output.file(&header, host.params(), &tensors).with_path(&path)?;
     Ok(path)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result, WithPath},
-    files::{self, Body, FileError, Header, KeyId, Kind, Mapped, View},
+    files::{self, Body, FileError, Header, KeyId, Kind, Mapped, Output, View},
     keys::random,
     spec::SpecBuf,
 };
@@ -90,8 +90,13 @@ impl Secret {
     /// Reads a key file, and checks that the key has the name that the file says.
     ///
     /// # Errors
-    /// Faults of the file; [`Error::Usage`] on Unix if others than the owner may read or write the file.
+    /// [`Error::Usage`] for a missing file, with the command that makes the key, and on Unix if others than the owner may
+    /// read or write the file. [`Error::File`] for another fault.
     pub fn read(path: &Path) -> Result<Self> {
+        if path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            let what = "no secret key is there: `polyformer keygen --preset NAME --out FOLDER` makes one";
+            return Err(Error::usage(path.display().to_string(), what));
+        }
         let mapped = Mapped::open(path).with_path(path)?;
         owner_alone(path)?;
         Self::view(&mapped).with_path(path)
@@ -113,9 +118,13 @@ impl Secret {
         }
     }
 
-    /// Writes the key file, for its owner alone.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        files::write(path, &self.header, &self.params, &[self.seed.expose()]).with_path(path)
+    /// Writes the key file, for its owner alone. The file of another secret key is replaced only if `force` is set.
+    ///
+    /// # Errors
+    /// Those of [`Output::at`] and of [`Output::file`].
+    pub fn write(&self, path: &Path, force: bool) -> Result<()> {
+        let output = Output::at(path, self.header.form(force), self.header.access(), &[]).with_path(path)?;
+        output.file(&self.header, &self.params, &[self.seed.expose()]).with_path(path)
     }
 
     /// The header of another file that belongs to this key.

@@ -2,8 +2,8 @@
 //! form. Layouts are selected by the cost of a question. The report has all comparisons.
 
 use super::{
-    Checkpoint, Pretrained, attention, largest, largest_difference,
-    packed::{Packing, QuestionsPerCiphertext},
+    Checkpoint, attention, largest, largest_difference,
+    packed::{self, Packing, QuestionsPerCiphertext},
     polynomial,
     text::Text,
     weights::Weights as Tensors,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, FileError, Weights},
+    files::{self, FileError, Mapped, Output, Weights},
     plan::{model::ModelPlan, speed::Speed},
     spec::SpecBuf,
 };
@@ -25,7 +25,7 @@ use polyformer_kernel::{
 };
 use rayon::prelude::*;
 use serde::Serialize;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// A polynomial of the model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -203,8 +203,18 @@ fn runs(text: &Text, model: &Model) -> Result<Vec<(Vec<f64>, bool)>> {
     (1..=text.max_tokens().min(16)).map(run).collect()
 }
 
-/// Packs a checkpoint into the file at `out`.
-pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&Speed>, out: &Path) -> Result<Report> {
+/// Packs a checkpoint into a reserved file, whose name is used in messages. The file is read back before it gets its
+/// name.
+///
+/// # Errors
+/// A model that cannot be packed, with the tensor or the polynomial; those of the output.
+pub fn pack(
+    from: &Checkpoint,
+    spec: &SpecBuf,
+    weights: Weights,
+    speed: Option<&Speed>,
+    (output, name): (Output, &Path),
+) -> Result<Report> {
     let (params, config) = (spec.params()?, &from.config);
     let polynomials = polynomials(config).with_path(&from.place)?;
     let tensors = Tensors::parse(&from.poly).with_path(&from.place)?;
@@ -223,17 +233,19 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
     let shares: Vec<QuestionsPerCiphertext> = shares.collect();
     let (tokenizer, twin, layouts_of) = (&from.tokenizer, from.exact.as_deref(), &shares);
     let packing = Packing { config, text: &text, model: &model, tokenizer, twin, spec, weights, layouts: layouts_of };
-    packing.write(out)?;
-    let back = Pretrained::read(out)?;
+    let staged = packing.stage(output).with_path(name)?;
+    let path = staged.path().unwrap_or(name);
+    let mapped = Arc::new(Mapped::open(path).with_path(name)?);
+    let back = packed::read(&mapped).with_path(name)?;
     let after = runs(&back.text, &back.model)?;
     let pairs = || before.iter().zip(&after).map(|((a, _), (b, _))| (a, b));
     let finite = || pairs().filter(|(a, b)| usable(a) && usable(b));
-    Ok(Report {
+    let report = Report {
         model: config.name.clone(),
         digest: back.digest.to_string(),
         params: spec.label(),
         weights,
-        model_bytes: std::fs::metadata(out).with_path(out)?.len(),
+        model_bytes: mapped.bytes().len() as u64,
         weight_error: largest(finite().map(|(a, b)| largest_difference(a, b)), 0.0),
         sequences: before.len(),
         not_finite: before.len() - finite().count(),
@@ -242,14 +254,25 @@ pub fn pack(from: &Checkpoint, spec: &SpecBuf, weights: Weights, speed: Option<&
         top: params.max_message_level(),
         polynomials,
         layouts,
-    })
+    };
+    staged.commit().with_path(name)?;
+    Ok(report)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Checkpoint, Pretrained, Weights, pack};
-    use crate::{accuracy::logits, spec::SpecBuf};
+    use super::{Checkpoint, Output, Weights, pack};
+    use crate::{
+        accuracy::logits,
+        files::{Access, Form, Kind},
+        model::Pretrained,
+        spec::SpecBuf,
+    };
     use safetensors::tensor::TensorView;
+
+    fn reserved(path: &std::path::Path) -> Output {
+        Output::at(path, Form::File(Kind::Model), Access::Shared, &[]).unwrap()
+    }
 
     #[test]
     fn a_packed_model_answers_as_its_checkpoint_does() {
@@ -257,7 +280,7 @@ mod tests {
         let (b16, full) = (SpecBuf::preset("B16").unwrap(), Pretrained::embedded().unwrap());
         for (weights, error, bytes) in [(Weights::F16, 0.02, 3_400_000), (Weights::Int8, 0.3, 2_900_000)] {
             let path = folder.path().join("packed");
-            let report = pack(&Checkpoint::embedded().unwrap(), &b16, weights, None, &path).unwrap();
+            let report = pack(&Checkpoint::embedded().unwrap(), &b16, weights, None, (reserved(&path), &path)).unwrap();
             assert!(report.weight_error < error && report.model_bytes < bytes, "{report:?}");
             assert_eq!((report.polynomials.len(), report.layouts.len()), (7, 10));
             assert!(report.layouts.iter().all(|c| c.bootstraps == 3 && c.keys > 60 && c.key_bytes > 1 << 30));
@@ -279,7 +302,7 @@ mod tests {
         checkpoint.config.polynomials[1].activation.hi = 3.0;
         let folder = tempfile::tempdir().unwrap();
         let (b16, path) = (SpecBuf::preset("B16").unwrap(), folder.path().join("packed"));
-        let error = pack(&checkpoint, &b16, Weights::F16, None, &path).unwrap_err().to_string();
+        let error = pack(&checkpoint, &b16, Weights::F16, None, (reserved(&path), &path)).unwrap_err().to_string();
         assert!(error.contains("layers.1.feed_forward.activation: measured ["), "{error}");
         assert!(!path.exists());
     }
@@ -315,8 +338,9 @@ mod tests {
             ),
             ("layers.0.attention.query.weight", 3, f32::NAN, Weights::F16, "expected finite"),
         ] {
-            let error_of =
-                pack(&with_weight(tensor, index, value), &b16, weights, None, &path).unwrap_err().to_string();
+            let error_of = pack(&with_weight(tensor, index, value), &b16, weights, None, (reserved(&path), &path))
+                .unwrap_err()
+                .to_string();
             assert!(error_of.contains(error), "{error_of}");
             assert!(!path.exists());
         }
@@ -327,7 +351,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (b16, path) = (SpecBuf::preset("B16").unwrap(), folder.path().join("packed"));
         let far = with_weight("layers.0.feed_forward.up.weight", 3, 300.0);
-        let error = pack(&far, &b16, Weights::F16, None, &path).unwrap_err();
+        let error = pack(&far, &b16, Weights::F16, None, (reserved(&path), &path)).unwrap_err();
         assert!(matches!(error, crate::Error::Unreliable { .. }) && error.to_string().contains("16 of 16"), "{error}");
         assert!(!path.exists());
         let model = far.assemble().unwrap();

@@ -13,8 +13,7 @@ use super::{
     weights::Weights as Tensors,
 };
 use crate::{
-    error::{Result, WithPath},
-    files::{self, Body, FileError, Header, Kind, Mapped, MappedNumbers, Sizes, View, Weights},
+    files::{self, Body, FileError, Header, Kind, Mapped, MappedNumbers, Output, Sizes, Staged, View, Weights},
     spec::SpecBuf,
 };
 use half::f16;
@@ -23,7 +22,7 @@ use polyformer_kernel::{
     nn::{Layer, Matrix, Model, Numbers, Stored},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The fields of the header in addition to the sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,16 +189,12 @@ impl Packing<'_> {
         Ok(serde_json::to_string(&about).map_err(std::io::Error::from)?)
     }
 
-    /// Writes the file.
+    /// Writes the file under a temporary name.
     ///
     /// # Errors
     ///
-    /// A shape that cannot be packed, a number that the file cannot hold, or an error of the system.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        self.write_to(path).with_path(path)
-    }
-
-    fn write_to(&self, path: &Path) -> files::Result<()> {
+    /// A shape that cannot be packed, a number that the stored form cannot hold, or an error of the system.
+    pub fn stage(&self, output: Output) -> files::Result<Staged> {
         let sizes = self.sizes();
         sizes.check()?;
         self.check_numbers()?; // before anything is written
@@ -229,7 +224,7 @@ impl Packing<'_> {
         let body = Body::Model { sizes, about: self.about()? };
         let header = Header { spec: self.spec.clone(), key: None, body };
         let tensors: Vec<&[u8]> = tensors.iter().map(|t| &t[..]).collect();
-        files::write(path, &header, &self.spec.params()?, &tensors)
+        output.stage_file(&header, &self.spec.params()?, &tensors)
     }
 }
 

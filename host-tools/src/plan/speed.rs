@@ -5,7 +5,7 @@
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{Access, atomically},
+    files::{Access, Form, Output, input},
     keys::random,
     machine::{ComputeTarget, Host, Job},
     spec::SpecBuf,
@@ -25,7 +25,7 @@ use polyformer_kernel::{
     ring::{Basis, sample::Seed},
 };
 use serde::{Deserialize, Serialize};
-use std::{io::Write, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
 /// Seconds of one piece of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,8 +114,8 @@ impl Speed {
     /// The path with what is wrong: a file that cannot be read, or is no file of figures. `Usage` for figures of
     /// another parameter set.
     pub fn read(path: &Path, spec: &SpecBuf) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_path(path)?;
-        let speed: Self = serde_json::from_str(&text).map_err(std::io::Error::from).with_path(path)?;
+        let bytes = input::read(path, input::MAX_TEXT).with_path(path)?;
+        let speed: Self = serde_json::from_slice(&bytes).map_err(std::io::Error::from).with_path(path)?;
         let (actual, expected) = (&speed.params, spec.hash().to_hex());
         if **actual != *expected {
             let short = |hash: &str| hash.get(..16).unwrap_or(hash).to_string();
@@ -125,13 +125,23 @@ impl Speed {
         Ok(speed)
     }
 
-    /// Writes the figures to a file.
+    /// Reserves the file of [`Speed::write`] before the measurement.
     ///
     /// # Errors
-    /// The path, if the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from).with_path(path)?;
-        atomically(path, Access::Shared, |file| file.write_all(text.as_bytes())).with_path(path)
+    /// Those of [`Output::reserve`].
+    pub fn reserve(path: &Path, inputs: &[&Path]) -> Result<Output> {
+        let own = |_: &std::fs::Metadata, bytes: &[u8]| serde_json::from_slice::<Self>(bytes).is_ok();
+        let form = Form::Other { what: "a file of figures", text: true, own: &own };
+        Output::reserve(path, form, Access::Shared, inputs).with_path(path)
+    }
+
+    /// Writes the figures.
+    ///
+    /// # Errors
+    /// Those of [`Output::write`].
+    pub fn write(&self, out: Output) -> crate::files::Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from)?;
+        out.write(|file| file.write_all(text.as_bytes()))
     }
 
     /// Seconds of this much work.

@@ -5,7 +5,7 @@
 
 use super::{
     Request,
-    build_error::{BuildError, Result},
+    build_error::{Fault, Result},
     candidates::{self, Prime},
     scale_pattern::ScalePattern,
 };
@@ -104,7 +104,7 @@ fn main_primes(request: &Request, pattern: ScalePattern, levels: &[(u8, u8)], po
         main_primes.extend(new.iter().map(|p| p.q));
         scale = (scale + restored + new.iter().map(|p| p.bits).sum::<f64>()) / 2.0;
         if new.len() != (l1 - l0) as usize || (scale - request.scale_bits).abs() > MAX_DRIFT {
-            return Err(BuildError::Drift { level, got: scale, asked: request.scale_bits });
+            return Err(Fault::Drift { level, got: scale, asked: request.scale_bits });
         }
     }
     Ok(main_primes)
@@ -125,7 +125,7 @@ fn eval_mod(pool: &mut Vec<Prime>) -> Result<Vec<u32>> {
     let (mut pairs, mut scale) = (Vec::new(), asked);
     for level in (1..=BOOTSTRAP.eval_mod as usize).rev() {
         let pair = candidates::widest_pair(&near, 2.0 * scale - asked);
-        let Some([a, b]) = pair else { return Err(BuildError::Drift { level, got: 0.0, asked }) };
+        let Some([a, b]) = pair else { return Err(Fault::Drift { level, got: 0.0, asked }) };
         near.retain(|p| p.q != a.q && p.q != b.q);
         scale = 2.0 * scale - a.bits - b.bits;
         pairs.push([a.q, b.q]);

@@ -1,11 +1,37 @@
 //! The reasons why no chain is built, each with the numbers that disagree and with a choice that would work.
 
-use super::scale_pattern::ScalePattern;
+use super::{advice::Advice, scale_pattern::ScalePattern};
 use std::fmt;
 
-/// A parameter set that cannot be built.
+/// A parameter set that cannot be built, with requests that can.
 #[derive(Clone, Debug, PartialEq)]
-pub enum BuildError {
+pub struct BuildError {
+    /// The reason.
+    pub fault: Fault,
+    /// Requests near this one that build.
+    pub advice: Vec<Advice>,
+}
+
+impl std::error::Error for BuildError {}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)?;
+        match &self.advice[..] {
+            [] => Ok(()),
+            [one] => write!(f, "; {one} can be built"),
+            [all @ .., last] => {
+                write!(f, "; ")?;
+                all.iter().try_for_each(|one| write!(f, "{one} or "))?;
+                write!(f, "{last} can be built")
+            }
+        }
+    }
+}
+
+/// The reason why a parameter set cannot be built.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
     /// The ring degree is no power of two from 2^10 to 2^16.
     Degree {
         /// The requested degree.
@@ -70,64 +96,55 @@ pub enum BuildError {
         bound: f64,
         /// log2 of the ring degree.
         log_n: u8,
-        /// Digits of the chain that was measured.
+        /// Digits of the chain that was measured; 0 for a client's chain.
         dnum: usize,
-        /// The smallest dnum that fits, if any does.
-        dnum_fits: Option<usize>,
-        /// The most levels that fit, if any number does.
-        levels_fit: Option<u8>,
     },
     /// The kernel does not accept the chain.
     Kernel(polyformer_kernel::Error),
 }
 
-/// Result of building a chain.
-pub type Result<T> = std::result::Result<T, BuildError>;
+/// Result of building a chain, before advice is looked for.
+pub type Result<T> = std::result::Result<T, Fault>;
 
-impl From<polyformer_kernel::Error> for BuildError {
+impl From<polyformer_kernel::Error> for Fault {
     fn from(error: polyformer_kernel::Error) -> Self {
-        BuildError::Kernel(error)
+        Fault::Kernel(error)
     }
 }
 
-impl std::error::Error for BuildError {}
-
-impl fmt::Display for BuildError {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BuildError::Degree { n } => write!(f, "--n {n}: the ring degree is a power of two from 1024 to 65536"),
-            BuildError::ScalePattern { scale_bits } => {
+            Fault::Degree { n } => write!(f, "--n {n}: the ring degree is a power of two from 1024 to 65536"),
+            Fault::ScalePattern { scale_bits } => {
                 write!(f, "--scale-bits {scale_bits}: outside the ranges {}", ScalePattern::list())
             }
-            BuildError::Levels { asked, limit } => write!(f, "--levels {asked}: a chain has at most {limit} here"),
-            BuildError::FewLevels { asked, limit } => {
+            Fault::Levels { asked, limit } => write!(f, "--levels {asked}: a chain has at most {limit} here"),
+            Fault::FewLevels { asked, limit } => {
                 write!(f, "--levels {asked}: bootstrapping takes {limit} message levels for itself")
             }
-            BuildError::BootstrapScale { scale_bits, limit } => {
+            Fault::BootstrapScale { scale_bits, limit } => {
                 write!(
                     f,
                     "--scale-bits {scale_bits}: with --bootstrap at most {limit}, so that messages are small beside q0"
                 )
             }
-            BuildError::Limbs { asked, limit } => {
-                write!(f, "{asked} primes are needed and a modulus chain holds {limit}: ask for fewer --levels")
+            Fault::Limbs { asked, limit } => {
+                write!(f, "{asked} primes are needed and a modulus chain holds {limit}")
             }
-            BuildError::Drift { level, got, asked } => {
+            Fault::Drift { level, got, asked } => {
                 write!(f, "--scale-bits {asked}: no primes are left for level {level}, whose scale would be 2^{got:.2}")
             }
-            BuildError::Dnum { dnum, least, most } => {
+            Fault::Dnum { dnum, least, most } => {
                 write!(f, "--dnum {dnum}: this chain can be cut into {least} to {most} digits")
             }
-            BuildError::Insecure { log_qp, bound, log_n, dnum, dnum_fits, levels_fit } => {
-                write!(f, "log2(QP) is {log_qp:.1} at dnum {dnum}, over the bound of {bound:.0} for N = 2^{log_n}; ")?;
-                match (dnum_fits, levels_fit) {
-                    (Some(d), Some(l)) => write!(f, "--dnum {d} would fit, or --levels {l} at dnum {dnum}"),
-                    (Some(d), None) => write!(f, "--dnum {d} would fit"),
-                    (None, Some(l)) => write!(f, "--levels {l} would fit"),
-                    (None, None) => write!(f, "nothing of this scale fits; a larger --n would"),
-                }
+            Fault::Insecure { log_qp, bound, log_n, dnum: 0 } => {
+                write!(f, "log2(QP) is {log_qp:.1}, over the bound of {bound:.0} for N = 2^{log_n}")
             }
-            BuildError::Kernel(error) => error.fmt(f),
+            Fault::Insecure { log_qp, bound, log_n, dnum } => {
+                write!(f, "log2(QP) is {log_qp:.1} at dnum {dnum}, over the bound of {bound:.0} for N = 2^{log_n}")
+            }
+            Fault::Kernel(error) => error.fmt(f),
         }
     }
 }

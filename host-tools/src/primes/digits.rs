@@ -4,7 +4,7 @@
 use super::{
     Request,
     assembly::assemble,
-    build_error::{BuildError, Result},
+    build_error::{Fault, Result},
     candidates,
     scale_pattern::ScalePattern,
 };
@@ -63,7 +63,7 @@ enum Trial {
 ///
 /// # Errors
 ///
-/// `Dnum` for a number of digits outside its range, `Insecure` with a choice within the bound, `Limbs`, `Drift`, or an
+/// `Dnum` for a number of digits outside its range, `Insecure`, `Limbs`, `Drift`, or an
 /// error of the kernel.
 pub fn choose(request: &Request, pattern: ScalePattern) -> Result<(SpecBuf, Params, Vec<Decomposition>)> {
     if request.levels == 0 {
@@ -82,7 +82,8 @@ pub fn choose(request: &Request, pattern: ScalePattern) -> Result<(SpecBuf, Para
                 }
             }
             Ok(Trial::Over { decomposition, bound }) => {
-                why = Some(insecure(request, pattern, limbs, decomposition, bound))
+                let (log_n, dnum) = (request.log_n, decomposition.dnum);
+                why = Some(Fault::Insecure { log_qp: decomposition.log_qp, bound, log_n, dnum })
             }
             Err(client_error) => why = why.or(Some(client_error)),
         }
@@ -90,7 +91,7 @@ pub fn choose(request: &Request, pattern: ScalePattern) -> Result<(SpecBuf, Para
     match (best, why) {
         (Some((_, built)), _) => Ok((built.0, built.1, decompositions)),
         (None, Some(client_error)) => Err(client_error),
-        (None, None) => Err(BuildError::Limbs { asked: limbs, limit: MAX_MODULI }),
+        (None, None) => Err(Fault::Limbs { asked: limbs, limit: MAX_MODULI }),
     }
 }
 
@@ -98,7 +99,7 @@ pub fn choose(request: &Request, pattern: ScalePattern) -> Result<(SpecBuf, Para
 fn alphas(request: &Request, limbs: usize) -> Result<Vec<usize>> {
     let (least, most) = (limbs.div_ceil(MAX_ALPHA), limbs.min(MAX_DIGITS));
     let dnums = match request.dnum {
-        Some(dnum) if !(least..=most).contains(&dnum) => return Err(BuildError::Dnum { dnum, least, most }),
+        Some(dnum) if !(least..=most).contains(&dnum) => return Err(Fault::Dnum { dnum, least, most }),
         Some(dnum) => dnum..=dnum,
         None => least..=most,
     };
@@ -117,7 +118,7 @@ fn attempt(request: &Request, pattern: ScalePattern, alpha: usize) -> Result<Tri
     match request.security.check(request.log_n, log_qp) {
         Err(Error::Insecure { bound, .. }) => Ok(Trial::Over { decomposition, bound }),
         Err(error) => Err(error.into()),
-        Ok(()) if limbs > MAX_MODULI => Err(BuildError::Limbs { asked: limbs, limit: MAX_MODULI }),
+        Ok(()) if limbs > MAX_MODULI => Err(Fault::Limbs { asked: limbs, limit: MAX_MODULI }),
         Ok(()) => {
             let params = spec.params()?;
             Ok(Trial::Fits(Box::new((spec, params)), decomposition))
@@ -126,40 +127,9 @@ fn attempt(request: &Request, pattern: ScalePattern, alpha: usize) -> Result<Tri
 }
 
 /// The error of a client's chain.
-fn client_error(request: &Request, error: Error) -> BuildError {
+fn client_error(request: &Request, error: Error) -> Fault {
     match error {
-        Error::Insecure { log_qp, bound } => {
-            BuildError::Insecure { log_qp, bound, log_n: request.log_n, dnum: 0, dnum_fits: None, levels_fit: None }
-        }
+        Error::Insecure { log_qp, bound } => Fault::Insecure { log_qp, bound, log_n: request.log_n, dnum: 0 },
         error => error.into(),
-    }
-}
-
-/// The error of a chain over the bound, with a choice within the bound.
-fn insecure(
-    request: &Request,
-    pattern: ScalePattern,
-    limbs: usize,
-    decomposition: Decomposition,
-    bound: f64,
-) -> BuildError {
-    let any = |request: Request, limbs: usize| {
-        let fits = |alpha: &usize| matches!(attempt(&request, pattern, *alpha), Ok(Trial::Fits(..)));
-        alphas(&request, limbs).ok()?.into_iter().find(fits).map(|alpha| limbs.div_ceil(alpha))
-    };
-    let dnum_fits = request.dnum.and_then(|_| any(Request { dnum: None, ..*request }, limbs));
-    let fewer = |levels: &u8| {
-        let request = Request { levels: *levels, ..*request };
-        let limbs = request.check().and_then(|_| assemble(&request, pattern, 1)).map(|spec| spec.line.len());
-        limbs.is_ok_and(|limbs| any(request, limbs).is_some())
-    };
-    let levels_fit = (1..request.levels).rev().find(fewer);
-    BuildError::Insecure {
-        log_qp: decomposition.log_qp,
-        bound,
-        log_n: request.log_n,
-        dnum: decomposition.dnum,
-        dnum_fits,
-        levels_fit,
     }
 }

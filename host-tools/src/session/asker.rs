@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Result,
-    keys::KeyFolder,
+    keys::{KeyFolder, store::KeyEvent},
     machine::{ComputeTarget, Host},
     model::Pretrained,
     plan::model::{Lengths, ModelPlan},
@@ -123,8 +123,7 @@ impl<'f> Asker<'f> {
         }
         let plan = ModelPlan::for_target(host, target, None, &model.model, Lengths::Known(&[ids.len()]), *rotations)?;
         let wants = plan.wants(host.params());
-        let mut made = |done, total| on_progress(Progress::MakingKeys { done, total });
-        let complete = || folder.complete(host, target.client(), spec, &wants, &mut made);
+        let complete = || folder.complete(host, target.client(), spec, &wants, &mut |event| on_progress(event.into()));
         let secret = timings.time("key_generation", complete)?;
 
         let client = Client::new(host, target.client(), &secret, &model.text);
@@ -139,7 +138,15 @@ impl<'f> Asker<'f> {
             question: &question,
             embedded: None,
         };
-        let response = inference.run(target, on_progress)?;
+        let mut tries = 0..wants.len();
+        let response = loop {
+            let fault = match inference.run(target, on_progress) {
+                Err(fault) if tries.next().is_some() => fault,
+                done => break done?,
+            };
+            let mut event = |event: KeyEvent<'_>| on_progress(event.into());
+            folder.repair(host, target.client(), (&secret, &wants), fault, &mut event)?;
+        };
         timings.join(&response.timings);
         let mut rows = timings.time("decrypt_decode", || client.decrypt(&question.header, &response.answer))?;
         let (bytes_up, bytes_down) = (sent(&question), sent(&response.answer));

@@ -1,10 +1,10 @@
 //! The reports of a running session to its caller: progress, and seconds by stage.
 
-use crate::Result;
+use crate::{Result, keys::store::KeyEvent};
 use std::time::Instant;
 
 /// An event of a session.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// Some tokens of the question are not in the vocabulary of the model.
     UnknownTokens {
@@ -12,6 +12,13 @@ pub enum Progress {
         unknown: usize,
         /// The total number.
         tokens: usize,
+    },
+    /// Another process makes keys in the folder; this process waits.
+    WaitingForKeys,
+    /// A file of the key folder is damaged, and its key is made again.
+    DamagedKey {
+        /// The name of the file.
+        file: String,
     },
     /// Keys are made that the folder does not have yet.
     MakingKeys {
@@ -34,6 +41,16 @@ pub enum Progress {
         /// Seconds of the stage.
         seconds: f64,
     },
+}
+
+impl From<KeyEvent<'_>> for Progress {
+    fn from(event: KeyEvent<'_>) -> Self {
+        match event {
+            KeyEvent::Waiting(_) => Progress::WaitingForKeys,
+            KeyEvent::Damaged(path) => Progress::DamagedKey { file: path.display().to_string() },
+            KeyEvent::Made { done, total } => Progress::MakingKeys { done, total },
+        }
+    }
 }
 
 /// Seconds by stage, in the order in which the stages began.

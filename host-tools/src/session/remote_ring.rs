@@ -106,6 +106,17 @@ pub fn parse_question(
     Ok(Encrypted { header: Header { body, ..client.clone() }, tensors: vec![words] })
 }
 
+/// Whether bytes have the form of [`encode_answer`] for this ring: the length, and every word a residue.
+pub fn is_answer(bytes: &[u8], small: &Params) -> bool {
+    let (n, base) = (small.n(), small.base());
+    let (pairs, rest) = bytes.as_chunks::<8>();
+    let moduli = base.iter().map(|m| small.moduli()[m].q());
+    let below = |(limb, q): (&[[u8; 8]], u32)| {
+        limb.iter().flat_map(|pair| pair.as_chunks::<4>().0).all(|word| u32::from_le_bytes(*word) < q)
+    };
+    rest.is_empty() && pairs.len() == base.len() * n && pairs.chunks(n).zip(moduli).all(below)
+}
+
 /// An answer as a small client reads it: pairs of words of c0 and c1, limb by limb.
 pub fn encode_answer(answer: &Encrypted) -> Vec<u8> {
     let [c0, c1] = [0, 1].map(|i| answer.tensors.get(i).map_or(&[][..], |t| t));

@@ -44,6 +44,8 @@ fn load_more<B: Backend>(
     of: &Header,
     mut on_key: impl FnMut(),
 ) -> Result<()> {
+    let params = of.spec.params()?;
+    wants.iter().try_for_each(|want| want.check(folder, of, &params))?; // before any key is loaded
     for want in wants {
         let path = folder.join(want.file_name());
         let mapped = Mapped::open(&path).with_path(&path)?;

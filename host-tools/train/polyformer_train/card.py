@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from .output import write_text
+
 INTRO = """# {name}: a transformer made of polynomials
 
 {about}
@@ -59,7 +61,7 @@ def card(folder):
     values |= {"size_poly": size["poly"], "size_exact": size["exact"]}
     parts = [INTRO.format(**values), SOURCES.get(c["name"], "").format(**(c["shape"] | recipe | {"share": share}))]
     parts += [_recipe(c), _polynomials(c), _ranges(c)]
-    (folder / "MODEL_CARD.md").write_text("\n".join(parts), encoding="utf-8")
+    write_text(folder / "MODEL_CARD.md", "\n".join(parts))
 
 
 def _recipe(c):

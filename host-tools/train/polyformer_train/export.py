@@ -5,13 +5,13 @@ that write to the residual stream. Weights are [out, in].
 """
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from .output import replacing, write_json
 from .reference import Reference
 
 FILES = {"poly": "model.safetensors", "exact": "exact.safetensors"}
@@ -45,11 +45,14 @@ def save(folder, poly, exact, tokenizer, labels, ranges, extra):
     """Writes the model directory. `extra` (recipe, accuracy, ...) goes into config.json unchanged."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors(poly), folder / FILES["poly"], metadata={"format": "pt", "kind": "polyformer-model", "form": "poly"})
+    meta = {"format": "pt", "kind": "polyformer-model", "form": "poly"}
+    with replacing(folder / FILES["poly"]) as part:
+        save_file(tensors(poly), part, metadata=meta)
     if exact is not None:
-        meta = {"format": "pt", "kind": "polyformer-model", "form": "exact"}
-        save_file(tensors(exact), folder / FILES["exact"], metadata=meta)
-    tokenizer.save(str(folder / "tokenizer.json"))
+        with replacing(folder / FILES["exact"]) as part:
+            save_file(tensors(exact), part, metadata=meta | {"form": "exact"})
+    with replacing(folder / "tokenizer.json") as part:
+        tokenizer.save(str(part))
     form, shape = poly.form, poly.shape
     config = {
         "format": "polyformer-model",
@@ -69,7 +72,7 @@ def save(folder, poly, exact, tokenizer, labels, ranges, extra):
         "polynomials": [_polynomials(layer) for layer in poly.layers],
         "ranges": ranges,
     } | extra
-    _write(folder / "config.json", config)
+    write_json(folder / "config.json", config)
 
 
 def _polynomials(layer):
@@ -108,8 +111,4 @@ def golden(folder, texts):
         ]
         cases.append(case)
     digest = hashlib.sha256((Path(folder) / FILES["poly"]).read_bytes()).hexdigest()
-    _write(Path(folder) / "golden.json", {"model_sha256": digest, "cases": cases})
-
-
-def _write(path, data):
-    path.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(Path(folder) / "golden.json", {"model_sha256": digest, "cases": cases})

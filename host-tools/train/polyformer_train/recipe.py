@@ -15,6 +15,7 @@ from . import tokenizer as wordpiece
 from .distil import Teacher, probe, variations
 from .export import golden, save
 from .model import Classifier, Form, Shape
+from .output import write_json
 from .ranges import Ranges
 from .reference import Reference
 from .training import Corpus, Schedule, fit, measure
@@ -76,7 +77,7 @@ def run(recipe, train, held, out, cache, device="cpu", log=print):
     report = evaluate(out, *held)
     path = Path(out) / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) | {"held_out": report}
-    path.write_text(json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(path, config)
     if recipe.golden:
         golden(out, recipe.golden)
     log(f"{report} processor {time.process_time() - clock:.0f} s, wall {time.time() - wall:.0f} s")

@@ -11,6 +11,7 @@ import csv
 from pathlib import Path
 
 from polyformer_train import data
+from polyformer_train.output import replacing
 from polyformer_train.recipe import Recipe, run
 
 SPLIT_SEED, HELD_OUT = "polyformer-banking77", 0.15
@@ -44,7 +45,7 @@ def main():
 
 def write(path, texts, categories, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as f:
+    with replacing(path) as part, open(part, "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f)
         out.writerow(("text", "category"))
         out.writerows((texts[i], categories[i]) for i in rows)

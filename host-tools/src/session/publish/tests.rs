@@ -88,7 +88,7 @@ fn a_bound_below_the_fresh_noise_or_below_what_was_seen_is_refused_and_not_count
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret.safetensors");
     let secret = Secret::generate(SpecBuf::preset("C12").unwrap()).unwrap();
-    secret.write(&path).unwrap();
+    secret.write(&path, false).unwrap();
     let publish = |private: &Private, bound| private.publish(&path, &secret, Terms { bound, ..terms(1, 30) });
     let private = Private::new(vec![1.0; 8]).with_signs(1e-9, 1e-5);
     let error = publish(&private, 1e-10).unwrap_err().to_string();

@@ -16,6 +16,9 @@ const LOCAL_DEGREE: usize = 18;
 /// Points tried, as a multiple of the degree: the bound is at most 1/cos(π/16) = 1.02 times too large.
 const OVERSAMPLING: usize = 8;
 
+/// e^x is below 2^-60 from here down, and is taken for 0.
+const NEGLIGIBLE: f64 = -41.6;
+
 /// A certified bound of the error of p for f on p's range. An infinite one is [`Error::BadRange`].
 ///
 /// # Errors
@@ -43,8 +46,9 @@ fn by_pieces(f: Function, weight: Weight, p: &Polynomial) -> f64 {
     let (lo, hi) = p.range();
     let (mut worst, mut from) = (0.0f64, lo);
     while from < hi {
-        let to = piece_end(f, from, hi);
-        worst = worst.max(on_piece(f, weight, p, from, to));
+        let flat = f == Function::Exp && weight == Weight::Absolute && from < NEGLIGIBLE;
+        let to = if flat { hi.min(NEGLIGIBLE) } else { piece_end(f, from, hi) };
+        worst = worst.max(if flat { on_flat(p, from, to) } else { on_piece(f, weight, p, from, to) });
         from = to;
     }
     worst
@@ -79,6 +83,11 @@ fn on_piece(f: Function, weight: Weight, p: &Polynomial, lo: f64, hi: f64) -> f6
         Weight::Relative if f.at(lo) * f.at(hi) > 0.0 && is_monotone(f) => bound / f.at(lo).abs().min(f.at(hi).abs()),
         Weight::Relative => f64::INFINITY,
     }
+}
+
+/// [`on_piece`] of e^x where e^x is negligible, in one piece of any length.
+fn on_flat(p: &Polynomial, lo: f64, hi: f64) -> f64 {
+    sup(lo, hi, p.degree(), |x| p.at(x)) + p.rounding(f64::EPSILON) + libm::exp(hi)
 }
 
 fn is_monotone(f: Function) -> bool {

@@ -146,6 +146,9 @@ impl NormaliseAndSquare {
         let length = length.max(1) as f64;
         let start = Exp::choose(range / libm::exp2(rounds as f64), error)?;
         let least = libm::exp(-start.range()) - start.error();
+        if least <= 0.0 {
+            return Err(Error::Inaccurate { wanted: libm::exp(-start.range()), reached: start.error() });
+        }
         let mut roots = Vec::new();
         let mut sum = (length * least * least, length * (1.0 + start.error()) * (1.0 + start.error()));
         for _ in 0..rounds {

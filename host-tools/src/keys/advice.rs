@@ -1,0 +1,87 @@
+//! What a missing key is for, and the command that makes the key.
+
+use super::KeySpec;
+use crate::{
+    error::{Error, Result, WithPath},
+    files::{Body, Header, View},
+};
+use polyformer_kernel::params::Params;
+use std::path::Path;
+
+/// The rotation that X -> X^g makes, of least absolute value, if g is a power of five modulo 2n.
+pub fn rotation(params: &Params, g: u32) -> Option<i32> {
+    let (mask, slots) = (2 * params.n() as u32 - 1, params.slots() as i32);
+    let mut power = 1u32;
+    let k = (0..slots).find(|_| {
+        let found = power == g;
+        power = power.wrapping_mul(5) & mask;
+        found
+    })?;
+    Some(if k > slots / 2 { k - slots } else { k })
+}
+
+impl KeySpec {
+    /// What the key is for.
+    fn purpose(self, params: &Params) -> String {
+        match self {
+            KeySpec::Public => "the public key".into(),
+            KeySpec::Relin(_) => "the key of products (relinearisation)".into(),
+            KeySpec::Raise => "the keys of ModRaise, for bootstrapping".into(),
+            KeySpec::Galois(g, _) => match rotation(params, g) {
+                Some(k) => format!("the key of the rotation by {k}"),
+                None if g == params.galois_conjugate() => "the key of conjugation".into(),
+                None => format!("the key of X -> X^{g}"),
+            },
+        }
+    }
+
+    /// The options of `keygen` that make the key. `None` for an automorphism that keygen does not name.
+    fn options(self, params: &Params) -> Option<String> {
+        Some(match self {
+            KeySpec::Public => "--public".into(),
+            KeySpec::Relin(level) => format!("--level {level}"),
+            KeySpec::Raise => "--bootstrap real".into(),
+            KeySpec::Galois(g, level) => match rotation(params, g) {
+                Some(k) => format!("--rotations {k} --level {level}"),
+                None if g == params.galois_conjugate() => format!("--conjugation --level {level}"),
+                None => return None,
+            },
+        })
+    }
+
+    /// Checks that the file of `folder` has this key, as its header says: for the secret key of `of`, and for these levels
+    /// or more. The words of the file are not read.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a key that is missing or for lower levels, with its purpose and the command that makes it;
+    /// [`Error::File`] for a file of another secret key or kind, and for a file that cannot be read.
+    pub fn check(self, folder: &Path, of: &Header, params: &Params) -> Result<()> {
+        let path = folder.join(self.file_name());
+        let make = || {
+            let made = |options| format!(": `polyformer keygen --secret SECRET {options} --out KEYS` makes it");
+            self.options(params).map_or(String::new(), made)
+        };
+        let refuse = |what: String| Err(Error::usage(path.display().to_string(), what + &make()));
+        let header = match View::peek(&path) {
+            Ok(header) => header,
+            Err(_) if path.symlink_metadata().is_err() => {
+                return refuse(format!("{} is missing", self.purpose(params)));
+            }
+            Err(fault) => return Err(fault).with_path(&path),
+        };
+        header.expect_same(of).with_path(&path)?;
+        header.expect_kind(self.kind()).with_path(&path)?;
+        match (self, &header.body) {
+            (KeySpec::Relin(need), Body::RelinKey { level, .. })
+            | (KeySpec::Galois(_, need), Body::GaloisKey { level, .. })
+                if *level < need =>
+            {
+                refuse(format!("{} serves levels up to {level}, level {need} is needed", self.purpose(params)))
+            }
+            (KeySpec::Galois(g, _), Body::GaloisKey { galois, .. }) if *galois != g => {
+                refuse(format!("the key of X -> X^{galois} where X -> X^{g} is needed"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
