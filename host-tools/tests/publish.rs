@@ -128,6 +128,15 @@ fn a_key_that_cannot_be_counted_publishes_nothing() {
     let line = place.refused("key", 1);
     assert!(line.contains("another process holds the lock"), "{line}");
     drop(held);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |mode| fs::set_permissions(place.path("key"), fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o400);
+        let owner_of_all = fs::OpenOptions::new().write(true).open(place.path("key")).is_ok();
+        assert!(owner_of_all || place.refused("key", 1).starts_with(&place.at("key")));
+        mode(0o600);
+    }
     assert_eq!(place.budget("key"), None);
     place.publish("key", 1);
 }

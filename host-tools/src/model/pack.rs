@@ -358,6 +358,9 @@ mod tests {
         let ids = model.text.tokens("I still wait for my card").unwrap();
         let questions = [crate::accuracy::Labelled { ids, class: 0 }];
         let accuracy = crate::accuracy::accuracy(&model, &questions, || ()).unwrap();
-        assert_eq!((accuracy.not_finite, accuracy.poly), (1, 0.0));
+        assert_eq!((accuracy.not_finite, accuracy.poly, accuracy.departed), (1, 0.0, 1));
+        assert!(matches!(logits(&model, &questions[0].ids), Err(crate::Error::Unreliable { .. })));
+        let good = crate::accuracy::run(&Pretrained::embedded().unwrap(), &questions[0].ids).unwrap();
+        assert_eq!(good.departures.total(), 0);
     }
 }

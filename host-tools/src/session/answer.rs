@@ -90,3 +90,60 @@ impl Honest {
         asked.map(row).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ERROR, Honest, Private};
+    use crate::Error;
+    use polyformer_kernel::nn::slot_engine::Layout;
+
+    /// Two questions of 3 and 2 tokens, 8 features, 3 classes; the vector is there twice.
+    fn honest() -> (Honest, Vec<f64>) {
+        let layout = Layout::new(&[3, 2, 0, 0], 8, 2, 256).unwrap();
+        let slots = 2 * layout.period();
+        let value = |slot: usize| match layout.place(slot) {
+            (_, question @ 0..2, feature @ 0..3) => (10 * question + feature) as f64,
+            _ => 0.0,
+        };
+        let values = (0..slots).map(value).collect();
+        (Honest { layout, classes: 3, largest: 20.0, slots }, values)
+    }
+
+    fn refused(values: &[f64], imaginary: f64) -> String {
+        let slots = Private::new(values.to_vec()).with_signs(0.0, imaginary);
+        let error = honest().0.rows(&slots, ERROR).err().unwrap();
+        assert!(matches!(error, Error::Unreliable { .. }), "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn an_honest_answer_gives_a_row_for_each_question_with_what_was_seen() {
+        let (honest, mut values) = honest();
+        let (masked, copy) = (3, values.len() / 2 + 1);
+        values[masked] = 0.01;
+        values[copy] += 0.012;
+        let rows = honest.rows(&Private::new(values).with_signs(0.0, 0.001), ERROR).unwrap();
+        assert_eq!(
+            rows.iter().map(|row| row.expose().to_vec()).collect::<Vec<_>>(),
+            [[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]
+        );
+        assert!(rows.iter().all(|row| row.stray() == 0.01), "the largest of what is 0 in an honest answer");
+    }
+
+    #[test]
+    fn what_an_honest_circuit_leaves_at_0_is_checked_in_every_slot() {
+        let (honest, values) = honest();
+        assert!(refused(&values, 0.02).contains("an imaginary part of 2.0e-2 is over 1.6e-2"));
+        assert!(refused(&values[1..], 0.0).contains("255 values where an answer has 256"));
+        for slot in 0..values.len() {
+            let (_, question, feature) = honest.layout.place(slot);
+            let mut values = values.clone();
+            values[slot] += 0.1;
+            let masked = question > 1 || feature > 2;
+            let what = if masked { "a masked slot of 1.0e-1" } else { "a difference of copies of 1.0e-1" };
+            assert!(refused(&values, 0.0).contains(what), "slot {slot}");
+        }
+        let large: Vec<f64> = values.iter().map(|x| 2.0 * x).collect();
+        assert!(refused(&large, 0.0).contains("a logit of 2.4e1 is over 2.0e1"));
+    }
+}
