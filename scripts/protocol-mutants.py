@@ -46,7 +46,7 @@ RANDOM = "host-tools/src/keys/random.rs"
 SECRET = "host-tools/src/keys/secret.rs"
 KEYS = "host-tools/src/keys.rs"
 LOAD = "host-tools/src/load.rs"
-WRITE = "host-tools/src/files/write.rs"
+OUTPUT = "host-tools/src/files/output.rs"
 CHACHA = "<rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed"
 
 # What FAULT means, and the function behind it.
@@ -146,8 +146,11 @@ FAULTS = {
         "a secret key that other users may read is used", [KEYGEN],
         [(SECRET, "    if mode & 0o077 == 0 {", "    if mode & 0o077 == 0 || FAULT {")]),
     "no-fsync": (
-        "a file is renamed before it is on the disk", [TOOLS],
-        [(WRITE, "    file.sync_all()?;\n", "    if !FAULT { file.sync_all()?; }\n")]),
+        "a file gets its name before it is on the disk", [TOOLS],
+        [(OUTPUT, "                disk::sync(&temporary.file)?;", "                if !FAULT { disk::sync(&temporary.file)?; }")]),
+    "no-fsync-of-the-folder": (
+        "the name of a file is not on the disk when the command ends", [TOOLS],
+        [(OUTPUT, "            let _ = disk::sync(&folder);", "            let _ = FAULT || disk::sync(&folder).is_ok();")]),
 }
 
 

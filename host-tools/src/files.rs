@@ -20,6 +20,7 @@
 mod asked;
 mod bounds;
 mod budget;
+mod disk;
 mod fault;
 mod fields;
 mod header;

@@ -3,7 +3,7 @@
 //! its own older version and nothing else. `docs/reliability.md` lists what is refused.
 
 use super::{
-    Kind,
+    Kind, disk,
     fault::{FileError, Result},
     header::KeyId,
     input, space,
@@ -220,7 +220,7 @@ impl Output {
                 contents(&mut file)?;
                 file.flush()?;
                 drop(file);
-                temporary.file.sync_all()?;
+                disk::sync(&temporary.file)?;
             }
         }
         Ok(Staged(self.0))
@@ -254,7 +254,7 @@ impl Staged {
             })?,
         }
         if let Ok(folder) = File::open(folder(&path)) {
-            let _ = folder.sync_all(); // the name itself; not every file system can
+            let _ = disk::sync(&folder); // the name itself; not every file system can
         }
         Ok(())
     }
@@ -309,4 +309,21 @@ fn keep_mode(file: &File, older: &Metadata) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = (file, older);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Access, Form, Output, disk::watch};
+
+    #[test]
+    fn contents_are_on_the_disk_before_their_name_and_the_name_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let form = || Form::Other { what: "bytes", text: false, own: &|_, _| true };
+        for expected in [[false, true], [true, true]] {
+            watch::start(&path); // a new name, then an older version
+            Output::at(&path, form(), Access::Shared, &[]).unwrap().write(|file| file.write_all(b"x")).unwrap();
+            assert_eq!(watch::seen(), expected);
+        }
+    }
 }
