@@ -53,6 +53,7 @@ needs_of() {
             need vulkan "$1" "apt-get install mesa-vulkan-drivers libvulkan1" has_vulkan
         ;;
     fast) need rustfmt "$1" "rustup component add rustfmt" cargo fmt --version ;;
+    faults) need_package "$1" python3 python3-minimal ;;
     fuzz) need_crate "$1" cargo-fuzz && need_package "$1" c++ g++ ;;
     device)
         need_crate "$1" defmt-print

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Every test of the repository, as CI runs them: format, lints, documentation, packages, licences, the test suite, a short fuzz
-# of each target, the kernel for bare-metal targets, and the programs for a microcontroller under an emulator. Stops at the
+# Every test of the repository, as CI runs them: format, lints, documentation, packages, licences, the test suite, faults of the
+# protocol that the suite must find, a short fuzz of each target, the kernel for bare-metal targets, and the programs for a microcontroller under an emulator. Stops at the
 # first failure with a non-zero status. The first second says which programs are missing, and how to get each.
 #   usage: scripts/test.sh [--install] [STEP ...]
-#   STEP: format lints docs packages deny tests fuzz metal device; all of them by default.
+#   STEP: format lints docs packages deny tests faults fuzz metal device; all of them by default.
 #         fast: a subset of the test suite that takes a few minutes; see CONTRIBUTING.md
 #         needs: says which programs the other steps lack, and nothing else
 #   --install first gets what is missing, with rustup, cargo and apt-get.
 #   FUZZ_SECONDS (10) is the time given to each fuzz target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-all=(format lints docs packages deny tests fuzz metal device)
+all=(format lints docs packages deny tests faults fuzz metal device)
 install=""
 if [ "${1:-}" = --install ]; then
     install=yes
@@ -87,6 +87,11 @@ fast() {
         case $file in wgpu | bootstrap | cpu) ;; *) names+=(--test "$file") ;; esac
     done
     cargo test --workspace --release --features polyformer/wgpu --lib "${names[@]}"
+}
+
+# Faults of the protocol, each of which the suite must find: docs/protocol-mutants.md. A release build of its own.
+faults() {
+    scripts/protocol-mutants.py
 }
 
 # Seeds are read from the corpus; what the fuzzer adds to them goes to a temporary folder.
