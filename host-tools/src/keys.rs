@@ -130,7 +130,8 @@ impl KeySpec {
         View::peek(path).is_ok_and(|header| self.is_named_by(&header, of))
     }
 
-    fn is_named_by(self, header: &Header, of: &Header) -> bool {
+    /// Whether a header is that of this key: of the secret key of `of`, and for these levels or more.
+    pub fn is_named_by(self, header: &Header, of: &Header) -> bool {
         let same = (&header.spec, header.key) == (&of.spec, of.key);
         same && match (self, &header.body) {
             (KeySpec::Public, Body::PublicKey { .. }) | (KeySpec::Raise, Body::RaiseKey { .. }) => true,

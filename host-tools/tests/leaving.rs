@@ -47,7 +47,7 @@ impl Run {
         self.printed.push(out);
     }
 
-    /// Every file of the folder, by its name below it.
+    /// Every file of the folder, by its name below it, without the empty file of the lock.
     fn files(&self) -> Vec<(String, Mapped)> {
         let (mut folders, mut out) = (vec![self.folder.path().to_path_buf()], Vec::new());
         while let Some(folder) = folders.pop() {
@@ -55,7 +55,7 @@ impl Run {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else {
+                } else if !path.ends_with(".polyformer.lock") {
                     let name = path.strip_prefix(self.folder.path()).unwrap().display().to_string();
                     out.push((name, Mapped::open(&path).unwrap()));
                 }

@@ -85,6 +85,11 @@ fn no_command_writes_over_what_is_not_its_own_older_version() {
     symlink(place.path("nothing"), place.path("dangling")).unwrap();
     fs::create_dir(place.path("folder")).unwrap();
     nix::unistd::mkfifo(&place.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for folder in ["wrong", "wrong/eval"] {
+        fs::create_dir(place.path(folder)).unwrap();
+    }
+    fs::write(place.path("wrong/secret.safetensors"), "by hand").unwrap();
+    fs::write(place.path("wrong/.polyformer.lock"), "").unwrap();
     let before = place.snapshot();
     let (x, p, values) = (place.at("x"), place.at("p"), place.at("values"));
     for (name, why) in [
@@ -120,6 +125,10 @@ fn no_command_writes_over_what_is_not_its_own_older_version() {
         (vec!["compare", "--svg", &place.at("picture.svg")], "a file of another format"),
         (vec!["compare", "--svg", &x], "a ciphertext file of key"),
         (vec!["keygen", "--preset", "C12", "--out", &place.at("k")], "a secret key is there"),
+        (
+            vec!["keygen", "--preset", "C12", "--force", "--out", &place.at("wrong")],
+            "a file of another format is there",
+        ),
         (vec!["keygen", "--preset", "C12", "--force", "--seed", &key, "--out", &place.at("k")], "32 are needed"),
         (vec!["keygen", "--preset", "B16", "--force", "--embedded", &key, "--out", &place.at("k")], "an input of this"),
     ] {
@@ -274,4 +283,87 @@ fn an_output_that_appears_meanwhile_is_not_replaced() {
     let failed = reserve().unwrap().write(|_| Err(std::io::Error::other("no")));
     assert!(failed.is_err() && fs::read(&path).unwrap().is_empty());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A folder of keys that several processes complete: the keys of products and of the rotation by 1.
+mod cache {
+    use super::*;
+    use polyformer::{
+        keys::{KeyFolder, KeySpec, store::KeyEvent},
+        machine::{ComputeTarget, Host, Job},
+        session::load_keys,
+        spec::SpecBuf,
+    };
+    use polyformer_kernel::backend::Backend;
+
+    struct Load<'a>(&'a KeyFolder, &'a [KeySpec], &'a polyformer::files::Header);
+
+    impl Job for Load<'_> {
+        type Output = ();
+        fn run<B: Backend>(self, mut be: B) -> polyformer::Result<()> {
+            load_keys(&mut be, &self.0.eval, self.1, self.2, || ()).map(drop)
+        }
+    }
+
+    #[test]
+    fn a_damaged_key_is_made_again_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, spec) = (KeyFolder::new(folder.path()), SpecBuf::preset("L13").unwrap());
+        let host = Host::new(spec.params().unwrap());
+        let on = ComputeTarget::cpu(1);
+        let wants = [KeySpec::Relin(1), KeySpec::Galois(host.params().galois(1), 1)];
+        let complete = |events: &mut Vec<String>| {
+            let mut event = |event: KeyEvent<'_>| match event {
+                KeyEvent::Made { .. } => {}
+                KeyEvent::Damaged(path) => events.push(path.file_name().unwrap().to_str().unwrap().into()),
+                KeyEvent::Waiting(_) => events.push("waits".into()),
+            };
+            keys.complete(&host, on, &spec, &wants, &mut event).unwrap()
+        };
+        let mut events = Vec::new();
+        let secret = complete(&mut events);
+        let path = keys.eval.join(wants[1].file_name());
+        let whole = fs::read(&path).unwrap();
+        for contents in [&whole[..whole.len() - 1], &whole[..50], &[0; 5000], b""] {
+            fs::write(&path, contents).unwrap();
+            complete(&mut events);
+            host.run(on, Load(&keys, &wants, &secret.header)).unwrap();
+        }
+        assert_eq!(events, [wants[1].file_name(), wants[1].file_name(), wants[1].file_name(), wants[1].file_name()]);
+        let mut spoiled = fs::read(&path).unwrap();
+        *spoiled.last_mut().unwrap() ^= 1; // the header is right, a word is not
+        fs::write(&path, &spoiled).unwrap();
+        complete(&mut events);
+        let fault = host.run(on, Load(&keys, &wants, &secret.header)).unwrap_err();
+        let mut said = Vec::new();
+        let mut event = |event: KeyEvent<'_>| said.push(matches!(event, KeyEvent::Damaged(p) if p == path));
+        keys.repair(&host, on, (&secret, &wants), fault, &mut event).unwrap();
+        assert!(said[0] && events.len() == 4, "{events:?}");
+        host.run(on, Load(&keys, &wants, &secret.header)).unwrap();
+        let other = polyformer::Error::usage("a", "b");
+        assert!(keys.repair(&host, on, (&secret, &wants), other, &mut |_| ()).is_err());
+    }
+
+    #[test]
+    fn several_writers_of_one_folder_of_keys_leave_the_keys_of_one_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, spec) = (KeyFolder::new(folder.path()), SpecBuf::preset("L13").unwrap());
+        let host = Host::new(spec.params().unwrap());
+        let wants = [KeySpec::Relin(1), KeySpec::Galois(host.params().galois(1), 1), KeySpec::Public];
+        let made = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut event = |event: KeyEvent<'_>| {
+                        if let KeyEvent::Made { done: 1, .. } = event {
+                            made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        }
+                    };
+                    let secret = keys.complete(&host, ComputeTarget::cpu(1), &spec, &wants, &mut event).unwrap();
+                    assert!(wants.iter().all(|want| want.is_met_by(&keys.eval.join(want.file_name()), &secret)));
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1, "one of four made the keys");
+    }
 }

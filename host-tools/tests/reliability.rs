@@ -26,7 +26,7 @@ fn table(name: &str) -> Vec<(String, String)> {
 fn bytes(input: &str) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::new(), input);
     while let Some(c) = rest.chars().next() {
-        let (escape, length) = match &rest[..rest.len().min(4)] {
+        let (escape, length) = match rest {
             two if two.starts_with("\\n") => (b'\n', 2),
             two if two.starts_with("\\r") => (b'\r', 2),
             two if two.starts_with("\\t") => (b'\t', 2),

@@ -10,11 +10,14 @@ pub enum FileError {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// No plain file.
-    #[error("{what}, where a plain file is needed{}", if *what == "a pipe" { "; the name - is standard input" } else { "" })]
+    #[error("{what}, where a plain file is needed")]
     Special {
         /// What the name is.
         what: &'static str,
     },
+    /// A pipe by its name, where standard input can be named.
+    #[error("a pipe, where a plain file is needed; the name - reads standard input")]
+    Pipe,
     /// A text or a file that is too long to be read.
     #[error("more than {most} bytes")]
     Long {
@@ -22,12 +25,14 @@ pub enum FileError {
         most: u64,
     },
     /// An output would replace something that is not its own older version.
-    #[error("{there} is there, and {output} does not replace it: give another name for the output")]
+    #[error("{there} is there, and {output} does not replace it: {advice}")]
     Occupied {
         /// What has the name.
         there: String,
         /// The output.
         output: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// An output has the name of an input of the same command.
     #[error("an input of this command has this name ({}): give another name for the output", input.display())]

@@ -44,6 +44,14 @@ pub fn open(path: &Path) -> Result<(File, Metadata)> {
     Err(FileError::Special { what: kind_of(metadata.file_type()) })
 }
 
+/// The fault of an input that could be standard input.
+pub(super) fn or_standard(fault: FileError) -> FileError {
+    match fault {
+        FileError::Special { what: "a pipe" } => FileError::Pipe,
+        other => other,
+    }
+}
+
 /// What a name is that is no plain file.
 pub(super) fn kind_of(of: FileType) -> &'static str {
     #[cfg(unix)]
@@ -70,7 +78,7 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     if is_standard(path) {
         return all(io::stdin().lock(), 0, most);
     }
-    let (file, metadata) = open(path)?;
+    let (file, metadata) = open(path).map_err(or_standard)?;
     if metadata.len() > most {
         return Err(FileError::Long { most });
     }

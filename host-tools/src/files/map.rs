@@ -51,7 +51,10 @@ impl Mapped {
     /// # Errors
     /// Those of [`Mapped::open`].
     pub fn input(path: &Path) -> Result<Self> {
-        if input::is_standard(path) { Self::copy(io::stdin().lock()) } else { Self::open(path) }
+        if input::is_standard(path) {
+            return Self::copy(io::stdin().lock());
+        }
+        Self::open(path).map_err(input::or_standard)
     }
 
     fn copy(mut source: impl Read) -> Result<Self> {

@@ -20,8 +20,7 @@ use std::{
 pub enum Form<'a> {
     /// A file of this kind. It replaces a file of the same kind.
     File(Kind),
-    /// A key. It replaces a file of the same kind that belongs to the same secret key. With `force` it replaces a file of
-    /// the same kind of any secret key, and a file whose header is damaged.
+    /// A key. It replaces a file of the same kind that belongs to the same secret key, or to any if `force` is set.
     Key {
         /// The kind.
         kind: Kind,
@@ -49,8 +48,8 @@ impl Form<'_> {
         }
     }
 
-    /// What `file` is, if this output may not replace it.
-    fn objection(&self, file: &mut File, metadata: &Metadata) -> io::Result<Option<String>> {
+    /// What `file` is, if this output may not replace it, and what to do.
+    fn objection(&self, file: &mut File, metadata: &Metadata) -> io::Result<Option<(String, &'static str)>> {
         if metadata.len() == 0 {
             return Ok(None); // nothing is lost
         }
@@ -65,13 +64,22 @@ impl Form<'_> {
             (Form::Key { kind, key, force }, Some((there, of))) => {
                 *there == kind.to_string() && (*force || *of == key.map(|key| key.to_string()))
             }
-            (Form::Key { force, .. }, None) => *force,
             (Form::Other { own, .. }, None) => own(metadata, &contents(file, metadata)?),
             _ => false,
         };
-        Ok(if own { None } else { Some(there) })
+        let advice = match (self, &claim) {
+            (Form::Key { kind, .. }, Some((there, _))) if *there == kind.to_string() => {
+                "--force replaces the keys of another secret key"
+            }
+            (Form::Key { .. }, _) => "remove the file, or give another folder",
+            _ => RENAME,
+        };
+        Ok(if own { None } else { Some((there, advice)) })
     }
 }
+
+/// The advice for most outputs.
+const RENAME: &str = "give another name for the output";
 
 /// The largest file that is read to see whether it is an older version.
 const MOST: u64 = 1 << 26;
@@ -283,13 +291,13 @@ pub fn check(path: &Path, form: Form<'_>, inputs: &[&Path]) -> Result<Option<Met
     if let Some(input) = inputs.iter().find(same) {
         return Err(FileError::AlsoInput { input: input.to_path_buf() });
     }
-    let occupied = |there: &str| FileError::Occupied { there: there.into(), output: form.name() };
+    let occupied = |there: String, advice| FileError::Occupied { there, output: form.name(), advice };
     if metadata.permissions().readonly() {
-        return Err(occupied("a file that is read-only"));
+        return Err(occupied("a file that is read-only".into(), RENAME));
     }
     let (mut file, metadata) = input::open(path)?;
     match form.objection(&mut file, &metadata)? {
-        Some(there) => Err(occupied(&there)),
+        Some((there, advice)) => Err(occupied(there, advice)),
         None => Ok(Some(metadata)),
     }
 }

@@ -4,7 +4,7 @@
 use super::{KeyFolder, KeySpec, generate, secret::Secret};
 use crate::{
     error::{Error, Result, WithPath},
-    files::{FolderLock, View},
+    files::{FileError, FolderLock, View},
     machine::{ComputeTarget, Host},
     spec::SpecBuf,
 };
@@ -76,6 +76,7 @@ impl KeyFolder {
             let damaged = View::peek(&path).is_err_and(|fault| fault.is_damage());
             if damaged && path.symlink_metadata().is_ok() {
                 on_event(KeyEvent::Damaged(&path));
+                std::fs::remove_file(&path).with_path(&path)?;
             }
         }
         self.make(host, target, &secret, &missing, on_event)?;
@@ -139,9 +140,9 @@ impl KeyFolder {
         let secret = match Secret::read(&self.secret) {
             Ok(secret) => secret,
             Err(_) if self.secret.symlink_metadata().is_err() => return Ok(None),
-            Err(Error::File { path, fault }) if fault.is_damage() => {
+            Err(Error::File { path, fault }) if fault.is_damage() || matches!(fault, FileError::Old { .. }) => {
                 let folder = path.parent().unwrap_or(Path::new(".")).display();
-                let what = format!("the secret key is damaged ({fault}); remove {folder} to start with new keys");
+                let what = format!("{fault}; remove {folder} to start with new keys");
                 return Err(Error::usage(path.display().to_string(), what));
             }
             Err(other) => return Err(other),
