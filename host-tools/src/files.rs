@@ -112,6 +112,11 @@ impl Kind {
         }
     }
 
+    /// The article before the name of this kind.
+    pub const fn article(self) -> &'static str {
+        if matches!(self, Kind::Answer) { "an" } else { "a" }
+    }
+
     /// The command that makes a file of this kind.
     pub const fn made_by(self) -> &'static str {
         match self {

@@ -177,6 +177,7 @@ fn crafted(secret: &Secret, k: u64, power: u64) -> [Vec<u32>; 2] {
 fn write(path: &Path, secret: &Secret, body: Body, tensors: &[Vec<u32>; 2]) {
     let header = Header { body, ..secret.header.clone() };
     let tensors = tensors.each_ref().map(|t| bytemuck::cast_slice(&t[..]));
+    let _ = fs::remove_file(path); // of another kind, which is not replaced
     files::write(path, &header, &secret.params, &tensors).unwrap();
 }
 
@@ -226,8 +227,9 @@ fn what_is_no_answer_has_no_labels() {
     assert!(said.contains("2 tokens"), "{said}");
     let line = POLYFORMER.bad(&["decrypt", &question, "--key", &key, "--labels"], "");
     assert!(line.contains("a question file where an answer file is needed"), "{line}");
-    let line =
-        POLYFORMER.bad(&["infer", &question, "--eval", &place.at("."), "--tokens", "9", "--out", &place.at("y")], "");
+    let (eval, y) = (place.at("."), place.at("y"));
+    let infer = ["infer", &question, "--eval", &eval, "--tokens", "9", "--accept", "C12", "--out", &y];
+    let line = POLYFORMER.bad(&infer, "");
     assert_eq!(line, format!("--tokens 9: the question {question} has 2; the option can be left out"));
 }
 

@@ -95,7 +95,7 @@ pub enum FileError {
         supported: u32,
     },
     /// The file has the wrong kind.
-    #[error("a {actual} file where a{} {expected} file is needed{}", article(expected), origin(expected))]
+    #[error("{} {actual} file where {} {expected} file is needed{}", actual.article(), expected.article(), origin(expected))]
     Kind {
         /// The needed kind.
         expected: Kind,
@@ -207,11 +207,6 @@ pub enum FileError {
         /// The fault, with the text.
         what: String,
     },
-}
-
-/// The n of "an".
-fn article(kind: &Kind) -> &'static str {
-    if *kind == Kind::Answer { "n" } else { "" }
 }
 
 /// What makes a file of a kind that earlier versions did not have.

@@ -43,7 +43,7 @@ pub enum Form<'a> {
 impl Form<'_> {
     fn name(&self) -> String {
         match self {
-            Form::File(kind) | Form::Key { kind, .. } => format!("a {kind} file"),
+            Form::File(kind) | Form::Key { kind, .. } => format!("{} {kind} file", kind.article()),
             Form::Other { what, .. } => (*what).into(),
         }
     }
