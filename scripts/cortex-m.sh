@@ -39,6 +39,22 @@ compare() {
     DEVICE_OUTPUT=$out cargo test --release -p polyformer --test device -- --ignored "$@"
 }
 
+# Every figure of one name in LOG is the same, but for the loop that measures. Else time depends on a secret.
+same_length() {
+    sed -n 's/^figure \(.*\): \([0-9]*\)$/\1 \2/p' "$1" | sort | awk '
+        {count = $NF; sub(/ [0-9]+$/, ""); runs[$0]++}
+        !($0 in least) || count < least[$0] {least[$0] = count}
+        !($0 in most) || count > most[$0] {most[$0] = count}
+        END {
+            for (name in runs) {
+                wrong += most[name] - least[name] > 4
+                total += runs[name]
+                printf "%s: %d to %d instructions, %d runs\n", name, least[name], most[name], runs[name]
+            }
+            if (total != 60 || wrong) {print "time depends on secrets" >"/dev/stderr"; exit 1}
+        }'
+}
+
 with_core thumbv7em-none-eabihf build
 elf=$(core_output "$crate")
 m7=$crate/target/m7/thumbv7em-none-eabihf/release
@@ -56,6 +72,8 @@ run c12_m7 "$m7/c12" cortex-m7 mps2-an500 figures.log
 run plain "$elf/plain" "${m4[@]}" figures.log
 run refusals "$elf/refusals" "${m4[@]}" figures.log
 grep -c '^refused .*: true$' "$out/refusals/figures.log" | sed 's/$/ kinds of bad input refused/'
+run constant_time "$elf/constant_time" "${m4[@]}" figures.log
+same_length "$out/constant_time/figures.log"
 compare words infers
 infer_question "$out/c12"
 rm -rf "$out/c12/keys"

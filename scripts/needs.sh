@@ -55,6 +55,7 @@ needs_of() {
     fast) need rustfmt "$1" "rustup component add rustfmt" cargo fmt --version ;;
     faults) need_package "$1" python3 python3-minimal ;;
     fuzz) need_crate "$1" cargo-fuzz && need_package "$1" c++ g++ ;;
+    timing) need_package "$1" valgrind valgrind ;;
     device)
         need_crate "$1" defmt-print
         need_package "$1" qemu-system-arm qemu-system-arm

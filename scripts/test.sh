@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Every test of the repository, as CI runs them: format, lints, documentation, packages, licences, the test suite, faults of the
-# protocol that the suite must find, a short fuzz of each target, the kernel for bare-metal targets, and the programs for a microcontroller under an emulator. Stops at the
-# first failure with a non-zero status. The first second says which programs are missing, and how to get each.
+# protocol that the suite must find, a short fuzz of each target, constant time under valgrind, the kernel for bare-metal targets,
+# and the programs for a microcontroller under an emulator. Stops at the first failure with a non-zero status. The first second
+# says which programs are missing, and how to get each.
 #   usage: scripts/test.sh [--install] [STEP ...]
-#   STEP: format lints docs packages deny tests faults fuzz metal device; all of them by default.
+#   STEP: format lints docs packages deny tests faults fuzz timing metal device; all of them by default.
 #         fast: a subset of the test suite that takes a few minutes; see CONTRIBUTING.md
 #         needs: says which programs the other steps lack, and nothing else
 #   --install first gets what is missing, with rustup, cargo and apt-get.
 #   FUZZ_SECONDS (10) is the time given to each fuzz target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-all=(format lints docs packages deny tests faults fuzz metal device)
+all=(format lints docs packages deny tests faults fuzz timing metal device)
 install=""
 if [ "${1:-}" = --install ]; then
     install=yes
@@ -56,7 +57,7 @@ docs() {
 
 # Each published crate can be packaged. Nothing is built.
 packages() {
-    cargo package --workspace --exclude polyformer-tests --no-verify --allow-dirty --quiet
+    cargo package --workspace --exclude polyformer-tests --exclude polyformer-memcheck --no-verify --allow-dirty --quiet
 }
 
 # Licences, sources and unwanted crates; known vulnerabilities, if their database can be fetched.
@@ -106,6 +107,10 @@ fuzz() {
         rm -r "$found"
         echo "fuzzed $target for ${FUZZ_SECONDS:-10} s"
     done
+}
+
+timing() {
+    scripts/constant-time.sh
 }
 
 metal() {

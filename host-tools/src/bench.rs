@@ -192,7 +192,7 @@ impl<R: FnMut(Measured) -> Result<()>> Job for Bench<'_, R> {
     fn run<B: Backend>(mut self, be: B) -> Result<()> {
         let params = self.host.params();
         let mut ckks = Bootstrapped::new(Ckks::new(be, params, Keys::default())?);
-        let seed = SecretSeed::take(&mut crate::keys::random::bytes()?);
+        let seed = SecretSeed::boxed(|bytes| crate::keys::random::fill(bytes))?;
         let mut scratch = vec![0; params.n()];
         let full = params.full();
         let sk = SecretKey::expand(&mut ckks.be, params, &seed, full, &mut scratch)?;

@@ -17,7 +17,7 @@ mod params;
 mod plan;
 mod terminal;
 
-use crate::{Error, Result, error::WithPath};
+use crate::{Error, Result, error::WithPath, machine::dumps};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::{
     io::{BufWriter, Write},
@@ -100,7 +100,20 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether the process will hold a secret key or a plaintext.
+    fn is_of_a_client(&self) -> bool {
+        matches!(self, Self::Demo(_) | Self::Keygen(_) | Self::Encrypt(_) | Self::Decrypt(_) | Self::Eval(_))
+    }
+}
+
 fn run(command: Command, out: &mut dyn Write) -> Result<()> {
+    if command.is_of_a_client()
+        && let Err(error) = dumps::forbid()
+    {
+        // nobody to tell if standard error is closed
+        let _ = writeln!(std::io::stderr(), "warning: a crash may leave secrets in a core dump: {error}");
+    }
     match command {
         Command::Demo(args) => demo::run(&args, out),
         Command::Params(args) => params::run(&args, out),

@@ -55,6 +55,7 @@ pub use write::write;
 
 use fields::Fields;
 use std::{fmt, str::FromStr};
+use zeroize::Zeroize;
 
 /// The kinds of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,5 +183,7 @@ fn digest(
             check(tensor, i * PIECE, piece);
         }
     }
-    h.finalize()
+    let hash = h.finalize();
+    h.zeroize(); // its buffer holds the end of the contents, perhaps a secret seed
+    hash
 }

@@ -36,7 +36,7 @@ use crate::{
 };
 use polyformer_kernel::{
     arith::cost::Demand,
-    backend::Backend,
+    backend::{Backend, Wiping},
     bootstrap::{Bootstrapper, Order, Recipe, RotationStrategy},
     ckks::{
         keys::{KeyDigits, PublicKey, SecretKey, Switch, key_basis, key_digits},
@@ -204,7 +204,7 @@ pub fn generate(
         let handles: Vec<_> = (0..workers)
             .map(|_| {
                 let worker = Worker { shared: &shared, send: send.clone(), spare: &spare };
-                scope.spawn(|| host.run(each, worker))
+                scope.spawn(|| host.run_client(each, worker))
             })
             .collect();
         drop(send);
@@ -236,23 +236,25 @@ struct Worker<'a> {
 impl Job for Worker<'_> {
     type Output = ();
 
-    fn run<B: Backend>(self, mut be: B) -> Result<()> {
+    fn run<B: Backend>(self, be: B) -> Result<()> {
+        let mut guard = Wiping::new(be);
+        let be = &mut *guard;
         let Shared { host, secret, wants, folder, next } = self.shared;
         let params = host.params();
         let mut scratch = vec![0; params.n()];
         let full = params.full();
-        let sk = SecretKey::expand(&mut be, params, &secret.seed, full, &mut scratch)?;
+        let sk = SecretKey::expand(be, params, &secret.seed, full, &mut scratch)?;
         while let Some(want) = wants.get(next.fetch_add(1, Ordering::Relaxed)) {
             let spare = self.spare.lock().map(|spare| spare.recv());
             let Ok(Ok(mut words)) = spare else { break }; // the writer stopped
-            let seed = draw(&mut be, params, &sk, *want, &mut words, &mut scratch)?;
+            let seed = draw(be, params, &sk, *want, &mut words, &mut scratch)?;
             let (path, header) = (folder.join(want.file_name()), secret.header(want.body(seed)));
             let drawn = Drawn { path, header, words };
             if self.send.send(drawn).is_err() {
                 break;
             }
         }
-        Ok(sk.wipe(&mut be)?)
+        Ok(sk.wipe(be)?)
     }
 }
 

@@ -44,10 +44,12 @@ use polyformer_kernel::{
     backend::Backend,
     params::Params,
     ring::{Ring, tables},
+    wipe::on_a_clean_stack,
 };
 use rayon::prelude::*;
 
 mod backends;
+pub mod dumps;
 pub mod gpu;
 pub mod memory;
 pub mod peak;
@@ -105,6 +107,9 @@ pub trait Job {
     }
 }
 
+/// Bytes of the stack that are overwritten after a client's job.
+const STACK: usize = 1 << 16;
+
 /// A parameter set with its twiddle factors.
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -150,6 +155,16 @@ impl Host {
     /// The device has less than `words` words.
     pub fn check(&self, on: ComputeTarget, words: usize) -> Result<()> {
         if properties(on.backend).remote { self.run(on, Reserve(words)) } else { Ok(()) }
+    }
+
+    /// [`Host::run`] of a job that holds secrets or plaintexts. The job keeps its backend in a
+    /// [`Wiping`](polyformer_kernel::backend::Wiping). The part of the stack that the job used is overwritten at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Host::run`].
+    pub fn run_client<J: Job>(&self, on: ComputeTarget, job: J) -> Result<J::Output> {
+        on_a_clean_stack::<STACK, _>(|| self.run(on, job))
     }
 
     /// Runs a job on a new instance of the backend.

@@ -47,10 +47,12 @@ use crate::{
 mod operands;
 pub mod poly;
 mod provided;
+mod wiping;
 
 pub use crate::ring::Op;
 pub use operands::{BATCH_WORDS, GiantStep, Limbs, MAX_DIGITS, Pair, Shape, Source, Term, Workspace};
 pub use provided::{key_switch, mod_switch, mod_up};
+pub use wiping::Wiping;
 
 /// The hardware contract. The required methods are the vocabulary. The provided methods are compositions that a backend
 /// may override with fused code.
@@ -123,6 +125,13 @@ pub trait Backend {
     ///
     /// [`crate::Error::DeviceLost`] if the device is gone.
     fn submit(&mut self) -> Result<()>;
+    /// Overwrites the memory that no buffer holds: what dropped buffers and earlier operations left. Submits recorded work.
+    /// [`Wiping`] calls the method at the end of a client's job.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] if the device is gone.
+    fn wipe(&mut self) -> Result<()>;
 
     // -- element-wise
 

@@ -227,6 +227,30 @@ pub fn a_wrong_length_is_an_error<B: Backend>(chain: &Chain, be: &mut B) {
     assert_eq!(be.upload_signed(&mut limbs, &vec![0; actual]), Err(Error::Length { expected, actual }));
 }
 
+/// The words of a buffer that is allocated again after a wipe, when its last owner had left ones.
+pub fn words_after_a_wipe<B: Backend>(chain: &Chain, be: &mut B) -> Vec<u32> {
+    let shape = Shape { count: 1, basis: chain.full(), cols: chain.params.n() as u32 };
+    let mut words = vec![1; shape.words()];
+    let mut limbs = be.alloc(shape).unwrap();
+    be.upload(&mut limbs, &words).unwrap();
+    be.submit().unwrap();
+    drop(limbs);
+    be.wipe().unwrap();
+    let again = be.alloc(shape).unwrap();
+    be.download(&again, &mut words).unwrap();
+    words
+}
+
+/// Nothing that a dropped buffer held is left after a wipe, and the words of a buffer that lives stay.
+pub fn a_wipe_clears_what_no_buffer_holds<B: Backend>(chain: &Chain, be: &mut B) {
+    let shape = Shape { count: 1, basis: chain.params.q(0), cols: chain.params.n() as u32 };
+    let (mut held, mut words) = (be.alloc(shape).unwrap(), vec![1; shape.words()]);
+    be.upload(&mut held, &words).unwrap();
+    assert!(words_after_a_wipe(chain, be).iter().all(|word| *word == 0));
+    be.download(&held, &mut words).unwrap();
+    assert!(words.iter().all(|word| *word == 1));
+}
+
 /// Lists one test per law and ring degree. `$subjects` is `fn(&Chain, impl FnMut(&mut B))`. It calls its argument with
 /// each backend under test, over the ring of the chain.
 #[macro_export]
@@ -261,6 +285,11 @@ macro_rules! conformance {
             fn a_wrong_length_is_an_error() {
                 let chain = $crate::chain::Chain::b16($log_n);
                 $subjects(&chain, |be| $crate::conformance::a_wrong_length_is_an_error(&chain, be));
+            }
+            #[test]
+            fn a_wipe_clears_what_no_buffer_holds() {
+                let chain = $crate::chain::Chain::b16($log_n);
+                $subjects(&chain, |be| $crate::conformance::a_wipe_clears_what_no_buffer_holds(&chain, be));
             }
         }
     };

@@ -73,6 +73,10 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         self.inner.submit()
     }
 
+    fn wipe(&mut self) -> Result<()> {
+        if self.fault == Fault::NothingWiped { Ok(()) } else { self.inner.wipe() }
+    }
+
     fn copy(&mut self, over: Basis, out: &mut Limbs<B::Buf>, a: &Limbs<B::Buf>) {
         self.inner.copy(over, out, a);
         self.spoil("copy", over, out);

@@ -19,7 +19,10 @@ use graph::Package;
 
 /// The top modules of each package, from the bottom up. A module may import from the modules before it.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("kernel", &["error", "math", "arith", "ring", "backend", "params", "ckks", "eval", "circuits", "bootstrap", "nn"]),
+    (
+        "kernel",
+        &["error", "wipe", "math", "arith", "ring", "backend", "params", "ckks", "eval", "circuits", "bootstrap", "nn"],
+    ),
     ("backends/scalar", &[]),
     (
         "backends/cpu",
@@ -147,6 +150,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
         "tests",
         &["polyformer-kernel", "polyformer-catalogue", "polyformer-scalar", "num-bigint", "num-integer", "rand_chacha"],
     ),
+    ("tests/memcheck", &["polyformer-kernel", "polyformer-cpu", "polyformer-tests", "rand_core"]),
     ("fuzz", &["polyformer", "polyformer-*", "bytemuck", "libfuzzer-sys"]),
     (
         "benches/peers",
@@ -176,14 +180,15 @@ const PACKAGES: &[(&str, &[&str])] = &[
 /// The most lines of a file.
 const LINES: usize = 400;
 
-/// The files that may have `unsafe`: vector instructions, memory maps without a safe interface, and the stack and
-/// faults of a bare board.
-const UNSAFE: [&str; 5] = [
+/// The files that may have `unsafe`: vector instructions, memory maps without a safe interface, the stack and faults of
+/// a bare board, and requests to valgrind.
+const UNSAFE: [&str; 6] = [
     "backends/cpu/src/avx2.rs",
     "backends/cpu/src/avx512.rs",
     "backends/cpu/src/neon.rs",
     "host-tools/src/files/map.rs",
     "examples/cortex-m/src/board.rs",
+    "tests/memcheck/src/mark.rs",
 ];
 
 fn root() -> PathBuf {

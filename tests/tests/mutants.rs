@@ -3,7 +3,9 @@
 use polyformer_tests::{
     chain::Chain,
     conformance::{Law, bases, batches, element_wise, moduli, transforms},
+    conformance::{Law, bases, batches, element_wise, moduli, transforms, words_after_a_wipe},
     mutant::{Fault, METHODS, Mutant},
+    mutant::{Fault, Method, Mutant},
     program::Program,
 };
 
@@ -64,6 +66,14 @@ fn every_misreading_of_the_contract_is_found() {
     ] {
         assert!(found(&chain, &laws, fault), "{fault:?}");
     }
+}
+
+#[test]
+fn a_wipe_that_does_nothing_is_found() {
+    let chain = Chain::b16(3);
+    let ones =
+        |fault| chain.on_scalar(100, |inner| words_after_a_wipe(&chain, &mut Mutant { inner, fault }).contains(&1));
+    assert!(ones(Fault::NothingWiped) && !ones(Fault::None));
 }
 
 #[test]

@@ -49,12 +49,15 @@ impl<L: Lanes> Kernel<L> for Transform<'_> {
             let end = End::new(l, table, data.len(), 1);
             intt::inverse_blocks(l, table, &end, data, row, &mut x);
             if Cut::of(data.len()).rows == 1 {
-                return data.copy_from_slice(row);
+                data.copy_from_slice(row);
+            } else {
+                intt::inverse_columns(l, table, &end, row, (data, false), &mut x);
             }
-            intt::inverse_columns(l, table, &end, row, (data, false), &mut x);
         } else {
             ntt::forward(l, table, data, row, &mut x);
         }
+        x.fill(l.splat(0)); // the row may be a secret, and the memory goes back to the heap
+        std::hint::black_box(&mut x);
     }
 }
 
@@ -142,10 +145,11 @@ impl Backend for Cpu<'_> {
         let Shape { count, basis, cols } = dst.shape;
         let cols = cols as usize;
         same_length(count as usize * cols, coeffs.len())?;
-        let halves = rows::halves(coeffs);
+        let (mut low, mut high) = (self.pool.take(coeffs.len())?, self.pool.take(coeffs.len())?);
+        rows::split(coeffs, &mut low, &mut high);
         self.rows(basis, dst, |p, q, out| {
             let at = p.item * cols..(p.item + 1) * cols;
-            self.isa.run(Residues { q, out, low: &halves[0][at.clone()], high: &halves[1][at] });
+            self.isa.run(Residues { q, out, low: &low[at.clone()], high: &high[at] });
         });
         Ok(())
     }
@@ -164,6 +168,11 @@ impl Backend for Cpu<'_> {
     }
 
     fn submit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn wipe(&mut self) -> Result<()> {
+        self.pool.wipe();
         Ok(())
     }
 

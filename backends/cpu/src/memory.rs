@@ -44,6 +44,14 @@ impl Pool {
         Ok(Words { block: Some(block), words, pool: self.clone() })
     }
 
+    /// Overwrites the free blocks.
+    pub fn wipe(&self) {
+        for block in self.free().values_mut().flatten() {
+            block.fill(0);
+            std::hint::black_box(&mut block[..]); // the block may be unmapped next
+        }
+    }
+
     fn free(&self) -> MutexGuard<'_, Free> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,6 +96,20 @@ impl Drop for Words {
 #[cfg(test)]
 mod tests {
     use super::Pool;
+
+    #[test]
+    fn a_wiped_pool_has_no_word_of_a_dropped_block() {
+        let pool = Pool::default();
+        let (mut dropped, mut held) = (pool.take(3000).unwrap(), pool.take(9000).unwrap());
+        dropped.fill(7);
+        held.fill(7);
+        let at = dropped.as_ptr();
+        drop(dropped);
+        pool.wipe();
+        let again = pool.take(3000).unwrap();
+        assert_eq!(again.as_ptr(), at);
+        assert!(again.iter().all(|word| *word == 0) && held.iter().all(|word| *word == 7));
+    }
 
     #[test]
     fn blocks_of_every_length_come_back() {

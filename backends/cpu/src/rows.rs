@@ -105,9 +105,11 @@ impl<L: Lanes> Kernel<L> for Tensor<'_> {
     }
 }
 
-/// The low words of signed integers x and the high words of x + 2^63.
-pub fn halves(x: &[i64]) -> [Vec<u32>; 2] {
-    [x.iter().map(|x| *x as u32).collect(), x.iter().map(|x| (x >> 32) as u32 ^ 1 << 31).collect()]
+/// The low words of signed integers x, and the high words of x + 2^63.
+pub fn split(x: &[i64], low: &mut [u32], high: &mut [u32]) {
+    for ((x, low), high) in x.iter().zip(low).zip(high) {
+        (*low, *high) = (*x as u32, (x >> 32) as u32 ^ 1 << 31);
+    }
 }
 
 /// Signed integers to residues.
@@ -116,9 +118,9 @@ pub struct Residues<'a> {
     pub q: Modulus,
     /// Result.
     pub out: &'a mut [u32],
-    /// See [`halves`].
+    /// See [`split`].
     pub low: &'a [u32],
-    /// See [`halves`].
+    /// See [`split`].
     pub high: &'a [u32],
 }
 

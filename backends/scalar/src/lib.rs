@@ -4,7 +4,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use core::cell::{RefCell, RefMut};
+use core::{
+    cell::{RefCell, RefMut},
+    hint::black_box,
+};
 use polyformer_kernel::{
     Error, Result,
     backend::{Backend, Limbs, Op, Shape},
@@ -101,6 +104,14 @@ impl<'p> Backend for Scalar<'p, '_> {
     }
 
     fn submit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn wipe(&mut self) -> Result<()> {
+        for mut block in self.pool.iter().filter_map(|block| block.try_borrow_mut().ok()) {
+            block.fill(0);
+            black_box(&mut **block); // the caller may free the block next
+        }
         Ok(())
     }
 

@@ -59,6 +59,10 @@ impl Backend for Wgpu<'_> {
         self.recorder.submit()
     }
 
+    fn wipe(&mut self) -> Result<()> {
+        self.recorder.wipe()
+    }
+
     fn copy(&mut self, over: Basis, out: &mut Buf, a: &Buf) {
         self.each(Kernel::Copy, over, &[out, a], |_| ());
     }

@@ -162,6 +162,14 @@ impl Memory {
         Ok(())
     }
 
+    /// Every range that no buffer holds: the slab's buffer, the first word, the number of words.
+    pub fn free(&self) -> Vec<(wgpu::Buffer, usize, usize)> {
+        let slabs = self.lock();
+        let ranges =
+            |slab: &Slab| slab.free.iter().map(|(at, words)| (slab.buffer.clone(), *at, *words)).collect::<Vec<_>>();
+        slabs.slabs.iter().flat_map(ranges).collect()
+    }
+
     /// The buffers of some slabs.
     pub fn buffers(&self, slabs: [u16; OPERAND_BUFFERS]) -> [wgpu::Buffer; OPERAND_BUFFERS] {
         let all = self.lock();

@@ -268,6 +268,26 @@ impl Recorder {
         self.batch = *BATCHES.start();
     }
 
+    /// Submits all recorded work, then zeroes the table and the words that no buffer holds. Waits for the device, whose
+    /// queue keeps written words until then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] if the device is gone.
+    pub fn wipe(&mut self) -> Result<()> {
+        self.flush();
+        self.table.clear();
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        encoder.clear_buffer(&self.table_buffer, 0, None);
+        for (buffer, offset, words) in self.memory.free() {
+            encoder.clear_buffer(&buffer, 4 * offset as u64, Some(4 * words as u64));
+        }
+        self.gpu.queue().submit([encoder.finish()]);
+        let waited = self.gpu.device().poll(wgpu::PollType::wait_indefinitely());
+        self.rest();
+        if waited.is_err() || self.gpu.is_lost() { Err(Error::DeviceLost) } else { Ok(()) }
+    }
+
     /// Submits all recorded work, if any.
     ///
     /// # Errors

@@ -34,13 +34,15 @@ impl Wgpu<'_> {
         let Shape { count, basis, cols } = dst.shape;
         same_length(count as usize * cols as usize, coeffs.len())?;
         let integers = self.recorder.memory().take_items(count.into(), 2 * cols as usize)?;
-        let words: Vec<u32> = coeffs.iter().flat_map(|c| [*c as u32, (*c >> 32) as u32]).collect();
+        let mut words: Vec<u32> = coeffs.iter().flat_map(|c| [*c as u32, (*c >> 32) as u32]).collect();
         let mut rest = &words[..];
         for (slab, offset, words) in integers.parts(count.into(), 2 * cols as usize) {
             let (part, after) = rest.split_at(words);
             self.recorder.write((slab, offset), part);
             rest = after;
         }
+        words.fill(0); // the integers may be a secret, and the memory goes back to the heap
+        std::hint::black_box(&mut words);
         for item in 0..count as usize {
             let (slab, offset) = integers.place(item, 2 * cols as usize);
             let a = Operand { slab, offset: offset as u32, ..Operand::NONE };

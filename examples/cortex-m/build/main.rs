@@ -10,7 +10,7 @@ use std::{env, fmt::Write, fs, path::PathBuf};
 mod model;
 
 /// The programs that print. The logger is linked in each of them.
-const LOGGING: [&str; 6] = ["c12", "c12_stored", "c12_computed", "c13", "refusals", "plain"];
+const LOGGING: [&str; 7] = ["c12", "c12_stored", "c12_computed", "c13", "refusals", "constant_time", "plain"];
 
 fn main() {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));

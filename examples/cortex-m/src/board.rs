@@ -58,6 +58,33 @@ impl Counter {
     }
 }
 
+/// Instructions of a turn of [`wait`].
+const TURN: u32 = 4;
+
+/// Reads the timer until it leaves `tick`: the next tick, and the turns of the loop.
+fn wait(tick: u32) -> (u32, u32) {
+    let mut turns = 0;
+    loop {
+        let now = SYST::get_current();
+        if now != tick {
+            return (now, turns);
+        }
+        turns += 1;
+    }
+}
+
+impl Counter {
+    /// Instructions that `work` took, rounded to a turn of a waiting loop, which is [`TURN`] of them. The work starts with a
+    /// tick; the loop fills the last tick. Two runs of equally many instructions differ by one turn at most.
+    pub fn count_finely<T>(&mut self, work: impl FnOnce() -> T) -> (T, u32) {
+        let (start, _) = wait(SYST::get_current());
+        let result = work();
+        let (end, turns) = wait(SYST::get_current());
+        let ticks = start.wrapping_sub(end) & 0x00ff_ffff;
+        (result, ticks * 40 - turns * TURN)
+    }
+}
+
 unsafe extern "C" {
     static mut __sheap: u32; // the end of the statics, from cortex-m-rt
     static mut _stack_start: u32; // where the stack begins, at the top of the memory

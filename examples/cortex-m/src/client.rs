@@ -19,8 +19,8 @@ use polyformer_kernel::{
         sample::{Seed, Uniform},
         twiddles::Twiddles,
     },
+    wipe::SecretRng,
 };
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use semihosting::{
     fs::File,
     io::{self, Read, Write},
@@ -88,7 +88,7 @@ fn encrypt(
     for (z, x) in on.slots.iter_mut().zip(QUESTION) {
         z.re = x as f64;
     }
-    let mut source = ChaCha20Rng::from_seed([1; 32]);
+    let mut source = SecretRng::from_seed(&[1; 32]);
     let mut file = File::create(c"question.bin")?;
     let mut rng = entropy::generator(&mut source)?;
     let (message, encoding) = counter.count(|| device.encode(on.slots));

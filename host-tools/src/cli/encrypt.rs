@@ -17,6 +17,7 @@ use std::{
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
+use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,7 +73,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         return question(args, text, path, target, output, out);
     }
     let values = input::read(&args.values, input::MAX_TEXT).and_then(|bytes| numbers::parse(&text::decode(bytes)?));
-    let values = values.with_path(input::named(&args.values))?;
+    let values = Zeroizing::new(values.with_path(input::named(&args.values))?);
     if values.is_empty() {
         return Err(Error::usage(input::named(&args.values).display().to_string(), "no numbers in it"));
     }
@@ -103,11 +104,11 @@ fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, output: Outp
     let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
     note_model(&model);
     let host = Host::new(secret.params.clone());
-    let text = input::question(text).with_path(Path::new("standard input"))?;
-    let ids = tokens(&model, &text)?;
+    let text = Zeroizing::new(input::question(text).with_path(Path::new("standard input"))?);
+    let ids = Zeroizing::new(tokens(&model, &text)?);
     let layout = Layout::new(&[ids.len()], model.model.width, model.model.heads, host.params().slots())?;
     let client = Client::new(&host, on, &secret, &model.text);
-    let encrypted = client.encrypt(&layout, &client.slots(&layout, std::slice::from_ref(&ids))?)?;
+    let encrypted = client.encrypt(&layout, &client.slots(&layout, std::slice::from_ref(&*ids))?)?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
     output.file(&encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();

@@ -19,7 +19,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -247,8 +247,8 @@ fn stale(folder: &Path, of: &Header) -> files::Result<usize> {
 }
 
 /// The bytes of a secret key from elsewhere: exactly 32 of them, and not all zero.
-fn seed(path: &Path) -> Result<SecretSeed> {
-    let mut bytes = [0; 33];
+fn seed(path: &Path) -> Result<Box<SecretSeed>> {
+    let mut bytes = Zeroizing::new([0; 33]);
     let (mut length, (mut file, _)) = (0, input::open(path).with_path(path)?);
     while length < bytes.len() {
         match file.read(&mut bytes[length..]).with_path(path)? {
@@ -258,10 +258,11 @@ fn seed(path: &Path) -> Result<SecretSeed> {
     }
     let bad = |what: String| Err(Error::usage(path.display().to_string(), what));
     let zero = bytes.iter().fold(0, |all, byte| all | byte) == 0;
-    let seed = bytes.first_chunk_mut().map(SecretSeed::take);
-    bytes.zeroize();
-    match (seed, length, zero) {
-        (Some(seed), 32, false) => Ok(seed),
+    match (bytes.first_chunk::<32>(), length, zero) {
+        (Some(given), 32, false) => SecretSeed::boxed(|seed| {
+            seed.copy_from_slice(given);
+            Ok(())
+        }),
         (_, 33, _) => bad("more than 32 bytes where 32 are needed".into()),
         (_, 32, _) => bad("32 zero bytes, which are no secret: draw them from a random generator".into()),
         _ => bad(format!("{length} bytes where 32 are needed")),

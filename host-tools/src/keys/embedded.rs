@@ -10,7 +10,7 @@ use crate::{
     machine::{ComputeTarget, Host, Job},
 };
 use polyformer_kernel::{
-    backend::Backend,
+    backend::{Backend, Wiping},
     ckks::{
         keys::SecretKey,
         ring_switch::{LiftKey, LowerKey},
@@ -57,7 +57,7 @@ pub fn generate(
 ) -> Result<PathBuf> {
     let key = device.header.key.unwrap_or(KeyId([0; 16])); // a secret has one
     let path = folder.join(file_name(key));
-    let (seeds, [lift, lower]) = host.run(on, Draw { host, secret, device })?;
+    let (seeds, [lift, lower]) = host.run_client(on, Draw { host, secret, device })?;
     let of = EmbeddedMeta { spec: device.header.spec.clone(), key, seeds };
     let header = secret.header(Body::DeviceKey(Box::new(of)));
     let tensors = [&lift, &lower].map(|words| bytemuck::cast_slice(&words[..]));
@@ -95,8 +95,10 @@ impl Job for Draw<'_> {
     type Output = ([Seed; 2], [Vec<u32>; 2]);
 
     /// The seeds, and the stored halves in the layout of the file.
-    fn run<B: Backend>(self, mut be: B) -> Result<Self::Output> {
-        let (lift, lower) = draw(&mut be, self.host, self.secret, self.device)?;
+    fn run<B: Backend>(self, be: B) -> Result<Self::Output> {
+        let mut guard = Wiping::new(be);
+        let be = &mut *guard;
+        let (lift, lower) = draw(be, self.host, self.secret, self.device)?;
         let mut out = [Vec::new(), Vec::new()];
         for (words, b) in std::iter::once((0, &lift.pair[0])).chain(lower.digits.iter().map(|pair| (1, &pair[0]))) {
             let mut row = vec![0; b.shape.words()];

@@ -10,15 +10,15 @@ use polyformer_kernel::{
     backend::Backend,
     ckks::{Client, keys::SecretSeed},
     params::{Params, Spec},
+    wipe::SecretRng,
 };
-use rand_chacha::ChaCha20Rng;
 use std::path::Path;
 use zeroize::Zeroize;
 
 /// A secret key and its parameter set.
 pub struct Secret {
-    /// The seed to expand.
-    pub seed: SecretSeed,
+    /// The seed to expand, in one place: a move of the key copies an address.
+    pub seed: Box<SecretSeed>,
     /// The header of its file. [`Header::key`] is its name.
     pub header: Header,
     /// Its parameters.
@@ -33,6 +33,15 @@ fn key_id(seed: &SecretSeed, spec: &SpecBuf) -> KeyId {
     id.copy_from_slice(&hash.as_bytes()[..16]);
     h.zeroize();
     KeyId(id)
+}
+
+/// A seed of these 32 bytes, which go from their place to the heap and nowhere else.
+fn copied(from: &[u8]) -> Box<SecretSeed> {
+    let Ok(seed) = SecretSeed::boxed(|bytes| {
+        bytes.copy_from_slice(from);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    seed
 }
 
 /// Refuses a key that other users of the machine may read.
@@ -56,11 +65,11 @@ fn owner_alone(_: &Path) -> Result<()> {
 impl Secret {
     /// A fresh key.
     pub fn generate(spec: SpecBuf) -> Result<Self> {
-        Self::of(spec, SecretSeed::take(&mut random::bytes()?))
+        Self::of(spec, SecretSeed::boxed(|bytes| random::fill(bytes))?)
     }
 
     /// The key of a seed that somebody else drew.
-    pub fn of(spec: SpecBuf, seed: SecretSeed) -> Result<Self> {
+    pub fn of(spec: SpecBuf, seed: Box<SecretSeed>) -> Result<Self> {
         let params = spec.params()?;
         let key = Some(key_id(&seed, &spec));
         Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey { budget: None } }, params })
@@ -72,7 +81,8 @@ impl Secret {
     /// # Errors
     /// [`crate::Error::Kernel`] for parameters that are refused.
     pub fn for_spec(spec: &Spec<'_>) -> Result<Self> {
-        let (params, spec, seed) = (Params::new(spec)?, SpecBuf::from(spec), SecretSeed::take(&mut random::bytes()?));
+        let seed = SecretSeed::boxed(|bytes| random::fill(bytes))?;
+        let (params, spec) = (Params::new(spec)?, SpecBuf::from(spec));
         let key = Some(key_id(&seed, &spec));
         Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey { budget: None } }, params })
     }
@@ -82,8 +92,8 @@ impl Secret {
     /// # Errors
     /// [`crate::Error::Kernel`] if the backend has too little memory; [`crate::Error::Usage`] if the operating system
     /// gives no randomness.
-    pub fn client<B: Backend>(&self, be: &mut B) -> Result<Client<'_, B, ChaCha20Rng>> {
-        let seed = SecretSeed::take(&mut { *self.seed.expose() });
+    pub fn client<B: Backend>(&self, be: &mut B) -> Result<Client<'_, B, SecretRng>> {
+        let seed = copied(self.seed.expose());
         Ok(Client::with_secret(be, &self.params, seed, random::generator()?)?)
     }
 
@@ -105,9 +115,7 @@ impl Secret {
     fn view(mapped: &Mapped) -> files::Result<Self> {
         let view = View::parse(mapped.bytes())?;
         view.expect_kind(Kind::SecretKey)?;
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(view.bytes(0)); // 32 of them: the shape was checked
-        let seed = SecretSeed::take(&mut bytes);
+        let seed = copied(view.bytes(0)); // 32 of them: the shape was checked
         let (View { header, params, .. }, actual) = (&view, key_id(&seed, &view.header.spec));
         match header.key {
             Some(key) if key == actual => Ok(Self { seed, header: header.clone(), params: params.clone() }),

@@ -16,6 +16,7 @@ use crate::{
 };
 use polyformer_kernel::bootstrap::RotationStrategy;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// A model, the folder of a client's keys, and a machine. The part that plays the server gets the ciphertext, the number of
 /// tokens and the evaluation keys, nothing else. A first question makes the keys, some gigabytes of files; each question
@@ -116,7 +117,7 @@ impl<'f> Asker<'f> {
     pub fn ask(&mut self, text: &str) -> Result<Answer> {
         let Self { model, spec, host, target, rotations, folder, on_progress } = self;
         let (target, mut timings) = (*target, Timings::default());
-        let ids = timings.time("preprocess", || model.text.tokens(text))?;
+        let ids = Zeroizing::new(timings.time("preprocess", || model.text.tokens(text))?);
         let unknown = model.text.unknown(&ids);
         if unknown > 0 {
             on_progress(Progress::UnknownTokens { unknown, tokens: ids.len() });
@@ -127,7 +128,7 @@ impl<'f> Asker<'f> {
         let secret = timings.time("key_generation", complete)?;
 
         let client = Client::new(host, target.client(), &secret, &model.text);
-        let slots = timings.time("preprocess", || client.slots(&plan.layout, std::slice::from_ref(&ids)))?;
+        let slots = timings.time("preprocess", || client.slots(&plan.layout, std::slice::from_ref(&*ids)))?;
         let question = timings.time("encode_encrypt", || client.encrypt(&plan.layout, &slots))?;
         let inference = Inference {
             host,

@@ -9,19 +9,19 @@ use crate::{
     session::private::Private,
 };
 use polyformer_kernel::{
-    backend::{Backend, Shape},
+    backend::{Backend, Shape, Wiping},
     ckks::{
         Encoder,
-        embedded::wipe,
         encrypt::{self, Encryptor},
         keys::{PublicKey, SecretKey, UniformHalf},
         noise,
     },
     math::complex::Complex,
     params::Params,
+    wipe::Wiped,
 };
 use std::f64::consts::SQRT_2;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// The key of an encryption.
 pub enum EncryptionKey<'a> {
@@ -61,7 +61,7 @@ pub fn encrypt(
         let most = u16::MAX as usize * host.params().slots();
         Error::usage("values", format!("{} of them, a file holds up to {most}", values.len()))
     })?;
-    host.run(on, Encrypt { host, under, values, level, count, step })
+    host.run_client(on, Encrypt { host, under, values, level, count, step })
 }
 
 struct Encrypt<'a> {
@@ -82,17 +82,20 @@ enum Loaded<'p, B: Backend> {
 impl Job for Encrypt<'_> {
     type Output = Encrypted;
 
-    fn run<B: Backend>(self, mut be: B) -> Result<Encrypted> {
+    fn run<B: Backend>(self, be: B) -> Result<Encrypted> {
+        let mut guard = Wiping::new(be);
+        let be = &mut *guard;
         let (params, level) = (self.host.params(), self.level);
         let (n, slots, basis) = (params.n(), params.slots(), params.q(level));
         let (mut encoder, mut rng) = (Encoder::new(params), random::generator()?);
         let (mut scratch, mut z) = (vec![0; n], vec![Complex::default(); slots]);
+        let (mut scratch, mut z) = (Wiped::new(&mut scratch), Wiped::new(&mut z));
         let (mut key, from) = match self.under {
             EncryptionKey::Secret(s) => {
-                let sk = SecretKey::expand(&mut be, params, &s.seed, basis, &mut scratch)?;
+                let sk = SecretKey::expand(be, params, &s.seed, basis, &mut scratch)?;
                 (Loaded::Secret(sk, Encryptor::new(params, &mut rng)), &s.header)
             }
-            EncryptionKey::Public(view) => (Loaded::Public(load_public(&mut be, params, view)?), &view.header),
+            EncryptionKey::Public(view) => (Loaded::Public(load_public(be, params, view)?), &view.header),
         };
         let words = basis.len() * n;
         let mut tensors = vec![vec![0; self.count as usize * words]; 1 + matches!(key, Loaded::Public(_)) as usize];
@@ -102,10 +105,8 @@ impl Job for Encrypt<'_> {
             z.iter_mut().zip(values).for_each(|(z, x)| *z = Complex::from(*x));
             let coeffs = encoder.encode(z.iter().copied(), params.scale(level))?;
             let ct = match &mut key {
-                Loaded::Secret(sk, encryptor) => encryptor.encrypt(&mut be, sk, level, coeffs, &mut rng)?,
-                Loaded::Public(pk) => {
-                    encrypt::encrypt_public(&mut be, params, pk, level, coeffs, &mut rng, &mut scratch)?
-                }
+                Loaded::Secret(sk, encryptor) => encryptor.encrypt(be, sk, level, coeffs, &mut rng)?,
+                Loaded::Public(pk) => encrypt::encrypt_public(be, params, pk, level, coeffs, &mut rng, &mut scratch)?,
             };
             encoder.wipe();
             for (tensor, c) in tensors.iter_mut().zip(&ct.c) {
@@ -113,10 +114,9 @@ impl Job for Encrypt<'_> {
             }
             (self.step)();
         }
-        wipe(&mut z);
         let seed = match key {
             Loaded::Secret(sk, encryptor) => {
-                sk.wipe(&mut be)?;
+                sk.wipe(be)?;
                 Some(*encryptor.seed())
             }
             Loaded::Public(_) => None,
@@ -153,7 +153,7 @@ pub fn decrypt_words(
             return Err(polyformer_kernel::Error::Length { expected, actual }.into());
         }
     }
-    host.run(on, Decrypt { host, secret, words, sealed, step })
+    host.run_client(on, Decrypt { host, secret, words, sealed, step })
 }
 
 struct Decrypt<'a> {
@@ -167,14 +167,17 @@ struct Decrypt<'a> {
 impl Job for Decrypt<'_> {
     type Output = Private;
 
-    fn run<B: Backend>(self, mut be: B) -> Result<Private> {
+    fn run<B: Backend>(self, be: B) -> Result<Private> {
+        let mut guard = Wiping::new(be);
+        let be = &mut *guard;
         let (params, level) = (self.host.params(), self.sealed.level);
         let (n, q, base) = (params.n(), params.q(level), params.base());
-        let (encoder, mut coeffs) = (Encoder::new(params), vec![0; n]);
-        let mut words = vec![0; base.len() * n];
-        let sk = SecretKey::expand(&mut be, params, &self.secret.seed, base, &mut coeffs)?;
+        let (mut words, mut coeffs) = (vec![0; base.len() * n], vec![0; n]);
+        let (encoder, mut words, mut coeffs) = (Encoder::new(params), Wiped::new(&mut words), Wiped::new(&mut coeffs));
+        let sk = SecretKey::expand(be, params, &self.secret.seed, base, &mut coeffs)?;
         let shape = Shape { count: 1, basis: base, cols: n as u32 };
-        let mut values = Vec::with_capacity(self.sealed.count as usize * params.slots()); // never moved, so wiped whole
+        // of the full capacity at once: a vector that grows leaves copies
+        let mut values = Zeroizing::new(Vec::with_capacity(self.sealed.count as usize * params.slots()));
         let mut imaginary = 0f64;
         for item in 0..self.sealed.count as usize {
             let at = (item * q.len() + q.row(base.start as usize)) * n; // the base rows are adjacent
@@ -183,20 +186,17 @@ impl Job for Decrypt<'_> {
                 Some(seed) => SecondHalf::Seed(seed, item as u64),
                 None => SecondHalf::Stored(stored(1)),
             };
-            let ct = load::ciphertext(&mut be, params, shape, level, stored(0), c1)?;
-            encrypt::decrypt(&mut be, params, &sk, &ct, 0, &mut words, &mut coeffs)?;
-            let mut z = encoder.decode(&coeffs, params.scale(level))?;
+            let ct = load::ciphertext(be, params, shape, level, stored(0), c1)?;
+            encrypt::decrypt(be, params, &sk, &ct, 0, &mut words, &mut coeffs)?;
+            let z = Zeroizing::new(encoder.decode(&coeffs, params.scale(level))?);
             let left = (self.sealed.values as usize).saturating_sub(values.len());
             values.extend(z.iter().take(left).map(|z| z.re));
             imaginary = z.iter().map(|z| z.im.abs()).fold(imaginary, f64::max); // finite: of integers
-            wipe(&mut z);
             (self.step)();
         }
-        words[..].zeroize();
-        coeffs[..].zeroize();
-        sk.wipe(&mut be)?;
+        sk.wipe(be)?;
         let fresh = noise::fresh_symmetric(params) / SQRT_2 / params.scale(level); // of real parts
-        Ok(Private::new(values).with_signs(fresh, imaginary))
+        Ok(Private::new(std::mem::take(&mut *values)).with_signs(fresh, imaginary))
     }
 }
 

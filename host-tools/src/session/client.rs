@@ -15,6 +15,7 @@ use crate::{
 };
 use polyformer_kernel::nn::slot_engine::Layout;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Who asks.
 pub struct Client<'a> {
@@ -31,10 +32,10 @@ impl<'a> Client<'a> {
     }
 
     /// The slots of some questions, the plaintext, one period long.
-    pub fn slots(&self, layout: &Layout, questions: &[Vec<u32>]) -> Result<Vec<f64>> {
-        let mut slots = vec![0.0; layout.period()];
+    pub fn slots(&self, layout: &Layout, questions: &[Vec<u32>]) -> Result<Zeroizing<Vec<f64>>> {
+        let mut slots = Zeroizing::new(vec![0.0; layout.period()]);
         for (i, ids) in questions.iter().enumerate() {
-            layout.pack(i, &self.text.embed(ids), &mut slots)?;
+            layout.pack(i, &Zeroizing::new(self.text.embed(ids)), &mut slots)?;
         }
         Ok(slots)
     }
@@ -42,7 +43,8 @@ impl<'a> Client<'a> {
     /// One ciphertext of the slots, repeated to the full length. The header has the lengths, the model and a fresh nonce.
     pub fn encrypt(&self, layout: &Layout, slots: &[f64]) -> Result<Encrypted> {
         let params = self.host.params();
-        let values: Vec<f64> = slots.iter().copied().cycle().take(params.slots()).collect();
+        let mut values = Zeroizing::new(vec![0.0; params.slots()]);
+        values.iter_mut().zip(slots.iter().cycle()).for_each(|(value, slot)| *value = *slot);
         let (key, level) = (EncryptionKey::Secret(self.secret), params.max_message_level());
         let mut question = cipher::encrypt(self.host, self.on, &key, &values, level, &|| ())?;
         if let Body::Ciphertext(sealed) = question.header.body {

@@ -7,17 +7,23 @@ use super::{
     public_key::PublicKey,
     secret::{SecretKey, SecretSeed},
 };
-use crate::{arith::cost::Demand, backend::Backend, error::Result, math::complex::Complex, params::Params};
-use alloc::{vec, vec::Vec};
+use crate::{
+    arith::cost::Demand,
+    backend::Backend,
+    error::{Error, Result},
+    math::complex::Complex,
+    params::Params,
+    wipe::Wiped,
+};
+use alloc::{boxed::Box, vec, vec::Vec};
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 /// A secret key over P and the whole chain, an encoder, and a random generator. The words of polynomials are in the
 /// memory of the backend of each call. Use the backend that made the client, or a backend with the same memory. Call
 /// [`Client::wipe`] at the end, which overwrites the secret in that memory.
 pub struct Client<'p, B: Backend, R> {
     params: &'p Params,
-    seed: SecretSeed,
+    seed: Box<SecretSeed>,
     sk: SecretKey<B>,
     encoder: Encoder,
     rng: R,
@@ -29,7 +35,10 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
     /// # Errors
     /// Errors of the backend's memory.
     pub fn new(be: &mut B, params: &'p Params, mut rng: R) -> Result<Self> {
-        let seed = SecretSeed::generate(&mut rng);
+        let seed = SecretSeed::boxed(|bytes| {
+            rng.fill_bytes(bytes);
+            Ok::<(), Error>(())
+        })?;
         Self::with_secret(be, params, seed, rng)
     }
 
@@ -37,7 +46,7 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
     ///
     /// # Errors
     /// Errors of the backend's memory.
-    pub fn with_secret(be: &mut B, params: &'p Params, seed: SecretSeed, rng: R) -> Result<Self> {
+    pub fn with_secret(be: &mut B, params: &'p Params, seed: Box<SecretSeed>, rng: R) -> Result<Self> {
         let full = params.full();
         let sk = SecretKey::expand(be, params, &seed, full, &mut vec![0; params.n()])?;
         Ok(Self { params, seed, sk, encoder: Encoder::new(params), rng })
@@ -119,11 +128,9 @@ impl<'p, B: Backend, R: CryptoRng> Client<'p, B, R> {
     pub fn decrypt(&self, be: &mut B, ct: &Ciphertext<B>) -> Result<Vec<Complex>> {
         let n = self.params.n();
         let (mut words, mut coeffs) = (vec![0; self.params.base().len() * n], vec![0; n]);
+        let (mut words, mut coeffs) = (Wiped::new(&mut words), Wiped::new(&mut coeffs));
         encrypt::decrypt(be, self.params, &self.sk, ct, 0, &mut words, &mut coeffs)?;
-        let slots = self.encoder.decode(&coeffs, self.params.scale(ct.level));
-        words[..].zeroize();
-        coeffs[..].zeroize();
-        slots
+        self.encoder.decode(&coeffs, self.params.scale(ct.level))
     }
 
     /// n coefficients of the values at `level`, repeated to the full length.

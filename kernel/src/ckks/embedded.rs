@@ -6,7 +6,7 @@
 
 use super::{
     derive::{UniformHalf, uniform},
-    encode::{decode_in_place, encode_in_place},
+    encode::{decode_in_place, encode_packed, packed, unpacked},
     encrypt::{Garner, centered},
     hedge, public_seed,
     secret::SecretSeed,
@@ -19,11 +19,12 @@ use crate::{
         sample::{self, Seed, Uniform},
         twiddles::Twiddles,
     },
+    wipe::on_a_clean_stack,
 };
 use zeroize::Zeroize;
 
-/// The largest log2 of a coefficient. A coefficient with its error is exact in an f64.
-pub const MAX_BITS: f64 = 52.0;
+/// Bytes of the stack that are overwritten after each use of the secret.
+const STACK: usize = 1024;
 
 /// The memory plan: which constants are stored, perhaps in flash, and which are computed again and again.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +42,9 @@ pub struct EmbeddedClient<'a, R, T> {
     plan: Tables<R, T>,
 }
 
-/// Integer coefficients in a buffer of slots: coefficient k is the real part of entry k, k + n/2 its imaginary part.
-/// Wiped when dropped.
+/// Integer coefficients in a buffer of slots: coefficient k in the bytes of the real part of entry k, coefficient k + n/2
+/// in the bytes of its imaginary part. Arithmetic on coefficients and errors is integer arithmetic, whose time does not
+/// depend on the values. Wiped when dropped.
 pub struct Message<'m>(&'m mut [Complex]);
 
 /// A message that carries its error, and so may be encrypted: under one secret and one public seed, as often as a limb is
@@ -58,43 +60,47 @@ pub struct MaskedMessage<'m> {
     set: [u64; 4],
 }
 
-/// A decryption under way.
+/// A decryption under way. Wiped when dropped.
 pub struct Opening<'m> {
-    coeffs: &'m mut [Complex], // [0, q0) after the first limb; centred modulo the base after the last
+    coeffs: &'m mut [Complex], // integers in [0, q0) after the first limb; centred modulo the base after the last
     limbs: usize,
 }
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        wipe(self.0);
+        self.0.zeroize();
     }
 }
 
-/// Zeroes a buffer of slots in a way that is not optimised out.
-pub fn wipe(slots: &mut [Complex]) {
-    for z in slots {
-        z.re.zeroize();
-        z.im.zeroize();
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.coeffs.zeroize();
     }
 }
 
-/// `f` of every coefficient in order: the real parts, then the imaginary parts.
+/// `f` of every coefficient in order: the real parts, then the imaginary parts. One loop, so that `f` is compiled once.
 fn each(coeffs: &mut [Complex], mut f: impl FnMut(&mut f64)) {
-    coeffs.iter_mut().for_each(|z| f(&mut z.re));
-    coeffs.iter_mut().for_each(|z| f(&mut z.im));
+    for imaginary in [false, true] {
+        for z in coeffs.iter_mut() {
+            f(if imaginary { &mut z.im } else { &mut z.re });
+        }
+    }
 }
 
 /// `f` of every word and its coefficient.
 fn each_word(words: &mut [u32], coeffs: &mut [Complex], f: impl Fn(&mut u32, &mut f64)) {
-    let (low, high) = words.split_at_mut(words.len() / 2);
-    low.iter_mut().zip(coeffs.iter_mut()).for_each(|(w, z)| f(w, &mut z.re));
-    high.iter_mut().zip(coeffs.iter_mut()).for_each(|(w, z)| f(w, &mut z.im));
+    let mut words = words.iter_mut();
+    each(coeffs, |c| {
+        if let Some(w) = words.next() {
+            f(w, c);
+        }
+    });
 }
 
 impl Message<'_> {
     /// The coefficients in order.
     fn coefficients(&self) -> impl Iterator<Item = i64> {
-        let parts = |part: fn(&Complex) -> f64| self.0.iter().map(move |z| part(z) as i64);
+        let parts = |part: fn(&Complex) -> f64| self.0.iter().map(move |z| unpacked(part(z)));
         parts(|z| z.re).chain(parts(|z| z.im))
     }
 }
@@ -143,8 +149,7 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     pub fn encode<'m>(&self, slots: &'m mut [Complex]) -> Result<Message<'m>> {
         same_length(self.params.slots(), slots.len())?;
         let message = Message(slots);
-        let limit = self.params.limit_bits().min(MAX_BITS);
-        encode_in_place(self.plan.roots, message.0, self.params.base_scale(), limit)?;
+        encode_packed(self.plan.roots, message.0, self.params.base_scale(), self.params.limit_bits())?;
         Ok(message)
     }
 
@@ -156,9 +161,12 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
         secret: &'m SecretSeed,
         rng: &mut impl rand_core::CryptoRng,
     ) -> MaskedMessage<'m> {
-        let mut hedged = hedge::generator(self.params, secret, rng, message.coefficients());
-        let seed = public_seed(&mut hedged);
-        each(message.0, |c| *c += sample::binomial(&mut hedged) as f64);
+        let seed = on_a_clean_stack::<STACK, _>(|| {
+            let mut hedged = hedge::generator(self.params, secret, rng, message.coefficients());
+            let seed = public_seed(&mut hedged);
+            each(message.0, |c| *c = packed(unpacked(*c) + sample::binomial(&mut hedged)));
+            seed
+        });
         let uniform = uniform(self.params, UniformHalf::Ciphertext, 0, &seed);
         MaskedMessage { message, secret, seed, uniform, set: *self.params.fingerprint() }
     }
@@ -179,11 +187,11 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
         while !rest.is_empty() {
             let chunk = a.chunk();
             let (now, later) = rest.split_at_mut(chunk.len().min(rest.len()));
-            now.iter_mut().zip(chunk).for_each(|(s, a)| *s = q.neg(q.mul(*s, *a)));
+            now.iter_mut().zip(chunk).for_each(|(s, a)| *s = q.mul(*s, *a));
             rest = later;
         }
         self.plan.twiddles.intt(q, index, words);
-        each_word(words, masked.message.0, |w, c| *w = q.add(*w, q.reduce_i64(*c as i64)));
+        each_word(words, masked.message.0, |w, c| *w = q.sub(q.reduce_i64(unpacked(*c)), *w));
         self.plan.twiddles.ntt(q, index, words);
         Ok(())
     }
@@ -191,7 +199,9 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     /// s modulo q, Eval, in `words`.
     fn secret(&self, index: usize, q: Modulus, secret: &SecretSeed, words: &mut [u32]) -> Result<()> {
         same_length(self.params.n(), words.len())?;
-        words.iter_mut().zip(secret.trits(self.params)).for_each(|(w, s)| *w = q.reduce_i64(s));
+        on_a_clean_stack::<STACK, _>(|| {
+            words.iter_mut().zip(secret.trits(self.params)).for_each(|(w, s)| *w = q.reduce_i64(s));
+        });
         self.plan.twiddles.ntt(q, index, words);
         Ok(())
     }
@@ -228,15 +238,23 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
             words.zeroize();
             return Err(Error::Length { expected: n, actual: given });
         }
+        self.join(opening, index, q, words)
+    }
+
+    /// Takes a limb c0 + c1 s, Eval, into the coefficients, and wipes the limb. Apart from [`EmbeddedClient::decrypt`], so
+    /// that the code is not repeated for each source of pairs.
+    #[inline(never)]
+    fn join(&self, opening: &mut Opening<'_>, index: usize, q: Modulus, words: &mut [u32]) -> Result<()> {
         self.plan.twiddles.intt(q, index, words);
         let last = self.limbs() == opening.limbs + 1;
         match (opening.limbs, last) {
-            (0, true) => each_word(words, opening.coeffs, |w, c| *c = centered(*w as u64, q.q() as u64) as f64),
-            (0, false) => each_word(words, opening.coeffs, |w, c| *c = *w as f64),
+            (0, true) => each_word(words, opening.coeffs, |w, c| *c = packed(centered(*w as u64, q.q() as u64))),
+            (0, false) => each_word(words, opening.coeffs, |w, c| *c = packed(*w as i64)),
             _ => {
                 let q0 = self.limb(0)?.1;
                 let (pair, product) = (Garner::new(q0, q), q0.q() as u64 * q.q() as u64);
-                each_word(words, opening.coeffs, |w, c| *c = centered(pair.join(*c as u32, *w), product) as f64);
+                let join = |w: u32, c: f64| centered(pair.join(unpacked(c) as u32, w), product);
+                each_word(words, opening.coeffs, |w, c| *c = packed(join(*w, *c)));
             }
         }
         words.zeroize();
@@ -250,9 +268,10 @@ impl<'a, R: Roots, T: Twiddles> EmbeddedClient<'a, R, T> {
     ///
     /// # Errors
     /// [`Error::Length`] with the number of limbs if one is missing.
-    pub fn close<'m>(&self, opening: Opening<'m>) -> Result<&'m mut [Complex]> {
+    pub fn close<'m>(&self, mut opening: Opening<'m>) -> Result<&'m mut [Complex]> {
         same_length(self.limbs(), opening.limbs)?;
+        each(opening.coeffs, |c| *c = unpacked(*c) as f64);
         decode_in_place(self.plan.roots, opening.coeffs, self.params.base_scale())?;
-        Ok(opening.coeffs)
+        Ok(core::mem::take(&mut opening.coeffs)) // the caller's from now on
     }
 }

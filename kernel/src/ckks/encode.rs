@@ -43,25 +43,56 @@ pub fn encode(roots: &[Complex], slots: &mut [Complex], scale: f64, limit_bits: 
     if coeffs.len() != 2 * s {
         return Err(Error::Length { expected: 2 * s, actual: coeffs.len() });
     }
-    encode_in_place(roots, slots, scale, limit_bits.min(MAX_BITS))?;
+    encode_packed(roots, slots, scale, limit_bits)?;
     let (re, im) = coeffs.split_at_mut(s);
     for ((re, im), z) in re.iter_mut().zip(im).zip(slots) {
-        (*re, *im) = (z.re as i64, z.im as i64);
+        (*re, *im) = (unpacked(z.re), unpacked(z.im));
     }
     Ok(())
 }
 
-/// [`encode`] in place: coefficient k is the real part of slot k, and coefficient k + s its imaginary part.
+/// An integer in the eight bytes of a float, so that a buffer of slots holds coefficients.
+pub(super) fn packed(x: i64) -> f64 {
+    f64::from_bits(x as u64)
+}
+
+/// The inverse of [`packed`].
+pub(super) fn unpacked(x: f64) -> i64 {
+    x.to_bits() as i64
+}
+
+/// [`encode`] in place: coefficient k is [`packed`] into the real part of slot k, and coefficient k + s into its imaginary
+/// part.
+///
+/// # Errors
+/// Those of [`encode`].
+pub(super) fn encode_packed(roots: impl Roots, slots: &mut [Complex], scale: f64, limit_bits: f64) -> Result<()> {
+    round_in_place(roots, slots, scale, limit_bits, packed)
+}
+
+/// [`encode`] in place, with floats for integers: coefficient k is the real part of slot k, and coefficient k + s its
+/// imaginary part.
 ///
 /// # Errors
 /// Those of [`encode`].
 pub fn encode_in_place(roots: impl Roots, slots: &mut [Complex], scale: f64, limit_bits: f64) -> Result<()> {
+    round_in_place(roots, slots, scale, limit_bits, |x| x as f64) // exact: x has 53 bits
+}
+
+fn round_in_place(
+    roots: impl Roots,
+    slots: &mut [Complex],
+    scale: f64,
+    limit_bits: f64,
+    store: impl Fn(i64) -> f64,
+) -> Result<()> {
     let s = slots.len();
     if !s.is_power_of_two() || s > roots.slots() {
         return Err(Error::Slots { given: s, slots: roots.slots() });
     }
-    if let Some(slot) = slots.iter().position(|z| !(z.re.is_finite() && z.im.is_finite())) {
-        return Err(Error::NotFinite { slot });
+    let wrong = |z: &Complex| !(z.re.is_finite() & z.im.is_finite());
+    if slots.iter().fold(false, |any, z| any | wrong(z)) {
+        return Err(Error::NotFinite { slot: slots.iter().position(wrong).unwrap_or(s) });
     }
     embed_inverse(roots, slots);
     let factor = scale / s as f64;
@@ -69,7 +100,7 @@ pub fn encode_in_place(roots: impl Roots, slots: &mut [Complex], scale: f64, lim
     for z in slots {
         let (x, y) = (z.re * factor, z.im * factor);
         largest = largest.max(x.to_bits() << 1).max(y.to_bits() << 1);
-        (z.re, z.im) = (round(x) as f64, round(y) as f64); // exact: x has 53 bits
+        (z.re, z.im) = (store(round(x)), store(round(y)));
     }
     let (bits, limit) = (libm::log2(f64::from_bits(largest >> 1)), limit_bits.min(MAX_BITS));
     if bits <= limit { Ok(()) } else { Err(Error::TooLarge { bits, limit }) }

@@ -70,7 +70,7 @@ impl Encoder {
 
     /// Overwrites both buffers: after the encoding of values that are secret.
     pub fn wipe(&mut self) {
-        super::embedded::wipe(&mut self.slots);
+        self.slots[..].zeroize();
         self.coeffs[..].zeroize();
     }
 }

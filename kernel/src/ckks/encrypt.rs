@@ -20,8 +20,8 @@ use crate::{
         Basis,
         sample::{self, Seed},
     },
+    wipe::Wiped,
 };
-use zeroize::Zeroize;
 
 /// Symmetric encryption (b, a) over `basis` of a message that already carries its error: b = noisy - a s. a is item
 /// `item` of the expansion of `uniform`. Never use the pair twice, and never one error with two of them.
@@ -81,10 +81,9 @@ impl<'p> Encryptor<'p> {
     ) -> Result<Ciphertext<B>> {
         let item = self.items;
         self.items += 1; // also if this item fails: its uniform half was perhaps seen
-        sample::error(rng, coeffs);
-        let c = symmetric(be, sk, self.params.q(level), coeffs, (&self.uniform, item));
-        coeffs.zeroize();
-        Ok(Ciphertext { c: c?, level })
+        let mut coeffs = Wiped::new(coeffs);
+        sample::error(rng, &mut coeffs);
+        Ok(Ciphertext { c: symmetric(be, sk, self.params.q(level), &coeffs, (&self.uniform, item))?, level })
     }
 }
 
@@ -121,15 +120,14 @@ pub fn encrypt_public<B: Backend>(
 ) -> Result<Ciphertext<B>> {
     let basis = params.q(level);
     let shape = Shape { count: 1, basis, cols: params.n() as u32 };
-    sample::ternary(rng, scratch);
-    let v = Poly::<Coeff, B>::from_signed(be, shape, scratch)?.ntt(be);
-    sample::error(rng, coeffs);
-    let mut c0 = Poly::<Coeff, B>::from_signed(be, shape, coeffs)?.ntt(be);
-    coeffs.zeroize();
+    let (mut coeffs, mut scratch) = (Wiped::new(coeffs), Wiped::new(scratch));
+    sample::ternary(rng, &mut scratch);
+    let v = Poly::<Coeff, B>::from_signed(be, shape, &scratch)?.ntt(be);
+    sample::error(rng, &mut coeffs);
+    let mut c0 = Poly::<Coeff, B>::from_signed(be, shape, &coeffs)?.ntt(be);
     scratch.fill(0);
-    sample::error(rng, scratch);
-    let mut c1 = Poly::<Coeff, B>::from_signed(be, shape, scratch)?.ntt(be);
-    scratch.zeroize();
+    sample::error(rng, &mut scratch);
+    let mut c1 = Poly::<Coeff, B>::from_signed(be, shape, &scratch)?.ntt(be);
     be.mul_add(basis, c0.limbs_mut(), &pk.pair[0], v.limbs());
     be.mul_add(basis, c1.limbs_mut(), &pk.pair[1], v.limbs());
     Ok(Ciphertext { c: [c0, c1], level })

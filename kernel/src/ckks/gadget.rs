@@ -21,8 +21,8 @@ use crate::{
         Basis,
         sample::{self, Seed},
     },
+    wipe::Wiped,
 };
-use zeroize::Zeroize;
 
 /// The source secret of a key-switching key. The target is always a secret that the holder of the key decrypts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +63,10 @@ pub fn gadget_pair<B: Backend>(
 ) -> Result<Pair<B::Buf>> {
     params.check_key(secret, full)?;
     let shape = Shape { count: 1, basis: full, cols: be.ring().n() as u32 };
+    let mut scratch = Wiped::new(scratch);
     scratch.fill(0);
-    sample::error(rng, scratch);
-    let e = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|e| e.ntt(be).into_limbs());
-    scratch.zeroize();
-    let mut b = e?;
+    sample::error(rng, &mut scratch);
+    let mut b = Poly::<Coeff, B>::from_signed(be, shape, &scratch)?.ntt(be).into_limbs();
     let (mut a, mut tmp) = (be.alloc(shape)?, be.alloc(shape)?);
     be.upload_uniform(&mut a, uniform, 0)?;
     be.zip(Op::Mul, full, &mut tmp, &a, under);

@@ -16,9 +16,9 @@ use crate::{
         chain::{chain, words},
         sample::Seed,
     },
+    wipe::SecretRng,
 };
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A generator for the seed and the error of one message. Reads 32 bytes of `rng`. `coefficients` are those of the
 /// encoded message, an even number of them.
@@ -27,19 +27,16 @@ pub fn generator(
     secret: &SecretSeed,
     rng: &mut impl rand_core::CryptoRng,
     coefficients: impl Iterator<Item = i64>,
-) -> ChaCha20Rng {
-    let (mut key, mut drawn) = (*secret.expose(), Seed::default());
+) -> SecretRng {
+    let (mut key, mut drawn) = (Zeroizing::new(*secret.expose()), Zeroizing::new(Seed::default()));
     derive::secret(params, Secrecy::Hedge, 0, &mut key);
-    let mut tag = hash(&key, coefficients);
-    rng.fill_bytes(&mut drawn);
-    key = *secret.expose();
+    let tag = Zeroizing::new(hash(&key, coefficients));
+    rng.fill_bytes(&mut drawn[..]);
+    key.copy_from_slice(secret.expose());
     derive::secret(params, Secrecy::Hedge, 1, &mut key);
-    chain(&mut key, words(&drawn).into_iter().chain(tag));
-    let out = ChaCha20Rng::from_seed(key);
-    key.zeroize();
-    drawn.zeroize();
-    tag.zeroize();
-    out
+    chain(&mut key, words(&drawn));
+    chain(&mut key, *tag);
+    SecretRng::from_seed(&key)
 }
 
 const LOW: u64 = (1 << 26) - 1;

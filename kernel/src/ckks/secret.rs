@@ -12,12 +12,15 @@ use crate::{
         Basis,
         sample::{self, Seed},
     },
+    wipe::{SecretRng, Wiped},
 };
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The 32 bytes that a secret key is expanded from, differently for each parameter set ([`super::derive`]). Wiped when
-/// dropped; neither shown nor cloned.
+/// dropped; neither shown nor cloned. A move of the value leaves a copy of the bytes behind. For that reason a host keeps
+/// the seed in a box ([`SecretSeed::boxed`]), and a device in a variable that stays in its place.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SecretSeed([u8; 32]);
 
@@ -36,18 +39,29 @@ impl SecretSeed {
         Self::take(&mut bytes)
     }
 
+    /// A seed on the heap, whose bytes `fill` writes in place: a move then copies an address.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    #[cfg(feature = "alloc")]
+    pub fn boxed<E>(
+        fill: impl FnOnce(&mut [u8; 32]) -> core::result::Result<(), E>,
+    ) -> core::result::Result<Box<Self>, E> {
+        let mut seed = Box::new(Self([0; 32]));
+        fill(&mut seed.0)?;
+        Ok(seed)
+    }
+
     /// The bytes, for the file that keeps them.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 
     /// A generator of secret coefficients.
-    fn generator(&self, params: &Params, what: Secrecy, index: u64) -> ChaCha20Rng {
-        let mut key: Seed = self.0;
+    fn generator(&self, params: &Params, what: Secrecy, index: u64) -> SecretRng {
+        let mut key: Zeroizing<Seed> = Zeroizing::new(self.0);
         derive::secret(params, what, index, &mut key);
-        let rng = ChaCha20Rng::from_seed(key);
-        key.zeroize();
-        rng
+        SecretRng::from_seed(&key)
     }
 
     /// Ternary coefficients of which exactly `weight` are not zero, for a secret that lives for one key generation.
@@ -120,9 +134,8 @@ impl<B: Backend> SecretKey<B> {
 
     fn upload(be: &mut B, basis: Basis, scratch: &mut [i64]) -> Result<Self> {
         let shape = Shape { count: 1, basis, cols: be.ring().n() as u32 };
-        let s = Poly::<Coeff, B>::from_signed(be, shape, scratch).map(|s| s.ntt(be));
-        scratch.zeroize();
-        Ok(Self { s: s? })
+        let scratch = Wiped::new(scratch);
+        Ok(Self { s: Poly::<Coeff, B>::from_signed(be, shape, &scratch)?.ntt(be) })
     }
 
     /// Its limbs, for the operations of this module and its siblings.

@@ -24,6 +24,8 @@ impl Complex {
     }
 }
 
+impl zeroize::DefaultIsZeroes for Complex {} // slots of secret values are wiped
+
 impl From<f64> for Complex {
     fn from(re: f64) -> Self {
         Self { re, im: 0.0 }

@@ -20,10 +20,17 @@ impl Modulus {
             inv = inv.wrapping_mul(2u32.wrapping_sub(q.wrapping_mul(inv)));
             i += 1;
         }
-        let odd = q as u64 | 1; // q, and never 0
-        let r = ((1u64 << 32) % odd) as u32;
-        let r2 = ((r as u64 * r as u64) % odd) as u32;
-        Self { q, neg_q_inv: inv.wrapping_neg(), r, r2 }
+        let odd = q | 1; // q, and never 0
+        let r = (u32::MAX % odd + 1) % odd; // no division of 64-bit words, which is long code on a small device
+        let (mut r2, mut i) = (r as u64, 0);
+        while i < 32 {
+            r2 *= 2;
+            if r2 >= odd as u64 {
+                r2 -= odd as u64;
+            }
+            i += 1;
+        }
+        Self { q, neg_q_inv: inv.wrapping_neg(), r, r2: r2 as u32 }
     }
 
     /// The prime.
@@ -135,7 +142,7 @@ impl Modulus {
             let mut witness = x != 1 && x != q - 1;
             let mut k = 1;
             while k < s && witness {
-                x = ((x as u64 * x as u64) % q as u64) as u32;
+                x = self.mul(self.to_mont(x), x);
                 witness = x != q - 1;
                 k += 1;
             }

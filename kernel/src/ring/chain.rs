@@ -3,19 +3,18 @@
 //! so that no chain is the beginning of another chain.
 
 use super::sample::Seed;
-use rand_chacha::{
-    ChaCha20Rng,
-    rand_core::{Rng, SeedableRng},
-};
+use crate::wipe::SecretRng;
+use rand_core::Rng;
 
 /// For each word: the key becomes the first 32 bytes of ChaCha20 under the key, with the word as stream number. The order
 /// of the words matters. The caller wipes a secret key.
 pub fn chain(key: &mut Seed, words: impl IntoIterator<Item = u64>) {
-    for word in words {
-        let mut stream = ChaCha20Rng::from_seed(*key);
-        stream.set_stream(word);
-        stream.fill_bytes(key);
-    }
+    words.into_iter().for_each(|word| step(key, word));
+}
+
+#[inline(never)] // one copy of ChaCha20 in the code of a small device
+fn step(key: &mut Seed, word: u64) {
+    SecretRng::with_stream(key, word).fill_bytes(key);
 }
 
 /// The four 64-bit words of 32 bytes, little-endian.

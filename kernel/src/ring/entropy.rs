@@ -1,11 +1,13 @@
 //! From a caller's source of randomness to a generator: reads the source once, checks the bytes, and expands the bytes.
 
 use super::sample::Seed;
-use crate::error::{Error, Result};
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use zeroize::Zeroize;
+use crate::{
+    error::{Error, Result},
+    wipe::SecretRng,
+};
+use zeroize::Zeroizing;
 
-/// A generator seeded with 32 of the first 64 bytes of `source`. The generator refuses an honest source once in 2^28
+/// A generator that wipes, seeded with 32 of the first 64 bytes of `source`. The generator refuses an honest source once in 2^28
 /// calls. [NIST SP 800-90B, §4.4.1, repetition count]
 ///
 /// The check sees only repetition; a counter as a source would pass. The caller is responsible for the source.
@@ -13,16 +15,15 @@ use zeroize::Zeroize;
 /// # Errors
 ///
 /// The source fails, or repeats a 32-bit word or the first 32 bytes, as a stuck source does.
-pub fn generator(source: &mut impl rand_core::TryCryptoRng) -> Result<ChaCha20Rng> {
-    let mut halves: [Seed; 2] = [[0; 32]; 2];
+pub fn generator(source: &mut impl rand_core::TryCryptoRng) -> Result<SecretRng> {
+    let mut halves: Zeroizing<[Seed; 2]> = Zeroizing::new([[0; 32]; 2]);
     let drawn = halves.iter_mut().try_for_each(|half| source.try_fill_bytes(half).map_err(|_| Error::NoEntropy));
-    let result = drawn.and_then(|()| {
-        let repeats = |half: &Seed| half.chunks_exact(4).zip(half.chunks_exact(4).skip(1)).any(|(a, b)| a == b);
-        if halves[0] == halves[1] || halves.iter().any(repeats) { Err(Error::NoEntropy) } else { Ok(()) }
-    });
-    let rng = ChaCha20Rng::from_seed(halves[0]);
-    halves.zeroize();
-    result.map(|()| rng)
+    drawn?;
+    let repeats = |half: &Seed| half.chunks_exact(4).zip(half.chunks_exact(4).skip(1)).any(|(a, b)| a == b);
+    if halves[0] == halves[1] || halves.iter().any(repeats) {
+        return Err(Error::NoEntropy);
+    }
+    Ok(SecretRng::from_seed(&halves[0]))
 }
 
 #[cfg(test)]

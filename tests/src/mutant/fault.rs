@@ -28,6 +28,8 @@ pub enum Fault {
     NothingAdded,
     /// Giant steps all take the key of the first.
     OneKeyForAll,
+    /// Nothing is wiped.
+    NothingWiped,
 }
 
 /// `inner` with a fault.

@@ -14,9 +14,8 @@ use polyformer_kernel::{
     math::complex::Complex,
     params::{Params, presets::C12},
     ring::{entropy, twiddles::Computed},
+    wipe::SecretRng,
 };
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use rand_core::Rng;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -30,7 +29,7 @@ fn everything(slots: &mut [Complex], words: &mut [u32]) -> Result<()> {
     let params = Params::new(&C12)?;
     let device = EmbeddedClient::new(&params, Tables { roots: &constants::ROOTS_12[..], twiddles: Computed })?;
     let secret = SecretSeed::take(black_box(&mut [9; 32]));
-    let mut rng = entropy::generator(&mut ChaCha20Rng::from_seed(black_box([1; 32])))?;
+    let mut rng = entropy::generator(&mut SecretRng::from_seed(black_box(&[1; 32])))?;
     let mut message = device.hide(device.encode(black_box(slots))?, &secret, &mut rng);
     for limb in 0..device.limbs() {
         device.encrypt(limb, &mut message, words)?;

@@ -14,8 +14,8 @@ use polyformer_kernel::{
     math::{complex::Complex, embedding::ComputedRoots},
     params::{Params, Spec, presets::C12},
     ring::{Ring, entropy, twiddles::Computed},
+    wipe::SecretRng,
 };
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 /// A source of randomness that was never started.
 struct Silent;
@@ -75,7 +75,7 @@ fn all(slots: &mut [Complex], words: &mut [u32]) -> polyformer_kernel::Result<bo
     let plan = Tables { roots: ComputedRoots, twiddles: Computed };
     let device = EmbeddedClient::new(&params, plan)?;
     let secret = SecretSeed::take(&mut [9; 32]);
-    let mut rng = ChaCha20Rng::from_seed([1; 32]);
+    let mut rng = SecretRng::from_seed(&[1; 32]);
 
     let mut well = refused("randomness that is all zeros", entropy::generator(&mut Silent), Error::NoEntropy);
     well &= refused("randomness that fails", entropy::generator(&mut Broken), Error::NoEntropy);
@@ -91,7 +91,7 @@ fn all(slots: &mut [Complex], words: &mut [u32]) -> polyformer_kernel::Result<bo
     well &= refused("not a number", device.encode(slots), Error::NotFinite { slot: 1003 });
     slots.fill(Complex { re: 1e9, im: 0.0 });
     let large = device.encode(slots).err();
-    well &= matches!(large, Some(Error::TooLarge { limit: 52.0, .. }));
+    well &= matches!(large, Some(Error::TooLarge { .. }));
     well &= slots.iter().all(|z| z.re == 0.0 && z.im == 0.0); // and wiped
 
     let mut message = device.hide(device.encode(slots)?, &secret, &mut rng);

@@ -1,0 +1,168 @@
+//! The memory of a client after its work: no copy of the seed, of the secret polynomial, or of a message is left. The
+//! test reads the writable memory of its own process. The sought bytes are kept masked, so that the search does not find
+//! itself. The test has a process of its own, so that no other test holds secrets meanwhile.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+use polyformer::{
+    files::{Body, CiphertextMeta},
+    keys::{KeyFolder, KeySpec, generate, secret::Secret},
+    machine::{BackendKind, ComputeTarget, Host},
+    session::cipher::{self, EncryptionKey},
+    spec::SpecBuf,
+};
+use polyformer_kernel::{
+    ckks::Encoder,
+    math::complex::Complex,
+    ring::limb,
+    wipe::{SecretRng, on_a_clean_stack},
+};
+use rand_core::Rng;
+use std::io::{Read, Seek, SeekFrom};
+use zeroize::Zeroizing;
+
+/// Bytes to look for, each combined with a mask by XOR.
+struct Sought {
+    name: &'static str,
+    masked: Vec<u8>,
+}
+
+const MASK: u8 = 0xa5;
+
+impl Sought {
+    fn new(name: &'static str, bytes: impl Iterator<Item = u8>) -> Self {
+        Self { name, masked: bytes.map(|byte| byte ^ MASK).collect() }
+    }
+
+    /// The places in `memory` that hold the bytes.
+    fn places<'a>(&'a self, memory: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+        let first = self.masked[0] ^ MASK;
+        let starts = memory.iter().enumerate().filter(move |(_, byte)| **byte == first).map(|(at, _)| at);
+        starts.filter(|at| {
+            let here = memory.get(*at..at + self.masked.len());
+            here.is_some_and(|here| here.iter().zip(&self.masked).all(|(byte, masked)| byte ^ MASK == *masked))
+        })
+    }
+}
+
+/// Where each of `sought` lies in the writable memory of this process.
+fn found(sought: &[Sought]) -> Vec<(&'static str, String)> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+    let overlap = sought.iter().map(|sought| sought.masked.len()).max().unwrap() - 1;
+    let mut window = Zeroizing::new(vec![0; 1 << 20]);
+    let own = window.as_ptr() as u64..window.as_ptr() as u64 + window.len() as u64;
+    let mut places = Vec::new();
+    for map in maps.lines() {
+        let mut fields = map.split_whitespace();
+        let (range, access) = (fields.next().unwrap(), fields.next().unwrap());
+        let name = fields.nth(3).unwrap_or("anonymous");
+        let (start, end) = range.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|at| u64::from_str_radix(at, 16).unwrap());
+        if !access.starts_with("rw") || name.starts_with("[v") {
+            continue;
+        }
+        let mut at = start;
+        while at < end {
+            let length = window.len().min((end - at) as usize);
+            memory.seek(SeekFrom::Start(at)).unwrap();
+            if memory.read_exact(&mut window[..length]).is_err() {
+                break; // a page that the system does not give out
+            }
+            for sought in sought {
+                let here = sought.places(&window[..length]).map(|i| at + i as u64).filter(|i| !own.contains(i));
+                places.extend(here.map(|i| (sought.name, format!("{name} at {i:#x}, {} from the end", end - i))));
+            }
+            at += if length > overlap && at + (length as u64) < end { length - overlap } else { length } as u64;
+        }
+    }
+    places.sort();
+    places.dedup();
+    places
+}
+
+fn count(name: &str, places: &[(&'static str, String)]) -> usize {
+    places.iter().filter(|(found, _)| *found == name).count()
+}
+
+/// Everything that must not be left: the seed, the secret in the forms that jobs compute, the message likewise.
+fn secrets(host: &Host, secret: &Secret, values: &[f64]) -> Vec<Sought> {
+    let params = host.params();
+    let (q, index) = (params.moduli()[params.base().start as usize], params.base().start as usize);
+    let mut trits = Zeroizing::new(vec![0; params.n()]);
+    secret.seed.coefficients(params, &mut trits);
+    let mut words = Zeroizing::new(vec![0; params.n()]);
+    limb::residues(q, &mut words, &trits);
+    let residues = Sought::new("residues of s", words[100..148].iter().flat_map(|x| x.to_le_bytes()));
+    limb::ntt(q, host.ring().unwrap().twiddles(index), &mut words);
+    let mut encoder = Encoder::new(params);
+    let slots = values.iter().copied().chain(std::iter::repeat(0.0)).map(Complex::from).take(params.slots());
+    let slots: Zeroizing<Vec<Complex>> = Zeroizing::new(slots.collect());
+    let level = params.max_message_level();
+    let coeffs = encoder.encode(slots.iter().copied(), params.scale(level)).unwrap();
+    vec![
+        Sought::new("seed", secret.seed.expose().iter().copied()),
+        Sought::new("s, 64-bit", trits[100..148].iter().flat_map(|x| x.to_le_bytes())),
+        Sought::new("s, 32-bit", trits[100..148].iter().flat_map(|x| (*x as u32).to_le_bytes())),
+        residues,
+        Sought::new("s, transformed", words[100..148].iter().flat_map(|x| x.to_le_bytes())),
+        Sought::new("message", values[50..58].iter().flat_map(|x| x.to_le_bytes())),
+        Sought::new("slots of the message", slots[50..58].iter().flat_map(|z| [z.re, z.im]).flat_map(f64::to_le_bytes)),
+        Sought::new("coefficients of the message", coeffs[100..116].iter().flat_map(|x| x.to_le_bytes())),
+    ]
+}
+
+/// Makes a key, encrypts, decrypts, and drops everything.
+fn work_of_a_client(on: ComputeTarget) {
+    let spec = SpecBuf::preset("L13").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let keys = KeyFolder::new(folder.path());
+    let secret = Secret::generate(spec).unwrap();
+    secret.write(&keys.secret).unwrap();
+    drop(secret);
+
+    let secret = Secret::read(&keys.secret).unwrap();
+    let host = Host::new(secret.params.clone());
+    let values = Zeroizing::new((0..200).map(|i| 1000.0 + i as f64 / 3.0).collect::<Vec<f64>>());
+    let mut sought = on_a_clean_stack::<65536, _>(|| secrets(&host, &secret, &values));
+    let now = found(&sought);
+    assert_eq!((count("seed", &now), count("message", &now)), (1, 1), "the search sees what is held: {now:#?}");
+    assert_eq!(now.len(), 2, "before any job: {now:#?}");
+
+    std::fs::create_dir(&keys.eval).unwrap();
+    generate(&host, on, &secret, &[KeySpec::Relin(1), KeySpec::Public], &keys.eval, || ()).unwrap();
+    let level = host.params().max_message_level();
+    let encrypted = cipher::encrypt(&host, on, &EncryptionKey::Secret(&secret), &values, level, &|| ()).unwrap();
+    let Body::Ciphertext(meta @ CiphertextMeta { .. }) = encrypted.header.body else { panic!("a ciphertext") };
+    let words: Vec<&[u32]> = encrypted.tensors.iter().map(|words| &words[..]).collect();
+    let private = cipher::decrypt_words(&host, on, &secret, &words, meta, &|| ()).unwrap();
+    assert!((private.expose()[70] - values[70]).abs() < 1e-3);
+    sought.push(Sought::new("answer", private.expose()[50..58].iter().flat_map(|x| x.to_le_bytes())));
+    let now = found(&sought);
+    assert_eq!((count("seed", &now), count("answer", &now)), (1, 1), "while the key is held: {now:#?}");
+    drop((private, values, secret, host));
+    let left = found(&sought);
+    assert!(left.is_empty(), "{} left {left:#?}", on.backend);
+    drop(encrypted);
+}
+
+#[test]
+fn nothing_secret_is_left_in_memory() {
+    // a generator, alone: its state holds the seed. A vector, because a move of an array would leave a copy
+    let seed = Zeroizing::new((0..32).map(|i| 7 * i + 1).collect::<Vec<u8>>());
+    let sought = [Sought::new("seed", seed.iter().copied())];
+    let make = || Box::new(SecretRng::from_seed(seed[..].try_into().unwrap()));
+    let rng = on_a_clean_stack::<65536, _>(|| {
+        let mut rng = make();
+        rng.next_u64();
+        rng
+    });
+    assert_eq!(found(&sought).len(), 2);
+    on_a_clean_stack::<65536, _>(|| drop(rng));
+    drop(seed);
+    assert_eq!(found(&sought), []);
+
+    work_of_a_client(ComputeTarget::cpu(2));
+    work_of_a_client(ComputeTarget::cpu(1));
+    work_of_a_client(ComputeTarget { backend: BackendKind::Scalar, ..ComputeTarget::cpu(1) });
+}
