@@ -27,6 +27,7 @@ LIMIT_S = 900
 
 # A suite: arguments of `cargo test --release`.
 LEAVING = ("-p", "polyformer", "--test", "leaving")
+RESIDUE = ("-p", "polyformer", "--test", "residue")
 KEYGEN = ("-p", "polyformer", "--test", "keygen")
 PUBLISH = ("-p", "polyformer", "--test", "publish")
 TOOLS = ("-p", "polyformer", "--lib")
@@ -39,6 +40,8 @@ ENCRYPT = "kernel/src/ckks/encrypt.rs"
 GADGET = "kernel/src/ckks/gadget.rs"
 DERIVE = "kernel/src/ckks/derive.rs"
 HEDGE = "kernel/src/ckks/hedge.rs"
+WIPE = "kernel/src/wipe.rs"
+WIPING = "kernel/src/backend/wiping.rs"
 RAISE = "kernel/src/ckks/raise/keys.rs"
 SAMPLE = "kernel/src/ring/sample.rs"
 SECURITY = "kernel/src/params/security.rs"
@@ -47,7 +50,7 @@ SECRET = "host-tools/src/keys/secret.rs"
 KEYS = "host-tools/src/keys.rs"
 LOAD = "host-tools/src/load.rs"
 OUTPUT = "host-tools/src/files/output.rs"
-CHACHA = "<rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed"
+GENERATOR = "polyformer_kernel::wipe::SecretRng::from_seed"
 
 # What FAULT means, and the function behind it.
 IN_KERNEL, ELSEWHERE = 'crate::fault("{}")', 'polyformer_kernel::fault("{}")'
@@ -65,11 +68,11 @@ pub fn fault(name: &str) -> bool {
 FAULTS = {
     "no-error-in-ciphertexts": (
         "ciphertexts of the client carry no error", [LEAVING],
-        [(ENCRYPT, "        sample::error(rng, coeffs);\n        let c = symmetric(",
-          "        if !FAULT { sample::error(rng, coeffs); }\n        let c = symmetric(")]),
+        [(ENCRYPT, "        sample::error(rng, &mut coeffs);\n        Ok(Ciphertext { c: symmetric(",
+          "        if !FAULT { sample::error(rng, &mut coeffs); }\n        Ok(Ciphertext { c: symmetric(")]),
     "no-error-in-keys": (
         "keys carry no error", [LEAVING],
-        [(GADGET, "    sample::error(rng, scratch);\n", "    if !FAULT { sample::error(rng, scratch); }\n")]),
+        [(GADGET, "    sample::error(rng, &mut scratch);\n", "    if !FAULT { sample::error(rng, &mut scratch); }\n")]),
     "one-seed-for-ciphertexts": (
         "every ciphertext file has one public seed", [LEAVING],
         [(ENCRYPT, "        let seed = public_seed(rng);\n", "        let seed = if FAULT { [7; 32] } else { public_seed(rng) };\n")]),
@@ -83,16 +86,16 @@ FAULTS = {
           "uniform(params, UniformHalf::Ciphertext, 0, seed), item * !FAULT as u64)?")]),
     "constant-generator": (
         "errors and the sparse secret come from a generator of constant state", [LEAVING],
-        [(RANDOM, "    let mut seed = bytes()?;\n", "    let mut seed = if FAULT { [3; 32] } else { bytes()? };\n")]),
+        [(RANDOM, "    fill(&mut seed[..])?;\n", "    if FAULT { seed.fill(3) } else { fill(&mut seed[..])? }\n")]),
     "generator-restarts-for-each-key": (
         "every key of a process draws the same errors and seeds", [LEAVING],
         [(KEYS, "    let mut rng = random::generator()?;\n",
           "    static ONE: std::sync::OnceLock<[u8; 32]> = std::sync::OnceLock::new();\n"
           "    let drawn = *ONE.get_or_init(|| random::bytes().unwrap_or([1; 32]));\n"
-          f"    let mut rng = if FAULT {{ {CHACHA}(drawn).into() }} else {{ random::generator()? }};\n")]),
+          f"    let mut rng = if FAULT {{ {GENERATOR}(&drawn) }} else {{ random::generator()? }};\n")]),
     "few-random-bytes": (
         "the operating system gives 8 bytes, the others are zeros", [LEAVING],
-        [(RANDOM, "getrandom::fill(&mut out)", "getrandom::fill(&mut out[..if FAULT { N.min(8) } else { N }])")]),
+        [(RANDOM, "getrandom::fill(out)", "getrandom::fill(out.split_at_mut(if FAULT { 8 } else { out.len() }).0)")]),
     "key-id-is-the-secret": (
         "the public id of a key is half of the secret", [LEAVING],
         [(SECRET, "    id.copy_from_slice(&hash.as_bytes()[..16]);\n",
@@ -106,8 +109,8 @@ FAULTS = {
         [(SAMPLE, "(bits & HALF).count_ones() as i64 -", "(bits & HALF).count_ones() as i64 + FAULT as i64 -")]),
     "no-second-error-under-a-public-key": (
         "c1 of a public-key encryption has no error", [LEAVING],
-        [(ENCRYPT, "    scratch.fill(0);\n    sample::error(rng, scratch);\n",
-          "    scratch.fill(0);\n    if !FAULT { sample::error(rng, scratch); }\n")]),
+        [(ENCRYPT, "    scratch.fill(0);\n    sample::error(rng, &mut scratch);\n",
+          "    scratch.fill(0);\n    if !FAULT { sample::error(rng, &mut scratch); }\n")]),
     "sparse-weight": (
         "the ephemeral secret has weight 16", [LEAVING],
         [(RAISE, "SecretKey::expand_sparse(be, params, &ephemeral, SPARSE_WEIGHT, ",
@@ -134,17 +137,30 @@ FAULTS = {
         [(DERIVE, "    derive(params, tag << 40, index, key);", "    if !FAULT { derive(params, tag << 40, index, key); }")]),
     "message-outside-the-hedge": (
         "a device that repeats its random bytes repeats its error for another message", [DERIVATION, DEVICE],
-        [(HEDGE, "    rng.fill_bytes(&mut drawn);\n", "    rng.fill_bytes(&mut drawn);\n    if FAULT { tag = [0; 2]; }\n")]),
+        [(HEDGE, "    rng.fill_bytes(&mut drawn[..]);\n",
+          "    rng.fill_bytes(&mut drawn[..]);\n    let tag = if FAULT { Zeroizing::new([0; 2]) } else { tag };\n")]),
     "published-noise-is-constant": (
         "two published results carry one noise", [PUBLISH],
         [("host-tools/src/session/publish.rs", "noise.add(self.values(), &mut random::generator()?)?",
-          f"noise.add(self.values(), &mut if FAULT {{ {CHACHA}([5; 32]).into() }} else {{ random::generator()? }})?")]),
+          f"noise.add(self.values(), &mut if FAULT {{ {GENERATOR}(&[5; 32]) }} else {{ random::generator()? }})?")]),
     "any-small-client": (
         "keygen joins a second owner to a large secret", [KEYGEN],
         [("host-tools/src/keys/embedded.rs", "Some(of.key) != device.header.key", "!FAULT && Some(of.key) != device.header.key")]),
     "key-for-everybody": (
         "a secret key that other users may read is used", [KEYGEN],
         [(SECRET, "    if mode & 0o077 == 0 {", "    if mode & 0o077 == 0 || FAULT {")]),
+    "generator-stays": (
+        "a generator of secrets leaves its state", [RESIDUE],
+        [(WIPE, "        self.0 = ChaCha20Rng::from_seed([0; 32]);", "        if !FAULT { self.0 = ChaCha20Rng::from_seed([0; 32]); }")]),
+    "stack-stays": (
+        "the stack under a client's job keeps what was there", [RESIDUE],
+        [(WIPE, "    overwrite::<BYTES>();", "    if !FAULT { overwrite::<BYTES>(); }")]),
+    "memory-of-the-backend-stays": (
+        "the memory of a client's backend is not overwritten", [RESIDUE],
+        [(WIPING, "        let _ = self.0.wipe();", "        let _ = FAULT || self.0.wipe().is_ok();")]),
+    "buffers-stay": (
+        "buffers of secrets and messages are not overwritten", [RESIDUE],
+        [(WIPE, "        self.0.zeroize();", "        if !FAULT { self.0.zeroize(); }")]),
     "no-fsync": (
         "a file gets its name before it is on the disk", [TOOLS],
         [(OUTPUT, "                disk::sync(&temporary.file)?;", "                if !FAULT { disk::sync(&temporary.file)?; }")]),
