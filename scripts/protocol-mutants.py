@@ -31,7 +31,7 @@ RESIDUE = ("-p", "polyformer", "--test", "residue")
 KEYGEN = ("-p", "polyformer", "--test", "keygen")
 PUBLISH = ("-p", "polyformer", "--test", "publish")
 TOOLS = ("-p", "polyformer", "--lib")
-KERNEL = ("-p", "polyformer-kernel", "--lib")
+KERNEL = ("-p", "polyformer-kernel", "--lib", "--features", "alloc")
 SAMPLERS = ("-p", "polyformer-tests", "--test", "samplers")
 DERIVATION = ("-p", "polyformer-tests", "--test", "derivation")
 DEVICE = ("-p", "polyformer-tests", "--test", "device")
@@ -211,6 +211,11 @@ def planted(faults):
     return out
 
 
+def called(suite):
+    """The name of a suite: of its test, or of the package whose unit tests run."""
+    return suite[3] if suite[2] == "--test" else suite[1]
+
+
 def fail(message):
     print(message, file=sys.stderr)
     sys.exit(2)
@@ -232,7 +237,7 @@ def main():
     texts = planted(FAULTS)  # all of them, so that the copy is compiled once
     if "--list" in args:
         for name, (meaning, suites, _) in chosen.items():
-            print(f"{name}: {meaning} [{', '.join(suite[1] + ' ' + suite[-1].lstrip('-') for suite in suites)}]")
+            print(f"{name}: {meaning} [{', '.join(map(called, suites))}]")
         return
     copy_tree(texts)
     suites = list(dict.fromkeys(suite for _, of_fault, _ in FAULTS.values() for suite in of_fault))
@@ -248,7 +253,7 @@ def main():
             status, output = run(suite, name)
             if status != 0:
                 what = failing(output) if status is not None else f"no end in {LIMIT_S} s"
-                killers.append(f"`{suite[-1].lstrip('-')}`: {what}")
+                killers.append(f"`{called(suite)}`: {what}")
         if not killers:
             alive.append(name)
         print(f"| {name} | {meaning} | {'; '.join(killers) or '**alive**'} | {time.monotonic() - start:.0f} |", flush=True)
