@@ -220,13 +220,6 @@ pub fn pack(
     let tensors = Tensors::parse(&from.poly).with_path(&from.place)?;
     let text = Text::new(config, &tensors, &from.tokenizer).with_path(&from.place)?;
     let model = polynomial(config, &tensors).with_path(&from.place)?;
-    let before = runs(&text, &model)?;
-    let usable = |logits: &[f64]| logits.iter().all(|x| x.is_finite());
-    if !before.iter().any(|(logits, _)| usable(logits)) {
-        let what =
-            format!("logits are not finite on {0} of {0} sequences of tokens: no label can be trusted", before.len());
-        return Err(Error::unreliable(from.place.display().to_string(), what));
-    }
     let layouts = layouts(&params, &model, config.shape.max_tokens, speed)?;
     let shares =
         layouts.iter().filter(|c| c.chosen).map(|c| QuestionsPerCiphertext { rows: c.tokens, questions: c.questions });
@@ -234,6 +227,13 @@ pub fn pack(
     let (tokenizer, twin, layouts_of) = (&from.tokenizer, from.exact.as_deref(), &shares);
     let packing = Packing { config, text: &text, model: &model, tokenizer, twin, spec, weights, layouts: layouts_of };
     let staged = packing.stage(output).with_path(name)?;
+    let before = runs(&text, &model)?;
+    let usable = |logits: &[f64]| logits.iter().all(|x| x.is_finite());
+    if !before.iter().any(|(logits, _)| usable(logits)) {
+        let what =
+            format!("logits are not finite on {0} of {0} sequences of tokens: no label can be trusted", before.len());
+        return Err(Error::unreliable(from.place.display().to_string(), what));
+    }
     let path = staged.path().unwrap_or(name);
     let mapped = Arc::new(Mapped::open(path).with_path(name)?);
     let back = packed::read(&mapped).with_path(name)?;
