@@ -22,7 +22,7 @@ steps=("$@")
 for step in "${steps[@]}"; do
     case " ${all[*]} fast needs " in
     *" $step "*) ;;
-    *) echo "no step $step; steps: ${all[*]} fast needs" >&2 && exit 2 ;;
+    *) echo "no step $step; usage: scripts/test.sh [--install] [STEP ...], with the steps ${all[*]} fast needs" >&2 && exit 2 ;;
     esac
 done
 . scripts/needs.sh
