@@ -103,6 +103,7 @@ mod tests {
         let b16 = Request { bootstrap: true, ..request(16, 16, 39.5) };
         for (name, request, dnum) in [
             ("B16", b16, Some(4)),
+            ("F16", Request { bootstrap: true, ..request(16, 16, 29.5) }, Some(3)),
             ("H16", Request { bootstrap: true, iterations: 2, ..request(16, 13, 44.4) }, Some(4)),
             ("L13", request(13, 2, 39.5), Some(6)),
             ("L14", request(14, 7, 39.5), Some(4)),

@@ -31,8 +31,15 @@ use suite::Suite;
 const RECORDED: &str = include_str!("../../tests/vectors/identity.txt");
 
 /// Sections of larger rings.
-const SLOW: [&str; 6] =
-    ["scheme/B16-16", "scheme/H16-16", "evaluator/B16-16", "bootstrap/H16", "bootstrap/B16-12", "banking77/three-12"];
+const SLOW: [&str; 7] = [
+    "scheme/B16-16",
+    "scheme/F16-16",
+    "scheme/H16-16",
+    "evaluator/B16-16",
+    "bootstrap/H16",
+    "bootstrap/B16-12",
+    "banking77/three-12",
+];
 
 /// Runs the wanted sections, and compares their lines with the recorded lines.
 fn unchanged(machine: Machine, wanted: impl Fn(&str) -> bool) {

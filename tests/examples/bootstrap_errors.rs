@@ -1,7 +1,7 @@
 //! Measures the errors of bootstrapping at full degree for several kinds of input. The program rewrites a table in
 //! docs/bootstrapping.md and, for B16, draws docs/bootstrapping.svg. A run takes minutes and 6 GB.
 //!
-//!     cargo run --release -p polyformer-tests --example bootstrap_errors [RUNS] [B16|H16] [min-ks] [complex|bottom]
+//!     cargo run --release -p polyformer-tests --example bootstrap_errors [RUNS] [B16|F16|H16] [min-ks] [complex|bottom]
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors stages
 //!     cargo run --release -p polyformer-tests --example bootstrap_errors predicted [RUNS]   without keys, for B16
 
@@ -44,13 +44,13 @@ fn main() {
     let given: Vec<String> = std::env::args().skip(1).collect();
     for word in &given {
         match word.as_str() {
-            "B16" | "H16" => preset = word,
+            "B16" | "F16" | "H16" => preset = word,
             "stages" => stages = true,
             "predicted" => predicted = true,
             "min-ks" => steps = RotationStrategy::MinKs,
             "complex" => order = Order::SlotsToCoeffsFirstComplex,
             "bottom" => order = Order::ModRaiseFirst,
-            number => runs = number.parse().expect("RUNS, B16, H16, min-ks, complex, bottom, stages or predicted"),
+            number => runs = number.parse().expect("RUNS, B16, F16, H16, min-ks, complex, bottom, stages or predicted"),
         }
     }
     let name = given.iter().filter(|word| word.parse::<usize>().is_err()).map(String::as_str).collect::<Vec<_>>();

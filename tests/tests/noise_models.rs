@@ -101,6 +101,8 @@ fn bootstrapping_of_every_kind_is_predicted() {
         (presets::B16, SlotsToCoeffsFirst, all, RotationStrategy::MinKs),
         (presets::B16, SlotsToCoeffsFirstComplex, all, RotationStrategy::Hoisted),
         (presets::B16, ModRaiseFirst, all, RotationStrategy::Hoisted),
+        (presets::F16, SlotsToCoeffsFirst, all, RotationStrategy::Hoisted),
+        (presets::F16, SlotsToCoeffsFirstComplex, all, RotationStrategy::Hoisted),
         (presets::H16, SlotsToCoeffsFirst, all, RotationStrategy::Hoisted),
     ] {
         let recipe = Recipe::new(period, order, 1.0).with(steps);

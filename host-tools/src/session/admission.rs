@@ -18,7 +18,7 @@ use polyformer_kernel::params::presets;
 /// let admission = Admission::of(&Pretrained::open(None)?).with_memory(1 << 30);
 /// assert!(admission.check_params(&SpecBuf::preset("B16").expect("a preset")).is_ok());
 /// let error = admission.check_params(&SpecBuf::preset("L14").expect("a preset")).expect_err("no bootstrapping");
-/// assert_eq!(error.to_string(), "parameter set L14 where B16 or H16 is needed");
+/// assert_eq!(error.to_string(), "parameter set L14 where B16, F16 or H16 is needed");
 /// let error = admission.check_memory(1 << 30).expect_err("words of four bytes");
 /// assert_eq!(error.to_string(), "--memory 1024: the question needs 4096 MiB");
 /// # Ok::<(), polyformer::Error>(())
@@ -57,7 +57,11 @@ impl Admission {
             return Ok(());
         }
         let names: Vec<&str> = self.sets.iter().map(|(_, name)| name.as_str()).collect();
-        Err(FileError::OtherParams { expected: names.join(" or "), actual: spec.label() })
+        let expected = match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => names.concat(),
+        };
+        Err(FileError::OtherParams { expected, actual: spec.label() })
     }
 
     /// Insists on a plan of at most as many words as the server gives.

@@ -3,8 +3,8 @@
 use super::{Bootstrap, Security, Spec};
 
 /// Every preset and its name.
-pub const ALL: [(&str, Spec<'static>); 7] =
-    [("B16", B16), ("H16", H16), ("L13", L13), ("L14", L14), ("L15", L15), ("C12", C12), ("C13", C13)];
+pub const ALL: [(&str, Spec<'static>); 8] =
+    [("B16", B16), ("F16", F16), ("H16", H16), ("L13", L13), ("L14", L14), ("L15", L15), ("C12", C12), ("C13", C13)];
 
 /// The preset of that name.
 pub fn find(name: &str) -> Option<&'static Spec<'static>> {
@@ -15,9 +15,12 @@ pub fn find(name: &str) -> Option<&'static Spec<'static>> {
 const DEEP: Bootstrap =
     Bootstrap { coeffs_to_slots: 4, eval_mod: 8, slots_to_coeffs: 3, eval_mod_scale_bits: 58.0, iterations: 1 };
 
-/// The levels of `message`, and above the message two more main primes a level, with two rescaling primes each.
-const fn with_deep_levels<const MESSAGE: usize, const ALL: usize>(message: [(u8, u8); MESSAGE]) -> [(u8, u8); ALL] {
-    let (mut all, mut i) = ([(2, message[MESSAGE - 1].1); ALL], 0);
+/// The levels of `message`, and above the message two more main primes a level, with `terminals` rescaling primes each.
+const fn with_deep_levels<const MESSAGE: usize, const ALL: usize>(
+    message: [(u8, u8); MESSAGE],
+    terminals: u8,
+) -> [(u8, u8); ALL] {
+    let (mut all, mut i) = ([(terminals, message[MESSAGE - 1].1); ALL], 0);
     while i < ALL {
         if i < MESSAGE {
             all[i] = message[i];
@@ -30,25 +33,28 @@ const fn with_deep_levels<const MESSAGE: usize, const ALL: usize>(message: [(u8,
 }
 
 /// Rescaling and main primes of each level at scale 2^39.5. A chain takes the first ones, up to its top level.
-const STEPS: &[(u8, u8)] = &with_deep_levels::<17, 29>([
-    (0, 2),
-    (2, 2),
-    (1, 4),
-    (0, 6),
-    (2, 6),
-    (1, 8),
-    (0, 10),
-    (2, 10),
-    (1, 12),
-    (0, 14),
-    (2, 14),
-    (1, 16),
-    (0, 18),
-    (2, 18),
-    (1, 20),
-    (0, 22),
-    (2, 22),
-]);
+const STEPS: &[(u8, u8)] = &with_deep_levels::<17, 29>(
+    [
+        (0, 2),
+        (2, 2),
+        (1, 4),
+        (0, 6),
+        (2, 6),
+        (1, 8),
+        (0, 10),
+        (2, 10),
+        (1, 12),
+        (0, 14),
+        (2, 14),
+        (1, 16),
+        (0, 18),
+        (2, 18),
+        (1, 20),
+        (0, 22),
+        (2, 22),
+    ],
+    2,
+);
 
 /// The first `count` of [`STEPS`].
 const fn steps(count: usize) -> &'static [(u8, u8)] {
@@ -81,6 +87,51 @@ pub const B16: Spec<'static> = Spec {
     security: Security::Bits128,
 };
 
+/// Bootstrappable and fast, N = 2^16: 16 message levels at scale 2^29.5, one prime each (13 left after bootstrapping),
+/// EvalMod at 2^58. Eight primes fewer than [`B16`] and three digits; slots keep some 13 bits.
+pub const F16: Spec<'static> = Spec {
+    log_n: 16,
+    specials: &[
+        1073479681, 1071513601, 1070727169, 1068236801, 1065484289, 1064697857, 1062862849, 1062469633, 1060765697,
+        1056440321, 1056178177, 1055260673, 1054212097, 1053818881,
+    ],
+    line: &[
+        1052508161, 1051721729, 758906881, 759693313, 760741889, 756940801, 756154369, 763887617, 754974721, 764805121,
+        753664001, 767164417, 748552193, 767950849, 748158977, 768212993, 745537537, 769130497, 488243201, 590479361,
+        464781313, 620101633, 409993217, 703070209, 459931649, 626655233, 487456769, 591265793, 521011201, 553254913,
+        471072769, 611844097, 536608769, 537133057, 268042241, 269221889, 270532609, 270794753, 265420801, 264634369,
+        272760833, 263454721,
+    ],
+    terminals: 0,
+    base: 2,
+    alpha: 14,
+    levels: &with_deep_levels::<17, 29>(
+        [
+            (0, 2),
+            (0, 3),
+            (0, 4),
+            (0, 5),
+            (0, 6),
+            (0, 7),
+            (0, 8),
+            (0, 9),
+            (0, 10),
+            (0, 11),
+            (0, 12),
+            (0, 13),
+            (0, 14),
+            (0, 15),
+            (0, 16),
+            (0, 17),
+            (0, 18),
+        ],
+        0,
+    ),
+    scale_bits: 29.5,
+    bootstrap: Some(DEEP),
+    security: Security::Bits128,
+};
+
 /// Bootstrappable in two iterations, N = 2^16: 13 message levels at scale 2^44.4 (10 left after bootstrapping), for 30 bits.
 pub const H16: Spec<'static> = Spec {
     log_n: 16,
@@ -95,22 +146,25 @@ pub const H16: Spec<'static> = Spec {
     terminals: 2,
     base: 2,
     alpha: 12,
-    levels: &with_deep_levels::<14, 26>([
-        (0, 2),
-        (2, 2),
-        (0, 5),
-        (2, 5),
-        (0, 8),
-        (2, 8),
-        (0, 11),
-        (2, 11),
-        (0, 14),
-        (2, 14),
-        (0, 17),
-        (2, 17),
-        (0, 20),
-        (2, 20),
-    ]),
+    levels: &with_deep_levels::<14, 26>(
+        [
+            (0, 2),
+            (2, 2),
+            (0, 5),
+            (2, 5),
+            (0, 8),
+            (2, 8),
+            (0, 11),
+            (2, 11),
+            (0, 14),
+            (2, 14),
+            (0, 17),
+            (2, 17),
+            (0, 20),
+            (2, 20),
+        ],
+        2,
+    ),
     scale_bits: 44.4,
     bootstrap: Some(Bootstrap { iterations: 2, ..DEEP }),
     security: Security::Bits128,

@@ -21,6 +21,11 @@ fn every_preset_meets_its_bound() {
         (16, Some(13), 28, 4)
     );
     assert!((b16.log_qp() - 1740.7).abs() < 0.05);
+    let f16 = Params::new(&presets::F16).unwrap();
+    assert_eq!(
+        (f16.max_message_level(), f16.level_after_bootstrap(), f16.max_level(), f16.digits()),
+        (16, Some(13), 28, 3)
+    );
     let h16 = Params::new(&presets::H16).unwrap();
     assert_eq!(
         (h16.max_message_level(), h16.level_after_bootstrap(), h16.max_level(), h16.digits()),
@@ -154,7 +159,8 @@ fn bootstrapping_is_refused_where_no_bound_of_the_sparse_secret_is_known() {
         }
     }
     let few = Spec { specials: &presets::B16.specials[..1], security: Security::Toy, ..presets::B16 };
-    assert_eq!(Params::new(&Spec { alpha: 1, ..few }).err(), Some(Error::NoBootstrap));
+    let what = "bootstrapping needs at least as many special primes as base primes";
+    assert_eq!(Params::new(&Spec { alpha: 1, ..few }).err(), Some(Error::BadShape { what, left: 1, right: 2 }));
 }
 
 #[test]
