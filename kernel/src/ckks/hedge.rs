@@ -18,6 +18,7 @@ use crate::{
     },
     wipe::SecretRng,
 };
+use core::hint::black_box;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A generator for the seed and the error of one message. Reads 32 bytes of `rng`. `coefficients` are those of the
@@ -98,7 +99,7 @@ fn reduced(mut h: [u32; 5]) -> [u64; 2] {
         let x = h + carry;
         (*out, carry) = (x & LOW as u32, x >> 26);
     }
-    let take = carry.wrapping_neg(); // all ones if h + 5 >= 2^130
+    let take = black_box(carry.wrapping_neg()); // all ones if h + 5 >= 2^130; the compiler must not make a branch of it
     h.iter_mut().zip(less).for_each(|(h, l)| *h = (*h & !take) | (l & take));
     let [a, b, c, d, e] = h.map(|x| x as u64);
     [a | b << 26 | c << 52, c >> 12 | d << 14 | e << 40]
