@@ -8,7 +8,7 @@ use crate::{
     machine::{BackendKind, ComputeTarget, gpu},
     model::Pretrained,
     plan::model::ModelPlan,
-    session::{Executed, progress::Progress},
+    session::{Executed, Padding, Shown, progress::Progress},
     spec::SpecBuf,
 };
 use polyformer_kernel::{bootstrap::RotationStrategy, params::presets};
@@ -43,6 +43,29 @@ impl Source {
         let view = View::parse(mapped.bytes()).with_path(path)?;
         view.expect_kind(Kind::Params).with_path(path)?;
         Ok(Some(view.header.spec))
+    }
+}
+
+/// What the server learns about the number of tokens.
+#[derive(clap::Args)]
+pub struct PaddingOptions {
+    /// Pad the question to N rows, so that the server learns no more than N: 4, 8, 16, … The default is the next such number
+    /// for the tokens of the text.
+    #[arg(long, value_name = "N")]
+    pub bucket: Option<usize>,
+    /// Let the server see the number of tokens. The question is a quarter as large.
+    #[arg(long, conflicts_with = "bucket")]
+    pub show_length: bool,
+}
+
+impl PaddingOptions {
+    /// The padding of the options.
+    pub fn padding(&self) -> Padding {
+        match self.bucket {
+            Some(rows) => Padding::Rows(rows),
+            None if self.show_length => Padding::None,
+            None => Padding::Bucket,
+        }
     }
 }
 
@@ -167,6 +190,12 @@ pub fn tokens(model: &Pretrained, text: &str) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
+/// Says on standard error what the server will learn, before anything is sent.
+pub fn note_shown(shown: Shown) {
+    // nobody to tell if standard error is closed
+    let _ = writeln!(std::io::stderr(), "the server learns: {shown}");
+}
+
 fn note_unknown(unknown: usize, tokens: usize) {
     note(&format!("the model does not know {unknown} of the {tokens} tokens"));
 }
@@ -241,6 +270,7 @@ pub fn show_progress(parts: usize) -> impl FnMut(Progress) {
         Progress::UnknownTokens { unknown, tokens } => note_unknown(unknown, tokens),
         Progress::WaitingForKeys => note("another process makes keys in this folder: this one waits"),
         Progress::DamagedKey { file } => note(&format!("{file} is damaged: the key is made again")),
+        Progress::ServerLearns(shown) => note_shown(shown),
         Progress::MakingKeys { total: 0, .. } => {}
         Progress::MakingKeys { done, total } => step(Some(done), total, "making keys"),
         Progress::LoadingKeys { done, total } => step(Some(done), total, "loading keys"),

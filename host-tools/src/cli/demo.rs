@@ -1,7 +1,7 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
 use super::{
-    common::{RunOptions, print, print_json, show_progress, warn_departure},
+    common::{PaddingOptions, RunOptions, print, print_json, show_progress, warn_departure},
     terminal,
 };
 use crate::{
@@ -20,7 +20,7 @@ use polyformer_kernel::{
     nn::{
         clear_engine::{ClearEngine, Rows},
         forward,
-        slot_engine::SlotEngine,
+        slot_engine::{Layout, SlotEngine},
     },
 };
 use std::{
@@ -35,7 +35,7 @@ Examples:
   polyformer demo - < question.txt              other users of this machine see arguments, and not standard input
 
 The first run makes a secret key and the keys of the server, some gigabytes, in --keys. Later runs use the same keys. The
-part that acts as the server gets the ciphertext, the number of tokens and its keys only.
+part that acts as the server gets the ciphertexts, a bound of the number of tokens and its keys only.
 --json prints one object: label, top, model, digest (of the model), seconds (by stage), total_seconds (without key_generation), peak_bytes, bytes_up,
 bytes_down, precision_bits, security_bits, preset, bootstraps, key_switches, errors (model is null for a model
 without a reference model), plan_agrees (the run equals the plan), compute_seconds (on ciphertexts),
@@ -57,6 +57,8 @@ pub struct Args {
     /// Figures of this machine from `polyformer calibrate`, for the prediction of seconds.
     #[arg(long, value_name = "FILE")]
     figures: Option<PathBuf>,
+    #[command(flatten)]
+    padding: PaddingOptions,
     #[command(flatten)]
     run: RunOptions,
 }
@@ -86,6 +88,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let poly = finite(poly)?;
 
     let asker = Asker::open(model, &keys)?.on(target).with_rotations(args.run.rotate.steps());
+    let asker = asker.with_padding(args.padding.padding());
     let mut asker = asker.on_progress(show_progress(parts));
     let answer = asker.ask(&text)?;
     warn_departure(&answer.executed, &answer.plan);
@@ -210,9 +213,11 @@ fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
 
 /// Logits of the circuit that the server runs, in f64.
 fn on_slots(model: &Pretrained, plan: &ModelPlan, ids: &[u32]) -> Result<Vec<f64>> {
-    let mut slots = vec![0.0; plan.layout.period()];
-    plan.layout.pack(0, &model.text.embed(ids), &mut slots)?;
-    let mut ev = ClearVec::<f64>::with_slots(plan.layout.period());
-    let out = forward(&mut SlotEngine::new(&mut ev, plan.layout.clone()), &model.model, vec![slots])?;
-    Ok(plan.layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes())?.to_vec())
+    // the rows of hidden lengths; in the clear there is nothing to hide
+    let layout = Layout { lengths: vec![ids.len()], ..plan.layout.clone() };
+    let mut slots = vec![0.0; layout.period()];
+    layout.pack(0, &model.text.embed(ids), &mut slots)?;
+    let mut ev = ClearVec::<f64>::with_slots(layout.period());
+    let out = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model.model, vec![slots])?;
+    Ok(layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes())?.to_vec())
 }

@@ -1,6 +1,8 @@
 //! `polyformer encrypt`: encrypts numbers to a ciphertext file.
 
-use super::common::{Compute, beside, given, note_model, pretrained_for, print, print_json, progress, tokens};
+use super::common::{
+    Compute, PaddingOptions, beside, given, note_model, note_shown, pretrained_for, print, print_json, progress, tokens,
+};
 use crate::{
     Error, Result,
     error::WithPath,
@@ -8,7 +10,7 @@ use crate::{
     keys::{fingerprint, secret::Secret},
     machine::{ComputeTarget, Host},
     session::{
-        Client,
+        Client, Padding,
         cipher::{self, EncryptionKey},
     },
 };
@@ -58,6 +60,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    padding: PaddingOptions,
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -102,21 +106,33 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
 fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, output: Output, out: &mut dyn Write) -> Result<()> {
     let secret = Secret::read(key)?;
     let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
-    note_model(&model);
     let host = Host::new(secret.params.clone());
     let text = Zeroizing::new(input::question(text).with_path(Path::new("standard input"))?);
     let ids = Zeroizing::new(tokens(&model, &text)?);
-    let layout = Layout::new(&[ids.len()], model.model.width, model.model.heads, host.params().slots())?;
+    // a small client asks in a ring where nothing can be hidden
+    let (padding, bootstraps) = (args.padding.padding(), host.params().bootstrap().is_some());
+    if let (Padding::Rows(rows), false) = (padding, bootstraps) {
+        let what = "the question of a small client shows its number of tokens";
+        return Err(Error::usage(format!("--bucket {rows}"), what));
+    }
+    let padding = if bootstraps { padding } else { Padding::None };
+    let shown = padding.shown(ids.len(), &model.model)?;
+    let layout = Layout::new(&[shown.length()], model.model.width, model.model.heads, host.params().slots())?;
     let client = Client::new(&host, on, &secret, &model.text);
-    let encrypted = client.encrypt(&layout, &client.slots(&layout, std::slice::from_ref(&*ids))?)?;
+    note_model(&model);
+    note_shown(shown);
+    let encrypted = client.ask(&layout, &ids, shown, &model.model)?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
     output.file(&encrypted.header, host.params(), &tensors).with_path(&args.out)?;
     let bytes: usize = tensors.iter().map(|t| t.len()).sum();
     if args.json {
-        return print_json(out, &serde_json::json!({"file": args.out, "tokens": ids.len(), "bytes": bytes}));
+        return print_json(
+            out,
+            &serde_json::json!({"file": args.out, "tokens": shown.length(), "hidden": shown.is_hidden(), "bytes": bytes}),
+        );
     }
-    let (file, tokens) = (args.out.display(), ids.len());
-    print(out, format_args!("{file}  a question of {tokens} tokens, {:.1} MB\n", bytes as f64 / 1e6))
+    let file = args.out.display();
+    print(out, format_args!("{file}  a question of {shown}, {:.1} MB\n", bytes as f64 / 1e6))
 }
 
 fn write(

@@ -7,7 +7,7 @@ use crate::{
     files::{Access, Body, FileError, Form, Header, Kind, Mapped, Output, View, input},
     machine::{Host, peak},
     model::Pretrained,
-    plan::model::{Lengths, ModelPlan},
+    plan::model::{HIDDEN_CIPHERTEXTS, Lengths, ModelPlan, bucket},
     session::{Admission, Inference, Response, cipher::Encrypted, encode_answer, header, is_answer, parse_question},
     spec::SpecBuf,
 };
@@ -89,13 +89,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     };
     let (of, params) = key.as_ref().map_or((&question.header, &small), |key| (&key.header, &key.params));
     let admission = admission(args, &model)?;
-    admission.check_params(&of.spec).with_path(args.embedded.as_deref().unwrap_or(args.question.as_path()))?;
     let model = model_for(model, args.model.as_deref(), &of.spec)?;
-    let tokens = lengths(args, &question.header, &model)?;
+    admission.check_params(&of.spec).with_path(args.embedded.as_deref().unwrap_or(args.question.as_path()))?;
+    let (tokens, hidden) = lengths(args, &question.header, &model)?;
     let host = Host::new(params.clone());
     let from = key.as_ref().map(|_| &small);
-    let known = Lengths::Known(&tokens);
-    let plan = ModelPlan::for_target(&host, target, from, &model.model, known, args.run.rotate.steps())?;
+    let (lengths, steps) = (Lengths::of(&tokens, hidden), args.run.rotate.steps());
+    let plan = ModelPlan::for_target(&host, target, from, &model.model, lengths, steps)?;
     admission.check_memory(plan.memory(&params))?;
     let inference = Inference {
         host: &host,
@@ -149,10 +149,11 @@ fn admission(args: &Args, model: &Pretrained) -> Result<Admission> {
     })
 }
 
-/// The lengths that the question says, for `model`; the option --tokens must agree.
-fn lengths(args: &Args, question: &Header, model: &Pretrained) -> Result<Vec<usize>> {
+/// The lengths that the question says, for `model`, and whether they are rows that hide the lengths. The option --tokens
+/// must agree.
+fn lengths(args: &Args, question: &Header, model: &Pretrained) -> Result<(Vec<usize>, bool)> {
     let path = &args.question;
-    let Body::Question(_, asked) = &question.body else {
+    let Body::Question(sealed, asked) = &question.body else {
         return Err(FileError::Kind { expected: Kind::Question, actual: question.kind() }).with_path(path);
     };
     asked.expect_model(&model.text.id()).with_path(path)?;
@@ -160,12 +161,14 @@ fn lengths(args: &Args, question: &Header, model: &Pretrained) -> Result<Vec<usi
         let what = format!("the question {} has {}; the option can be left out", path.display(), asked.lengths());
         return Err(Error::usage(format!("--tokens {tokens}"), what));
     }
+    let hidden = sealed.count == HIDDEN_CIPHERTEXTS;
     let most = model.text.max_tokens();
+    let most = if hidden { bucket(most) } else { most };
     match asked.tokens.iter().find(|tokens| **tokens > most) {
         Some(tokens) => {
             Err(Error::usage(path.display().to_string(), format!("{tokens} tokens, the model takes {most}")))
         }
-        None => Ok(asked.tokens.clone()),
+        None => Ok((asked.tokens.clone(), hidden)),
     }
 }
 

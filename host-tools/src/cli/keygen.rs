@@ -7,12 +7,13 @@ use crate::{
     files::{self, FolderLock, Form, Header, Mapped, View, input, output::check, space},
     keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded, fingerprint, generate, secret::Secret},
     machine::Host,
-    plan::model::ModelPlan,
+    plan::model::{Lengths, ModelPlan, bucket},
 };
 use polyformer_kernel::{
     arith::cost::Demand,
     bootstrap::{Order, RotationStrategy},
     ckks::{keys::SecretSeed, ring_switch::lower_basis},
+    nn::slot_engine::can_hide,
     params::Params,
 };
 use std::{
@@ -295,13 +296,18 @@ fn wants(args: &Args, secret: &Secret, small: Option<&Secret>) -> Result<Vec<Key
     }
     if let Some(tokens) = args.infer {
         let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
-        note_model(&model);
         if !(1..=model.text.max_tokens()).contains(&tokens) {
             let what = format!("the model reads 1 to {}", model.text.max_tokens());
             return Err(Error::usage(format!("--infer {tokens}"), what));
         }
         let small = small.map(|small| &small.params);
-        demand.join(&ModelPlan::of(params, small, &model.model, &[tokens], args.run.rotate.steps())?.demand);
+        let steps = args.run.rotate.steps();
+        demand.join(&ModelPlan::of(params, small, &model.model, &[tokens], steps)?.demand);
+        if small.is_none() && can_hide(&model.model) {
+            let rows = [bucket(tokens)];
+            demand.join(&ModelPlan::asked(params, None, &model.model, Lengths::AtMost(&rows), steps)?.demand);
+        }
+        note_model(&model);
     }
     demand.rotations.remove(&0); // the rotation by 0 needs no key
     wants.extend(KeySpec::all(params, &demand));

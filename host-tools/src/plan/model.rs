@@ -44,6 +44,13 @@ pub enum Lengths<'l> {
     AtMost(&'l [usize]),
 }
 
+impl<'l> Lengths<'l> {
+    /// The lengths, or the rows of hidden lengths.
+    pub fn of(lengths: &'l [usize], hidden: bool) -> Self {
+        if hidden { Self::AtMost(lengths) } else { Self::Known(lengths) }
+    }
+}
+
 /// The rows of a question of this many tokens: the least power of two, at least 4. A server that knows the rows alone
 /// learns one of a few numbers.
 pub fn bucket(tokens: usize) -> usize {

@@ -1,7 +1,7 @@
 //! A private question in three lines: client and server in one process.
 
 use super::{
-    Client, Executed, Inference,
+    Client, Executed, Inference, Padding,
     cipher::Encrypted,
     private::Private,
     progress::{Progress, Timings},
@@ -36,6 +36,7 @@ pub struct Asker<'f> {
     host: Host,
     target: ComputeTarget,
     rotations: RotationStrategy,
+    padding: Padding,
     folder: KeyFolder,
     on_progress: Box<dyn FnMut(Progress) + 'f>,
 }
@@ -79,7 +80,8 @@ impl<'f> Asker<'f> {
         let host = Host::new(spec.params()?);
         let target = ComputeTarget::cpu(rayon::current_num_threads());
         let (rotations, folder) = (RotationStrategy::Hoisted, KeyFolder::new(keys));
-        Ok(Self { model, spec, host, target, rotations, folder, on_progress: Box::new(|_| ()) })
+        let padding = Padding::default();
+        Ok(Self { model, spec, host, target, rotations, padding, folder, on_progress: Box::new(|_| ()) })
     }
 
     /// Computes on this target instead. The client's part stays on the processor.
@@ -90,6 +92,11 @@ impl<'f> Asker<'f> {
     /// Bootstraps with these rotations instead of hoisted ones.
     pub fn with_rotations(self, rotations: RotationStrategy) -> Self {
         Self { rotations, ..self }
+    }
+
+    /// Pads questions in this way. The default is [`Padding::Bucket`].
+    pub fn with_padding(self, padding: Padding) -> Self {
+        Self { padding, ..self }
     }
 
     /// Calls `f` at each event.
@@ -115,21 +122,25 @@ impl<'f> Asker<'f> {
     /// [`crate::Error::Usage`] for a text that the model cannot read. [`crate::Error::File`] for keys that cannot be
     /// read or written. [`crate::Error::Kernel`] if the target has too little memory.
     pub fn ask(&mut self, text: &str) -> Result<Answer> {
-        let Self { model, spec, host, target, rotations, folder, on_progress } = self;
+        let Self { model, spec, host, target, rotations, padding, folder, on_progress } = self;
         let (target, mut timings) = (*target, Timings::default());
         let ids = Zeroizing::new(timings.time("preprocess", || model.text.tokens(text))?);
         let unknown = model.text.unknown(&ids);
         if unknown > 0 {
             on_progress(Progress::UnknownTokens { unknown, tokens: ids.len() });
         }
-        let plan = ModelPlan::for_target(host, target, None, &model.model, Lengths::Known(&[ids.len()]), *rotations)?;
+        let shown = padding.shown(ids.len(), &model.model)?;
+        let lengths = [shown.length()];
+        let lengths = Lengths::of(&lengths, shown.is_hidden());
+        let plan = ModelPlan::for_target(host, target, None, &model.model, lengths, *rotations)?;
         let wants = plan.wants(host.params());
         let complete = || folder.complete(host, target.client(), spec, &wants, &mut |event| on_progress(event.into()));
         let secret = timings.time("key_generation", complete)?;
 
+        on_progress(Progress::ServerLearns(shown));
         let client = Client::new(host, target.client(), &secret, &model.text);
-        let slots = timings.time("preprocess", || client.slots(&plan.layout, std::slice::from_ref(&*ids)))?;
-        let question = timings.time("encode_encrypt", || client.encrypt(&plan.layout, &slots))?;
+        let encrypt = || client.ask(&plan.layout, &ids, shown, &model.model);
+        let question = timings.time("encode_encrypt", encrypt)?;
         let inference = Inference {
             host,
             model: &model.model,

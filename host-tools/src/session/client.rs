@@ -10,10 +10,11 @@ use crate::{
     session::{
         answer::{ERROR, Honest, answered},
         cipher::{self, Encrypted, EncryptionKey},
+        padding::Shown,
         private::Private,
     },
 };
-use polyformer_kernel::nn::slot_engine::Layout;
+use polyformer_kernel::nn::{Model, slot_engine::Layout};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,19 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
+    /// A question of one text for a server that learns `shown` about its length.
+    ///
+    /// # Errors
+    /// Those of [`Client::encrypt_all`] and [`Client::hidden_slots`].
+    pub fn ask(&self, layout: &Layout, ids: &[u32], shown: Shown, model: &Model<'_>) -> Result<Encrypted> {
+        let question = Zeroizing::new(vec![ids.to_vec()]);
+        if !shown.is_hidden() {
+            return self.encrypt(layout, &self.slots(layout, &question)?);
+        }
+        let vectors = self.hidden_slots(layout, &question, model)?;
+        self.encrypt_all(layout, &vectors.each_ref().map(|vector| vector.as_slice()))
+    }
+
     /// A client with this secret, which was made for the parameters of `host`.
     pub fn new(host: &'a Host, on: ComputeTarget, secret: &'a Secret, text: &'a Text) -> Self {
         Self { host, on, secret, text }
@@ -40,11 +54,48 @@ impl<'a> Client<'a> {
         Ok(slots)
     }
 
+    /// The vectors of questions whose lengths the server does not see, each one period long: the slots, with zeros in
+    /// rows without a token, and the vectors of [`Layout::hide`].
+    ///
+    /// # Errors
+    /// Those of [`Layout::hide`].
+    pub fn hidden_slots(
+        &self,
+        layout: &Layout,
+        questions: &[Vec<u32>],
+        model: &Model<'_>,
+    ) -> Result<[Zeroizing<Vec<f64>>; 4]> {
+        let lengths: Vec<usize> = questions.iter().map(Vec::len).collect();
+        let [tokens, scores, shares] = layout.hide(&lengths, model)?.map(Zeroizing::new);
+        let mut slots = Zeroizing::new(vec![0.0; layout.period()]);
+        for (i, ids) in questions.iter().enumerate() {
+            let embedded = Zeroizing::new(self.text.embed(ids));
+            let places = layout.lengths.get(i).map_or(0, |length| length * layout.features);
+            let mut rows = Zeroizing::new(vec![0.0; places]);
+            rows.iter_mut().zip(embedded.iter()).for_each(|(row, x)| *row = *x);
+            layout.pack(i, &rows, &mut slots)?;
+        }
+        Ok([slots, tokens, scores, shares])
+    }
+
     /// One ciphertext of the slots, repeated to the full length. The header has the lengths, the model and a fresh nonce.
+    ///
+    /// # Errors
+    /// Those of [`Client::encrypt_all`].
     pub fn encrypt(&self, layout: &Layout, slots: &[f64]) -> Result<Encrypted> {
+        self.encrypt_all(layout, &[slots])
+    }
+
+    /// A ciphertext for each of these vectors, each repeated to the full length, with the header of [`Client::encrypt`].
+    ///
+    /// # Errors
+    /// A value that is not finite or too large; errors of the backend.
+    pub fn encrypt_all(&self, layout: &Layout, vectors: &[&[f64]]) -> Result<Encrypted> {
         let params = self.host.params();
-        let mut values = Zeroizing::new(vec![0.0; params.slots()]);
-        values.iter_mut().zip(slots.iter().cycle()).for_each(|(value, slot)| *value = *slot);
+        let mut values = Zeroizing::new(vec![0.0; vectors.len() * params.slots()]);
+        for (values, slots) in values.chunks_exact_mut(params.slots()).zip(vectors) {
+            values.iter_mut().zip(slots.iter().cycle()).for_each(|(value, slot)| *value = *slot);
+        }
         let (key, level) = (EncryptionKey::Secret(self.secret), params.max_message_level());
         let mut question = cipher::encrypt(self.host, self.on, &key, &values, level, &|| ())?;
         if let Body::Ciphertext(sealed) = question.header.body {

@@ -1,5 +1,6 @@
 //! The reports of a running session to its caller: progress, and seconds by stage.
 
+use super::Shown;
 use crate::{Result, keys::store::KeyEvent};
 use std::time::Instant;
 
@@ -20,6 +21,8 @@ pub enum Progress {
         /// The name of the file.
         file: String,
     },
+    /// What the server learns about the number of tokens, before the question is encrypted.
+    ServerLearns(Shown),
     /// Keys are made that the folder does not have yet.
     MakingKeys {
         /// Keys made so far.

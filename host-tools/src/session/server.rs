@@ -1,11 +1,11 @@
 //! The server: evaluation keys, a model, and ciphertexts. No code in this module can decrypt.
 
 use super::{Clocked, RingBridge, Watched};
-use crate::plan::model::{ENTRY, ModelPlan, ORDER};
+use crate::plan::model::{ENTRY, HIDDEN_CIPHERTEXTS, ModelPlan, ORDER};
 use crate::{
     Result,
     error::WithPath,
-    files::{Body, FileError, Header, Kind, Mapped, View},
+    files::{Body, CiphertextMeta, FileError, Header, Kind, Mapped, View},
     keys::KeySpec,
     load::{self, SecondHalf},
     session::{cipher::Encrypted, progress::Timings},
@@ -17,7 +17,7 @@ use polyformer_kernel::{
     ckks::{Ciphertext, Ckks, keys::Keys},
     nn::{
         Model, forward,
-        slot_engine::{BootstrapLevels, SlotEngine},
+        slot_engine::{BootstrapLevels, HiddenLengths, SlotEngine},
     },
     params::Params,
 };
@@ -167,11 +167,21 @@ impl<'a, B: Backend> Server<'a, B> {
             let name = |h: &Header| h.key.map_or("none".into(), |k| k.to_string());
             return Err(FileError::OtherKey { expected: name(&self.keys_of), actual: name(header) }).with_path(place);
         }
-        let shape = Shape { count: 1, basis: params.q(sealed.level), cols: params.n() as u32 };
-        let half = |i: usize| question.tensors.get(i).map_or(&[][..], |t| t);
-        let c1 = SecondHalf::of(sealed, half(1));
-        let x = load::ciphertext(&mut self.ckks.be, params, shape, sealed.level, half(0), c1)?;
-        let (y, executed) = self.logits(plan, x, step)?;
+        let ciphertexts = if plan.hidden { HIDDEN_CIPHERTEXTS } else { 1 };
+        if sealed.count != ciphertexts {
+            let expected = format!("{ciphertexts}, the ciphertexts of such a question");
+            return Err(FileError::field("count", Some(&sealed.count.to_string()), expected)).with_path(place);
+        }
+        let x = self.receive(question, sealed, 0)?;
+        let hidden = match plan.hidden {
+            false => None,
+            true => Some(HiddenLengths {
+                tokens: self.receive(question, sealed, 1)?,
+                scores: self.receive(question, sealed, 2)?,
+                shares: self.receive(question, sealed, 3)?,
+            }),
+        };
+        let (y, executed) = self.logits(plan, x, hidden, step)?;
         let start = Instant::now();
         let y = self.ckks.drop_to_level(y, 0)?; // what decryption needs, and no more to send
         let (header, tensors) = load::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
@@ -203,7 +213,7 @@ impl<'a, B: Backend> Server<'a, B> {
         drop(entry);
         let x = self.ckks.refresh(x, params.max_message_level())?;
         step("lift", start.elapsed().as_secs_f64());
-        let (y, executed) = self.logits(plan, x, step)?;
+        let (y, executed) = self.logits(plan, x, None, step)?;
         let start = Instant::now();
         let y = self.ckks.drop_to_level(y, 0)?;
         let answer = between.lower(&mut self.ckks, &y, &asked)?;
@@ -211,15 +221,28 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok((answer, executed))
     }
 
+    /// One of the ciphertexts of a question.
+    fn receive(&mut self, question: &Encrypted, sealed: &CiphertextMeta, item: u16) -> Result<Ciphertext<B>> {
+        let params = self.ckks.params();
+        let shape = Shape { count: 1, basis: params.q(sealed.level), cols: params.n() as u32 };
+        let (words, item) = (shape.words(), item as usize);
+        let part = |tensor: &Vec<u32>| Some(tensor.get(item * words..(item + 1) * words)?.to_vec());
+        let half = |i: usize| question.tensors.get(i).and_then(part).unwrap_or_default();
+        let (c0, c1) = (half(0), half(1));
+        let c1 = sealed.seed.as_ref().map_or(SecondHalf::Stored(&c1), |seed| SecondHalf::Seed(seed, item as u64));
+        load::ciphertext(&mut self.ckks.be, params, shape, sealed.level, &c0, c1)
+    }
+
     fn logits(
         &mut self,
         plan: &ModelPlan,
         x: Ciphertext<B>,
+        hidden: Option<HiddenLengths<Ciphertext<B>>>,
         step: &mut dyn FnMut(&'static str, f64),
     ) -> Result<(Ciphertext<B>, Executed)> {
         let levels = BootstrapLevels::new(self.ckks.params(), ORDER)?;
         let mut clocked = Clocked::new(&mut self.ckks);
-        let packed = SlotEngine::bootstrapping(&mut clocked, plan.layout.clone(), levels);
+        let packed = SlotEngine::bootstrapping(&mut clocked, plan.layout.clone(), levels).hiding(hidden.as_ref());
         let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
         let y = out.pop().ok_or(polyformer_kernel::Error::Empty { what: "ciphertexts of logits" })?;
         let encoding = clocked.encoding();
