@@ -13,7 +13,7 @@ use polyformer::{
     keys::{embedded::draw, secret::Secret},
     machine::{ComputeTarget, Host, Job},
     model::Pretrained,
-    plan::model::ModelPlan,
+    plan::model::{Lengths, ModelPlan},
     session::{Client, RingBridge, Server, cipher, encode_answer, parse_question},
 };
 use polyformer_kernel::{
@@ -40,7 +40,12 @@ impl Job for Run<'_> {
         let Self { host, on, secret, model, questions } = self;
         let batches = batches(host.params(), model, questions, RotationStrategy::Hoisted)?;
         assert_eq!(batches.len(), 1);
-        let keys = secret.client(&mut be)?.keys(&mut be, &batches[0].plan.demand)?;
+        let rows = batches[0].plan.layout.lengths.iter().map(|length| if *length > 0 { 4 } else { 0 });
+        let (rows, steps) = (rows.collect::<Vec<usize>>(), RotationStrategy::Hoisted);
+        let hidden = ModelPlan::asked(host.params(), None, &model.model, Lengths::AtMost(&rows), steps)?;
+        let mut demand = batches[0].plan.demand.clone();
+        demand.join(&hidden.demand);
+        let keys = secret.client(&mut be)?.keys(&mut be, &demand)?;
         let of = Header { body: Body::Params, ..secret.header.clone() };
         let mut server = Server::new(be, host.params(), keys, &model.model, &of)?;
         let client = Client::new(host, on, secret, &model.text);
@@ -81,6 +86,18 @@ impl Job for Run<'_> {
                 _ => 0.0, // no question, or no class
             };
             assert!((x - want).abs() < 1e-4, "slot {slot}: {x}, not {want}");
+        }
+
+        // the same questions, whose lengths the server does not see
+        let vectors = client.hidden_slots(&hidden.layout, &ids, &model.model)?;
+        let question = client.encrypt_all(&hidden.layout, &vectors.each_ref().map(Vec::as_slice))?;
+        let refused = server.infer(plan, &question, &mut |_, _| ()).err().map(|e| e.to_string());
+        assert!(refused.is_some_and(|line| line.starts_with("question: made for 4")), "the plan of other lengths");
+        let (answer, executed) = server.infer(&hidden, &question, &mut |_, _| ())?;
+        assert_eq!((executed.departs(&hidden), executed.cost.bootstrap), (None, 3));
+        for (known, got) in logits.iter().zip(client.decrypt(&question.header, &answer)?) {
+            let far = known.expose().iter().zip(got.expose()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(far < 2f64.powi(-8), "{far}");
         }
         Ok(())
     }
