@@ -90,7 +90,7 @@ impl Job for Run<'_> {
 
         // the same questions, whose lengths the server does not see
         let vectors = client.hidden_slots(&hidden.layout, &ids, &model.model)?;
-        let question = client.encrypt_all(&hidden.layout, &vectors.each_ref().map(Vec::as_slice))?;
+        let question = client.encrypt_all(&hidden.layout, &vectors.each_ref().map(|vector| vector.as_slice()))?;
         let refused = server.infer(plan, &question, &mut |_, _| ()).err().map(|e| e.to_string());
         assert!(refused.is_some_and(|line| line.starts_with("question: made for 4")), "the plan of other lengths");
         let (answer, executed) = server.infer(&hidden, &question, &mut |_, _| ())?;
