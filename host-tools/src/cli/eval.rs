@@ -32,7 +32,7 @@ finite logits), accuracy (polynomial form), accuracy_exact (the reference model 
 encrypted_n, encrypted_agree, encrypted_error (the largest of a logit), encrypted_deviation, encrypted_question (the largest
 deviation of a question; these errors have two digits, because they depend on the key), encrypted_seconds (the server's), encoding_seconds (part of encrypted_seconds, for weights), ciphertexts,
 plan_agrees, peak_bytes, and with --noise the predictions: noise_n, noise_error, noise_deviation, noise_question, noise_tail
-(the largest error in deviations of its question), noise_bound (E for `decrypt --publish`: 16 times noise_question).";
+(the largest error in deviations of its question), noise_not_finite, noise_bound (E for `decrypt --publish`: 16 times noise_question).";
 
 /// Measure a model's accuracy on a labelled file, in the clear.
 #[derive(clap::Args)]
