@@ -24,7 +24,7 @@ use polyformer_kernel::{
 use polyformer_scalar::{Block, Scalar};
 use rand_chacha::{
     ChaCha20Rng,
-    rand_core::{Rng, SeedableRng},
+    rand_core::{CryptoRng, Rng, SeedableRng},
 };
 use std::{fs, path::PathBuf};
 
@@ -68,7 +68,7 @@ impl Twin {
     }
 
     /// The public seed and c0 of these values, from the raw pieces of encryption and the entropy of `rng`.
-    fn encrypt(&self, values: &[f64], rng: &mut ChaCha20Rng) -> (sample::Seed, Vec<u32>) {
+    fn encrypt(&self, values: &[f64], rng: &mut impl CryptoRng) -> (sample::Seed, Vec<u32>) {
         let mut slots = vec![Complex::default(); self.params.slots()];
         slots.iter_mut().zip(values).for_each(|(z, x)| *z = Complex::from(*x));
         let mut encoder = Encoder::new(&self.params);
