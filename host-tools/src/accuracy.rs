@@ -50,7 +50,13 @@ pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
 fn rows(content: &str, text: &Text, limit: usize) -> files::Result<Vec<Labelled>> {
     let io = |e: csv::Error| {
         let line = e.position().map_or(1, |p| p.line() as usize);
-        FileError::Text { line, what: e.to_string() }
+        let what = match e.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("a row of {len} cells, expected {expected_len} as in the header")
+            }
+            _ => e.to_string(),
+        };
+        FileError::Text { line, what }
     };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter(content))

@@ -191,14 +191,6 @@ fn worst(a: &[f64], b: &[f64]) -> f64 {
 }
 
 impl Case {
-    /// Whether the circuit's depth is possible with these parameters.
-    ///
-    /// # Errors
-    /// The errors of the tracer, for an input that the circuit refuses.
-    pub fn fits(&self, params: &Params) -> Result<bool> {
-        Ok(params.bootstrap().is_some() || circuit::graph(&self.entry, params.slots())?.1 <= params.max_message_level())
-    }
-
     /// The variant in f64, and its cost on these parameters.
     ///
     /// # Errors

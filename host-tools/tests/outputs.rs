@@ -244,6 +244,30 @@ fn of_two_key_generations_in_one_folder_one_makes_all_keys() {
 }
 
 #[test]
+fn keys_of_a_killed_generation_are_whole_and_completed_and_two_runs_may_add_keys() {
+    let place = Place(tempfile::tempdir().unwrap());
+    let (out, secret) = (place.at("k"), place.at("k/secret.safetensors"));
+    let args = ["keygen", "--preset", "L13", "--public", "--rotations", "powers", "--out", &out];
+    let mut child = Command::new(POLYFORMER.0).args(args).stdout(Stdio::null()).spawn().unwrap();
+    let keys = || fs::read_dir(place.path("k/eval")).map_or(0, |files| files.count());
+    while keys() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let start = |rotations: &str| {
+        let args = ["keygen", "--secret", &secret, "--public", "--rotations", rotations, "--out", &out];
+        Command::new(POLYFORMER.0).args(args).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let runs = [start("powers"), start("3,powers")].map(|mut child| child.wait().unwrap());
+    assert!(runs.iter().all(|status| status.success()));
+    for entry in fs::read_dir(place.path("k/eval")).unwrap() {
+        good(&["inspect", entry.unwrap().path().to_str().unwrap()], "");
+    }
+    assert_eq!(keys(), 15);
+}
+
+#[test]
 fn a_limit_on_the_length_of_files_is_told_before_the_work() {
     let place = Place::new();
     let before = place.snapshot();

@@ -130,3 +130,21 @@ fn variants_run_on_ciphertexts_as_planned_and_keep_their_bounds() {
     }
     assert!(bad(&["compare", "--variant", "nothing"]).contains("no such variant"));
 }
+
+#[test]
+fn scores_of_every_size_are_compared_or_refused_in_bounded_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scores.txt");
+    let at = path.to_str().unwrap();
+    for (text, least) in
+        [("0 0\n0 0\n", 14), ("5 5 5 5", 14), ("1e-300 -1e-300", 14), ("100 -100 50 0", 12), ("1000 -1000", 8)]
+    {
+        std::fs::write(&path, text).unwrap();
+        let out = POLYFORMER.run(&["compare", "--json", "--scores", at], "");
+        let (rows, left) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap());
+        assert!(out.status.success() && rows.lines().count() >= least, "{text}: {left}");
+        assert_eq!(rows.lines().count() + left.lines().count(), 14, "{text}: {left}"); // each is compared or named
+    }
+    std::fs::write(&path, "1 2\n".repeat(1 << 20)).unwrap();
+    assert!(bad(&["compare", "--scores", at]).contains("line 16385: row 16385"));
+}

@@ -20,7 +20,8 @@ Examples:
 
 Each line of --json has variant, depth, mults, key_switches, bootstraps, error_vs_softmax, error_vs_definition,
 certified_error and seconds. An error is the largest error of any weight. Products and key switches count the
-variant without its bootstraps. A variant that is too deep for the parameters is left out, unless --variant names it.
+variant without its bootstraps. A variant that is too deep for the parameters, or that cannot
+be made for these scores, is left out, unless --variant names it.
 With --run, errors and seconds are from ciphertexts. A file of scores has one row per line.";
 
 /// Compare the replacements of softmax: depth, cost, bootstraps, error.
@@ -94,7 +95,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             case => case?,
         };
         let mut row = match case.row(&params) {
-            Err(error) if args.variant.is_empty() && !case.fits(&params)? => {
+            Err(error) if args.variant.is_empty() => {
                 left_out(name, &error);
                 continue;
             }
@@ -118,6 +119,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             )?;
         }
         rows.push(row);
+    }
+    if rows.is_empty() {
+        return Err(Error::usage("compare", "no variant is left"));
     }
     if let (Some(path), Some(output)) = (&args.svg, output) {
         let text = picture(&rows);
