@@ -160,8 +160,8 @@ fn lengths_tables_and_values_that_do_not_fit_are_errors() {
     assert_eq!(short, Error::Slots { given: 2048, slots: 2047 });
     let short = refusal(&params, Tables { roots: ComputedRoots, twiddles: &tables.twiddles[..4096] });
     assert_eq!(short, length(16384, 4096));
-    let deep = Chain::new(&Spec { base: 4, levels: &[(0, 4)], ..presets::L13 }, 6);
-    assert_eq!(refusal(&deep.params, plan), Error::TooMany { asked: 4, limit: 2 });
+    let deep = Chain::new(&Spec { base: 3, levels: &[(0, 3)], ..presets::L13 }, 6);
+    assert_eq!(refusal(&deep.params, plan), Error::TooMany { asked: 3, limit: 2 });
 
     let device = EmbeddedClient::new(&params, plan).unwrap();
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
