@@ -56,8 +56,8 @@ pub struct Bootstrap {
 }
 
 impl Spec<'_> {
-    /// 256 bits that name every field of the set: the chain of §6.1 of docs/math.md from a constant key over the fields
-    /// in their order. A list follows its length, an option its presence, and a real number is its IEEE bits.
+    /// 256 bits that name every field of the set: a chain from a constant key over the fields in their order
+    /// (docs/math.md §6.1). A list follows its length, an option its presence, and a real number is its IEEE bits.
     pub fn fingerprint(&self) -> [u64; 4] {
         let list = |primes: &[u32]| primes.len() as u64;
         let bytes = |parts: [u8; 4]| u32::from_le_bytes(parts) as u64;
