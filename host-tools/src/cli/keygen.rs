@@ -210,7 +210,8 @@ fn reserve(args: &Args, layout: &KeyFolder, secret: &Secret, wants: &[KeySpec]) 
     let new = args.secret.is_none();
     let free = || match layout.secret.symlink_metadata() {
         Ok(_) if new && !args.force => {
-            let there = std::io::Error::new(ErrorKind::AlreadyExists, "a secret key is there; --force replaces it");
+            let what = "a secret key is there: `--secret FILE` makes the keys that it lacks, --force replaces it";
+            let there = std::io::Error::new(ErrorKind::AlreadyExists, what);
             Err(there).with_path(&layout.secret)
         }
         _ => Ok(()),
