@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
 use polyformer::{
-    keys::{KeySpec, advice::rotation, secret::Secret},
+    keys::{
+        KeySpec,
+        advice::{check_files, rotation},
+        secret::Secret,
+    },
     primes::{Fault, Request, refusal},
 };
 use polyformer_kernel::params::Security;
@@ -99,6 +103,10 @@ fn a_missing_key_says_its_rotation_and_the_command_that_makes_it() {
         key.check(&eval, &header, &params).unwrap();
     }
     assert_eq!((rotation(&params, galois(-3)), rotation(&params, galois(5))), (Some(-3), Some(5)));
+    let several = [KeySpec::Relin(2), KeySpec::Galois(galois(7), 1), KeySpec::Galois(galois(9), 1)];
+    let message = check_files(&several, &eval, &header, &params).unwrap_err().to_string();
+    assert!(message.contains("2 of 3 keys are missing, the first is the key of the rotation by 7"), "{message}");
+    assert!(message.contains("--infer TOKENS"), "{message}");
     let missing = |args: &[&str], start: &str| {
         let line = POLYFORMER.bad(args, "1");
         assert!(line.starts_with(start) && line.contains("`polyformer keygen "), "{line}");

@@ -20,13 +20,30 @@ pub fn rotation(params: &Params, g: u32) -> Option<i32> {
     Some(if k > slots / 2 { k - slots } else { k })
 }
 
+/// Checks that the folder has a file for each key of a question.
+///
+/// # Errors
+/// For one missing file, the error of [`KeySpec::check`]. For several, [`Error::Usage`] with their number, the purpose of the
+/// first, and the command that makes all of them.
+pub fn check_files(wants: &[KeySpec], folder: &Path, of: &Header, params: &Params) -> Result<()> {
+    let missing: Vec<_> = wants.iter().filter(|want| !folder.join(want.file_name()).exists()).collect();
+    let (first, count) = match missing[..] {
+        [] => return Ok(()),
+        [one] => return one.check(folder, of, params),
+        [first, ..] => (first.purpose(params), missing.len()),
+    };
+    let command = "`polyformer keygen --secret SECRET --infer TOKENS --out KEYS` makes the keys of a question";
+    let what = format!("{count} of {} keys are missing, the first is {first}: {command}", wants.len());
+    Err(Error::usage(folder.display().to_string(), what))
+}
+
 impl KeySpec {
     /// What the key is for.
     fn purpose(self, params: &Params) -> String {
         match self {
             KeySpec::Public => "the public key".into(),
             KeySpec::Relin(_) => "the key of products (relinearisation)".into(),
-            KeySpec::Raise => "the keys of ModRaise, for bootstrapping".into(),
+            KeySpec::Raise => "the key pair of ModRaise (bootstrapping)".into(),
             KeySpec::Galois(g, _) => match rotation(params, g) {
                 Some(k) => format!("the key of the rotation by {k}"),
                 None if g == params.galois_conjugate() => "the key of conjugation".into(),

@@ -6,7 +6,7 @@ use crate::{
     Result,
     error::WithPath,
     files::{Body, CiphertextMeta, FileError, Header, Kind, Mapped, View},
-    keys::KeySpec,
+    keys::{KeySpec, advice::check_files},
     load::{self, SecondHalf},
     session::{cipher::Encrypted, progress::Timings},
 };
@@ -45,9 +45,7 @@ fn load_more<B: Backend>(
     mut on_key: impl FnMut(),
 ) -> Result<()> {
     let params = of.spec.params()?;
-    for want in wants.iter().filter(|want| !folder.join(want.file_name()).exists()) {
-        want.check(folder, of, &params)?; // before any key is loaded
-    }
+    check_files(wants, folder, of, &params)?; // before any key is loaded
     for want in wants {
         let path = folder.join(want.file_name());
         let mapped = Mapped::open(&path).with_path(&path)?;
