@@ -7,12 +7,14 @@ mod assembly;
 mod build_error;
 mod candidates;
 mod digits;
+mod refusal;
 mod report;
 mod scale_pattern;
 
-pub use advice::{Advice, refusal};
+pub use advice::Advice;
 pub use build_error::{BuildError, Fault};
 pub use digits::Decomposition;
+pub use refusal::refusal;
 pub use report::Report;
 pub use scale_pattern::ScalePattern;
 
