@@ -2,10 +2,10 @@
 //! test reads the writable memory of its own process. The sought bytes are kept masked, so that the search does not find
 //! itself. The test has a process of its own, so that no other test holds secrets meanwhile.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
 use polyformer::{
-    files::{Body, CiphertextMeta},
+    files::Body,
     keys::{KeyFolder, KeySpec, generate, secret::Secret},
     machine::{BackendKind, ComputeTarget, Host},
     session::cipher::{self, EncryptionKey},
@@ -133,7 +133,7 @@ fn work_of_a_client(on: ComputeTarget) {
     generate(&host, on, &secret, &[KeySpec::Relin(1), KeySpec::Public], (&keys.eval, false), || ()).unwrap();
     let level = host.params().max_message_level();
     let encrypted = cipher::encrypt(&host, on, &EncryptionKey::Secret(&secret), &values, level, &|| ()).unwrap();
-    let Body::Ciphertext(meta @ CiphertextMeta { .. }) = encrypted.header.body else { panic!("a ciphertext") };
+    let Body::Ciphertext(meta) = encrypted.header.body else { panic!("a ciphertext") };
     let words: Vec<&[u32]> = encrypted.tensors.iter().map(|words| &words[..]).collect();
     let private = cipher::decrypt_words(&host, on, &secret, &words, meta, &|| ()).unwrap();
     assert!((private.expose()[70] - values[70]).abs() < 1e-3);

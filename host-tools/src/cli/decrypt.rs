@@ -1,7 +1,7 @@
 //! `polyformer decrypt`: decrypts a ciphertext file to numbers.
 
 use super::{
-    common::{Compute, given, pretrained_for, print, print_json, progress},
+    common::{Compute, given, pretrained_for, print, progress},
     terminal,
 };
 use crate::{
@@ -18,7 +18,12 @@ use crate::{
         publish::{Published, Terms},
     },
 };
-use std::{fmt::Write as _, fs::Metadata, io::Write, path::PathBuf};
+use std::{
+    fs::Metadata,
+    io::Write,
+    path::{Path, PathBuf},
+};
+use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -132,20 +137,25 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     };
     let published = published(args, &secret, &private)?;
     let values = published.as_ref().map_or(private.expose(), |p| p.values());
-    let mut text = Vec::new();
-    if args.json {
-        print_json(&mut text, &serde_json::json!({ "values": values }))?;
-    } else {
-        let mut lines = String::new();
-        values.iter().for_each(|x| {
-            let _ = writeln!(lines, "{x}"); // into a string: cannot fail
-        });
-        text = lines.into_bytes();
-    }
+    let text = shown(values, args.json).with_path(Path::new("standard output"))?;
     match (&args.out, output) {
         (Some(path), Some(output)) => output.write(|file| file.write_all(&text)).with_path(path),
-        _ => print(out, format_args!("{}", String::from_utf8_lossy(&text))),
+        _ => out.write_all(&text).with_path(Path::new("standard output")),
     }
+}
+
+/// The values as text, one a line or as JSON. The text is wiped, and has room for numbers of the usual length from the
+/// start, because a text that grows leaves copies.
+fn shown(values: &[f64], json: bool) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(32 * values.len() + 32));
+    if json {
+        text.extend_from_slice(b"{\"values\":");
+        serde_json::to_writer(&mut *text, values)?;
+        text.extend_from_slice(b"}\n");
+    } else {
+        values.iter().try_for_each(|x| writeln!(text, "{x}"))?;
+    }
+    Ok(text)
 }
 
 /// The published values, if the user asks for them.

@@ -11,6 +11,7 @@ use std::{
     ops::Range,
     path::Path,
 };
+use zeroize::Zeroize;
 
 /// The contents of a file: a map, or a copy with the alignment of a map.
 #[derive(Debug)]
@@ -87,6 +88,17 @@ impl Mapped {
         let start = part.as_ptr().addr().checked_sub(self.bytes().as_ptr().addr())?;
         let range = start..start + part.len();
         self.bytes().get(range.clone()).map(|_| range)
+    }
+}
+
+impl Drop for Mapped {
+    /// A copy of one piece may be a secret key, and is wiped. Longer files are public.
+    fn drop(&mut self) {
+        if let Contents::Copy { words, length } = &mut self.0
+            && *length <= 8 * PIECE
+        {
+            words[..length.div_ceil(8)].zeroize();
+        }
     }
 }
 
