@@ -132,10 +132,10 @@ fuzz_target!(|data: &[u8]| {
         eval_mod: if input.byte() % 4 > 0 { 8 } else { input.small(20) },
         slots_to_coeffs: if input.byte() % 2 == 0 { 3 } else { input.small(20) },
         eval_mod_scale_bits: if input.byte() % 2 == 0 { 58.0 } else { input.bits() },
-        iterations: 1 + input.small(2),
+        iterations: 1u8.saturating_add(input.small(2)),
     });
     let spec = Spec {
-        log_n: 4 + input.small(3),
+        log_n: 4u8.saturating_add(input.small(3)),
         specials: &specials,
         line: &line,
         terminals: if input.byte() % 4 > 0 { 2 } else { input.small(10) },

@@ -220,7 +220,23 @@ fn origin(kind: &Kind) -> String {
 /// Result of reading or writing a file, before the path is added.
 pub type Result<T> = std::result::Result<T, FileError>;
 
+/// A text that may hold names of a file, on one line: control characters are escaped as in JSON.
+fn one_line(text: &str) -> String {
+    let written = |c: char| if c.is_control() { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    text.trim_end().chars().map(written).collect()
+}
+
 impl FileError {
+    /// A model that the engines cannot run; `what` may hold names of the file.
+    pub fn model(what: impl Into<String>) -> Self {
+        FileError::Model(one_line(&what.into()))
+    }
+
+    /// A header that is none; the error may hold names of the file.
+    pub fn header(what: impl std::fmt::Display) -> Self {
+        FileError::Header(one_line(&what.to_string()))
+    }
+
     /// Whether the file itself is at fault: it is damaged or missing, where a good file was written.
     pub fn is_damage(&self) -> bool {
         use FileError::{Digest, Field, Foreign, Header, HeaderSize, Io, Size, Tensor, Word};
@@ -238,6 +254,6 @@ impl FileError {
             let short: String = v.chars().take(80).collect();
             format!("{short:?}")
         });
-        FileError::Field { field, value, expected: expected.into() }
+        FileError::Field { field, value, expected: one_line(&expected.into()) }
     }
 }

@@ -114,7 +114,7 @@ fn split(bytes: &[u8], length: u64) -> Result<(Metadata, &[u8])> {
     }
     let (json, body) = rest.split_at_checked(claimed as usize).ok_or(size(8 + claimed))?;
     let json = json.trim_ascii_end(); // padding
-    let metadata: Metadata = serde_json::from_slice(json).map_err(|e| FileError::Header(e.to_string()))?;
+    let metadata: Metadata = serde_json::from_slice(json).map_err(FileError::header)?;
     let expected = 8u64.saturating_add(claimed).saturating_add(metadata.data_len() as u64);
     if expected == length { Ok((metadata, body)) } else { Err(size(expected)) }
 }

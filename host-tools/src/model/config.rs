@@ -156,7 +156,7 @@ struct Seen {
 const NEVER: &str = "its ranges were never measured";
 
 fn fault(what: impl Into<String>) -> FileError {
-    FileError::Model(what.into())
+    FileError::model(what)
 }
 
 impl Polynomial {

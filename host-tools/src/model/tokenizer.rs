@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for LargestId {
 }
 
 fn fault(what: impl fmt::Display) -> FileError {
-    FileError::Model(format!("tokenizer.json: {what}"))
+    FileError::model(format!("tokenizer.json: {what}"))
 }
 
 impl Words {

@@ -64,6 +64,7 @@ fn parts_that_are_not_known_are_refused_by_name() {
         ("pre_tokenizer", json!({"type": "FixedLength", "length": 0}), "pre_tokenizer \"FixedLength\" is not known"),
         ("pre_tokenizer", json!({"type": "Whitespace", "tabs": 1}), "pre_tokenizer.tabs is not known"),
         ("spelling", json!(true), "unknown field `spelling`"),
+        ("a\r\nb", json!(true), "unknown field `a\\u000d\\u000ab`"),
         (
             "post_processor",
             json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[UNK]", "type_id": 0}},
