@@ -229,7 +229,8 @@ fn one_line(text: &str) -> String {
 impl FileError {
     /// A model that the engines cannot run; `what` may hold names of the file.
     pub fn model(what: impl Into<String>) -> Self {
-        FileError::Model(one_line(&what.into()))
+        let what: String = what.into();
+        FileError::Model(one_line(&what))
     }
 
     /// A header that is none; the error may hold names of the file.
@@ -254,6 +255,7 @@ impl FileError {
             let short: String = v.chars().take(80).collect();
             format!("{short:?}")
         });
-        FileError::Field { field, value, expected: one_line(&expected.into()) }
+        let expected: String = expected.into();
+        FileError::Field { field, value, expected: one_line(&expected) }
     }
 }

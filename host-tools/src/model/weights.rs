@@ -18,7 +18,7 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// `Header` if the bytes are not safetensors.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| FileError::header(e))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(FileError::header)?;
         Ok(Self { tensors, map: None })
     }
 
