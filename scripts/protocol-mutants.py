@@ -41,7 +41,6 @@ GADGET = "kernel/src/ckks/gadget.rs"
 DERIVE = "kernel/src/ckks/derive.rs"
 HEDGE = "kernel/src/ckks/hedge.rs"
 WIPE = "kernel/src/wipe.rs"
-WIPING = "kernel/src/backend/wiping.rs"
 RAISE = "kernel/src/ckks/raise/keys.rs"
 SAMPLE = "kernel/src/ring/sample.rs"
 SECURITY = "kernel/src/params/security.rs"
@@ -155,12 +154,6 @@ FAULTS = {
     "stack-stays": (
         "the stack under a client's job keeps what was there", [RESIDUE],
         [(WIPE, "    overwrite::<BYTES>();", "    if !FAULT { overwrite::<BYTES>(); }")]),
-    "memory-of-the-backend-stays": (
-        "the memory of a client's backend is not overwritten", [RESIDUE],
-        [(WIPING, "        let _ = self.0.wipe();", "        let _ = FAULT || self.0.wipe().is_ok();")]),
-    "buffers-stay": (
-        "buffers of secrets and messages are not overwritten", [RESIDUE],
-        [(WIPE, "        self.0.zeroize();", "        if !FAULT { self.0.zeroize(); }")]),
     "no-fsync": (
         "a file gets its name before it is on the disk", [TOOLS],
         [(OUTPUT, "                disk::sync(&temporary.file)?;", "                if !FAULT { disk::sync(&temporary.file)?; }")]),
