@@ -192,7 +192,7 @@ fn whole_set<B: Backend>(be: &mut B, params: &Params, small: &Params) -> Vec<(St
     let mut client = Client::new(be, params, 3);
     let (top, high) = (params.max_message_level(), params.max_level());
     let rotations = [(1, high), (-1, top), (2, 1)].into_iter().collect();
-    let demand = Demand { relin: Some(high), conjugate: Some(top), rotations, raise: true, ..Demand::default() };
+    let demand = Demand { relin: Some(high), conjugate: Some(top), rotations, raise: true };
     let keys = client.keys(be, &demand);
     let (scratch, rng) = (&mut vec![0; params.n()], &mut ChaCha20Rng::from_seed([8; 32]));
     let sk = SecretKey::expand(be, params, &client.secret(), params.full(), scratch).unwrap();

@@ -2,10 +2,8 @@
 
 use polyformer_tests::{
     chain::Chain,
-    conformance::{Law, bases, batches, element_wise, moduli, transforms},
     conformance::{Law, bases, batches, element_wise, moduli, transforms, words_after_a_wipe},
     mutant::{Fault, METHODS, Mutant},
-    mutant::{Fault, Method, Mutant},
     program::Program,
 };
 

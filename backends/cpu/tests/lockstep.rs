@@ -282,7 +282,8 @@ struct InnerProducts {
 
 impl Program for InnerProducts {
     fn run<B: Backend>(&self, be: &mut B) -> Log {
-        let (n, basis, mut source) = (be.ring().n(), Basis::span(2, 4).with(1), Source { state: 5, words: self.words });
+        let (n, basis) = (be.ring().n(), Basis::span(2, 4).with(1));
+        let mut source = Source { stream: Stream::new(5), words: self.words };
         let a: Vec<_> = (0..self.width).map(|_| source.limbs(be, 1, basis, n)).collect();
         let b: Vec<_> = (0..self.sums * self.width).map(|_| source.limbs(be, 1, basis, n / self.run)).collect();
         let b: Vec<_> = b.iter().enumerate().map(|(i, b)| (i % 7 != 3).then_some(b)).collect();

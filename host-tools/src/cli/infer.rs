@@ -96,7 +96,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let from = key.as_ref().map(|_| &small);
     let (lengths, steps) = (Lengths::of(&tokens, hidden), args.run.rotate.steps());
     let plan = ModelPlan::for_target(&host, target, from, &model.model, lengths, steps)?;
-    admission.check_memory(plan.memory(&params))?;
+    admission.check_memory(plan.memory(params))?;
     let inference = Inference {
         host: &host,
         model: &model.model,
