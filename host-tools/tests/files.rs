@@ -153,6 +153,8 @@ fn an_older_version_is_refused_with_the_command_that_makes_the_file_again() {
         let command = match header.kind() {
             Kind::Model => "pack",
             Kind::Ciphertext => "encrypt",
+            Kind::Question => "encrypt --text",
+            Kind::Answer => "infer",
             _ => "keygen",
         };
         let said = format!("a {} of format version 1, this program reads 2: make it again with ", header.kind());

@@ -20,12 +20,17 @@ pub fn rotation(params: &Params, g: u32) -> Option<i32> {
     Some(if k > slots / 2 { k - slots } else { k })
 }
 
-/// Checks that the folder has a file for each key of a question.
+/// Checks that the folder has a file for each key of a question, and that no key belongs to another secret key.
 ///
 /// # Errors
-/// For one missing file, the error of [`KeySpec::check`]. For several, [`Error::Usage`] with their number, the purpose of the
+/// [`Error::File`] for the first key of another secret key. For one missing file, the error of [`KeySpec::check`]. For several, [`Error::Usage`] with their number, the purpose of the
 /// first, and the command that makes all of them.
 pub fn check_files(wants: &[KeySpec], folder: &Path, of: &Header, params: &Params) -> Result<()> {
+    for path in wants.iter().map(|want| folder.join(want.file_name())) {
+        if let Ok(header) = View::peek(&path) {
+            header.expect_same(of).with_path(&path)?;
+        } // a missing file is counted below; loading reports a damaged one
+    }
     let missing: Vec<_> = wants.iter().filter(|want| !folder.join(want.file_name()).exists()).collect();
     let (first, count) = match missing[..] {
         [] => return Ok(()),
