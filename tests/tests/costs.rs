@@ -4,6 +4,10 @@
 use polyformer_catalogue::{Entry, every};
 use polyformer_kernel::{
     arith::{Arithmetic, cost::Cost},
+    bootstrap::{
+        design::{DEGREE, REACH},
+        sine::Sine,
+    },
     circuits::{
         PRODUCT_DEPTH,
         activation::{QUADRATIC_DEPTH, quadratic},
@@ -22,6 +26,7 @@ use polyformer_kernel::{
         Engine, Pooling,
         slot_engine::{CLASSIFY_DEPTH, Layout, SlotEngine},
     },
+    params::bootstrapping::EVAL_MOD_DEPTH,
 };
 use polyformer_tests::transformer::model;
 use std::{collections::BTreeSet, fs, path::Path};
@@ -177,7 +182,12 @@ fn traced_depths() -> Vec<(&'static str, u8, u8)> {
         let logits = SlotEngine::new(tr, layout).classify([&x, &y], &model.classify, Pooling::Mean);
         logits.unwrap().pop().unwrap()
     });
+    let mut tr = Trace::new(SLOTS, None);
+    let x = tr.input(TOP);
+    let x = Sine::new(REACH, DEGREE, 1.0, 1.0).unwrap().evaluate(&mut tr, x).unwrap();
+    let sine = TOP - tr.level(&x);
     vec![
+        ("EVAL_MOD_DEPTH", EVAL_MOD_DEPTH, sine),
         ("DEPTH", linear::DEPTH, linear_map),
         ("PRODUCT_DEPTH", PRODUCT_DEPTH, product),
         ("TURN_DEPTH", TURN_DEPTH, turn),

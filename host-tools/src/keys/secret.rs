@@ -108,8 +108,9 @@ impl Secret {
             return Err(Error::usage(path.display().to_string(), what));
         }
         let mapped = Mapped::open(path).with_path(path)?;
+        let secret = Self::view(&mapped).with_path(path)?; // first: another kind of file may be for everybody
         owner_alone(path)?;
-        Self::view(&mapped).with_path(path)
+        Ok(secret)
     }
 
     fn view(mapped: &Mapped) -> files::Result<Self> {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// Levels of EvalMod: the depth of the sine.
 pub const EVAL_MOD_DEPTH: u8 = 8;
 /// The most levels of CoeffsToSlots or of SlotsToCoeffs: one for each stage of butterflies at n = 2^17.
-pub const MAX_TRANSFORM_DEPTH: u8 = 16;
+pub const MAX_TRANSFORM_LEVELS: u8 = 16;
 /// The most base primes. Decryption joins up to three residues.
 pub const MAX_BASE: u8 = 3;
 /// The largest log2 of the factor of the message before ModRaise. The factor is a signed integer of 32 bits.
@@ -36,13 +36,13 @@ impl Bootstrapping {
             if (least..=most).contains(&given) { Ok(()) } else { Err(Error::Reserved { part, given, least, most }) }
         };
         within("EvalMod", b.eval_mod, EVAL_MOD_DEPTH, EVAL_MOD_DEPTH)?;
-        within("CoeffsToSlots", b.coeffs_to_slots, 1, MAX_TRANSFORM_DEPTH)?;
+        within("CoeffsToSlots", b.coeffs_to_slots, 1, MAX_TRANSFORM_LEVELS)?;
         let reserved = b.eval_mod + b.coeffs_to_slots; // at most 8 and 16
         let top = levels.checked_sub(reserved as usize + 1).ok_or(Error::LevelExhausted {
             need: reserved,
             have: levels.saturating_sub(1).min(u8::MAX as usize) as u8,
         })?;
-        within("SlotsToCoeffs", b.slots_to_coeffs, 1, MAX_TRANSFORM_DEPTH.min(top.min(u8::MAX as usize) as u8))?;
+        within("SlotsToCoeffs", b.slots_to_coeffs, 1, MAX_TRANSFORM_LEVELS.min(top.min(u8::MAX as usize) as u8))?;
         if !(1..=2).contains(&b.iterations) {
             return Err(Error::BadIterations { asked: b.iterations });
         }
