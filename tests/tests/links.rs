@@ -230,6 +230,48 @@ fn every_reference_leads_to_a_file_and_a_heading() {
     assert!(found.is_empty(), "{} references lead nowhere:\n{}", found.len(), found.join("\n"));
 }
 
+/// The symbolic links below `folder` that leave the repository or lead nowhere, by path from the root. Another machine
+/// does not have what they name.
+fn stray_links(root: &Path, folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let (path, kind) = entry.map(|e| (e.path(), e.file_type().unwrap())).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let inside =
+            || fs::read_link(&path).unwrap().is_relative() && path.canonicalize().is_ok_and(|to| to.starts_with(root));
+        if kind.is_symlink() && !SKIPPED.contains(&name) && !inside() {
+            found.push(path.strip_prefix(root).unwrap().display().to_string());
+        } else if kind.is_dir() && !SKIPPED.contains(&name) && name != ".git" {
+            stray_links(root, &path, found);
+        }
+    }
+}
+
+#[test]
+fn every_symbolic_link_stays_in_the_repository() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+    let mut found = Vec::new();
+    stray_links(&root, &root, &mut found);
+    assert_eq!(found, [""; 0], "links that another machine does not have");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_planted_stray_link_is_found() {
+    use std::os::unix::fs::symlink;
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stray-links");
+    let _ = fs::remove_dir_all(&root); // of an earlier run
+    fs::create_dir_all(root.join("below")).unwrap();
+    let root = root.canonicalize().unwrap();
+    fs::write(root.join("file"), "").unwrap();
+    for (to, at) in [("../file", "below/good"), ("/", "below/out"), ("../..", "below/up"), ("gone", "nowhere")] {
+        symlink(to, root.join(at)).unwrap();
+    }
+    let mut found = Vec::new();
+    stray_links(&root, &root, &mut found);
+    found.sort();
+    assert_eq!(found, ["below/out", "below/up", "nowhere"]);
+}
+
 #[test]
 fn every_page_is_in_its_index() {
     let files = repository();
