@@ -13,7 +13,7 @@ use polyformer_kernel::{
     backend::{Backend, Shape},
     ckks::{Ckks, keys::Keys},
 };
-use polyformer_tests::command::Program;
+use polyformer_tests::command::{Folder, Program};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -31,22 +31,6 @@ fn bad(args: &[&str], stdin: &str) -> String {
     POLYFORMER.bad(args, stdin)
 }
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().into()
-    }
-
-    fn count(&self, name: &str) -> usize {
-        std::fs::read_dir(self.0.path().join(name)).unwrap().count()
-    }
-}
-
 fn numbers(text: &str) -> Vec<f64> {
     text.lines().map(|line| line.parse().unwrap()).collect()
 }
@@ -58,7 +42,7 @@ fn near(a: &[f64], b: &[f64], error: f64) {
 
 #[test]
 fn what_was_encrypted_is_decrypted() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, x) = (place.at("keys"), place.at("x"));
     good(&["keygen", "--preset", "L13", "--public", "--out", &keys], "");
     let (secret, public) = (place.at("keys/secret.safetensors"), place.at("keys/eval/public.safetensors"));
@@ -72,7 +56,7 @@ fn what_was_encrypted_is_decrypted() {
 
 #[test]
 fn every_scale_pattern_carries_numbers() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (params, keys, x) = (place.at("params"), place.at("keys"), place.at("x"));
     let secret = place.at("keys/secret.safetensors");
     for (scale, error) in [("25", 1e-2), ("29", 1e-3), ("39.3", 1e-6), ("51", 1e-9), ("58", 1e-11)] {
@@ -85,7 +69,7 @@ fn every_scale_pattern_carries_numbers() {
 
 #[test]
 fn a_long_vector_is_several_ciphertexts() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, x, secret) = (place.at("keys"), place.at("x"), place.at("keys/secret.safetensors"));
     good(&["keygen", "--preset", "C12", "--out", &keys], "");
     let values: Vec<f64> = (0..5000).map(|i| i as f64 / 100.0).collect();
@@ -101,7 +85,7 @@ fn a_long_vector_is_several_ciphertexts() {
 
 #[test]
 fn keygen_writes_what_it_says_and_guards_the_secret() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, secret) = (place.at("keys"), place.at("keys/secret.safetensors"));
     let json = good(
         &["keygen", "--preset", "L13", "--rotations", "1..3,-1,powers,0", "--conjugation", "--out", &keys, "--json"],
@@ -109,7 +93,7 @@ fn keygen_writes_what_it_says_and_guards_the_secret() {
     );
     let summary: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(summary["files"].as_array().unwrap().len(), 1 + 12 + 2 + 1); // relin, powers, 3 and -1, conjugation
-    assert_eq!(place.count("keys/eval"), 16);
+    assert_eq!(place.names("keys/eval").len(), 16);
     let before = std::fs::read(&secret).unwrap();
     assert!(bad(&["keygen", "--preset", "L13", "--out", &keys], "").contains("secret key is there"));
     let more = good(&["keygen", "--secret", &secret, "--rotations", "5,1", "--out", &keys, "--level", "1"], "");
@@ -120,7 +104,7 @@ fn keygen_writes_what_it_says_and_guards_the_secret() {
     let more = good(&["keygen", "--secret", &secret, "--rotations", "5", "--out", &keys], "");
     assert!(more.contains("2 made"), "{more}"); // relin was broken, the rotation by 5 served level 1 alone
     assert_eq!(std::fs::read(&secret).unwrap(), before);
-    assert_eq!(place.count("keys/eval"), 17);
+    assert_eq!(place.names("keys/eval").len(), 17);
     let text = good(&["inspect", &secret], "") + &good(&["inspect", &secret, "--json"], "");
     let seed = files::hex(&before[before.len() - 32..]);
     assert!(!text.contains(&seed) && text.contains("secret-key"));
@@ -130,7 +114,7 @@ fn keygen_writes_what_it_says_and_guards_the_secret() {
 
 #[test]
 fn bad_input_is_one_line_that_names_the_file() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, other, x) = (place.at("keys"), place.at("other"), place.at("x"));
     let (secret, key) = (place.at("keys/secret.safetensors"), place.at("other/secret.safetensors"));
     good(&["keygen", "--preset", "C12", "--out", &keys], "");
@@ -153,7 +137,7 @@ fn bad_input_is_one_line_that_names_the_file() {
 
 #[test]
 fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let at = |name: &str| place.at(name);
     std::fs::write(at("drawn"), [9; 32]).unwrap();
     std::fs::write(at("short"), [9; 31]).unwrap();
@@ -207,7 +191,7 @@ fn a_device_key_joins_two_rings_and_what_is_not_of_its_device_is_refused() {
 
 #[test]
 fn bad_values_are_named_and_nothing_is_written() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, x, secret) = (place.at("keys"), place.at("x"), place.at("keys/secret.safetensors"));
     good(&["keygen", "--preset", "C12", "--out", &keys], "");
     let encrypt = |values: &str| bad(&["encrypt", "-", "--key", &secret, "--out", &x], values);
@@ -223,7 +207,7 @@ fn bad_values_are_named_and_nothing_is_written() {
     let nowhere = format!("{secret}/x");
     assert!(bad(&["encrypt", "-", "--key", &secret, "--out", &nowhere], "1").starts_with(&nowhere));
     assert!(bad(&["keygen", "--preset", "C12", "--out", &nowhere], "").starts_with(&nowhere));
-    assert_eq!(place.count("."), 1);
+    assert_eq!(place.names(".").len(), 1);
 }
 
 #[test]
@@ -248,7 +232,7 @@ fn usage_errors_are_one_line_with_a_hint() {
 
 #[test]
 fn parameters_print_the_same_json_from_a_preset_a_file_and_the_builder() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let file = place.at("b16");
     let build = [
         "params",
@@ -341,7 +325,7 @@ impl Job for Server {
 
 #[test]
 fn a_server_computes_with_keys_and_ciphertexts_from_files() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, x, y) = (place.at("keys"), place.at("x"), place.at("y"));
     let secret = place.at("keys/secret.safetensors");
     good(&["keygen", "--preset", "L13", "--rotations", "1", "--public", "--out", &keys], "");
@@ -362,7 +346,7 @@ fn a_server_computes_with_keys_and_ciphertexts_from_files() {
 
 #[test]
 fn eval_counts_right_answers_and_names_what_it_cannot_read() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let file = place.at("questions.csv");
     let eval = |text: &str| {
         std::fs::write(&file, text).unwrap();

@@ -6,26 +6,14 @@ use polyformer::{
     files::{self, Header, Mapped, View},
     keys::secret::Secret,
 };
-use polyformer_tests::command::Program;
+use polyformer_tests::command::{Folder, Program};
 use std::path::Path;
 
 const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().into()
-    }
-}
-
 #[test]
 fn a_public_key_has_a_fingerprint_that_its_owner_and_its_user_see() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, other) = (place.at("keys"), place.at("other"));
     let shown = |text: &str| {
         text.lines().find_map(|line| line.strip_prefix("public key ")?.split_once(':')).unwrap().0.to_string()
@@ -53,7 +41,7 @@ fn a_public_key_has_a_fingerprint_that_its_owner_and_its_user_see() {
 
 #[test]
 fn keygen_refuses_less_security_than_is_required() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let out = place.at("keys");
     let line = POLYFORMER.bad(&["keygen", "--preset", "L13", "--require-security", "192", "--out", &out], "");
     assert_eq!(line, "--require-security 192: L13 has 128 bits of security");
@@ -65,7 +53,7 @@ fn keygen_refuses_less_security_than_is_required() {
 #[test]
 fn a_secret_key_that_others_may_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, key) = (place.at("keys"), place.at("keys/secret.safetensors"));
     POLYFORMER.good(&["keygen", "--preset", "C12", "--out", &keys], "");
     for mode in [0o640, 0o604, 0o620] {
@@ -80,7 +68,7 @@ fn a_secret_key_that_others_may_read_is_refused() {
 
 #[test]
 fn a_second_small_client_under_one_secret_needs_the_word_of_the_owner() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let [one, two, keys] = ["one", "two", "keys"].map(|name| place.at(name));
     let secret = |folder: &str| format!("{folder}/secret.safetensors");
     for small in [&one, &two] {

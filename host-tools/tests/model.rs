@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use polyformer_tests::command::Program;
+use polyformer_tests::command::{Folder, Program};
 use serde_json::Value;
 use std::{
     ffi::OsStr,
     path::Path,
     process::{Command, Stdio},
 };
+use tempfile::TempDir;
 
 const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
 
@@ -23,42 +24,23 @@ fn bad<S: AsRef<OsStr>>(args: &[S]) -> String {
     POLYFORMER.bad(args, "")
 }
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+/// The demo's model as a folder, its config.json changed.
+fn checkpoint(place: &Folder<TempDir>, name: &str, change: impl Fn(&mut Value)) -> String {
+    let (from, to) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("models/banking77"), place.path(name));
+    std::fs::create_dir(&to).unwrap();
+    for file in ["model.safetensors", "tokenizer.json"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
     }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().into()
-    }
-
-    fn files(&self, name: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.0.path().join(name)).unwrap();
-        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// The demo's model as a folder, its config.json changed.
-    fn checkpoint(&self, name: &str, change: impl Fn(&mut Value)) -> String {
-        let (from, to) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("models/banking77"), self.0.path().join(name));
-        std::fs::create_dir(&to).unwrap();
-        for file in ["model.safetensors", "tokenizer.json"] {
-            std::fs::copy(from.join(file), to.join(file)).unwrap();
-        }
-        let mut config = serde_json::from_slice(&std::fs::read(from.join("config.json")).unwrap()).unwrap();
-        change(&mut config);
-        std::fs::write(to.join("config.json"), config.to_string()).unwrap();
-        self.at(name)
-    }
+    let mut config = serde_json::from_slice(&std::fs::read(from.join("config.json")).unwrap()).unwrap();
+    change(&mut config);
+    std::fs::write(to.join("config.json"), config.to_string()).unwrap();
+    place.at(name)
 }
 
 #[test]
 fn a_checkpoint_is_packed_and_asked_in_the_clear() {
-    let place = Place::new();
-    let (folder, packed) = (place.checkpoint("model", |_| ()), place.at("packed"));
+    let place = Folder(tempfile::tempdir().unwrap());
+    let (folder, packed) = (checkpoint(&place, "model", |_| ()), place.at("packed"));
     let report: Value = serde_json::from_str(&good(&["pack", &folder, "--out", &packed, "--json"])).unwrap();
     let bytes = std::fs::metadata(&packed).unwrap().len();
     assert_eq!(
@@ -94,11 +76,11 @@ fn a_checkpoint_is_packed_and_asked_in_the_clear() {
 
 #[test]
 fn a_model_reads_no_file_outside_of_its_folder() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     std::fs::write(place.at("private"), "private").unwrap();
     for (i, name) in ["/etc/passwd", "../private", "/dev/zero", "."].into_iter().enumerate() {
         for field in ["poly", "exact"] {
-            let folder = place.checkpoint(&format!("{field}{i}"), |c| c["files"][field] = name.into());
+            let folder = checkpoint(&place, &format!("{field}{i}"), |c| c["files"][field] = name.into());
             let line = bad(&["eval", "questions.csv", "--model", &folder]);
             assert!(
                 line.ends_with(&format!("names the file {name:?}: a name inside of the folder is needed")),
@@ -106,38 +88,38 @@ fn a_model_reads_no_file_outside_of_its_folder() {
             );
         }
     }
-    let folder = place.checkpoint("typo", |c| c["files"]["exact"] = "exakt.safetensors".into());
+    let folder = checkpoint(&place, "typo", |c| c["files"]["exact"] = "exakt.safetensors".into());
     assert!(bad(&["eval", "questions.csv", "--model", &folder]).starts_with(&format!("{folder}/exakt.safetensors: ")));
 }
 
 #[test]
 fn names_in_files_are_escaped() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let name = "nice\u{1b}[31mmodel\r\nerror: forged line";
-    let folder = place.checkpoint("named", |c| c["name"] = name.into());
+    let folder = checkpoint(&place, "named", |c| c["name"] = name.into());
     let text = good(&["pack", &folder, "--out", &place.at("packed")]);
     assert!(!text.contains('\u{1b}') && !text.contains("\nerror"), "{text}");
     assert!(text.contains("nice\\u001b[31mmodel\\u000d\\u000aerror: forged line for B16"), "{text}");
     let digest = text.lines().next().and_then(|line| line.split("digest ").nth(1)).unwrap();
     assert!(digest.len() == 16 && good(&["inspect", &place.at("packed")]).contains(digest), "{text}");
-    let folder = place.checkpoint("field", |c| c["a\u{1b}]0;owned\u{7}"] = 1.into());
+    let folder = checkpoint(&place, "field", |c| c["a\u{1b}]0;owned\u{7}"] = 1.into());
     let line = bad(&["pack", &folder, "--out", &place.at("other")]);
     assert!(line.contains("unknown field `a\\u001b]0;owned\\u0007`"), "{line}");
 }
 
 #[test]
 fn models_that_cannot_be_used_are_one_line() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let out = place.at("packed");
-    let unmeasured = place.checkpoint("unmeasured", |c| drop(c.as_object_mut().unwrap().remove("ranges")));
+    let unmeasured = checkpoint(&place, "unmeasured", |c| drop(c.as_object_mut().unwrap().remove("ranges")));
     for command in [["pack", &unmeasured, "--out", &out], ["demo", "hello", "--model", &unmeasured]] {
         let line = bad(&command);
         assert!(line.ends_with("unmeasured/config.json: its ranges were never measured"), "{line}");
     }
-    let narrow = place.checkpoint("narrow", |c| c["polynomials"][0]["norm_feed_forward"]["hi"] = 1.5.into());
+    let narrow = checkpoint(&place, "narrow", |c| c["polynomials"][0]["norm_feed_forward"]["hi"] = 1.5.into());
     let line = bad(&["pack", &narrow, "--out", &out]);
     assert!(line.contains("layers.0.norm_feed_forward.variance: measured [") && line.contains("1.500]"), "{line}");
-    let folder = place.checkpoint("model", |_| ());
+    let folder = checkpoint(&place, "model", |_| ());
     let line = bad(&["pack", &folder, "--preset", "L15", "--out", &out]);
     assert!(line.contains("boot"), "{line}");
     let weights = Path::new(&folder).join("model.safetensors");
@@ -168,12 +150,12 @@ fn models_that_cannot_be_used_are_one_line() {
     let speed = place.at("speed");
     good(&["calibrate", "--preset", "L13", "--out", &speed]);
     assert!(bad(&["pack", "--figures", &speed, "--out", &cut]).contains("figures of parameter set"));
-    assert_eq!(place.files("."), ["cut", "model", "narrow", "packed", "speed", "unmeasured"]);
+    assert_eq!(place.names("."), ["cut", "model", "narrow", "packed", "speed", "unmeasured"]);
 }
 
 #[test]
 fn text_that_the_model_cannot_read_is_refused_before_a_key_is_made() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let keys = place.at("keys");
     let demo = |text: &str| bad(&["demo", text, "--keys", &keys]);
     assert_eq!(demo(""), "text: no words in it");
@@ -184,14 +166,14 @@ fn text_that_the_model_cannot_read_is_refused_before_a_key_is_made() {
     assert!(bad(&["demo", "hello", "--model", &missing]).starts_with(&missing));
     assert!(bad(&["demo", "hello", "--modle", &missing]).contains("'--model'"));
     assert!(bad(&["demo", "hello", "--keys", &keys, "--figures", &missing]).starts_with(&missing));
-    assert!(place.files(".").is_empty());
+    assert!(place.names(".").is_empty());
 }
 
 #[cfg(unix)]
 #[test]
 fn bytes_that_are_no_text_are_refused_in_one_line() {
     use std::os::unix::ffi::OsStrExt;
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, file) = (place.at("keys"), place.at("questions.csv"));
     let bytes = OsStr::from_bytes(b"my card \xff\xfe");
     let line = bad(&[OsStr::new("demo"), bytes, OsStr::new("--keys"), OsStr::new(&keys)]);
@@ -201,12 +183,12 @@ fn bytes_that_are_no_text_are_refused_in_one_line() {
     std::fs::write(&file, b"text,category\nmy card,age_limit\nmy \xff card,age_limit\n").unwrap();
     let line = bad(&["eval", &file]);
     assert!(line.starts_with(&format!("{file}: line 3: ")) && line.contains("UTF-8"), "{line}");
-    assert_eq!(place.files("."), ["questions.csv"]);
+    assert_eq!(place.names("."), ["questions.csv"]);
 }
 
 #[test]
 fn keys_of_another_client_and_models_for_other_parameters_are_noticed() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (mine, theirs, question) = (place.at("mine"), place.at("theirs"), place.at("question"));
     for keys in [&mine, &theirs] {
         good(&["keygen", "--preset", "B16", "--level", "1", "--out", keys]);
@@ -251,12 +233,12 @@ fn keys_of_another_client_and_models_for_other_parameters_are_noticed() {
         let start = format!("--tokens {tokens}: the question {question} has ");
         assert!(line.starts_with(&start) && line.ends_with("; the option can be left out"), "{line}");
     }
-    assert_eq!(place.files("."), ["mine", "packed", "params", "question", "theirs"]);
+    assert_eq!(place.names("."), ["mine", "packed", "params", "question", "theirs"]);
 }
 
 #[test]
 fn results_are_published_with_noise_and_counted() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let (keys, x, secret) = (place.at("keys"), place.at("x"), place.at("keys/secret.safetensors"));
     good(&["keygen", "--preset", "C12", "--out", &keys]);
     let values = place.at("values");
@@ -285,13 +267,13 @@ fn results_are_published_with_noise_and_counted() {
         let line = bad(&["decrypt", &x, "--key", &secret, "--first", count]);
         assert_eq!(line, format!("the first {count} values: there are 4"));
     }
-    assert_eq!(place.files("keys"), [".polyformer.lock", "eval", "secret.safetensors"]);
+    assert_eq!(place.names("keys"), [".polyformer.lock", "eval", "secret.safetensors"]);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_run_that_is_interrupted_leaves_no_temporary_file() {
-    let place = Place::new();
+    let place = Folder(tempfile::tempdir().unwrap());
     let keys = place.at("keys");
     let mut child = Command::new(env!("CARGO_BIN_EXE_polyformer"))
         .args(["keygen", "--preset", "L15", "--rotations", "1..999", "--out", &keys])
@@ -308,7 +290,7 @@ fn a_run_that_is_interrupted_leaves_no_temporary_file() {
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let names = place.files("keys/eval");
+    let names = place.names("keys/eval");
     assert!(names.iter().all(|name| name.ends_with(".safetensors") && !name.starts_with('.')), "{names:?}");
     for name in &names {
         good(&["inspect", &place.at(&format!("keys/eval/{name}"))]);

@@ -5,10 +5,11 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 use polyformer::files::{Access, FileError, Form, Kind, Output};
-use polyformer_tests::command::Program;
+use polyformer_tests::command::{Folder, Program};
 use std::{
     ffi::OsStr,
     fs,
+    ops::Deref,
     os::unix::{
         ffi::OsStrExt,
         fs::{PermissionsExt, symlink},
@@ -16,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use tempfile::TempDir;
 
 const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
 
@@ -33,23 +35,22 @@ fn near(text: &str, x: f64) -> bool {
 }
 
 /// A folder with a key of C12, a ciphertext and a parameter file.
-struct Place(tempfile::TempDir);
+struct Place(Folder<TempDir>);
+
+impl Deref for Place {
+    type Target = Folder<TempDir>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 impl Place {
     fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
+        let place = Self(Folder(tempfile::tempdir().unwrap()));
         good(&["keygen", "--preset", "C12", "--public", "--out", &place.at("k")], "");
         good(&["encrypt", "-", "--key", &place.at("k/secret.safetensors"), "--out", &place.at("x")], "0.5 -0.25");
         good(&["params", "--preset", "C12", "--out", &place.at("p")], "");
         place
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().into()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
     }
 
     fn encrypt_to(&self, out: &str) -> String {
@@ -58,7 +59,7 @@ impl Place {
 
     /// Every name below the folder with its contents; links and other things without.
     fn snapshot(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
-        let (mut out, mut folders) = (Vec::new(), vec![self.0.path().to_path_buf()]);
+        let (mut out, mut folders) = (Vec::new(), vec![self.path("")]);
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let (entry, path) = entry.map(|e| (e.file_type().unwrap(), e.path())).unwrap();
@@ -169,7 +170,7 @@ fn every_name_that_the_system_allows_is_a_name() {
     for name in
         [&b"with blanks"[..], b"new\nline", b"\xff\xfe", "ü☃".as_bytes(), b"-dash", b"'\"$(x)`", long.as_bytes()]
     {
-        let out = place.0.path().join(OsStr::from_bytes(name));
+        let out = place.path(OsStr::from_bytes(name));
         let args = [OsStr::new("encrypt"), OsStr::new("-"), OsStr::new("--key"), OsStr::new(&key), OsStr::new("--out")];
         for _ in 0..2 {
             POLYFORMER.good(&[&args[..], &[out.as_os_str()]].concat(), "1.5");
@@ -206,7 +207,7 @@ fn a_killed_writer_leaves_the_good_file_and_the_next_run_cleans_up() {
     // standard input stays open, so the command waits with its output reserved
     let args = ["encrypt", "-", "--key", &key, "--out", &place.at("x")];
     let mut child = Command::new(POLYFORMER.0).args(args).stdin(Stdio::piped()).spawn().unwrap();
-    let names = || fs::read_dir(place.0.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let names = || place.names("").into_iter();
     let temporary = || names().filter(|n| n.ends_with(".tmp")).count();
     while temporary() == 0 {
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -223,7 +224,7 @@ fn a_killed_writer_leaves_the_good_file_and_the_next_run_cleans_up() {
 
 #[test]
 fn of_two_key_generations_in_one_folder_one_makes_all_keys() {
-    let place = Place(tempfile::tempdir().unwrap());
+    let place = Folder(tempfile::tempdir().unwrap());
     for i in 0..4 {
         let out = place.at(&format!("two{i}"));
         let start = || {
@@ -245,7 +246,7 @@ fn of_two_key_generations_in_one_folder_one_makes_all_keys() {
 
 #[test]
 fn keys_of_a_killed_generation_are_whole_and_completed_and_two_runs_may_add_keys() {
-    let place = Place(tempfile::tempdir().unwrap());
+    let place = Folder(tempfile::tempdir().unwrap());
     let (out, secret) = (place.at("k"), place.at("k/secret.safetensors"));
     let args = ["keygen", "--preset", "L13", "--public", "--rotations", "powers", "--out", &out];
     let mut child = Command::new(POLYFORMER.0).args(args).stdout(Stdio::null()).spawn().unwrap();

@@ -10,33 +10,30 @@ use polyformer::{
     spec::SpecBuf,
 };
 use polyformer_kernel::math::modular::Modulus;
-use polyformer_tests::command::Program;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use polyformer_tests::command::{Folder, Program};
+use std::{fs, ops::Deref, path::Path};
+use tempfile::TempDir;
 
 const POLYFORMER: Program = Program(env!("CARGO_BIN_EXE_polyformer"));
 
 /// A folder with a key and 100 encrypted numbers.
-struct Place(tempfile::TempDir);
+struct Place(Folder<TempDir>);
+
+impl Deref for Place {
+    type Target = Folder<TempDir>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 impl Place {
     fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
+        let place = Self(Folder(tempfile::tempdir().unwrap()));
         let secret = Secret::generate(SpecBuf::preset("C12").unwrap()).unwrap();
         secret.write(&place.path("key"), false).unwrap();
         let numbers = (0..100).map(|i| i.to_string()).collect::<Vec<_>>().join(" ");
         POLYFORMER.good(&["encrypt", "-", "--key", &place.at("key"), "--out", &place.at("x")], &numbers);
         place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().into()
     }
 
     fn args(&self, key: &str, results: u32) -> Vec<String> {
@@ -79,7 +76,7 @@ fn a_result_is_counted_in_the_file_of_the_key_and_the_first_fixes_the_budget() {
     // the key still decrypts, and says how much is left
     POLYFORMER.good(&["decrypt", &place.at("x"), "--key", &place.at("key")], "");
     assert!(POLYFORMER.good(&["inspect", &place.at("key")], "").contains("2 of 2 results at 30 bits"));
-    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 2, "no other file is left");
+    assert_eq!(place.names("").len(), 2, "no other file is left");
 }
 
 #[test]

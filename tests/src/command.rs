@@ -2,9 +2,35 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     io::Write,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
+
+/// A folder for the files of one test, for example a temporary one.
+#[derive(Debug)]
+pub struct Folder<T>(pub T);
+
+impl<T: AsRef<Path>> Folder<T> {
+    /// The path of a name in the folder.
+    pub fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.0.as_ref().join(name.as_ref())
+    }
+
+    /// [`Folder::path`] as an argument of a program.
+    pub fn at(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().into()
+    }
+
+    /// The sorted names in the subfolder `name`; "" is the folder itself.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(name)).unwrap();
+        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
 
 /// The path of a program.
 #[derive(Clone, Copy, Debug)]

@@ -263,7 +263,6 @@ macro_rules! conformance {
     };
     ($name:ident, $log_n:literal, $subjects:path) => {
         mod $name {
-            #[allow(unused_imports)]
             use super::*;
             $crate::conformance!(@ $log_n, $subjects,
                 element_wise::words_move_in_and_out,
