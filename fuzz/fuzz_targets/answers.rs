@@ -23,7 +23,7 @@ struct Asking {
 
 static ASKING: LazyLock<Asking> = LazyLock::new(|| {
     // the base of C12 on a small ring, because the checks do not depend on the degree
-    let secret = Secret::for_spec(&Spec { log_n: 6, security: Security::Toy, ..presets::C12 }).unwrap();
+    let secret = Secret::for_spec(&Spec { log_n: 8, security: Security::Toy, ..presets::C12 }).unwrap();
     let (host, model) = (Host::new(secret.params.clone()), small_model());
     let values = host.params().slots() as u64;
     let sealed = CiphertextMeta { level: 0, count: 1, values, seed: Some([1; 32]) };
@@ -100,6 +100,9 @@ fuzz_target!(|data: &[u8]| {
             let Body::Answer(_, given) = &answer.header.body else { panic!("a file of another kind was accepted") };
             assert_eq!((&given.nonce, &given.model), (&[3; 16], &model.text.id()), "an answer to another question");
         }
-        Err(error) => assert!(!error.to_string().trim_end().contains('\n'), "{error}"),
+        Err(error) => {
+            assert!(!error.to_string().trim_end().contains('\n'), "{error}");
+            assert!(data.iter().any(|byte| *byte != 0), "the honest answer is refused: {error}");
+        }
     }
 });
