@@ -60,8 +60,11 @@ def _powers(x, mask, power):
     if power < 2 or power % 2:
         raise ValueError(f"PowerSoftmax needs an even power, got {power}")
     y = x if mask is None else x * mask
-    square = y * y
-    return square * square if power == 4 else square ** (power // 2)
+    if power & (power - 1):
+        return (y * y) ** (power // 2)
+    for _ in range(power.bit_length() - 1):  # half the time of a power with a real exponent
+        y = y * y
+    return y
 
 
 def _expand(mask, x):
