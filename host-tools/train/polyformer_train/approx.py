@@ -46,6 +46,7 @@ _erf = np.vectorize(math.erf, otypes=[float])
 FUNCTIONS = {
     # name: (function, is the error that counts the relative one)
     "gelu": (lambda x: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))), False),
+    "gelu_tanh": (lambda x: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))), False),
     "relu": (lambda x: np.maximum(x, 0.0), False),
     "tanh": (np.tanh, False),
     "sigmoid": (lambda x: 1.0 / (1.0 + np.exp(-x)), False),

@@ -1,0 +1,136 @@
+"""The second pass of a conversion: the whole polynomial form learns from the original, with losses that keep the ranges.
+
+The targets are the original's states after some layers, its pooled row, and its logits. They are computed once. The rate falls
+with the share of the time that is used up, so a conversion of any length ends at a small rate.
+"""
+
+import random
+import time
+
+import torch
+from torch import nn
+
+from .measure import Excess
+
+KEPT_BYTES = 800_000_000  # of states of the original, f16
+
+
+def bounds(student):
+    """Of every place with a polynomial: the range without its margin on both sides (a tenth of it inside)."""
+    out = {}
+    for i, layer in enumerate(student.layers):
+        for name, p in polynomials(layer).items():
+            place = f"layers.{i}.{PLACES[name]}"
+            if p.lo > 0.0:
+                out[place] = (p.lo * 1.1, p.hi / 1.1)
+            else:
+                inner = 0.05 * (p.hi - p.lo)
+                out[place] = (p.lo + inner, p.hi - inner)
+    return out
+
+
+PLACES = {
+    "reciprocal": "attention.denominator",
+    "norm_attention": "norm_attention.variance",
+    "norm_feed_forward": "norm_feed_forward.variance",
+    "activation": "feed_forward.activation",
+}
+
+
+def polynomials(layer):
+    """The polynomials of a converted layer by name."""
+    return {
+        "reciprocal": layer.attention.reciprocal.polynomial,
+        "norm_attention": layer.norm_attention.root.polynomial,
+        "norm_feed_forward": layer.norm_feed_forward.root.polynomial,
+        "activation": layer.activation.polynomial,
+    }
+
+
+class Targets:
+    """What the original says of every batch."""
+
+    @torch.no_grad()
+    def __init__(self, teacher, batches):
+        tokens = sum(mask.numel() for _, _, mask in batches)
+        count = max(1, min(teacher.size.layers, KEPT_BYTES // (2 * tokens * teacher.size.width)))
+        self.layers = sorted({teacher.size.layers - k * teacher.size.layers // count for k in range(count)})
+        self.rows = []
+        for _, ids, mask in batches:
+            states, pooled, logits = teacher(ids, mask)
+            self.rows.append(([states[i].half() for i in self.layers], pooled, logits))
+
+    def loss(self, k, mask, outputs):
+        """(loss, the part that the answer's quality is): states, and the pooled direction or the logits."""
+        states, pooled, logits = outputs
+        wanted, wanted_pooled, wanted_logits = self.rows[k]
+        keep = mask.unsqueeze(-1).to(pooled.dtype)
+        off = 0.0
+        for i, target in zip(self.layers, wanted):
+            target = target.to(pooled.dtype) * keep
+            off = off + ((states[i] * keep - target).square().sum() / target.square().sum())
+        off = off / len(self.layers)
+        if logits is None:
+            answer = 1.0 - nn.functional.cosine_similarity(pooled, wanted_pooled).mean()
+            return 2.0 * off + 10.0 * answer, answer
+        answer = nn.functional.kl_div(logits.log_softmax(-1), wanted_logits.log_softmax(-1), reduction="batchmean", log_target=True)
+        return off + 2.0 * answer + 0.02 * (logits - wanted_logits).square().mean(), answer
+
+
+class Whole:
+    """The training loop, with a state that a checkpoint keeps."""
+
+    def __init__(self, student, options):
+        self.student, self.options = student, options
+        for p in student.parameters():
+            p.requires_grad_(True)
+        groups = [
+            {"params": [p for p in student.parameters() if p.dim() > 1], "weight_decay": 0.0},
+            {"params": [p for p in student.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98))
+        self.step, self.seconds, self.curve = 0, 0.0, []
+
+    def state(self):
+        return {"optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds, "curve": self.curve}
+
+    def load(self, state):
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
+
+    def run(self, batches, targets, seconds, save, progress, save_every=300.0):
+        """Trains until `seconds` of this pass are used up, those before a resumption included."""
+        o, student = self.options, self.student
+        excess = Excess(bounds(student))
+        started, saved = time.monotonic() - self.seconds, time.monotonic()
+        running, order, a_pass = None, [], -1
+        student.train()
+        while (share := (time.monotonic() - started) / max(seconds, 1e-9)) < 1.0 and self.step < o.most_steps:
+            if self.step // len(batches) != a_pass:
+                a_pass = self.step // len(batches)
+                order = list(range(len(batches)))
+                random.Random(o.seed + a_pass).shuffle(order)
+            k = order[self.step % len(batches)]
+            _, ids, mask = batches[k]
+            rate = o.rate * min(1.0, (self.step + 1) / 50) * (1.0 - share * 0.98)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            outputs = student(ids, mask, excess, mask)
+            loss, answer = targets.loss(k, mask, outputs)
+            over = excess.take()
+            loss = loss + o.penalty * over
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+            self.optimiser.step()
+            self.step += 1
+            now = tuple(float(v.detach()) for v in (loss, answer, over))
+            running = now if running is None else tuple(0.98 * a + 0.02 * b for a, b in zip(running, now))
+            self.seconds = time.monotonic() - started
+            if self.step % 50 == 0:
+                self.curve.append([self.step, round(self.seconds, 1), *(round(v, 6) for v in running)])
+            progress(share, f"step {self.step}, loss {running[0]:.4f}, answer off {running[1]:.5f}, ranges {running[2]:.5f}")
+            if time.monotonic() - saved > save_every:
+                save()
+                saved = time.monotonic()
+        progress(1.0, f"step {self.step}")

@@ -1,0 +1,109 @@
+"""all-MiniLM-L6-v2 as a model of polynomials. From the repository's root, with the folder of the model unpacked:
+
+    nice -n 10 env OMP_NUM_THREADS=1 python host-tools/train/recipes/minilm.py --model MINILM --out target/train/minilm
+
+The training texts are banking77, SST-2 and TREC. The held-out texts are other texts of the three, and sentences of STS-2016, of which
+no text is trained on. `sts` compares the two forms by Spearman's correlation with the gold scores. --expected FILE writes the outputs of
+the numpy reference for 200 held-out sentences, which another engine must reproduce.
+"""
+
+import argparse
+import csv
+import json
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from polyformer_train import convert, data, encoder, source, texts
+from polyformer_train.conversion import Options
+from polyformer_train.folder_reference import FolderReference, expected
+
+PAIRS = ("answer-answer", "postediting", "question-question")
+
+
+def corpora(folder, count, held, seed=5):
+    """(training texts, held-out texts): equal shares of the sources, at random."""
+    rng = random.Random(seed)
+    bank, categories = data.read_csv(folder / "banking77/train.csv")
+    kept, aside = data.split(bank, categories, 0.15, "polyformer-banking77")
+    trec = {p: [line.split(" ", 1)[1].strip() for line in _lines(folder / f"trec/TREC.{p}.all")] for p in ("train", "test")}
+    sst = {p: data.read_tsv(folder / f"sst2/{p}.tsv")[0] for p in ("train", "dev")}
+    sentences = [s for name in PAIRS for _, *pair in pairs(folder, name) for s in pair]
+    train = [[bank[i] for i in kept], sst["train"], trec["train"]]
+    other = [[bank[i] for i in aside], sst["dev"], trec["test"], sentences]
+    pick = lambda groups, n: [t for g in groups for t in rng.sample(sorted(set(g)), min(len(set(g)), n // len(groups)))]
+    return pick(train, count), pick(other, held)
+
+
+def pairs(folder, name):
+    """[(gold score, sentence, sentence)]"""
+    rows = (line.split("\t") for line in _lines(folder / f"sts/sts2016.{name}.gold.tsv"))
+    return [(float(r[0]), r[1].strip(), r[2].strip()) for r in rows]
+
+
+def _lines(path):
+    return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+
+
+def spearman(x, y):
+    """Of two lists, ties by mean ranks."""
+
+    def ranks(v):
+        v = np.asarray(v)
+        return np.array([(v < a).sum() + 0.5 * ((v == a).sum() + 1) for a in v])
+
+    return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
+
+
+def sts(folder, out, model, max_tokens):
+    """Per file: Spearman of the original and of the polynomial form, in percent."""
+    poly = FolderReference(out)
+    exact = encoder.from_source(source.read(model, "embed"))
+    tokenizer = texts.tokenizer_of(Path(model) / "tokenizer.json", max_tokens)
+
+    @torch.no_grad()
+    def original(text):
+        ids = torch.tensor([tokenizer.encode(text).ids])
+        return exact(ids, torch.ones_like(ids))[1][0].numpy()
+
+    forms = {"original": original, "polynomial": lambda text: poly.run(poly.tokenize(text))[1]}
+    result = {}
+    for name in PAIRS:
+        rows = pairs(folder, name)
+        result[name] = {"pairs": len(rows)}
+        for form, embed in forms.items():
+            cosines = [float(a @ b / np.sqrt((a @ a) * (b @ b))) for a, b in ((embed(r[1]), embed(r[2])) for r in rows)]
+            result[name][form] = round(100 * spearman([r[0] for r in rows], cosines), 2)
+    return result
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--model", required=True)
+    p.add_argument("--out", required=True)
+    p.add_argument("--data", default="../shared/data")
+    p.add_argument("--minutes", type=float, default=40.0)
+    p.add_argument("--texts", type=int, default=4000)
+    p.add_argument("--held", type=int, default=600)
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--resume", action="store_true")
+    p.add_argument("--expected")
+    given = p.parse_args()
+    torch.set_num_threads(1)
+    folder = Path(given.data)
+    train, held = (texts.Texts(t) for t in corpora(folder, given.texts, given.held))
+    log = lambda line: print(line, file=sys.stderr, flush=True)
+    if not (Path(given.out) / "config.json").exists():
+        options = Options(minutes=given.minutes, device=given.device)
+        report = convert.convert(given.model, train, given.out, options, held, given.resume, convert.Bar(), log)
+        print(json.dumps(report["held_out"]), report["processor_seconds"], "processor seconds", flush=True)
+    if given.expected:
+        expected(given.out, held.texts[:: max(1, len(held.texts) // 200)][:200], given.expected)
+    print(json.dumps(sts(folder, given.out, given.model, Options.max_tokens), indent=1))
+
+
+if __name__ == "__main__":
+    main()
