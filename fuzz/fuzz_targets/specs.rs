@@ -1,5 +1,5 @@
 //! Any parameter set is refused, or everything after the check works: the report, sizes of files and keys, conversions,
-//! plans of a model, and every way to bootstrap, in dry runs.
+//! plans of a model, and ways to bootstrap, in dry runs.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -88,24 +88,31 @@ fn uses(params: &Params, spec: &SpecBuf) {
     }
 }
 
-/// Every way to bootstrap, and a model on the same levels.
+/// A way to bootstrap.
 fn bootstraps(params: &Params, input: &mut Input<'_>) {
     let period = 4usize << (input.byte() % 4);
     let range = if input.byte() % 8 == 0 { input.bits() } else { 8.0 };
-    let steps = [RotationStrategy::Hoisted, RotationStrategy::MinKs][input.byte() as usize % 2];
-    for order in [Order::SlotsToCoeffsFirst, Order::SlotsToCoeffsFirstComplex, Order::ModRaiseFirst] {
-        let recipe = Recipe::new(period, order, range).with(steps);
-        let mut trace = Trace::new(params.slots(), None).measured(params);
-        let Ok(made) = Bootstrapper::new(&mut trace, params, &recipe) else { continue };
-        let x = trace.input(made.input());
-        let y = made.refresh(&mut trace, x).expect("every part has its levels");
-        let level = polyformer_kernel::arith::Arithmetic::level(&trace, &y);
-        assert!(level <= params.max_message_level());
-        made.demand(params.slots()).expect("a dry run");
-    }
-    if let Ok(plan) = ModelPlan::of(params, None, &MODEL, &[1 + input.byte() as usize % 4], steps) {
+    let orders = [Order::SlotsToCoeffsFirst, Order::SlotsToCoeffsFirstComplex, Order::ModRaiseFirst];
+    let recipe = Recipe::new(period, orders[input.byte() as usize % 3], range).with(steps(input));
+    let mut trace = Trace::new(params.slots(), None).measured(params);
+    let Ok(made) = Bootstrapper::new(&mut trace, params, &recipe) else { return };
+    let x = trace.input(made.input());
+    let y = made.refresh(&mut trace, x).expect("every part has its levels");
+    let level = polyformer_kernel::arith::Arithmetic::level(&trace, &y);
+    assert!(level <= params.max_message_level());
+    made.demand(params.slots()).expect("a dry run");
+}
+
+/// A model on the levels.
+fn plans(params: &Params, input: &mut Input<'_>) {
+    let rows = 1 + input.byte() as usize % 4;
+    if let Ok(plan) = ModelPlan::of(params, None, &MODEL, &[rows], steps(input)) {
         assert!(plan.memory(params) > 0 && !plan.wants(params).is_empty());
     }
+}
+
+fn steps(input: &mut Input<'_>) -> RotationStrategy {
+    [RotationStrategy::Hoisted, RotationStrategy::MinKs][input.byte() as usize % 2]
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -152,8 +159,12 @@ fuzz_target!(|data: &[u8]| {
     }
     match Params::new(&spec) {
         Ok(params) => {
-            uses(&params, &SpecBuf::from(&spec));
-            bootstraps(&params, &mut input);
+            // one part an execution, so that executions are many
+            match input.byte() % 3 {
+                0 => uses(&params, &SpecBuf::from(&spec)),
+                1 => bootstraps(&params, &mut input),
+                _ => plans(&params, &mut input),
+            }
         }
         Err(error) => assert!(!error.to_string().contains('\n')),
     }
