@@ -47,7 +47,7 @@ class Options:
     penalty: float = 2.0
     most_steps: int = 1_000_000
     accuracy: dict = field(
-        default_factory=lambda: {"reciprocal": (0.01, 7), "activation": (0.01, 7), "inverse_sqrt": (0.01, 7)}
+        default_factory=lambda: {"reciprocal": (0.02, 15), "activation": (0.01, 7), "inverse_sqrt": (0.01, 7)}
     )
 
     def check(self):

@@ -14,7 +14,7 @@ import torch
 
 from .encoder import NORMS, Poly, Power
 from .measure import Excess, Extent
-from .polyfit import chosen, widened
+from .polyfit import chosen, widened, widened_denominator, widened_variance
 
 ROW_SHARE = 1e-4  # of activations outside the range on each side, before the margin
 
@@ -59,6 +59,23 @@ def _best_time(y, target, mask, power):
         error = (((z / (z.sum(-1, keepdim=True) + 1e-9)) - target).square() * mask.unsqueeze(-1)).sum().item()
         best = min(best, (error, factor * power))
     return best[1]
+
+
+def reciprocal_of(extent, name, o):
+    """1/d on the measured denominators, widened."""
+    lo, hi = widened_denominator(*extent.of(name), o.margin, o.epsilon, o.power)
+    return Poly(chosen("reciprocal", lo, hi, extent.sample(name), *o.accuracy["reciprocal"])[0])
+
+
+def root_of(extent, name, o, epsilon):
+    """1/sqrt(v) on the measured variances, widened."""
+    lo, hi = widened_variance(*extent.of(name), o.margin, epsilon)
+    return Poly(chosen("inverse_sqrt", lo, hi, extent.sample(name), *o.accuracy["inverse_sqrt"])[0])
+
+
+def activation_of(function, lo, hi, values, o):
+    """The activation on the measured range, widened."""
+    return Poly(chosen(function, *widened(lo, hi, o.margin), values, *o.accuracy["activation"])[0])
 
 
 class Squares:
@@ -184,10 +201,7 @@ class Pass:
         o, extent = self.options, Extent()
         for x, mask in zip(self.ours, self.masks):
             student.context(x, mask, extent, "x", mask.unsqueeze(-1))
-        lo, hi = widened(*extent.of("x.attention.denominator"), o.margin, positive=True)
-        lo = max(lo, o.epsilon)
-        p, _ = chosen("reciprocal", lo, hi, extent.sample("x.attention.denominator"), *o.accuracy["reciprocal"])
-        student.attention.reciprocal = Poly(p).train()
+        student.attention.reciprocal = reciprocal_of(extent, "x.attention.denominator", o)
         contexts = [student.context(x, m) for x, m in zip(self.ours, self.masks)]
         sums = [t[0] for t in targets]
         self._refit(student.output, lambda c: c, contexts, self.ours, sums)
@@ -204,9 +218,7 @@ class Pass:
             keep = m.bool()
             fit.add(h[keep], exact.up(t[1][keep]).clamp(lo, hi))
         fit.solve()
-        lo, hi = widened(lo, hi, o.margin)
-        p, _ = chosen(student.size.activation, lo, hi, values.numpy(force=True), *o.accuracy["activation"])
-        student.activation = Poly(p).train()
+        student.activation = activation_of(student.size.activation, lo, hi, values.numpy(force=True), o)
         self._refit(student.down, student.active, self.ours, self.ours, [t[2] for t in targets])
         self.ours = self._norm(student, NORMS[1], [h + student.down(student.active(h)) for h in self.ours])
         self.exact = [exact.norm_feed_forward(t[2]) for t in targets]
@@ -228,10 +240,7 @@ class Pass:
         norm, o, extent = getattr(student, which), self.options, Extent()
         for x, m in zip(sums, self.masks):
             norm(x, extent, which, m.unsqueeze(-1))
-        name = f"{which}.variance"
-        lo, hi = widened(*extent.of(name), o.margin, positive=True)
-        p, _ = chosen("inverse_sqrt", lo, hi, extent.sample(name), *o.accuracy["inverse_sqrt"])
-        norm.root = Poly(p).train()
+        norm.root = root_of(extent, f"{which}.variance", o, norm.epsilon)
         return [norm(x) for x in sums]
 
     @torch.no_grad()

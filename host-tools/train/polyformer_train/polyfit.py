@@ -59,9 +59,17 @@ def _moderate(p):
     return y.min() > 0.0 and y.max() <= 3.0 / math.sqrt(p.lo)
 
 
-def widened(lo, hi, margin, positive=False):
-    """A range wider by the factor `margin`: both ends of a positive one, otherwise the half width around the middle."""
-    if positive:
-        return lo / margin, hi * margin
+def widened(lo, hi, margin):
+    """A range wider by the factor `margin` around its middle."""
     middle, half = 0.5 * (lo + hi), 0.5 * (hi - lo) * margin
     return middle - half, middle + half
+
+
+def widened_variance(lo, hi, margin, epsilon):
+    """A range of variances plus epsilon, for residuals longer or shorter by the factor `margin`."""
+    return max(lo / margin**2, epsilon), hi * margin**2
+
+
+def widened_denominator(lo, hi, margin, epsilon, power):
+    """A range of epsilon + mean of powers, for scores larger by `margin`. Below, epsilon is a bound that is proved."""
+    return max(lo / margin, epsilon), hi * margin**power

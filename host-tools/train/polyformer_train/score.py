@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from . import layerwise
-from .encoder import NORMS, Poly, Power
+from .encoder import NORMS, Power
 from .measure import Extent
-from .polyfit import chosen, depth, widened
+from .polyfit import depth
 from .whole import polynomials
 
 
@@ -101,15 +101,11 @@ def alone(teacher, fit_batches, test_batches, count, options, labels=None):
                 _replace_attention(layer, teacher.layers[i], teacher, i, fit_batches, options)
             elif kind == "activation":
                 place = f"layers.{i}.feed_forward.activation"
-                lo, hi = widened(*taps.of(place), options.margin)
-                layer.activation = Poly(
-                    chosen(teacher.size.activation, lo, hi, taps.sample(place), *options.accuracy["activation"])[0]
-                )
+                values = taps.sample(place)
+                layer.activation = layerwise.activation_of(teacher.size.activation, *taps.of(place), values, options)
             else:
-                place = f"layers.{i}.{kind}.variance"
-                lo, hi = widened(*taps.of(place), options.margin, positive=True)
-                p = chosen("inverse_sqrt", lo, hi, taps.sample(place), *options.accuracy["inverse_sqrt"])[0]
-                getattr(layer, kind).root = Poly(p)
+                norm = getattr(layer, kind)
+                norm.root = layerwise.root_of(taps, f"layers.{i}.{kind}.variance", options, norm.epsilon)
         out[kind] = compare(outputs(model, test_batches, count), theirs, labels)
     return out
 

@@ -1,7 +1,8 @@
 """The second pass of a conversion: the whole polynomial form learns from the original, with losses that keep the ranges.
 
 The targets are the original's states after some layers, its pooled row, and its logits. They are computed once. The rate falls
-with the share of the time that is used up, so a conversion of any length ends at a small rate.
+with the share of the time that is used up, so a conversion of any length ends at a small rate. The polynomials are fitted anew to the
+values of all texts before the first step, and once more after three quarters of the time, when the losses have narrowed the ranges.
 """
 
 import random
@@ -10,22 +11,28 @@ import time
 import torch
 from torch import nn
 
-from .measure import Excess
+from .encoder import NORMS
+from .layerwise import activation_of, reciprocal_of, root_of
+from .measure import Excess, Extent
+from .polyfit import widened
 
+FIXES = (0.0, 0.75)  # shares of the time at which the polynomials are fitted
 KEPT_BYTES = 800_000_000  # of states of the original, f16
 
 
-def bounds(student):
-    """Of every place with a polynomial: the range without its margin on both sides (a tenth of it inside)."""
+def bounds(student, margin):
+    """Of every place with a polynomial: the range without its margin."""
     out = {}
     for i, layer in enumerate(student.layers):
         for name, p in polynomials(layer).items():
-            place = f"layers.{i}.{PLACES[name]}"
-            if p.lo > 0.0:
-                out[place] = (p.lo * 1.1, p.hi / 1.1)
+            lo, hi = p.lo, p.hi
+            if name == "reciprocal":
+                lo, hi = lo * margin, hi / margin**layer.attention.power
+            elif name == "activation":
+                lo, hi = widened(lo, hi, 1.0 / margin)
             else:
-                inner = 0.05 * (p.hi - p.lo)
-                out[place] = (p.lo + inner, p.hi - inner)
+                lo, hi = lo * margin**2, hi / margin**2
+            out[f"layers.{i}.{PLACES[name]}"] = (lo, hi)
     return out
 
 
@@ -45,6 +52,24 @@ def polynomials(layer):
         "norm_feed_forward": layer.norm_feed_forward.root.polynomial,
         "activation": layer.activation.polynomial,
     }
+
+
+@torch.no_grad()
+def fix(student, batches, options):
+    """Fits every polynomial anew where the values of these texts are now. Arguments are clamped, as in training: one value
+    outside of a range shows, and its consequences do not."""
+    student.train()
+    taps = Extent()
+    for _, ids, mask in batches:
+        student(ids, mask, taps, mask)
+    for i, layer in enumerate(student.layers):
+        place = {name: f"layers.{i}.{rest}" for name, rest in PLACES.items()}
+        layer.attention.reciprocal = reciprocal_of(taps, place["reciprocal"], options)
+        for name in NORMS:
+            norm = getattr(layer, name)
+            norm.root = root_of(taps, place[name], options, norm.epsilon)
+        name = place["activation"]
+        layer.activation = activation_of(student.size.activation, *taps.of(name), taps.sample(name), options)
 
 
 class Targets:
@@ -89,23 +114,29 @@ class Whole:
             {"params": [p for p in student.parameters() if p.dim() <= 1], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98))
-        self.step, self.seconds, self.curve = 0, 0.0, []
+        self.step, self.seconds, self.fixes, self.curve = 0, 0.0, 0, []
 
     def state(self):
-        return {"optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds, "curve": self.curve}
+        own = {name: getattr(self, name) for name in ("step", "seconds", "fixes", "curve")}
+        return own | {"optimiser": self.optimiser.state_dict()}
 
     def load(self, state):
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
+        for name in ("step", "seconds", "fixes", "curve"):
+            setattr(self, name, state[name])
 
     def run(self, batches, targets, seconds, save, progress, save_every=300.0):
         """Trains until `seconds` of this pass are used up, those before a resumption included."""
         o, student = self.options, self.student
-        excess = Excess(bounds(student))
+        excess = Excess(bounds(student, o.margin))
         started, saved = time.monotonic() - self.seconds, time.monotonic()
         running, order, a_pass = None, [], -1
         student.train()
         while (share := (time.monotonic() - started) / max(seconds, 1e-9)) < 1.0 and self.step < o.most_steps:
+            if self.fixes < len(FIXES) and share >= FIXES[self.fixes]:
+                fix(student, batches, o)
+                self.fixes += 1
+                excess = Excess(bounds(student, o.margin))
             if self.step // len(batches) != a_pass:
                 a_pass = self.step // len(batches)
                 order = list(range(len(batches)))

@@ -10,7 +10,7 @@ from polyformer_train import convert, conversion, layerwise, score, source, text
 from polyformer_train.conversion import Conversion, Options
 from polyformer_train.encoder import from_source
 from polyformer_train.folder_reference import FolderReference, expected
-from polyformer_train.polyfit import chosen, fitted, widened
+from polyformer_train.polyfit import chosen, fitted, widened, widened_denominator, widened_variance
 from polyformer_train.source import Refused
 
 pytest.importorskip("transformers")
@@ -196,7 +196,8 @@ def test_the_degree_is_the_least_that_is_exact_enough():
     assert chosen("inverse_sqrt", 0.25, 0.7, values, 0.01)[0].degree == 3
     assert chosen("inverse_sqrt", 0.25, 0.7, values, 1e-5)[0].degree == 7
     assert chosen("inverse_sqrt", 0.02, 9.0, np.linspace(0.1, 8.0, 1000), 1e-9, 7)[0].degree == 7
-    assert widened(-1.0, 3.0, 1.5) == (-2.0, 4.0) and widened(0.5, 2.0, 2.0, positive=True) == (0.25, 4.0)
+    assert widened(-1.0, 3.0, 1.5) == (-2.0, 4.0) and widened_variance(1.0, 2.0, 2.0, 0.3) == (0.3, 8.0)
+    assert widened_denominator(0.5, 2.0, 2.0, 0.01, 4) == (0.25, 32.0)
 
 
 def test_an_outlier_is_shortened_and_keeps_its_direction(tmp_path):
