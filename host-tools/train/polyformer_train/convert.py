@@ -7,6 +7,7 @@ conversion needs no network. A checkpoint lies at DIR/checkpoint.pt until the en
 """
 
 import argparse
+import math
 import platform
 import sys
 import time
@@ -21,7 +22,7 @@ from .source import Refused
 from .whole import PLACES, polynomials
 
 CHECKPOINT = "checkpoint.pt"
-POSITIVE_SLACK = 1e-9
+ALONE = 300  # held-out texts on which each replacement is measured alone
 
 
 def convert(model, corpus, out, options, held=None, resume=False, progress=None, log=None):
@@ -44,6 +45,9 @@ def convert(model, corpus, out, options, held=None, resume=False, progress=None,
     out.mkdir(parents=True, exist_ok=True)
     work.run()
     report, taps, padding = measure(work)
+    for name in taps.seen:
+        if not math.isfinite(sum(map(abs, (*taps.of(name), *padding.seen.get(name, (0.0, 0.0)))))):
+            raise Refused(f"{name} is not finite on the texts: a polynomial left its range; give more --minutes, --margin or texts")
     report["processor_seconds"] = round(time.process_time() - processor)
     converted.write(out, work, taps, padding, report)
     checkpoint.unlink(missing_ok=True)
@@ -60,6 +64,7 @@ def measure(work):
     quality = score.compare(score.outputs(work.student, held, count), theirs, work.labels)
     taps, padding = score.extents(work.student, kept + held)
     sample = texts.batches(work.ids[: o.layer_texts // 4], o.batch, o.device)
+    some = min(count, ALONE)
     report = {
         "model": work.source.config.get("_name_or_path") or work.source.config["model_type"],
         "options": asdict(o),
@@ -67,7 +72,14 @@ def measure(work):
         "held_out": quality,
         "after_layers": work.after_layers,
         "layers": work.measured,
-        "alone": score.alone(work.teacher, sample, held, count, o, work.labels),
+        "alone": score.alone(
+            work.teacher,
+            sample,
+            texts.batches(work.held_ids[:some], o.batch, o.device),
+            some,
+            o,
+            work.labels and work.labels[:some],
+        ),
         "depth": score.depths(work.student),
         "outside": outside(work.student, taps),
         "curve": work.whole.curve,
@@ -85,7 +97,7 @@ def outside(student, taps):
         for name, p in polynomials(layer).items():
             place = f"layers.{i}.{PLACES[name]}"
             lo, hi = taps.of(place)
-            if lo < p.lo - POSITIVE_SLACK or hi > p.hi:
+            if not (p.lo <= lo and hi <= p.hi):
                 out[place] = {"seen": [lo, hi], "range": [p.lo, p.hi]}
     return out
 
@@ -119,6 +131,7 @@ def parser():
     p.add_argument("--out", required=True, metavar="DIR")
     p.add_argument("--minutes", type=float, default=d.minutes, help=f"time of the conversion ({d.minutes:g})")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
+    p.add_argument("--limit", type=int, default=20_000, help="texts that are used at most, of those of FILE (20000)")
     p.add_argument("--power", type=int, default=d.power, help=f"of PowerSoftmax: 2, 4, 8 or 16 ({d.power})")
     p.add_argument("--max-tokens", type=int, default=d.max_tokens, help=f"texts are cut there ({d.max_tokens})")
     p.add_argument("--margin", type=float, default=d.margin, help=f"factor that widens every measured range ({d.margin})")
@@ -132,7 +145,7 @@ def main(arguments=None):
     names = ("task", "attention", "power", "max_tokens", "minutes", "margin", "seed", "device")
     options = Options(**{name: getattr(given, name) for name in names})
     try:
-        corpus = texts.read(given.texts)
+        corpus = texts.limited(texts.read(given.texts), given.limit)
         held = texts.read(given.held_out) if given.held_out else None
         log = lambda line: print(line, file=sys.stderr, flush=True)
         report = convert(given.model, corpus, given.out, options, held, given.resume, Bar(), log)

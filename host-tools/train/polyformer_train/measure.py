@@ -24,7 +24,7 @@ class Extent:
             return
         lo, hi = values.min().item(), values.max().item()
         old = self.seen.get(name, (lo, hi))
-        self.seen[name] = (min(lo, old[0]), max(hi, old[1]))
+        self.seen[name] = (float(np.minimum(lo, old[0])), float(np.maximum(hi, old[1])))  # a NaN stays
         step = max(1, len(values) // SAMPLE)
         self.samples.setdefault(name, []).append(values[::step].float().cpu().numpy())
 

@@ -1,6 +1,7 @@
 """The texts of a conversion: read from a file, split by hash, turned into ids by the model's own tokenizer, and batched by length."""
 
 import csv
+import hashlib
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,14 @@ def held_out(texts, fraction):
     if not kept or not held:
         raise Refused(f"{len(texts.texts)} texts: too few to hold {fraction:.0%} of them out; give more texts, or --held-out FILE")
     return texts.part(kept), texts.part(held)
+
+
+def limited(texts, most):
+    """At most `most` texts, those whose SHA-256 sorts first: a fixed choice without a generator."""
+    if len(texts.texts) <= most:
+        return texts
+    digest = lambda i: hashlib.sha256(f"{HELD_OUT_SEED}|{i}|{texts.texts[i]}".encode()).hexdigest()
+    return texts.part(sorted(sorted(range(len(texts.texts)), key=digest)[:most]))
 
 
 def tokenizer_of(path, max_tokens):

@@ -55,21 +55,28 @@ def polynomials(layer):
 
 
 @torch.no_grad()
-def fix(student, batches, options):
-    """Fits every polynomial anew where the values of these texts are now. Arguments are clamped, as in training: one value
-    outside of a range shows, and its consequences do not."""
+def fix(student, batches, options, every=True):
+    """Fits every polynomial anew where the values of these texts are now, or only those whose range the values leave. Arguments
+    are clamped, as in training: one value outside of a range shows, and its consequences do not. Returns how many were fitted."""
     student.train()
-    taps = Extent()
+    taps, count = Extent(), 0
     for _, ids, mask in batches:
         student(ids, mask, taps, mask)
     for i, layer in enumerate(student.layers):
-        place = {name: f"layers.{i}.{rest}" for name, rest in PLACES.items()}
-        layer.attention.reciprocal = reciprocal_of(taps, place["reciprocal"], options)
-        for name in NORMS:
-            norm = getattr(layer, name)
-            norm.root = root_of(taps, place[name], options, norm.epsilon)
-        name = place["activation"]
-        layer.activation = activation_of(student.size.activation, *taps.of(name), taps.sample(name), options)
+        for name, p in polynomials(layer).items():
+            place = f"layers.{i}.{PLACES[name]}"
+            lo, hi = taps.of(place)
+            if not every and p.lo <= lo and hi <= p.hi:
+                continue
+            count += 1
+            if name == "reciprocal":
+                layer.attention.reciprocal = reciprocal_of(taps, place, options)
+            elif name in NORMS:
+                norm = getattr(layer, name)
+                norm.root = root_of(taps, place, options, norm.epsilon)
+            else:
+                layer.activation = activation_of(student.size.activation, lo, hi, taps.sample(place), options)
+    return count
 
 
 class Targets:
@@ -164,4 +171,5 @@ class Whole:
             if time.monotonic() - saved > save_every:
                 save()
                 saved = time.monotonic()
+        fix(student, batches, o, every=False)
         progress(1.0, f"step {self.step}")

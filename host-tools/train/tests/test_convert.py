@@ -163,6 +163,26 @@ def test_a_folder_with_a_model_or_a_checkpoint_is_not_written_over(made, tmp_pat
         convert.convert(model, corpus(), tmp_path, Options(**QUICK), resume=True)
 
 
+def test_a_form_that_left_its_ranges_is_not_written(tmp_path, monkeypatch):
+    """A resumed conversion with more minutes can then mend it."""
+    from polyformer_train.measure import Extent
+
+    model, _ = tiny.folder(tmp_path / "m")
+    seen = Extent()
+    for value in (1.0, torch.nan, 2.0):
+        seen.see("layers.0.output", torch.tensor([value]))
+    honest = score.extents
+    monkeypatch.setattr(score, "extents", lambda *a: (_with(honest(*a), seen), Extent()))
+    with pytest.raises(Refused, match="layers.0.output is not finite on the texts"):
+        convert.convert(model, corpus(), tmp_path / "out", Options(**QUICK))
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {convert.CHECKPOINT}
+
+
+def _with(taps, other):
+    taps[0].seen |= other.seen
+    return taps[0]
+
+
 def test_labels_are_names_or_indices_of_classes():
     held = texts.Texts(["a", "b", "c"], ["no", "1", "yes"])
     assert conversion.label_indices(held, ["no", "yes"]) == [0, 1, 1]
@@ -178,6 +198,8 @@ def test_files_of_texts(tmp_path):
     (tmp_path / "a.csv").write_text('text,category\n"one, two",x\n')
     assert texts.read(tmp_path / "a.csv") == texts.Texts(["one, two"], ["x"])
     (tmp_path / "b.csv").write_text("sentence\nx\n")
+    few = texts.limited(texts.Texts(tiny.texts(50), [str(i) for i in range(50)]), 7)
+    assert few.texts == [tiny.texts(50)[int(i)] for i in few.labels] and len(few.texts) == 7
     with pytest.raises(Refused, match="one must be called text"):
         texts.read(tmp_path / "b.csv")
 
