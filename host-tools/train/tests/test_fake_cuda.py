@@ -15,7 +15,10 @@ import torch
 
 import polyformer_train as pt
 from fake import allowed, fake, mixtures
-from polyformer_train import distil, export
+from polyformer_train import distil, encoder, export, texts, whole
+from polyformer_train.approx import minimax
+from polyformer_train.conversion import Options, install
+from polyformer_train.measure import Excess
 from polyformer_train.model import Classifier, Form, Shape
 from polyformer_train.training import Corpus, Schedule, _loss, accuracy, measure
 from test_devices import ALL
@@ -44,6 +47,24 @@ def test_a_constant_polynomial_works_on_cuda(training):
     with fake():
         constant = pt.PolyActivation("gelu", -4.0, 4.0, 0).train(training).to("cuda")
         assert constant(torch.zeros(2, 3, device="cuda")).device.type == "cuda"
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_encoder_of_a_conversion_and_its_losses_work_on_cuda(training, classes):
+    root, other = minimax("inverse_sqrt", 0.1, 4.0, 7), {"reciprocal": minimax("reciprocal", 0.1, 4.0, 15), "activation": minimax("gelu", -4.0, 4.0, 7)}
+    size = encoder.Size(2, 8, 2, 16, 1e-5, "gelu", "mean", classes)
+    tables = {"word": (20, 8), "position": (10, 8), "gain": (8,), "shift": (8,)}
+    with fake():
+        make = lambda: encoder.Encoder(size, {k: torch.zeros(v, device="cpu") for k, v in tables.items()}).to("cuda")
+        teacher, student = make().eval(), make()
+        for layer in student.layers:
+            install(layer, other | {"norm_attention": root, "norm_feed_forward": root}, Options())
+        batch = (range(2), *texts.pad(ROWS, "cuda"))
+        targets, excess = whole.Targets(teacher, [batch]), Excess(whole.bounds(student, 1.2))
+        outputs = student.train(training)(*batch[1:], excess, batch[2])
+        loss, answer = targets.loss(0, batch[2], outputs)
+        assert {x.device.type for x in (loss, answer, excess.take(), outputs[1])} == {"cuda"}
 
 
 @pytest.mark.parametrize("masked", [False, True])
