@@ -40,14 +40,14 @@ class Options:
     seed: int = 1
     device: str = "cpu"
     batch: int = 48
-    layer_texts: int = 2000
-    layer_steps: int = 150
+    layer_texts: int = 1500
+    layer_steps: int = 120
     layer_rate: float = 1e-3
-    rate: float = 3e-4
+    rate: float = 1e-4
     penalty: float = 2.0
     most_steps: int = 1_000_000
     accuracy: dict = field(
-        default_factory=lambda: {"reciprocal": (0.02, 15), "activation": (0.01, 7), "inverse_sqrt": (0.01, 7)}
+        default_factory=lambda: {"reciprocal": (0.02, 15), "activation": (0.01, 15), "inverse_sqrt": (0.01, 7)}
     )
 
     def check(self):

@@ -201,7 +201,7 @@ class Pass:
         o, extent = self.options, Extent()
         for x, mask in zip(self.ours, self.masks):
             student.context(x, mask, extent, "x", mask.unsqueeze(-1))
-        student.attention.reciprocal = reciprocal_of(extent, "x.attention.denominator", o)
+        student.attention.reciprocal = reciprocal_of(extent, "x.attention.denominator", o).train()
         contexts = [student.context(x, m) for x, m in zip(self.ours, self.masks)]
         sums = [t[0] for t in targets]
         self._refit(student.output, lambda c: c, contexts, self.ours, sums)
@@ -218,7 +218,10 @@ class Pass:
             keep = m.bool()
             fit.add(h[keep], exact.up(t[1][keep]).clamp(lo, hi))
         fit.solve()
-        student.activation = activation_of(student.size.activation, lo, hi, values.numpy(force=True), o)
+        extent = Extent()
+        for h, m in zip(self.ours, self.masks):
+            extent.see("x", student.up(h), m.unsqueeze(-1))
+        student.activation = activation_of(student.size.activation, *extent.of("x"), extent.sample("x"), o).train()
         self._refit(student.down, student.active, self.ours, self.ours, [t[2] for t in targets])
         self.ours = self._norm(student, NORMS[1], [h + student.down(student.active(h)) for h in self.ours])
         self.exact = [exact.norm_feed_forward(t[2]) for t in targets]
@@ -240,7 +243,7 @@ class Pass:
         norm, o, extent = getattr(student, which), self.options, Extent()
         for x, m in zip(sums, self.masks):
             norm(x, extent, which, m.unsqueeze(-1))
-        norm.root = root_of(extent, f"{which}.variance", o, norm.epsilon)
+        norm.root = root_of(extent, f"{which}.variance", o, norm.epsilon).train()
         return [norm(x) for x in sums]
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
 """The second pass of a conversion: the whole polynomial form learns from the original, with losses that keep the ranges.
 
 The targets are the original's states after some layers, its pooled row, and its logits. They are computed once. The rate falls
-with the share of the time that is used up, so a conversion of any length ends at a small rate. The polynomials are fitted anew to the
-values of all texts before the first step, and once more after three quarters of the time, when the losses have narrowed the ranges.
+with the share of the time that is used up, so a conversion of any length ends at a small rate. A polynomial whose range the values of
+some text leave is fitted anew before the first step, after three quarters of the time, and at the end.
 """
 
 import random
@@ -16,7 +16,7 @@ from .layerwise import activation_of, reciprocal_of, root_of
 from .measure import Excess, Extent
 from .polyfit import widened
 
-FIXES = (0.0, 0.75)  # shares of the time at which the polynomials are fitted
+FIXES = (0.0, 0.75)  # shares of the time at which polynomials are fitted
 KEPT_BYTES = 800_000_000  # of states of the original, f16
 
 
@@ -55,9 +55,9 @@ def polynomials(layer):
 
 
 @torch.no_grad()
-def fix(student, batches, options, every=True):
-    """Fits every polynomial anew where the values of these texts are now, or only those whose range the values leave. Arguments
-    are clamped, as in training: one value outside of a range shows, and its consequences do not. Returns how many were fitted."""
+def fix(student, batches, options):
+    """Fits every polynomial anew whose range the values of these texts leave. Arguments are clamped, as in training: one value
+    outside of a range shows, and its consequences do not. Returns how many were fitted."""
     student.train()
     taps, count = Extent(), 0
     for _, ids, mask in batches:
@@ -66,7 +66,7 @@ def fix(student, batches, options, every=True):
         for name, p in polynomials(layer).items():
             place = f"layers.{i}.{PLACES[name]}"
             lo, hi = taps.of(place)
-            if not every and p.lo <= lo and hi <= p.hi:
+            if p.lo <= lo and hi <= p.hi:
                 continue
             count += 1
             if name == "reciprocal":
@@ -142,6 +142,7 @@ class Whole:
         while (share := (time.monotonic() - started) / max(seconds, 1e-9)) < 1.0 and self.step < o.most_steps:
             if self.fixes < len(FIXES) and share >= FIXES[self.fixes]:
                 fix(student, batches, o)
+                student.train()
                 self.fixes += 1
                 excess = Excess(bounds(student, o.margin))
             if self.step // len(batches) != a_pass:
@@ -171,5 +172,5 @@ class Whole:
             if time.monotonic() - saved > save_every:
                 save()
                 saved = time.monotonic()
-        fix(student, batches, o, every=False)
+        fix(student, batches, o)
         progress(1.0, f"step {self.step}")
