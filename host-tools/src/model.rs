@@ -212,8 +212,9 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
                 .layer(&p.attention(), [square("query")?, square("key")?, square("value")?, square("output")?])?,
             norm_feed_forward: norm(&p.norm_feed_forward)?,
             up: map("feed_forward.up", hidden, width)?,
-            activation: p.activation.quadratic()?,
+            activation: p.activation.quadratic()?.into(),
             down: Some(map("feed_forward.down", width, hidden)?),
+            gains: [None, None],
         });
     }
     let classifier = weights.map("classifier", config.shape.classes, width)?;

@@ -1,19 +1,20 @@
 //! The transformer, written once: an encoder or a decoder of polynomials over an [`Engine`]. [`clear_engine`] runs the
 //! transformer on rows of numbers. [`slot_engine`] runs the transformer on slots, which may be encrypted.
 //!
-//! x starts as normalised embeddings. Each layer adds an attention part and a feed-forward part to x. A norm multiplies
-//! x by a polynomial inverse root of the mean square; the weights contain centring and gain. The answer is a linear map
-//! of the mean over tokens, or of the last token.
+//! x starts as normalised embeddings. Each layer adds an attention part and a feed-forward part to x. Norms come before
+//! the parts, or after the sums. A norm multiplies x, or x without its mean, by a polynomial inverse root of the mean
+//! square; the maps contain gains and biases. The answer is made of the mean over tokens, of one token, or of each
+//! token: a linear map, two maps with an activation, or the features themselves.
 //!
 //! A linear map on three tokens of two features, in the clear:
 //!
 //! ```
-//! use polyformer_kernel::nn::{Engine, Matrix, clear_engine::{ClearEngine, Rows}};
+//! use polyformer_kernel::nn::{Engine, HeadSlots, Matrix, clear_engine::{ClearEngine, Rows}};
 //!
 //! # #[cfg(feature = "alloc")] {
 //! let swap = Matrix::new(2, 2, vec![0.0, 1.0, 1.0, 0.0], vec![0.0; 2])?; // rows, columns, weights, bias
 //! let x = Rows::new(2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
-//! let [y] = ClearEngine::<f64>::new(1).linear(&x, [&swap])?;
+//! let [y] = ClearEngine::<f64>::new(1).linear(&x, [&swap], HeadSlots::Neither)?;
 //! assert_eq!(y.values(), [2.0, 1.0, 4.0, 3.0, 6.0, 5.0]);
 //! # }
 //! # Ok::<(), polyformer_kernel::Error>(())
@@ -23,196 +24,33 @@ use crate::{
     circuits::{attention::Variant, norm::Norm},
     error::{Error, Result},
 };
-#[cfg(feature = "alloc")]
-use alloc::vec::Vec;
 
 pub mod clear_engine;
+#[cfg(feature = "alloc")]
+mod fold;
 mod matrix;
+mod model;
 mod rotary;
 #[cfg(feature = "alloc")]
 pub mod slot_engine;
 
+#[cfg(feature = "alloc")]
+pub use fold::{AffineNorm, Unfolded, UnfoldedHead, UnfoldedLayer};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use matrix::NumberSource;
 pub use matrix::{Matrix, Numbers, Stored};
+pub use model::{Activation, Attention, Head, Layer, Model, NormPlace, Pooling};
 pub use rotary::Rotary;
 
-/// Attention: the weights are any that [`Variant`] knows, for the keys that the query's token sees.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attention<'w> {
-    /// Whether a token attends only to itself and to earlier tokens.
-    pub causal: bool,
-    /// The positions of query and key, or `None`.
-    pub rotary: Option<Rotary>,
-    /// The variant of the attention weights.
-    pub weights: Variant,
-    /// Query, key and value; the scale of scores is in the query, or in query and key ([`Similarity`]).
-    ///
-    /// [`Similarity`]: crate::circuits::attention::Similarity
-    pub qkv: [Matrix<'w>; 3],
-    /// The map that combines the heads.
-    pub output: Matrix<'w>,
-}
-
-/// One layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer<'w> {
-    /// The norm before attention; the first layer's input is normalised already.
-    pub norm_attention: Option<Norm>,
-    /// Attention.
-    pub attention: Attention<'w>,
-    /// The norm before the feed-forward part.
-    pub norm_feed_forward: Norm,
-    /// Into the feed-forward part.
-    pub up: Matrix<'w>,
-    /// c0 + c1 x + c2 x^2
-    pub activation: [f64; 3],
-    /// The map out of the hidden features. The last layer of a folded model has none, because `classify` contains it.
-    pub down: Option<Matrix<'w>>,
-}
-
-/// Which rows of x the answer is made of.
+/// Which side of a linear map is the features of the heads. The heads of attention have slots of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pooling {
-    /// The mean over tokens: an encoder's.
-    Mean,
-    /// The last token: a decoder's.
-    Last,
-}
-
-impl Pooling {
-    /// The weight of a token's row among `tokens`.
-    pub fn share(self, token: usize, tokens: usize) -> f64 {
-        match self {
-            Self::Mean => 1.0 / tokens as f64,
-            Self::Last => (token + 1 == tokens) as u8 as f64,
-        }
-    }
-}
-
-/// A whole model, folded for its engines.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Model<'w> {
-    /// Features of a token.
-    pub width: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// The layers. `classify` contains the last layer's `down`.
-    pub layers: Stored<'w, Layer<'w>>,
-    /// The final linear maps, from the last activations and from x.
-    pub classify: [Matrix<'w>; 2],
-    /// The pooled rows. The default is the mean.
-    pub pooling: Pooling,
-    /// The largest value that is ever refreshed, for bootstrapping.
-    pub range: f64,
-}
-
-impl<'w> Layer<'w> {
-    /// Folds the leading coefficient of the activation into `up`.
-    ///
-    /// # Errors
-    /// [`Error::BadRange`] if the leading coefficient is not positive.
-    pub fn folded(mut self) -> Result<Self> {
-        let [c0, c1, c2] = self.activation;
-        if c2 <= 0.0 || c2.is_nan() {
-            return Err(Error::BadRange { lo: 0.0, hi: c2 });
-        }
-        let root = libm::sqrt(c2);
-        self.up = self.up.scaled(root);
-        self.activation = [c0, c1 / root, 1.0];
-        Ok(self)
-    }
-}
-
-impl<'w> Model<'w> {
-    /// Folds: the leading coefficient of each activation into `up`, the last `down` into the classifier. Fails on
-    /// shapes that do not fit each other.
-    ///
-    /// # Errors
-    /// [`Error::Empty`] without layers; the errors of [`Layer::folded`] and [`Model::checked`].
-    #[cfg(feature = "alloc")]
-    pub fn new(width: usize, heads: usize, layers: Vec<Layer<'w>>, classifier: Matrix<'w>, range: f64) -> Result<Self> {
-        let mut layers: Vec<_> = layers.into_iter().map(Layer::folded).collect::<Result<_>>()?;
-        let none = Error::Empty { what: "layers of a model" };
-        let down = layers.last_mut().and_then(|last| last.down.take()).ok_or(none)?;
-        let classify = [classifier.after(&down)?, classifier.without_bias()];
-        Self::of_folded(width, heads, Stored::Owned(layers), classify, range)
-    }
-
-    /// From layers that are [`Layer::folded`], the last without `down`, and a classifier of the last activations and of
-    /// x. Fails on shapes that do not fit each other.
-    ///
-    /// # Errors
-    /// The errors of [`Model::checked`].
-    pub fn of_folded(
-        width: usize,
-        heads: usize,
-        layers: Stored<'w, Layer<'w>>,
-        classify: [Matrix<'w>; 2],
-        range: f64,
-    ) -> Result<Self> {
-        Self { width, heads, layers, classify, pooling: Pooling::Mean, range }.checked()
-    }
-
-    /// The model, if its shapes fit each other.
-    ///
-    /// # Errors
-    /// [`Error::BadShape`] if the heads do not divide the width, or leave rotary embedding no pairs;
-    /// [`Error::BadRange`] for a range or a base that is not positive; [`Error::Length`] for a matrix of another size.
-    pub fn checked(self) -> Result<Self> {
-        let Self { width, heads, range, .. } = self;
-        if heads == 0 || !width.is_multiple_of(heads) {
-            return Err(Error::BadShape { what: "heads must divide the width", left: heads, right: width });
-        }
-        if !(range > 0.0 && range.is_finite()) {
-            return Err(Error::BadRange { lo: 0.0, hi: range });
-        }
-        let (hidden, last) = (self.layers.last().map_or(0, |l| l.up.rows), self.layers.len().wrapping_sub(1));
-        for (i, layer) in self.layers.iter().enumerate() {
-            if layer.down.is_some() != (i < last) {
-                return Err(Error::Length { expected: last, actual: i });
-            }
-            if let Some(Rotary { base }) = layer.attention.rotary {
-                if !(width / heads).is_multiple_of(2) {
-                    let what = "a head with rotary embedding must have pairs of features, heads and width";
-                    return Err(Error::BadShape { what, left: heads, right: width });
-                }
-                if !(base > 0.0 && base.is_finite()) {
-                    return Err(Error::BadRange { lo: 0.0, hi: base });
-                }
-            }
-            let maps = layer.attention.qkv.iter().chain([&layer.attention.output]);
-            let down = layer.down.iter().map(|m| (m, width, hidden));
-            for (m, rows, cols) in maps.map(|m| (m, width, width)).chain([(&layer.up, hidden, width)]).chain(down) {
-                m.expect(rows, cols)?;
-            }
-        }
-        let classes = self.classes();
-        self.classify[0].expect(classes, hidden)?;
-        self.classify[1].expect(classes, width)?;
-        Ok(self)
-    }
-
-    /// Labels.
-    pub fn classes(&self) -> usize {
-        self.classify[0].rows
-    }
-}
-
-impl Attention<'_> {
-    /// The number of keys that a token sees, of `tokens`: the first ones. A row after the last token sees all keys.
-    pub fn seen(&self, token: usize, tokens: usize) -> usize {
-        if self.causal { tokens.min(token + 1) } else { tokens }
-    }
-}
-
-impl Matrix<'_> {
-    fn expect(&self, rows: usize, cols: usize) -> Result<()> {
-        if (self.rows, self.cols) == (rows, cols) {
-            return Ok(());
-        }
-        Err(Error::Length { expected: rows * cols, actual: self.rows * self.cols })
-    }
+pub enum HeadSlots {
+    /// Neither side.
+    Neither,
+    /// The outputs: query, key and value.
+    Outputs,
+    /// The inputs: the map that combines the heads.
+    Inputs,
 }
 
 /// The operations of a transformer.
@@ -220,17 +58,29 @@ pub trait Engine {
     /// Rows of features, one a token.
     type Tensor;
     /// Each of `maps` of every row.
-    fn linear<const K: usize>(&mut self, x: &Self::Tensor, maps: [&Matrix<'_>; K]) -> Result<[Self::Tensor; K]>;
+    fn linear<const K: usize>(
+        &mut self,
+        x: &Self::Tensor,
+        maps: [&Matrix<'_>; K],
+        heads: HeadSlots,
+    ) -> Result<[Self::Tensor; K]>;
     /// The heads' results from query, key and value, side by side.
     fn attention(&mut self, qkv: [Self::Tensor; 3], attention: &Attention<'_>) -> Result<Self::Tensor>;
     /// The norm of every row.
     fn norm(&mut self, x: &Self::Tensor, norm: &Norm) -> Result<Self::Tensor>;
-    /// c0 + c1 x + x^2
-    fn activate(&mut self, x: Self::Tensor, c: [f64; 3]) -> Result<Self::Tensor>;
-    /// x += y
-    fn add(&mut self, x: &mut Self::Tensor, y: Self::Tensor) -> Result<()>;
+    /// The function of every number.
+    fn activate(&mut self, x: Self::Tensor, activation: &Activation) -> Result<Self::Tensor>;
+    /// x = gain x + y, with a factor for each feature, or without factors.
+    fn add(&mut self, x: &mut Self::Tensor, gain: Option<&Numbers<'_>>, y: Self::Tensor) -> Result<()>;
     /// The rows that `pooling` takes of the sum of maps\[i\] xs\[i\].
-    fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Self::Tensor>;
+    fn classify<const N: usize>(
+        &mut self,
+        xs: [&Self::Tensor; N],
+        maps: [&Matrix<'_>; N],
+        pooling: Pooling,
+    ) -> Result<Self::Tensor>;
+    /// The rows that `pooling` takes of gain x + bias, or of x without `affine`.
+    fn pool(&mut self, x: &Self::Tensor, affine: Option<[&Numbers<'_>; 2]>, pooling: Pooling) -> Result<Self::Tensor>;
     /// Prepares x for the next part. An engine on ciphertexts bootstraps if necessary.
     fn refresh(&mut self, x: Self::Tensor, next: Next<'_>) -> Result<Self::Tensor>;
 }
@@ -255,46 +105,124 @@ pub enum Next<'m> {
         /// The next layer.
         following: Option<&'m Layer<'m>>,
     },
+    /// A part of a model with norms after the sums, or a head that is not folded.
+    Part {
+        /// The model.
+        model: &'m Model<'m>,
+        /// The layer, or the number of layers before the head.
+        layer: usize,
+        /// The part of the layer; before the head, [`Part::Attention`].
+        part: Part,
+    },
 }
 
-/// The logits of normalised embeddings `x`.
+/// The parts of a layer whose norms come after the sums, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Query, key and value, attention, and the map that joins the heads.
+    Attention,
+    /// The norm of the sum with attention's result.
+    NormAttention,
+    /// The feed-forward part.
+    FeedForward,
+    /// The norm of the sum with the feed-forward result.
+    NormFeedForward,
+}
+
+/// The answer to normalised embeddings `x`.
 ///
 /// # Errors
 /// The errors of the engine.
 pub fn forward<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<E::Tensor> {
+    match model.norm_place {
+        NormPlace::Pre => norms_before(e, model, x),
+        NormPlace::Post => norms_after(e, model, x),
+    }
+}
+
+fn norms_before<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<E::Tensor> {
     let mut x = x;
-    let layers = model.layers.len();
     for (i, layer) in model.layers.iter().enumerate() {
-        let last = i + 1 == layers;
         let maps = layer.attention.qkv.each_ref();
         let weights = &layer.attention.weights;
         let qkv = match &layer.norm_attention {
             None => {
                 x = e.refresh(x, Next::Attention { weights, normalised: false })?;
-                e.linear(&x, maps)?
+                e.linear(&x, maps, HeadSlots::Outputs)?
             }
             Some(norm) => {
                 x = e.refresh(x, Next::Norm(norm))?;
                 let h = e.norm(&x, norm)?;
                 let h = e.refresh(h, Next::Attention { weights, normalised: true })?;
-                e.linear(&h, maps)?
+                e.linear(&h, maps, HeadSlots::Outputs)?
             }
         };
-        let mixed = e.attention(qkv, &layer.attention)?;
-        let [y] = e.linear(&mixed, [&layer.attention.output])?;
-        drop(mixed);
-        e.add(&mut x, y)?;
+        let y = attended(e, layer, qkv)?;
+        e.add(&mut x, layer.gains[0].as_ref(), y)?;
         x = e.refresh(x, Next::FeedForward { layer, following: model.layers.get(i + 1) })?;
         let h = e.norm(&x, &layer.norm_feed_forward)?;
-        let [hidden] = e.linear(&h, [&layer.up])?;
+        let [hidden] = e.linear(&h, [&layer.up], HeadSlots::Neither)?;
         drop(h);
-        let active = e.activate(hidden, layer.activation)?;
-        if last {
-            return e.classify([&active, &x], &model.classify, model.pooling);
-        }
-        let down = layer.down.as_ref().ok_or(Error::Length { expected: layers, actual: i })?;
-        let [y] = e.linear(&active, [down])?;
-        e.add(&mut x, y)?;
+        let active = e.activate(hidden, &layer.activation)?;
+        let Some(down) = &layer.down else {
+            let Head::Folded([of_active, of_x]) = &model.head else { break };
+            return e.classify([&active, &x], [of_active, of_x], model.pooling);
+        };
+        let [y] = e.linear(&active, [down], HeadSlots::Neither)?;
+        e.add(&mut x, layer.gains[1].as_ref(), y)?;
     }
-    Err(Error::Empty { what: "layers of a model" })
+    if let Some(norm) = &model.final_norm {
+        x = e.refresh(x, Next::Norm(norm))?;
+        x = e.norm(&x, norm)?;
+    }
+    answer(e, model, x)
+}
+
+fn norms_after<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<E::Tensor> {
+    let mut x = x;
+    for (i, layer) in model.layers.iter().enumerate() {
+        let next = |part| Next::Part { model, layer: i, part };
+        x = e.refresh(x, next(Part::Attention))?;
+        let qkv = e.linear(&x, layer.attention.qkv.each_ref(), HeadSlots::Outputs)?;
+        let y = attended(e, layer, qkv)?;
+        e.add(&mut x, layer.gains[0].as_ref(), y)?;
+        x = e.refresh(x, next(Part::NormAttention))?;
+        x = e.norm(&x, layer.norm_attention.as_ref().ok_or(Error::Empty { what: "the norm after attention" })?)?;
+        x = e.refresh(x, next(Part::FeedForward))?;
+        let down = layer.down.as_ref().ok_or(Error::Empty { what: "a map out of the feed-forward part" })?;
+        let [hidden] = e.linear(&x, [&layer.up], HeadSlots::Neither)?;
+        let active = e.activate(hidden, &layer.activation)?;
+        let [y] = e.linear(&active, [down], HeadSlots::Neither)?;
+        drop(active);
+        e.add(&mut x, layer.gains[1].as_ref(), y)?;
+        x = e.refresh(x, next(Part::NormFeedForward))?;
+        x = e.norm(&x, &layer.norm_feed_forward)?;
+    }
+    answer(e, model, x)
+}
+
+/// The attention part from query, key and value.
+fn attended<E: Engine>(e: &mut E, layer: &Layer<'_>, qkv: [E::Tensor; 3]) -> Result<E::Tensor> {
+    let mixed = e.attention(qkv, &layer.attention)?;
+    let [y] = e.linear(&mixed, [&layer.attention.output], HeadSlots::Inputs)?;
+    Ok(y)
+}
+
+/// The end of a model whose head is not folded.
+fn answer<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<E::Tensor> {
+    let x = e.refresh(x, Next::Part { model, layer: model.layers.len(), part: Part::Attention })?;
+    match &model.head {
+        Head::Linear(map) => e.classify([&x], [map], model.pooling),
+        Head::Hidden { up, activation, down } => {
+            let (x, pooling) = match model.pooling {
+                Pooling::Mean => (e.pool(&x, None, Pooling::Mean)?, Pooling::First),
+                pooling => (x, pooling), // of whole rows, which may as well be taken at the end
+            };
+            let [hidden] = e.linear(&x, [up], HeadSlots::Neither)?;
+            let active = e.activate(hidden, activation)?;
+            e.classify([&active], [down], pooling)
+        }
+        Head::Features { gain, bias } => e.pool(&x, Some([gain, bias]), model.pooling),
+        Head::Folded(_) => Err(Error::Empty { what: "layers of a model" }),
+    }
 }

@@ -6,7 +6,7 @@
 //! 2. [`program`]: a few backend operations as a value; [`oracle`]: the results by definition, in big integers.
 //! 3. [`mod@conformance`]: the suite that compares a backend with the oracle; [`conformance::random`]: random programs.
 //! 4. [`mutant`]: backends with one fault each, which the suite must find.
-//! 5. [`client`], [`transformer`], [`bootstrapping`]: the parts of end-to-end tests.
+//! 5. [`client`], [`transformer`], [`mod@encoder`], [`bootstrapping`]: the parts of end-to-end tests.
 //! 6. [`fake_bootstrap`], [`probe`]: evaluators for tests; [`spread`]: measured errors against predicted errors.
 //! 7. [`approximations`]: the properties of the circuits, for bytes that a fuzzer chooses.
 
@@ -17,6 +17,7 @@ pub mod client;
 pub mod command;
 pub mod conformance;
 pub mod data;
+pub mod encoder;
 pub mod fake_bootstrap;
 pub mod mutant;
 pub mod oracle;

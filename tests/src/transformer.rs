@@ -88,8 +88,9 @@ fn layers(count: usize, width: usize, hidden: usize, classes: usize, rotary: Opt
         },
         norm_feed_forward: norm(),
         up: matrix(100 + i, hidden, width),
-        activation: [0.2, 0.5, 0.12],
+        activation: [0.2, 0.5, 0.12].into(),
         down: Some(matrix(200 + i, width, hidden)),
+        gains: [None, None],
     };
     Model::new(width, 2, (0..count).map(layer).collect(), matrix(300, classes, width), 16.0).unwrap()
 }

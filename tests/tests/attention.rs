@@ -249,7 +249,7 @@ fn encrypted(model: &Model<'_>) -> (Vec<f64>, Vec<f64>) {
         forward(&mut SlotEngine::bootstrapping(&mut ev, layout.clone(), levels), model, vec![question]).unwrap();
     assert_eq!(trace.cost().differs(&ev.executed()), None);
     let logits: Vec<f64> = client.decrypt(&mut ev.be, &answer[0]).iter().map(|z| z.re).collect();
-    (layout.unpack(0, &logits, model.classes()).unwrap().to_vec(), dense(model, &x))
+    (layout.unpack(0, &logits, model.outputs()).unwrap().to_vec(), dense(model, &x))
 }
 
 /// An encrypted layer of every variant whose index has this remainder modulo 4; a mask for every other one.

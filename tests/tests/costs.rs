@@ -23,7 +23,7 @@ use polyformer_kernel::{
         trace::{Leveled, Trace},
     },
     nn::{
-        Engine, Pooling,
+        Engine, Head, Pooling,
         slot_engine::{CLASSIFY_DEPTH, Layout, SlotEngine},
     },
     params::bootstrapping::EVAL_MOD_DEPTH,
@@ -179,7 +179,8 @@ fn traced_depths() -> Vec<(&'static str, u8, u8)> {
     let classify = depth(|tr| {
         let (model, layout) = (model(16, 16, 5), Layout::new(&[4], 16, 2, SLOTS).unwrap());
         let [x, y] = [vec![tr.input(TOP)], vec![tr.input(TOP)]];
-        let logits = SlotEngine::new(tr, layout).classify([&x, &y], &model.classify, Pooling::Mean);
+        let Head::Folded(maps) = &model.head else { panic!("a folded head") };
+        let logits = SlotEngine::new(tr, layout).classify([&x, &y], maps.each_ref(), Pooling::Mean);
         logits.unwrap().pop().unwrap()
     });
     let mut tr = Trace::new(SLOTS, None);

@@ -116,7 +116,7 @@ fn layers(line: &mut impl FnMut(String), config: &Value, tensors: &SafeTensors<'
             "/// Layer {i}.\n#[inline(never)]\npub fn layer_{i}() -> polyformer_kernel::Result<Layer<'static>> {{ Layer {{ norm_attention: {first}, \
              attention: Attention {{ causal: false, rotary: None, \
              weights: PowerSoftmax::with_form(4, Form::LengthAgnostic, {:e}, Division::trained({}))?.into(), qkv: [{}, {}, {}], output: {} }}, \
-             norm_feed_forward: {}, up: {}, activation: {:?}, down: {} }}.folded() }}",
+             norm_feed_forward: {}, up: {}, activation: {:?}.into(), down: {}, gains: [None, None] }}.folded() }}",
             config["attention"]["epsilon"].as_f64().expect("an epsilon"),
             polynomial(&p["reciprocal"]),
             of("attention.query"),

@@ -122,7 +122,7 @@ impl Part for Inference<'_> {
             let (_, slots) = owner.decrypt(&mut ev.be, &y)?;
             let logits: Vec<f64> = slots.iter().map(|z| z.re).collect();
             for i in 0..self.questions.len() {
-                out.floats(&format!("decrypted{i}"), layout.unpack(i, &logits, self.model.classes())?);
+                out.floats(&format!("decrypted{i}"), layout.unpack(i, &logits, self.model.outputs())?);
             }
         }
         let mut ev = Bootstrapped::new(NoiseSimulator::new(params, [11; 32]));

@@ -1,7 +1,7 @@
 //! Logits: classes by likelihood, probabilities, differences, and a bound of their size. Logits that are not finite have
 //! no classes, and a difference that is not a number is not small.
 
-use polyformer_kernel::nn::Model;
+use polyformer_kernel::nn::{Activation, Head, Model};
 
 /// Classes, the likeliest first; none if a logit is not finite.
 pub fn top(logits: &[f64]) -> Vec<usize> {
@@ -36,20 +36,22 @@ pub fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
 pub(super) fn bound(model: &Model<'_>) -> f64 {
     let Some(layer) = model.layers.last() else { return 0.0 };
     let root = (model.width as f64).sqrt();
-    let [c0, c1, _] = layer.activation;
+    let (Activation::Quadratic([c0, c1, _]), Head::Folded([from_active, from_x])) = (&layer.activation, &model.head)
+    else {
+        return f64::MAX;
+    };
     let active = |i: usize| {
         let square: f64 = (0..layer.up.cols).map(|j| layer.up.at(i, j).powi(2)).sum();
         let t = 2.0 * square.sqrt() * root + layer.up.bias(i).abs();
         t * t + c1.abs() * t + c0.abs()
     };
     let active: Vec<f64> = (0..layer.up.rows).map(active).collect();
-    let [from_active, from_x] = &model.classify;
     let logit = |class: usize| {
         let hidden: f64 = active.iter().enumerate().map(|(j, a)| from_active.at(class, j).abs() * a).sum();
         let x: f64 = (0..from_x.cols).map(|j| from_x.at(class, j).abs() * model.range).sum();
         hidden + x + from_active.bias(class).abs() + from_x.bias(class).abs()
     };
-    2.0 * largest((0..model.classes()).map(logit), 0.0)
+    2.0 * largest((0..model.outputs()).map(logit), 0.0)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
 use half::f16;
 use polyformer_kernel::{
     circuits::{norm::Norm, poly::Polynomial},
-    nn::{Layer, Matrix, Model, Numbers, Stored},
+    nn::{Activation, Head, Layer, Matrix, Model, Numbers, Stored},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -132,7 +132,11 @@ fn maps<'m>(model: &'m Model<'static>) -> Vec<&'m Matrix<'static>> {
         let attention = l.attention.qkv.iter().chain([&l.attention.output, &l.up]);
         attention.chain(l.down.iter())
     });
-    layers.chain(&model.classify).collect()
+    let head = match &model.head {
+        Head::Folded(maps) => &maps[..],
+        _ => &[],
+    };
+    layers.chain(head).collect()
 }
 
 /// The weights in file order: output, weight.
@@ -162,16 +166,22 @@ impl Packing<'_> {
     }
 
     fn about(&self) -> files::Result<String> {
-        let layers = self.config.polynomials.iter().zip(self.model.layers.iter()).map(|(p, layer)| Fixed {
-            reciprocal: p.attention().get(RECIPROCAL).map(Chebyshev::of),
-            attention: {
-                let others = p.attention().into_iter().filter(|(name, _)| name != RECIPROCAL);
-                others.map(|(name, p)| (name, Chebyshev::of(&p))).collect()
-            },
-            norm_attention: p.norm_attention.as_ref().map(Chebyshev::of),
-            norm_feed_forward: Chebyshev::of(&p.norm_feed_forward),
-            activation: [layer.activation[0], layer.activation[1]],
-        });
+        let fixed = |(p, layer): (&config::Layer, &Layer<'_>)| {
+            let Activation::Quadratic([c0, c1, _]) = layer.activation else {
+                return Err(FileError::Model("an activation of a degree above 2, this file has degree 2".into()));
+            };
+            Ok(Fixed {
+                reciprocal: p.attention().get(RECIPROCAL).map(Chebyshev::of),
+                attention: {
+                    let others = p.attention().into_iter().filter(|(name, _)| name != RECIPROCAL);
+                    others.map(|(name, p)| (name, Chebyshev::of(&p))).collect()
+                },
+                norm_attention: p.norm_attention.as_ref().map(Chebyshev::of),
+                norm_feed_forward: Chebyshev::of(&p.norm_feed_forward),
+                activation: [c0, c1],
+            })
+        };
+        let layers = self.config.polynomials.iter().zip(self.model.layers.iter()).map(fixed);
         let attention = Attention(self.config.attention.clone());
         let about = About {
             name: self.config.name.clone(),
@@ -183,7 +193,7 @@ impl Packing<'_> {
             attention: if attention.epsilon().is_some() { None } else { Some(attention) },
             exact_norm_epsilon: self.twin.map(|_| self.config.exact_norm_epsilon),
             range: self.model.range,
-            layers: layers.collect(),
+            layers: layers.collect::<files::Result<_>>()?,
             layouts: self.layouts.to_vec(),
         };
         Ok(serde_json::to_string(&about).map_err(std::io::Error::from)?)
@@ -320,8 +330,9 @@ pub fn read(map: &Arc<Mapped>) -> files::Result<Pretrained> {
             attention: attention.layer(&p.attention(), [next()?, next()?, next()?, next()?])?,
             norm_feed_forward: norm(&p.norm_feed_forward)?,
             up: next()?,
-            activation: [p.activation[0], p.activation[1], 1.0],
+            activation: [p.activation[0], p.activation[1], 1.0].into(),
             down: if i + 1 < sizes.layers { Some(next()?) } else { None },
+            gains: [None, None],
         });
     }
     let classify = [next()?, next()?];

@@ -29,7 +29,7 @@ use polyformer_kernel::{
 /// The bootstrapping of a model's values, which are real.
 pub const ORDER: Order = Order::SlotsToCoeffsFirst;
 
-/// Ciphertexts of a question whose lengths are hidden: the rows, and the vectors of [`Layout::hide`].
+/// Ciphertexts of a question whose lengths are hidden, in one block: the rows, and the vectors of [`Layout::hide`].
 pub const HIDDEN_CIPHERTEXTS: u16 = 4;
 
 /// The first bootstrap of a small client's question, from level 0.
@@ -131,21 +131,24 @@ impl ModelPlan {
         let mut dry = DryRun::new(params);
         let recipe = |order| Recipe::new(layout.period(), order, model.range).with(steps);
         let mut trace = dry.bootstrapped(Some(&recipe(ORDER)))?;
-        let x = match small {
-            None => trace.input(params.max_message_level()),
+        let mut x = Vec::with_capacity(layout.blocks());
+        match small {
+            None => x.extend((0..layout.blocks()).map(|_| trace.input(params.max_message_level()))),
             Some(_) => {
                 let entry = dry.bootstrapper(&recipe(ENTRY))?;
-                let x = trace.input(0);
-                let x = entry.refresh(&mut *trace, x)?;
-                trace.refresh(x, params.max_message_level())?
+                for _ in 0..layout.blocks() {
+                    let block = trace.input(0);
+                    let block = entry.refresh(&mut *trace, block)?;
+                    x.push(trace.refresh(block, params.max_message_level())?);
+                }
             }
-        };
+        }
         let vectors = hidden.then(|| {
             let [tokens, scores, shares] = [(); 3].map(|()| trace.input(params.max_message_level()));
             HiddenLengths { tokens, scores, shares }
         });
         let engine = SlotEngine::bootstrapping(&mut trace, layout.clone(), levels);
-        let out = forward(&mut engine.hiding(vectors.as_ref()), model, vec![x])?;
+        let out = forward(&mut engine.hiding(vectors.as_ref()), model, x)?;
         drop(vectors);
         let level = out.iter().map(|x| trace.level(x)).min().unwrap_or(0);
         let Requirements { demand, cost, work, preparation, traced: words } = dry.finish(&trace);

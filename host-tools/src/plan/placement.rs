@@ -47,9 +47,12 @@ pub fn placements(params: &Params, model: &Model<'_>, lengths: &[usize]) -> Resu
     // the graph, by a run with as many levels as it likes
     let mut planner =
         BootstrapPlanner::new(Trace::new(params.slots(), None), Placement::none(TOP), |_: &mut Trace, x| Ok(x));
-    let x = planner.inner.input(TOP);
-    let x = planner.input(x)?;
-    forward(&mut SlotEngine::new(&mut planner, layout.clone()), model, vec![x])?;
+    let mut x = Vec::with_capacity(layout.blocks());
+    for _ in 0..layout.blocks() {
+        let block = planner.inner.input(TOP);
+        x.push(planner.input(block)?);
+    }
+    forward(&mut SlotEngine::new(&mut planner, layout.clone()), model, x)?;
     let (_, nodes) = planner.into_parts();
     let depth = nodes.iter().map(|n| n.depth).max().unwrap_or(0);
     // a bootstrap starts at the least level of its input: those below are never used by the circuit
@@ -64,9 +67,12 @@ pub fn placements(params: &Params, model: &Model<'_>, lengths: &[usize]) -> Resu
     let trace = Bootstrapped::with(Trace::new(params.slots(), None), bootstrapper)?;
     let refresh = |ev: &mut Bootstrapped<Trace>, x: Leveled| ev.refresh(x, levels.output);
     let mut planner = BootstrapPlanner::new(trace, best.raised(levels.input), refresh);
-    let x = planner.inner.input(params.max_message_level());
-    let x = planner.input(x)?;
-    forward(&mut SlotEngine::new(&mut planner, layout), model, vec![x])?;
+    let mut x = Vec::with_capacity(layout.blocks());
+    for _ in 0..layout.blocks() {
+        let block = planner.inner.input(params.max_message_level());
+        x.push(planner.input(block)?);
+    }
+    forward(&mut SlotEngine::new(&mut planner, layout), model, x)?;
     let planned = planner.inner.cost();
     Ok(Placements { rule, planner: planned, greedy: late.bootstraps(), cuts, depth })
 }

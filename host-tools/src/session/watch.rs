@@ -3,7 +3,7 @@
 use polyformer_kernel::{
     Result,
     circuits::norm::Norm,
-    nn::{Attention, Engine, Matrix, Next, Pooling},
+    nn::{Activation, Attention, Engine, HeadSlots, Matrix, Next, Numbers, Pooling},
 };
 use std::time::Instant;
 
@@ -35,8 +35,13 @@ impl<'a, E: Engine> Watched<'a, E> {
 impl<E: Engine> Engine for Watched<'_, E> {
     type Tensor = E::Tensor;
 
-    fn linear<const K: usize>(&mut self, x: &E::Tensor, maps: [&Matrix<'_>; K]) -> Result<[E::Tensor; K]> {
-        self.timed("linear", |e| e.linear(x, maps))
+    fn linear<const K: usize>(
+        &mut self,
+        x: &E::Tensor,
+        maps: [&Matrix<'_>; K],
+        heads: HeadSlots,
+    ) -> Result<[E::Tensor; K]> {
+        self.timed("linear", |e| e.linear(x, maps, heads))
     }
     fn attention(&mut self, qkv: [E::Tensor; 3], attention: &Attention<'_>) -> Result<E::Tensor> {
         self.timed("attention", |e| e.attention(qkv, attention))
@@ -44,14 +49,22 @@ impl<E: Engine> Engine for Watched<'_, E> {
     fn norm(&mut self, x: &E::Tensor, norm: &Norm) -> Result<E::Tensor> {
         self.timed("norm", |e| e.norm(x, norm))
     }
-    fn activate(&mut self, x: E::Tensor, c: [f64; 3]) -> Result<E::Tensor> {
-        self.timed("activation", |e| e.activate(x, c))
+    fn activate(&mut self, x: E::Tensor, activation: &Activation) -> Result<E::Tensor> {
+        self.timed("activation", |e| e.activate(x, activation))
     }
-    fn add(&mut self, x: &mut E::Tensor, y: E::Tensor) -> Result<()> {
-        self.timed("residual", |e| e.add(x, y))
+    fn add(&mut self, x: &mut E::Tensor, gain: Option<&Numbers<'_>>, y: E::Tensor) -> Result<()> {
+        self.timed("residual", |e| e.add(x, gain, y))
     }
-    fn classify(&mut self, xs: [&E::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<E::Tensor> {
+    fn classify<const N: usize>(
+        &mut self,
+        xs: [&E::Tensor; N],
+        maps: [&Matrix<'_>; N],
+        pooling: Pooling,
+    ) -> Result<E::Tensor> {
         self.timed("classifier", |e| e.classify(xs, maps, pooling))
+    }
+    fn pool(&mut self, x: &E::Tensor, affine: Option<[&Numbers<'_>; 2]>, pooling: Pooling) -> Result<E::Tensor> {
+        self.timed("pooling", |e| e.pool(x, affine, pooling))
     }
     fn refresh(&mut self, x: E::Tensor, next: Next<'_>) -> Result<E::Tensor> {
         self.timed("bootstrap", |e| e.refresh(x, next))

@@ -23,6 +23,7 @@ pub struct Norm {
     root: InverseRoot,
     length: usize,
     epsilon: f64,
+    centred: bool,
 }
 
 impl Norm {
@@ -44,7 +45,7 @@ impl Norm {
         if length == 0 || length > i32::MAX as usize {
             return Err(Error::Length { expected: 1, actual: length });
         }
-        Ok(Self { root, length, epsilon })
+        Ok(Self { root, length, epsilon, centred: false })
     }
 
     /// With the polynomial that a model was trained with in the place of 1/√x.
@@ -53,6 +54,16 @@ impl Norm {
     /// [`Error::Length`] if the row has no entries, or 2^31.
     pub fn trained(length: usize, epsilon: f64, root: Polynomial) -> Result<Self> {
         Self::with_root(length, epsilon, InverseRoot::trained(root))
+    }
+
+    /// The same as a LayerNorm: the mean is subtracted first. Without this the norm of a model is an RMSNorm.
+    pub fn centred(self) -> Self {
+        Self { centred: true, ..self }
+    }
+
+    /// Whether the mean is subtracted first.
+    pub fn is_centred(&self) -> bool {
+        self.centred
     }
 
     /// ε, added to the variance or the mean square.
@@ -96,9 +107,15 @@ impl Norm {
         ev.rescale(sum)
     }
 
-    /// The inverse root of v + s ε, and x times that for each x. Depth [`InverseRoot::depth`] and 1.
+    /// The inverse root of v + s ε over √s, and x times that for each x. Depth [`InverseRoot::depth`] and 1.
     fn divide<A: Arithmetic>(&self, ev: &mut A, xs: &mut [A::Slots], v: A::Slots) -> Result<()> {
-        let inverse = inverse_root_plus(ev, &self.root, self.epsilon, v)?;
+        let inverse = match self.root.polynomial() {
+            None => inverse_root_plus(ev, &self.root, self.epsilon, v)?,
+            Some(p) => {
+                let root = InverseRoot::trained(p.clone().scaled(1.0 / libm::sqrt(self.root.scale())));
+                inverse_root_plus(ev, &root, self.epsilon, v)?
+            }
+        };
         for x in xs {
             *x = mul_aligned(ev, x, &inverse)?;
         }

@@ -95,7 +95,11 @@ impl Polynomial {
     /// p(x) by Clenshaw's recurrence on any numbers: what a clear engine evaluates.
     pub fn number<F: Number>(&self, x: F) -> F {
         let (slope, offset) = self.to_unit();
-        let t = x.mul(F::of(slope)).add(F::of(offset));
+        self.unit_number(x.mul(F::of(slope)).add(F::of(offset)))
+    }
+
+    /// p at the point that t in [-1, 1] stands for, by Clenshaw's recurrence on any numbers.
+    pub fn unit_number<F: Number>(&self, t: F) -> F {
         let (mut a, mut b) = (F::of(0.0), F::of(0.0));
         for c in self.coeffs[1..].iter().rev() {
             (a, b) = (t.mul(a).mul(F::of(2.0)).sub(b).add(F::of(*c)), a);

@@ -1,6 +1,6 @@
 //! The transformer on rows of numbers, by simple loops, for checks and for inference in the clear.
 
-use super::{Attention, Engine, Matrix, Next, Pooling, Rotary};
+use super::{Activation, Attention, Engine, HeadSlots, Matrix, Next, Numbers, Pooling, Rotary};
 use crate::{
     circuits::{
         attention::{AttentionWeights, Similarity},
@@ -181,6 +181,23 @@ impl<F: Number, M: Memory<F>> ClearEngine<F, M> {
         Rows::take(&self.memory, tokens, width)
     }
 
+    /// The weighted sum of the rows, or the rows themselves for [`Pooling::Each`].
+    fn pooled(&self, x: &Rows<M::Buffer>, pooling: Pooling) -> Result<Rows<M::Buffer>> {
+        let tokens = x.tokens();
+        if pooling == Pooling::Each {
+            let mut all = self.take(tokens, x.width)?;
+            all.rows_mut().flatten().zip(x.rows().flatten()).for_each(|(all, x)| *all = *x);
+            return Ok(all);
+        }
+        let mut pooled = self.take(1, x.width)?;
+        pooled.rows_mut().flatten().for_each(|p| *p = F::of(0.0));
+        for (t, row) in x.rows().enumerate() {
+            let share = F::of(pooling.share(t, tokens));
+            pooled.rows_mut().flatten().zip(row).for_each(|(p, x)| *p = p.add(x.mul(share)));
+        }
+        Ok(pooled)
+    }
+
     /// m of every row. Each row of weights is read once.
     fn map(&self, m: &Matrix<'_>, x: &Rows<M::Buffer>) -> Result<Rows<M::Buffer>> {
         if m.cols != x.width {
@@ -194,6 +211,13 @@ impl<F: Number, M: Memory<F>> ClearEngine<F, M> {
             }
         }
         Ok(out)
+    }
+}
+
+/// Multiplies each feature by its factor.
+fn scale<F: Number + 'static, B: DerefMut<Target = [F]>>(x: &mut Rows<B>, gain: &Numbers<'_>) {
+    for row in x.rows_mut() {
+        row.iter_mut().enumerate().for_each(|(i, x)| *x = x.mul(F::single(gain.at(i))));
     }
 }
 
@@ -230,7 +254,12 @@ fn score<F: Number>(similarity: Similarity, q: &[F], k: &[F]) -> F {
 impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
     type Tensor = Rows<M::Buffer>;
 
-    fn linear<const K: usize>(&mut self, x: &Self::Tensor, maps: [&Matrix<'_>; K]) -> Result<[Self::Tensor; K]> {
+    fn linear<const K: usize>(
+        &mut self,
+        x: &Self::Tensor,
+        maps: [&Matrix<'_>; K],
+        _: HeadSlots,
+    ) -> Result<[Self::Tensor; K]> {
         let mut out = heapless::Vec::<_, K>::new();
         for m in maps {
             let _ = out.push(self.map(m, x)?); // cannot overflow: K maps
@@ -276,40 +305,75 @@ impl<F: Number, M: Memory<F>> Engine for ClearEngine<F, M> {
         let share = F::of(1.0 / x.width as f64);
         let mut out = self.take(x.tokens(), x.width)?;
         for (row, out) in x.rows().zip(out.rows_mut()) {
-            let mean = dot(row, row).mul(share).add(F::of(norm.epsilon()));
-            self.note(mean, norm.root().range());
-            let r = circuits::root(norm.root(), mean)?;
-            out.iter_mut().zip(row).for_each(|(o, x)| *o = x.mul(r));
+            out.copy_from_slice(row);
+            if norm.is_centred() {
+                let mean = row.iter().fold(F::of(0.0), |sum, x| sum.add(*x)).mul(share);
+                out.iter_mut().for_each(|o| *o = o.sub(mean));
+            }
+            let square = dot(out, out).mul(share).add(F::of(norm.epsilon()));
+            self.note(square, norm.root().range());
+            let r = circuits::root(norm.root(), square)?;
+            out.iter_mut().for_each(|o| *o = o.mul(r));
         }
         Ok(out)
     }
 
-    fn activate(&mut self, mut x: Self::Tensor, [c0, c1, _]: [f64; 3]) -> Result<Self::Tensor> {
-        let (c0, c1) = (F::of(c0), F::of(c1));
-        x.rows_mut().flatten().for_each(|x| *x = x.square().add(x.mul(c1)).add(c0));
+    fn activate(&mut self, mut x: Self::Tensor, activation: &Activation) -> Result<Self::Tensor> {
+        match activation {
+            Activation::Quadratic([c0, c1, _]) => {
+                let (c0, c1) = (F::of(*c0), F::of(*c1));
+                x.rows_mut().flatten().for_each(|x| *x = x.square().add(x.mul(c1)).add(c0));
+            }
+            Activation::Doubled(p) => {
+                let half = F::of(0.5);
+                for x in x.rows_mut().flatten() {
+                    self.note(*x, (-2.0, 2.0));
+                    *x = p.unit_number(x.mul(half));
+                }
+            }
+        }
         Ok(x)
     }
 
-    fn add(&mut self, x: &mut Self::Tensor, y: Self::Tensor) -> Result<()> {
+    fn add(&mut self, x: &mut Self::Tensor, gain: Option<&Numbers<'_>>, y: Self::Tensor) -> Result<()> {
+        if let Some(gain) = gain {
+            scale(x, gain);
+        }
         x.rows_mut().flatten().zip(y.rows().flatten()).for_each(|(x, y)| *x = x.add(*y));
         Ok(())
     }
 
-    fn classify(&mut self, xs: [&Self::Tensor; 2], maps: &[Matrix<'_>; 2], pooling: Pooling) -> Result<Self::Tensor> {
-        let mut sum = self.take(1, maps[0].rows)?;
-        sum.rows_mut().flatten().for_each(|s| *s = F::of(0.0));
+    fn classify<const N: usize>(
+        &mut self,
+        xs: [&Self::Tensor; N],
+        maps: [&Matrix<'_>; N],
+        pooling: Pooling,
+    ) -> Result<Self::Tensor> {
+        let mut sum: Option<Self::Tensor> = None;
         for (x, m) in xs.into_iter().zip(maps) {
-            let tokens = x.tokens();
-            let mut pooled = self.take(1, x.width)?;
-            pooled.rows_mut().flatten().for_each(|p| *p = F::of(0.0));
-            for (t, row) in x.rows().enumerate() {
-                let share = F::of(pooling.share(t, tokens));
-                pooled.rows_mut().flatten().zip(row).for_each(|(p, x)| *p = p.add(x.mul(share)));
+            let out = match pooling {
+                Pooling::Each => self.map(m, x)?,
+                _ => {
+                    let pooled = self.pooled(x, pooling)?;
+                    self.map(m, &pooled)?
+                }
+            };
+            match &mut sum {
+                Some(sum) => self.add(sum, None, out)?,
+                None => sum = Some(out),
             }
-            let out = self.map(m, &pooled)?;
-            self.add(&mut sum, out)?;
         }
-        Ok(sum)
+        sum.ok_or(Error::Empty { what: "maps of a head" })
+    }
+
+    fn pool(&mut self, x: &Self::Tensor, affine: Option<[&Numbers<'_>; 2]>, pooling: Pooling) -> Result<Self::Tensor> {
+        let mut out = self.pooled(x, pooling)?;
+        let Some([gain, bias]) = affine else { return Ok(out) };
+        scale(&mut out, gain);
+        for row in out.rows_mut() {
+            row.iter_mut().enumerate().for_each(|(i, x)| *x = x.add(F::single(bias.at(i))));
+        }
+        Ok(out)
     }
 
     fn refresh(&mut self, x: Self::Tensor, _: Next<'_>) -> Result<Self::Tensor> {

@@ -224,6 +224,53 @@ impl<'w> Matrix<'w> {
         self
     }
 
+    /// W (g x + h) + b, with a factor g_j and a sum h_j for each input.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there is not one factor and one sum for each input; [`Error::NotFinite`] if a result is not
+    /// finite.
+    pub fn of_affine(&self, gain: &Numbers<'_>, sum: &Numbers<'_>) -> Result<Self> {
+        for given in [gain.len(), sum.len()] {
+            if given != self.cols {
+                return Err(Error::Length { expected: self.cols, actual: given });
+            }
+        }
+        let entries = (0..self.rows).flat_map(|i| (0..self.cols).map(move |j| (i, j)));
+        let weight: Vec<f32> = entries.map(|(i, j)| (self.at(i, j) * gain.at(j) as f64) as f32).collect();
+        let dot = |i: usize| (0..self.cols).map(|j| self.at(i, j) * sum.at(j) as f64).sum::<f64>();
+        let bias: Vec<f32> = (0..self.rows).map(|i| (self.bias(i) + dot(i)) as f32).collect();
+        Matrix::new(self.rows, self.cols, weight, bias)
+    }
+
+    /// W x + b + h, with a number h_i for each output.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there is not one number for each output; [`Error::NotFinite`] if a result is not finite.
+    pub fn plus(self, sum: &Numbers<'_>) -> Result<Self> {
+        if sum.len() != self.rows {
+            return Err(Error::Length { expected: self.rows, actual: sum.len() });
+        }
+        self.with_sums(|i| sum.at(i) as f64)
+    }
+
+    /// W x + b + c, with one number c for all outputs.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if a result is not finite.
+    pub fn plus_each(self, c: f64) -> Result<Self> {
+        self.with_sums(|_| c)
+    }
+
+    fn with_sums(mut self, sum: impl Fn(usize) -> f64) -> Result<Self> {
+        let bias = (0..self.rows).map(|i| (self.bias.at(i) as f64 + sum(i) / self.factor) as f32);
+        let bias: Vec<f32> = bias.collect();
+        if let Some(slot) = bias.iter().position(|x| !x.is_finite()) {
+            return Err(Error::NotFinite { slot });
+        }
+        self.bias = bias.into();
+        Ok(self)
+    }
+
     /// The numbers of W and b, without the factor.
     pub fn numbers(&self) -> (&Numbers<'w>, &Numbers<'w>) {
         (&self.weight, &self.bias)

@@ -35,7 +35,8 @@ pub fn attention<A: Arithmetic>(
     [q, k, v]: [&A::Slots; 3],
     attention: &Attention<'_>,
 ) -> Result<A::Slots> {
-    let groups = Groups::new(layout.tokens, layout.features / layout.heads, layout.stride())?;
+    layout.heads_of_block()?;
+    let groups = Groups::new(layout.tokens, layout.head_slots(), layout.stride())?;
     let (weights, levels) = (&attention.weights, AttentionLevels::of(&attention.weights));
     let s = scores(ev, (layout, hidden), groups, [q, k], attention)?;
     let s = levels.before(ev, bootstraps, AttentionStep::Numerators, s)?;

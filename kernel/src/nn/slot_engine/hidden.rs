@@ -11,7 +11,7 @@ use super::Layout;
 use crate::{
     circuits::attention::{AttentionWeights, Similarity, Variant},
     error::{Error, Result},
-    nn::{Model, Pooling},
+    nn::{Activation, Head, Model, Pooling},
 };
 use alloc::vec::Vec;
 
@@ -27,16 +27,18 @@ pub struct HiddenLengths<S> {
 }
 
 /// Whether the lengths of a model's questions can be hidden. The weights of attention are 0 for keys that are 0, the
-/// answer is a mean, and positions are in the embeddings alone.
+/// answer is a mean of classes, activations are quadratic, and positions are in the embeddings alone.
 pub fn can_hide(model: &Model<'_>) -> bool {
     let factor = |weights: &Variant| weights.score_factor(2) / weights.score_factor(1);
     let first = model.layers.first().map(|layer| factor(&layer.attention.weights));
     model.pooling == Pooling::Mean
+        && matches!(model.head, Head::Folded(_))
         && model.layers.iter().all(|layer| {
             let (attention, weights) = (&layer.attention, &layer.attention.weights);
             let zero = weights.hides_by_itself() && weights.moment_factors().is_none();
             let plain = !attention.causal && attention.rotary.is_none() && weights.similarity() == Similarity::Dot;
-            zero && plain && Some(factor(weights)) == first
+            let quadratic = matches!(layer.activation, Activation::Quadratic(_));
+            zero && plain && quadratic && Some(factor(weights)) == first
         })
 }
 

@@ -4,7 +4,7 @@ use crate::{
     arith::Arithmetic,
     bootstrap::Order,
     circuits::{
-        PRODUCT_DEPTH, activation,
+        PRODUCT_DEPTH,
         attention::{AttentionWeights, Variant},
         linear,
         matmul::grouped::{MIX_DEPTH, SCORES_DEPTH, SHIFT_DEPTH, TURN_DEPTH},
@@ -12,7 +12,7 @@ use crate::{
         reduce,
     },
     error::{Error, Result},
-    nn::{Layer, Next},
+    nn::{Head, Layer, Model, Next, Part, Pooling},
     params::Params,
 };
 
@@ -68,11 +68,71 @@ impl BootstrapLevels {
             }
             Next::FeedForward { layer, following } => {
                 let part = feed_forward(layer);
-                let least = part + if following.is_some() { linear::DEPTH + input } else { CLASSIFY_DEPTH };
+                let least = part + if layer.down.is_some() { linear::DEPTH + input } else { CLASSIFY_DEPTH };
                 let norm = following.and_then(|l| l.norm_attention.as_ref());
                 self.eager(ev, x, least, least + norm.map_or(0, Norm::depth))
             }
+            Next::Part { model, layer, part } => self.before_part(ev, x, model, (layer, part)),
         }
+    }
+}
+
+impl BootstrapLevels {
+    /// x unchanged if its levels last for the part. Otherwise x is bootstrapped, and has the levels of as many parts as a
+    /// bootstrap gives. All vectors between two parts are x alone, so a bootstrap as late as possible is never worse.
+    fn before_part<A: Arithmetic>(
+        self,
+        ev: &mut A,
+        x: A::Slots,
+        model: &Model<'_>,
+        at: (usize, Part),
+    ) -> Result<A::Slots> {
+        let mut parts = parts(model, at);
+        let Some((first, last)) = parts.next() else { return Ok(x) };
+        let reserve = |last: bool| if last { 0 } else { self.input };
+        let (mut least, mut sum) = (first + reserve(last), first);
+        let mut full = least;
+        for (depth, last) in parts {
+            sum += depth;
+            if sum + reserve(last) > self.output {
+                break;
+            }
+            full = sum + reserve(last);
+        }
+        if let (true, Some(layer)) = (least > self.output, model.layers.get(at.0)) {
+            // attention is bootstrapped inside
+            least = linear::DEPTH + AttentionLevels::of(&layer.attention.weights).scores + self.input;
+            full = self.output;
+        }
+        self.late(ev, x, least, full)
+    }
+}
+
+/// The depths of the parts from a part to the head, and whether the part is the head.
+fn parts<'m>(model: &'m Model<'_>, (layer, part): (usize, Part)) -> impl Iterator<Item = (u8, bool)> + 'm {
+    let all = [Part::Attention, Part::NormAttention, Part::FeedForward, Part::NormFeedForward];
+    let skipped = all.iter().position(|p| *p == part).unwrap_or(0);
+    let of_layer = move |layer: &'m Layer<'_>| {
+        all.map(|part| match part {
+            Part::Attention => 2 * linear::DEPTH + AttentionLevels::of(&layer.attention.weights).total(),
+            Part::NormAttention => layer.norm_attention.as_ref().map_or(0, Norm::depth),
+            Part::FeedForward => 2 * linear::DEPTH + layer.activation.depth(),
+            Part::NormFeedForward => layer.norm_feed_forward.depth(),
+        })
+    };
+    let layers = model.layers.iter().skip(layer).flat_map(of_layer).skip(skipped);
+    layers.map(|depth| (depth, false)).chain([(head(&model.head, model.pooling), true)])
+}
+
+/// Levels of a head.
+fn head(head: &Head<'_>, pooling: Pooling) -> u8 {
+    match head {
+        Head::Folded(_) | Head::Linear(_) => CLASSIFY_DEPTH,
+        Head::Hidden { activation, .. } => {
+            let pooled = if pooling == Pooling::Mean { reduce::MASK_DEPTH } else { 0 };
+            pooled + linear::DEPTH + activation.depth() + CLASSIFY_DEPTH
+        }
+        Head::Features { .. } => reduce::MASK_DEPTH,
     }
 }
 
@@ -81,7 +141,7 @@ pub const CLASSIFY_DEPTH: u8 = linear::DEPTH + reduce::MASK_DEPTH;
 
 /// Levels of a norm, a map, and the activation.
 fn feed_forward(layer: &Layer<'_>) -> u8 {
-    layer.norm_feed_forward.depth() + linear::DEPTH + activation::QUADRATIC_DEPTH
+    layer.norm_feed_forward.depth() + linear::DEPTH + layer.activation.depth()
 }
 
 /// Levels of the parts of attention.

@@ -20,14 +20,17 @@ use alloc::vec::Vec;
 
 /// Rotations that bring to a feature itself, its partner in the second half of the head, and that in the first.
 fn shifts(layout: &Layout) -> [i32; 3] {
-    let half = (layout.features / layout.heads / 2) as i32;
+    let half = (layout.head_width() / 2) as i32;
     [0, half, -half]
 }
 
 /// The share of slot `s` in the slot `shift` ahead, if its token is `token`.
 fn share(layout: &Layout, rotary: &Rotary, token: usize, s: usize, shift: i32) -> f64 {
-    let d = layout.features / layout.heads;
-    let (i, second) = (s % d % (d / 2), s % d >= d / 2);
+    let (d, feature) = (layout.head_width(), s % layout.head_slots());
+    if feature >= d {
+        return 0.0; // padding
+    }
+    let (i, second) = (feature % (d / 2), feature >= d / 2);
     let (cos, sin) = rotary.turn(token, i, d);
     match (shift.signum(), second) {
         (0, _) => cos,
