@@ -12,11 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from . import encoder, layerwise, score, source, texts
 from .approx import Polynomial
-from .encoder import Poly, Power
 from .output import replacing
 from .source import Refused
 from .whole import Targets, Whole, polynomials
@@ -167,20 +165,12 @@ class Conversion:
             raise Refused(f"{self.checkpoint}: made from another model, other texts or options; start without --resume")
         self.done, self.measured, self.seconds = state["done"], state["measured"], state["seconds"]
         for layer, data in zip(self.student.layers, state["polynomials"]):
-            install(layer, {k: Polynomial.from_json(v) for k, v in data.items()}, self.options)
+            encoder.install(layer, {k: Polynomial.from_json(v) for k, v in data.items()}, self.options.power, self.options.epsilon)
         self.student.load_state_dict(state["student"])
         if state["whole"] is not None:
             self.after_layers = state["whole"].pop("after_layers")
             self.whole = Whole(self.student, self.options)
             self.whole.load(state["whole"])
-
-
-def install(layer, polys, options):
-    """Makes a layer polynomial."""
-    layer.attention = Power(options.power, options.epsilon, Poly(polys["reciprocal"]))
-    layer.norm_attention.root = Poly(polys["norm_attention"])
-    layer.norm_feed_forward.root = Poly(polys["norm_feed_forward"])
-    layer.activation = Poly(polys["activation"])
 
 
 def label_indices(held, names):

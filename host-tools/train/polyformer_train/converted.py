@@ -1,13 +1,16 @@
 """Writes a converted model: config.json with Hugging Face's keys and one section `polyformer`, the weights of both forms under
 BERT's names, the tokenizer, the report, and the model card. Every file is written whole or not at all; config.json is the last."""
 
+import json
 import shutil
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from .encoder import tensors
+from .approx import Polynomial
+from .encoder import from_source, install, tensors
 from .output import replacing, write_json, write_text
+from .source import Source
 from .whole import polynomials
 
 
@@ -27,6 +30,22 @@ def write(folder, conversion, taps, padding, report):
     write_json(folder / "report.json", report)
     write_text(folder / "MODEL_CARD.md", card(source, report))
     write_json(folder / "config.json", config(conversion, taps, padding))
+
+
+def load(folder):
+    """The polynomial form of a converted folder as an `encoder.Encoder`, in evaluation mode."""
+    folder = Path(folder)
+    held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    section = held["polyformer"]
+    labels = list((held.get("id2label") or {}).values())
+    weights = load_file(folder / "model.safetensors")
+    if section["head"] is not None:
+        labels = labels or [f"LABEL_{i}" for i in range(len(weights["classifier.weight"]))]
+    model = from_source(Source(held, "bert", weights, section["pooling"], None, labels if section["head"] else []))
+    attention = section["attention"]
+    for layer, polys in zip(model.layers, section["layers"]):
+        install(layer, {k: Polynomial.from_json(v) for k, v in polys.items()}, attention["power"], attention["epsilon"])
+    return model.eval()
 
 
 def config(conversion, taps, padding):

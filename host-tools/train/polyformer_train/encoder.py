@@ -200,6 +200,14 @@ class Encoder(nn.Module):
         return self.classifier(pooled)
 
 
+def install(layer, polynomials, power, epsilon):
+    """Makes a layer polynomial, with polynomials by the names of config.json."""
+    layer.attention = Power(power, epsilon, Poly(polynomials["reciprocal"]))
+    layer.activation = Poly(polynomials["activation"])
+    for name in NORMS:
+        getattr(layer, name).root = Poly(polynomials[name])
+
+
 _LAYER = {
     "query": "attention.self.query",
     "key": "attention.self.key",

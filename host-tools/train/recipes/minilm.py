@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from polyformer_train import convert, data, encoder, source, texts
+from polyformer_train import convert, converted, data, encoder, score, source, texts
 from polyformer_train.conversion import Options
-from polyformer_train.folder_reference import FolderReference, expected
+from polyformer_train.folder_reference import expected
 
 PAIRS = ("answer-answer", "postediting", "question-question")
 
@@ -59,23 +59,17 @@ def spearman(x, y):
 
 
 def sts(folder, out, model, max_tokens):
-    """Per file: Spearman of the original and of the polynomial form, in percent."""
-    poly = FolderReference(out)
-    exact = encoder.from_source(source.read(model, "embed"))
+    """Per file: Spearman's correlation of the original and of the polynomial form with the gold scores, in percent."""
+    forms = {"original": encoder.from_source(source.read(model, "embed")), "polynomial": converted.load(out)}
     tokenizer = texts.tokenizer_of(Path(model) / "tokenizer.json", max_tokens)
-
-    @torch.no_grad()
-    def original(text):
-        ids = torch.tensor([tokenizer.encode(text).ids])
-        return exact(ids, torch.ones_like(ids))[1][0].numpy()
-
-    forms = {"original": original, "polynomial": lambda text: poly.run(poly.tokenize(text))[1]}
     result = {}
     for name in PAIRS:
         rows = pairs(folder, name)
+        ids = texts.ids_of(tokenizer, [s for _, *pair in rows for s in pair])
         result[name] = {"pairs": len(rows)}
-        for form, embed in forms.items():
-            cosines = [float(a @ b / np.sqrt((a @ a) * (b @ b))) for a, b in ((embed(r[1]), embed(r[2])) for r in rows)]
+        for form, made in forms.items():
+            pooled, _ = score.outputs(made, texts.batches(ids, 48, "cpu"), len(ids))
+            cosines = torch.nn.functional.cosine_similarity(pooled[::2], pooled[1::2]).tolist()
             result[name][form] = round(100 * spearman([r[0] for r in rows], cosines), 2)
     return result
 

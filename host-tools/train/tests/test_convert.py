@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from polyformer_train import convert, conversion, layerwise, score, source, texts
+from polyformer_train import conversion, convert, converted, layerwise, score, source, texts
 from polyformer_train.conversion import Conversion, Options
 from polyformer_train.encoder import from_source
 from polyformer_train.folder_reference import FolderReference, expected
@@ -59,16 +59,7 @@ def test_the_folder_holds_what_the_engines_read(made):
 
 def test_numpy_computes_the_folder_as_the_encoder_does(made, tmp_path):
     out, _, model = made
-    work = Conversion(model, corpus(), None, Options(**QUICK))
-    config = json.loads((out / "config.json").read_text())["polyformer"]
-    from safetensors.torch import load_file
-
-    held = load_file(out / "model.safetensors")
-    work.source.tensors = held
-    student = from_source(work.source)
-    for layer, data in zip(student.layers, config["layers"]):
-        conversion.install(layer, {k: conversion.Polynomial.from_json(v) for k, v in data.items()}, work.options)
-    student.eval()
+    student = converted.load(out)
     expected(out, tiny.texts(5, seed=9), tmp_path / "expected.json")
     for case in json.loads((tmp_path / "expected.json").read_text())["cases"]:
         with torch.no_grad():
@@ -88,7 +79,9 @@ def test_a_classifier_with_a_head_becomes_one_linear_map(tmp_path, family):
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert config["polyformer"]["head"] == {"layers": ["classifier"], "activation": None}
     assert config["polyformer"]["exact_head_activation"] == ("relu" if family == "distilbert" else "tanh")
-    assert FolderReference(tmp_path / "out").run([2, 5, 6, 3])[2].shape == (3,)
+    with torch.no_grad():
+        logits = converted.load(tmp_path / "out")(*texts.pad([[2, 5, 6, 3]]))[2][0].numpy()
+    assert np.abs(FolderReference(tmp_path / "out").run([2, 5, 6, 3])[2] - logits).max() < 2e-5
 
 
 class Stop(Exception):

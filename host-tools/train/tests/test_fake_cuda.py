@@ -17,7 +17,6 @@ import polyformer_train as pt
 from fake import allowed, fake, mixtures
 from polyformer_train import distil, encoder, export, texts, whole
 from polyformer_train.approx import minimax
-from polyformer_train.conversion import Options, install
 from polyformer_train.measure import Excess
 from polyformer_train.model import Classifier, Form, Shape
 from polyformer_train.training import Corpus, Schedule, _loss, accuracy, measure
@@ -59,7 +58,7 @@ def test_the_encoder_of_a_conversion_and_its_losses_work_on_cuda(training, class
         make = lambda: encoder.Encoder(size, {k: torch.zeros(v, device="cpu") for k, v in tables.items()}).to("cuda")
         teacher, student = make().eval(), make()
         for layer in student.layers:
-            install(layer, other | {"norm_attention": root, "norm_feed_forward": root}, Options())
+            encoder.install(layer, other | {"norm_attention": root, "norm_feed_forward": root}, 4, 0.01)
         batch = (range(2), *texts.pad(ROWS, "cuda"))
         targets, excess = whole.Targets(teacher, [batch]), Excess(whole.bounds(student, 1.2))
         outputs = student.train(training)(*batch[1:], excess, batch[2])
