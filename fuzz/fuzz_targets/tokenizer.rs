@@ -18,7 +18,10 @@ fuzz_target!(|data: &[u8]| {
     for text in [String::from_utf8_lossy(text).as_ref(), "ab cd, é\u{301} 12\n", ""] {
         let Ok(ids) = words.ids(text) else { continue };
         assert!(ids.iter().all(|id| (*id as usize) < ROWS), "{ids:?}");
-        let most = words.most(8);
-        assert_eq!(words.truncated(ids.clone(), most).len(), ids.len().min(most));
+        let (most, special) = (words.most(8), words.special());
+        let whole = words.truncated(&ids, most);
+        let room = ids.len().min(most.saturating_sub(special));
+        assert_eq!(whole.len(), if room == 0 { 0 } else { room + special });
+        assert!(whole.iter().all(|id| (*id as usize) < ROWS), "{whole:?}");
     }
 });

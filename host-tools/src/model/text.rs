@@ -8,10 +8,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    files::{self, ModelId},
+    files::{self, FileError, ModelId},
 };
 use half::f16;
 use polyformer_kernel::nn::Numbers;
+use zeroize::Zeroizing;
 
 /// Tokenizer, embeddings, labels.
 pub struct Text {
@@ -71,6 +72,12 @@ impl Text {
     /// Of a tokenizer's JSON, embeddings and labels.
     pub(super) fn of(tokenizer: &[u8], embedding: Embedding, labels: Vec<String>) -> files::Result<Self> {
         let words = Words::parse(tokenizer, embedding.token.len() / embedding.width.max(1))?;
+        let positions = embedding.position.len() / embedding.width.max(1);
+        if words.special() >= positions {
+            let what =
+                format!("tokenizer.json: {} special tokens, the model has {positions} positions", words.special());
+            return Err(FileError::model(what));
+        }
         Ok(Self { words, embedding, labels, tokenizer_hash: blake3::hash(tokenizer), largest_logit: f64::MAX })
     }
 
@@ -84,18 +91,20 @@ impl Text {
         self.words.most(self.embedding.position.len() / self.embedding.width)
     }
 
-    /// Tokens of a text: at least one that is known, at most [`Text::max_tokens`].
+    /// Tokens of a text with the special tokens around: at least one that is known, at most [`Text::max_tokens`].
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>> {
-        let ids = self.words.ids(text)?;
+        let ids = Zeroizing::new(self.words.ids(text)?);
+        let special = self.words.special();
         match (ids.len(), self.max_tokens()) {
             (0, _) => Err(Error::usage("text", "no words in it")),
-            (given, most) if given > most => {
-                Err(Error::usage("text", format!("{given} tokens, the model takes {most}")))
+            (given, most) if given + special > most => {
+                let special = if special == 0 { String::new() } else { format!(" and {special} special tokens") };
+                Err(Error::usage("text", format!("{given} tokens{special}, the model takes {most}")))
             }
             (given, _) if self.unknown(&ids) == given => {
                 Err(Error::usage("text", format!("{given} tokens, the model knows 0 of them")))
             }
-            _ => Ok(ids),
+            _ => Ok(self.words.whole(&ids)),
         }
     }
 
@@ -104,9 +113,9 @@ impl Text {
         ids.iter().filter(|id| Some(**id) == self.words.unknown()).count()
     }
 
-    /// The tokens of a text, truncated to the model's maximum. An empty text has 0 tokens.
+    /// The tokens of a text, truncated to the model's maximum. A text without words has 0 tokens.
     pub fn truncated(&self, text: &str) -> Result<Vec<u32>> {
-        Ok(self.words.truncated(self.words.ids(text)?, self.max_tokens()))
+        Ok(self.words.truncated(&Zeroizing::new(self.words.ids(text)?), self.max_tokens()))
     }
 
     /// The client's plaintext: one normalised row per token.

@@ -1,8 +1,8 @@
 //! A tokenizer.json: everything that the file says is done, or refused by its name.
 //!
 //! The client cuts and pads by itself, and pads are no tokens of the model. A section `padding` therefore changes
-//! nothing. A section `truncation` lowers the number of tokens that the model takes. A model has no special tokens
-//! around a text (`host-tools/train/FORM.md`), so a post-processor that adds tokens is refused.
+//! nothing. A section `truncation` lowers the number of tokens that the model takes. The special tokens of a
+//! post-processor stand around each text and count as tokens of the model.
 
 use crate::files::{FileError, Result};
 use serde::{
@@ -12,6 +12,10 @@ use serde::{
 use serde_json::{Map, Value};
 use std::fmt;
 use tokenizers::{AddedToken, Tokenizer};
+
+mod frame;
+
+use frame::{Frame, Named};
 
 /// The parts that the tokenizers of this program are made of. A normaliser `Precompiled` and a pre-tokenizer
 /// `FixedLength` stop the program for some contents, so these names are not known.
@@ -67,6 +71,7 @@ pub struct Words {
     tokenizer: Tokenizer,
     unknown: Option<u32>,
     cut: Option<Cut>,
+    frame: Frame,
 }
 
 /// The truncation of the file.
@@ -101,13 +106,26 @@ struct File {
 
 #[derive(Deserialize)]
 struct Model {
-    #[serde(rename = "type")]
-    kind: String,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
     vocab: LargestId,
     #[serde(default, rename = "merges")]
-    _merges: IgnoredAny, // the parser of the parts reads all of them
+    merges: Option<IgnoredAny>, // the parser of the parts reads all of them
     #[serde(flatten)]
     fields: Map<String, Value>,
+}
+
+impl Model {
+    /// The type. Files of 2020 lack it; the fields then tell the type, as for the Python package.
+    fn kind(&self) -> &str {
+        match &self.kind {
+            Some(kind) => kind,
+            None if self.merges.is_some() => "BPE",
+            None if self.fields.contains_key("max_input_chars_per_word") => "WordPiece",
+            None if self.fields.contains_key("unk_id") => "Unigram",
+            None => "WordLevel",
+        }
+    }
 }
 
 /// The largest id of a vocabulary and its word, without a copy of the vocabulary.
@@ -156,11 +174,20 @@ impl Words {
         let file: File = serde_json::from_slice(json).map_err(fault)?;
         known("normalizer", &file.normalizer, NORMALIZERS)?;
         known("pre_tokenizer", &file.pre_tokenizer, PRE_TOKENIZERS)?;
-        post_processor(&file.post_processor)?;
+        let special = Named::parse(&file.post_processor)?;
         model(&file.model)?;
         within(&file, rows)?;
         let cut = cut(&file.truncation)?;
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(fault)?;
+        same("post_processor", &file.post_processor, &value(&tokenizer.get_post_processor()))?;
+        let frame = special.frame(&tokenizer, rows)?;
+        if let Some(cut) = cut.filter(|cut| cut.tokens <= frame.len()) {
+            let special = frame.len();
+            return Err(fault(format!(
+                "truncation to {} tokens, {special} of them special: no text is left",
+                cut.tokens
+            )));
+        }
         same("normalizer", &file.normalizer, &value(&tokenizer.get_normalizer()))?;
         same("pre_tokenizer", &file.pre_tokenizer, &value(&tokenizer.get_pre_tokenizer()))?;
         let decoder = tokenizer.get_added_tokens_decoder();
@@ -172,16 +199,26 @@ impl Words {
         let unknown = unknown(&file.model, &tokenizer)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(fault)?;
-        Ok(Self { tokenizer, unknown, cut })
+        Ok(Self { tokenizer, unknown, cut, frame })
     }
 
-    /// The ids of every token of a text.
+    /// The ids of every token of a text, without special tokens.
     ///
     /// # Errors
     /// The error of the tokenizer, for example a word for which it has no token.
     pub fn ids(&self, text: &str) -> crate::Result<Vec<u32>> {
         let encoding = self.tokenizer.encode_fast(text, false);
         Ok(encoding.map_err(|e| crate::Error::usage("text", e.to_string()))?.get_ids().to_vec())
+    }
+
+    /// The special tokens around a text, in tokens.
+    pub fn special(&self) -> usize {
+        self.frame.len()
+    }
+
+    /// A text's ids with the special tokens around.
+    pub fn whole(&self, ids: &[u32]) -> Vec<u32> {
+        self.frame.around(ids)
     }
 
     /// The token of unknown words, or `None` without one.
@@ -194,13 +231,15 @@ impl Words {
         self.cut.map_or(positions, |cut| cut.tokens.min(positions))
     }
 
-    /// At most `most` of the ids: the first ones, or the last ones if the file says so.
-    pub fn truncated(&self, mut ids: Vec<u32>, most: usize) -> Vec<u32> {
-        if self.cut.is_some_and(|cut| cut.keeps_end) {
-            ids.drain(..ids.len().saturating_sub(most));
+    /// At most `most` tokens with the special tokens around: the first ids, or the last ids if the file says so.
+    /// Nothing for a text without ids, or if the special tokens leave no place for the text.
+    pub fn truncated(&self, ids: &[u32], most: usize) -> Vec<u32> {
+        let room = ids.len().min(most.saturating_sub(self.special()));
+        if room == 0 {
+            return Vec::new();
         }
-        ids.truncate(most);
-        ids
+        let keeps_end = self.cut.is_some_and(|cut| cut.keeps_end);
+        self.whole(if keeps_end { &ids[ids.len() - room..] } else { &ids[..room] })
     }
 }
 
@@ -241,39 +280,13 @@ fn same(place: &str, given: &Value, kept: &Value) -> Result<()> {
     }
 }
 
-/// A post-processor may trim offsets. It may not add tokens.
-fn post_processor(part: &Value) -> Result<()> {
-    let kind = part.get("type").and_then(Value::as_str);
-    let adds = match kind {
-        None if part.is_null() => false,
-        Some("ByteLevel") => false,
-        Some("Sequence") => {
-            let parts = part.get("processors").and_then(Value::as_array);
-            return parts.into_iter().flatten().try_for_each(post_processor);
-        }
-        Some("TemplateProcessing") => {
-            let single = part.get("single").and_then(Value::as_array);
-            single.is_none_or(|pieces| pieces.iter().any(|piece| piece.get("Sequence").is_none()))
-        }
-        _ => true,
-    };
-    if !adds {
-        return Ok(());
-    }
-    Err(fault(format!(
-        "post_processor {:?} adds special tokens, models of this program have none: set the post_processor to null if \
-         the model was trained without them",
-        kind.unwrap_or_default()
-    )))
-}
-
 fn model(model: &Model) -> Result<()> {
-    let Some((_, fields)) = MODELS.iter().find(|(kind, _)| *kind == model.kind) else {
+    let Some((_, fields)) = MODELS.iter().find(|(kind, _)| *kind == model.kind()) else {
         let names: Vec<&str> = MODELS.iter().map(|(kind, _)| *kind).collect();
-        return Err(fault(format!("model {:?} is not known; known are {}", model.kind, names.join(", "))));
+        return Err(fault(format!("model {:?} is not known; known are {}", model.kind(), names.join(", "))));
     };
     match model.fields.keys().find(|name| !fields.contains(&name.as_str())) {
-        Some(name) => Err(fault(format!("model.{name} is not known for {}", model.kind))),
+        Some(name) => Err(fault(format!("model.{name} is not known for {}", model.kind()))),
         None => Ok(()),
     }
 }

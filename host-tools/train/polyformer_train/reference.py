@@ -28,6 +28,10 @@ class Reference:
         folder = Path(folder)
         self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        cut = self.tokenizer.truncation or {}
+        most = min(self.config["shape"]["max_tokens"], cut.get("max_length", sys.maxsize))
+        self.tokenizer.enable_truncation(most, direction=cut.get("direction", "right"))
         files = self.config["files"]
         self.weights = {
             form: {k: v.astype(np.float64) for k, v in load_file(folder / files[form]).items()}
@@ -39,7 +43,7 @@ class Reference:
         ]
 
     def tokenize(self, text):
-        return self.tokenizer.encode(text, add_special_tokens=False).ids[: self.config["shape"]["max_tokens"]]
+        return self.tokenizer.encode(text).ids
 
     def embed(self, w, ids):
         """Step 1, on the client: rows of mean 0 and variance 1."""
