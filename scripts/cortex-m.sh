@@ -55,6 +55,20 @@ same_length() {
         }'
 }
 
+# The least and the most instructions of the parts that compute in software floats.
+varying() {
+    echo '| part, M4F, twelve messages | least | most |'
+    echo '|---|---|---|'
+    for part in encode close; do
+        sed -n "s/^varies $part: //p" "$1" | sort -n | awk -v part="$part" '
+            NR == 1 {least = $1}
+            END {
+                if (NR != 12) exit 1
+                printf "| `%s` | %.2f million | %.2f million |\n", part, least / 1e6, $1 / 1e6
+            }' || return 1
+    done
+}
+
 with_core thumbv7em-none-eabihf build
 elf=$(core_output "$crate")
 m7=$crate/target/m7/thumbv7em-none-eabihf/release
@@ -135,5 +149,6 @@ functions=$(scripts/device-profile.py device::client::encrypt device::client::re
     'roots stored' "$elf/c12" 'both computed' "$elf/c12_computed")
 page client "$client"
 page functions "$functions"
+page varying "$(varying "$out/constant_time/figures.log")"
 page inference "$inference"
 printf '%s\n\n%s\n\n%s\n' "$client" "$functions" "$inference"

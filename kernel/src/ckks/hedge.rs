@@ -40,69 +40,51 @@ pub fn generator(
     SecretRng::from_seed(&key)
 }
 
-const LOW: u64 = (1 << 26) - 1;
-
 /// Poly1305 without its last addition: the polynomial with these blocks of two integers, at the clamped point of the
 /// first 16 bytes of `key`, modulo 2^130 - 5, in its low 128 bits. No branch and no index depends on secrets.
 fn hash(key: &Seed, mut integers: impl Iterator<Item = i64>) -> [u64; 2] {
     let [low, high, ..] = words(key);
-    let mut r = limbs(low & 0x0fff_fffc_0fff_ffff, high & 0x0fff_fffc_0fff_fffc);
-    let mut h = [0; 5]; // below 2^27 each
+    let mut r = halves([low & 0x0fff_fffc_0fff_ffff, high & 0x0fff_fffc_0fff_fffc]);
+    let mut h = [0; 5]; // words of 32 bits, below 2^130 + 2^34
     while let Some(first) = integers.next() {
-        let block = limbs(first as u64, integers.next().unwrap_or_default() as u64);
-        h.iter_mut().zip(block).for_each(|(h, x)| *h += x);
-        h[4] += 1 << 24;
-        h = product(&h, &r);
+        let [a, b, c, d] = halves([first as u64, integers.next().unwrap_or_default() as u64]);
+        h = product(&sum(&h, [a, b, c, d, 1]), &r);
     }
     r.zeroize();
-    reduced(h)
+    let more = sum(&h, [5, 0, 0, 0, 0]);
+    let take = black_box((more[4] >> 2).wrapping_neg()); // all ones if h + 5 >= 2^130; the compiler must not branch
+    let word = |i: usize| ((h[i] & !take) | (more[i] & take)) as u64;
+    [word(0) | word(1) << 32, word(2) | word(3) << 32]
 }
 
-/// 128 bits in limbs of 26.
-fn limbs(low: u64, high: u64) -> [u32; 5] {
-    let at = |x: u64| (x & LOW) as u32;
-    [at(low), at(low >> 26), at(low >> 52 | high << 12), at(high >> 14), (high >> 40) as u32]
+/// 128 bits in words of 32.
+fn halves([low, high]: [u64; 2]) -> [u32; 4] {
+    [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32]
 }
 
-/// h r modulo 2^130 - 5. Limbs of h are below 2^28, of r below 2^26; limbs of the result are below 2^27.
-fn product(h: &[u32; 5], r: &[u32; 5]) -> [u32; 5] {
-    let mut d = [0u64; 5];
-    for (k, d) in d.iter_mut().enumerate() {
-        for (i, h) in h.iter().enumerate() {
-            let wraps = if i > k { 5 } else { 1 }; // 2^130 = 5
-            *d += *h as u64 * (wraps * r[(5 + k - i) % 5]) as u64;
-        }
-    }
-    let (mut out, mut carry) = ([0; 5], 0);
-    for (out, d) in out.iter_mut().zip(d) {
-        *out = ((d + carry) & LOW) as u32;
-        carry = (d + carry) >> 26;
-    }
-    let first = out[0] as u64 + 5 * carry;
-    out[0] = (first & LOW) as u32;
-    out[1] += (first >> 26) as u32;
-    out
+/// h + x, below 2^160.
+fn sum(h: &[u32; 5], x: [u32; 5]) -> [u32; 5] {
+    let add = |h: u32, x: u32, carry: u64| h as u64 + x as u64 + (carry >> 32);
+    let a = add(h[0], x[0], 0);
+    let b = add(h[1], x[1], a);
+    let c = add(h[2], x[2], b);
+    let d = add(h[3], x[3], c);
+    [a as u32, b as u32, c as u32, d as u32, add(h[4], x[4], d) as u32]
 }
 
-/// The representative below 2^130 - 5, modulo 2^128.
-fn reduced(mut h: [u32; 5]) -> [u64; 2] {
-    for _ in 0..2 {
-        let mut carry = 0;
-        for h in &mut h {
-            let x = *h + carry;
-            (*h, carry) = (x & LOW as u32, x >> 26);
-        }
-        h[0] += 5 * carry;
-    }
-    let (mut less, mut carry) = ([0; 5], 5); // h + 5 - 2^130
-    for (out, h) in less.iter_mut().zip(h) {
-        let x = h + carry;
-        (*out, carry) = (x & LOW as u32, x >> 26);
-    }
-    let take = black_box(carry.wrapping_neg()); // all ones if h + 5 >= 2^130; the compiler must not make a branch of it
-    h.iter_mut().zip(less).for_each(|(h, l)| *h = (*h & !take) | (l & take));
-    let [a, b, c, d, e] = h.map(|x| x as u64);
-    [a | b << 26 | c << 52, c >> 12 | d << 14 | e << 40]
+/// h r modulo 2^130 - 5, for h below 2^131. The words of r are below 2^28, and the low two bits of all but the first are
+/// 0, so 2^128 r_i is 5/4 r_i. The words of the result are below 2^130 + 2^34. A sum of products is below 2^63.
+fn product(h: &[u32; 5], r: &[u32; 4]) -> [u32; 5] {
+    let [a, b, c, d, e] = h.map(u64::from);
+    let [r0, r1, r2, r3] = r.map(u64::from);
+    let [s1, s2, s3] = [r[1], r[2], r[3]].map(|r| (r + (r >> 2)) as u64);
+    let x0 = a * r0 + b * s3 + c * s2 + d * s1;
+    let x1 = a * r1 + b * r0 + c * s3 + d * s2 + e * s1 + (x0 >> 32);
+    let x2 = a * r2 + b * r1 + c * r0 + d * s3 + e * s2 + (x1 >> 32);
+    let x3 = a * r3 + b * r2 + c * r1 + d * r0 + e * s3 + (x2 >> 32);
+    let top = (e * r0 + (x3 >> 32)) as u32;
+    let wrapped = (top & !3) as u64 + (top >> 2) as u64; // 5 (top / 4): 2^130 is 5
+    sum(&[x0 as u32, x1 as u32, x2 as u32, x3 as u32, top & 3], [wrapped as u32, (wrapped >> 32) as u32, 0, 0, 0])
 }
 
 #[cfg(test)]

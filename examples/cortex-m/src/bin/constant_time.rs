@@ -53,9 +53,14 @@ fn all(slots: &mut [Complex], words: &mut [u32]) -> Result<()> {
     for case in 0..CASES {
         let secret = SecretSeed::take(black_box(&mut [case; 32]));
         let scale = [0.0, 1.0, -3000.0][case as usize % 3];
-        let value = |i: usize| Complex { re: scale * ((i * 7 % 13) as f64 - 6.0), im: scale };
+        let value = |i: usize| {
+            let pattern = (i * 7 + case as usize * 5) % 13;
+            Complex { re: scale * (pattern as f64 - 6.0), im: scale }
+        };
         slots.iter_mut().enumerate().for_each(|(i, z)| *z = value(i));
-        let message = client.encode(slots)?;
+        let (message, count) = counter.count_finely(|| client.encode(slots));
+        let message = message?;
+        defmt::println!("varies encode: {=u32}", count);
         let mut rng = SecretRng::from_seed(black_box(&[case + 100; 32]));
         let (mut message, count) = counter.count_finely(|| client.hide(message, &secret, &mut rng));
         figure("hide", count);
@@ -75,6 +80,9 @@ fn all(slots: &mut [Complex], words: &mut [u32]) -> Result<()> {
             done?;
             figure(["decrypt 0", "decrypt 1"][limb], count);
         }
+        let (done, count) = counter.count_finely(|| client.close(opening).map(drop));
+        done?;
+        defmt::println!("varies close: {=u32}", count);
     }
     Ok(())
 }
