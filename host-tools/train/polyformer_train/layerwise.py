@@ -63,7 +63,7 @@ def _best_time(y, target, mask, power):
 
 def reciprocal_of(extent, name, o):
     """1/d on the measured denominators, widened."""
-    lo, hi = widened_denominator(*extent.of(name), o.margin, o.epsilon, o.power)
+    lo, hi = widened_denominator(extent.of(name)[1], o.margin, o.epsilon, o.power)
     return Poly(chosen("reciprocal", lo, hi, extent.sample(name), *o.accuracy["reciprocal"])[0])
 
 

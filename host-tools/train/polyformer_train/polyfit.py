@@ -70,6 +70,6 @@ def widened_variance(lo, hi, margin, epsilon):
     return max(lo / margin**2, epsilon), hi * margin**2
 
 
-def widened_denominator(lo, hi, margin, epsilon, power):
-    """A range of epsilon + mean of powers, for scores larger by `margin`. Below, epsilon is a bound that is proved."""
-    return max(lo / margin, epsilon), hi * margin**power
+def widened_denominator(hi, margin, epsilon, power):
+    """A range of epsilon + mean of powers, for scores larger by `margin`. The lower end is epsilon: proved, not measured."""
+    return epsilon, hi * margin**power

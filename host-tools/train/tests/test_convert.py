@@ -212,7 +212,7 @@ def test_the_degree_is_the_least_that_is_exact_enough():
     assert chosen("inverse_sqrt", 0.25, 0.7, values, 1e-5)[0].degree == 7
     assert chosen("inverse_sqrt", 0.02, 9.0, np.linspace(0.1, 8.0, 1000), 1e-9, 7)[0].degree == 7
     assert widened(-1.0, 3.0, 1.5) == (-2.0, 4.0) and widened_variance(1.0, 2.0, 2.0, 0.3) == (0.3, 8.0)
-    assert widened_denominator(0.5, 2.0, 2.0, 0.01, 4) == (0.25, 32.0)
+    assert widened_denominator(2.0, 2.0, 0.01, 4) == (0.01, 32.0)
 
 
 def test_an_outlier_is_shortened_and_keeps_its_direction(tmp_path):
