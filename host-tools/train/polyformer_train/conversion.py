@@ -7,6 +7,7 @@ have the same model, texts and options.
 import copy
 import hashlib
 import json
+import random
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -102,7 +103,8 @@ class Conversion:
         o, started = self.options, time.monotonic() - self.seconds["layers"]
         if self.done == len(self.student.layers):
             return
-        some = texts.batches(self.ids[: o.layer_texts], o.batch, o.device)
+        sample = random.Random(o.seed).sample(self.ids, min(o.layer_texts, len(self.ids)))
+        some = texts.batches(sample, o.batch, o.device)
         run = layerwise.Pass(self.student, self.teacher, [(i, m) for _, i, m in some], o)
         run.skip(self.done)
         for i in range(self.done, len(self.student.layers)):

@@ -9,6 +9,7 @@ conversion needs no network. A checkpoint lies at DIR/checkpoint.pt until the en
 import argparse
 import math
 import platform
+import random
 import sys
 import time
 from dataclasses import asdict
@@ -22,7 +23,7 @@ from .source import Refused
 from .whole import PLACES, polynomials
 
 CHECKPOINT = "checkpoint.pt"
-ALONE = 300  # held-out texts on which each replacement is measured alone
+ALONE = 300  # texts for the fits, and held-out texts, of each replacement alone
 
 
 def convert(model, corpus, out, options, held=None, resume=False, progress=None, log=None):
@@ -63,8 +64,8 @@ def measure(work):
     theirs = score.outputs(work.teacher, held, count)
     quality = score.compare(score.outputs(work.student, held, count), theirs, work.labels)
     taps, padding = score.extents(work.student, kept + held)
-    sample = texts.batches(work.ids[: o.layer_texts // 4], o.batch, o.device)
-    some = min(count, ALONE)
+    sample = texts.batches(random.Random(o.seed).sample(work.ids, min(len(work.ids), ALONE)), o.batch, o.device)
+    some = sorted(random.Random(o.seed).sample(range(count), min(count, ALONE)))
     report = {
         "model": work.source.config.get("_name_or_path") or work.source.config["model_type"],
         "options": asdict(o),
@@ -75,10 +76,10 @@ def measure(work):
         "alone": score.alone(
             work.teacher,
             sample,
-            texts.batches(work.held_ids[:some], o.batch, o.device),
-            some,
+            texts.batches([work.held_ids[i] for i in some], o.batch, o.device),
+            len(some),
             o,
-            work.labels and work.labels[:some],
+            work.labels and [work.labels[i] for i in some],
         ),
         "depth": score.depths(work.student),
         "outside": outside(work.student, taps),

@@ -2,7 +2,7 @@
 
 The targets are the original's states after some layers, its pooled row, and its logits. They are computed once. The rate falls
 with the share of the time that is used up, so a conversion of any length ends at a small rate. A polynomial whose range the values of
-some text leave is fitted anew before the first step, after three quarters of the time, and at the end.
+some text leave is fitted anew before the first step and after the last.
 """
 
 import random
@@ -16,7 +16,6 @@ from .layerwise import activation_of, reciprocal_of, root_of
 from .measure import Excess, Extent
 from .polyfit import widened
 
-FIXES = (0.0, 0.75)  # shares of the time at which polynomials are fitted
 KEPT_BYTES = 800_000_000  # of states of the original, f16
 
 
@@ -121,30 +120,27 @@ class Whole:
             {"params": [p for p in student.parameters() if p.dim() <= 1], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98))
-        self.step, self.seconds, self.fixes, self.curve = 0, 0.0, 0, []
+        self.step, self.seconds, self.curve = 0, 0.0, []
 
     def state(self):
-        own = {name: getattr(self, name) for name in ("step", "seconds", "fixes", "curve")}
+        own = {name: getattr(self, name) for name in ("step", "seconds", "curve")}
         return own | {"optimiser": self.optimiser.state_dict()}
 
     def load(self, state):
         self.optimiser.load_state_dict(state["optimiser"])
-        for name in ("step", "seconds", "fixes", "curve"):
+        for name in ("step", "seconds", "curve"):
             setattr(self, name, state[name])
 
     def run(self, batches, targets, seconds, save, progress, save_every=300.0):
         """Trains until `seconds` of this pass are used up, those before a resumption included."""
         o, student = self.options, self.student
+        if self.step == 0:
+            fix(student, batches, o)
         excess = Excess(bounds(student, o.margin))
         started, saved = time.monotonic() - self.seconds, time.monotonic()
         running, order, a_pass = None, [], -1
         student.train()
         while (share := (time.monotonic() - started) / max(seconds, 1e-9)) < 1.0 and self.step < o.most_steps:
-            if self.fixes < len(FIXES) and share >= FIXES[self.fixes]:
-                fix(student, batches, o)
-                student.train()
-                self.fixes += 1
-                excess = Excess(bounds(student, o.margin))
             if self.step // len(batches) != a_pass:
                 a_pass = self.step // len(batches)
                 order = list(range(len(batches)))
