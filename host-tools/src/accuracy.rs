@@ -1,5 +1,6 @@
 //! The accuracy of a model on a labelled file, in the clear: the polynomial form and its reference model.
 
+pub mod cosines;
 pub mod encrypted;
 pub mod noise;
 pub mod spread;
@@ -10,9 +11,12 @@ use crate::{
     files::{self, FileError, input, text},
     model::{Pretrained, Text, top},
 };
-use polyformer_kernel::nn::{
-    clear_engine::{ClearEngine, Departures, Rows},
-    forward,
+use polyformer_kernel::{
+    eval::clear::Number,
+    nn::{
+        clear_engine::{ClearEngine, Departures, Rows},
+        forward,
+    },
 };
 use rayon::prelude::*;
 use std::path::Path;
@@ -25,14 +29,14 @@ pub struct Labelled {
     pub class: usize,
 }
 
-/// The character between the columns: of comma, semicolon and tab the first that gives the header both columns.
-fn delimiter(content: &str) -> u8 {
+/// The character between the columns: of comma, semicolon and tab the first that gives the header all columns.
+fn delimiter(content: &str, names: &[&str]) -> u8 {
     let (_, header) = text::lines(content).next().unwrap_or_default();
-    let both = |by: &u8| {
-        let is = |name: &str| header.split(*by as char).any(|column| column.trim().trim_matches('"') == name);
-        is("text") && is("category")
+    let all = |by: &u8| {
+        let is = |name: &&str| header.split(*by as char).any(|column| column.trim().trim_matches('"') == *name);
+        names.iter().all(is)
     };
-    [b',', b';', b'\t'].into_iter().find(both).unwrap_or(b',')
+    [b',', b';', b'\t'].into_iter().find(all).unwrap_or(b',')
 }
 
 /// Reads a file with the columns text and category; at most `limit` rows. The columns stand between commas, semicolons
@@ -47,7 +51,38 @@ pub fn read(path: &Path, text: &Text, limit: usize) -> Result<Vec<Labelled>> {
     rows(&content, text, limit).with_path(named)
 }
 
+/// Reads the column text of a file, as [`read`] does; at most `limit` rows.
+///
+/// # Errors
+/// A file that cannot be read, with the line: no column text, a row of another length, a text without words.
+pub fn read_texts(path: &Path, text: &Text, limit: usize) -> Result<Vec<Vec<u32>>> {
+    let named = input::named(path);
+    let content = input::read(path, input::MAX_TEXT).and_then(text::decode).with_path(named)?;
+    let ids = |[given]: [&str; 1]| tokens(text, given);
+    records(&content, ["text"], limit, ids).with_path(named)
+}
+
 fn rows(content: &str, text: &Text, limit: usize) -> files::Result<Vec<Labelled>> {
+    records(content, ["text", "category"], limit, |[given, name]| {
+        let class = (0..text.classes()).find(|c| text.label(*c) == name);
+        let class = class.ok_or_else(|| format!("{name:?} is no label of the model"))?;
+        Ok(Labelled { ids: tokens(text, given)?, class })
+    })
+}
+
+/// The tokens of a text of a file, cut to the model's maximum.
+fn tokens(text: &Text, given: &str) -> std::result::Result<Vec<u32>, String> {
+    let ids = text.truncated(given).map_err(|e| e.to_string())?;
+    if ids.is_empty() { Err("a text without words".into()) } else { Ok(ids) }
+}
+
+/// What `row` makes of the columns of each row, of at most `limit` rows. An error of `row` gets the line.
+fn records<T, const N: usize>(
+    content: &str,
+    names: [&str; N],
+    limit: usize,
+    row: impl Fn([&str; N]) -> std::result::Result<T, String>,
+) -> files::Result<Vec<T>> {
     let io = |e: csv::Error| {
         let line = e.position().map_or(1, |p| p.line() as usize);
         let what = match e.kind() {
@@ -59,31 +94,22 @@ fn rows(content: &str, text: &Text, limit: usize) -> files::Result<Vec<Labelled>
         FileError::Text { line, what }
     };
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter(content))
+        .delimiter(delimiter(content, &names))
         .trim(csv::Trim::Headers)
         .from_reader(content.as_bytes());
     let headers = reader.headers().map_err(io)?.clone();
-    let column = |name: &str| {
-        let place = headers.iter().position(|h| h == name);
+    let mut columns = [0; N];
+    for (column, name) in columns.iter_mut().zip(names) {
         let there = || headers.iter().map(|h| format!("{h:?}")).collect::<Vec<_>>().join(", ");
-        place.ok_or_else(|| FileError::Text {
-            line: 1,
-            what: format!("no column {name:?}, the columns are [{}]", there()),
-        })
-    };
-    let (question, category) = (column("text")?, column("category")?);
+        let missing =
+            || FileError::Text { line: 1, what: format!("no column {name:?}, the columns are [{}]", there()) };
+        *column = headers.iter().position(|h| h == name).ok_or_else(missing)?;
+    }
     let mut out = Vec::new();
     for record in reader.records().take(limit) {
         let record = record.map_err(io)?;
         let bad = |what: String| FileError::Text { line: record.position().map_or(1, |p| p.line() as usize), what };
-        let name = record.get(category).unwrap_or_default();
-        let class = (0..text.classes()).find(|c| text.label(*c) == name);
-        let class = class.ok_or_else(|| bad(format!("{name:?} is no label of the model")))?;
-        let ids = text.truncated(record.get(question).unwrap_or_default()).map_err(|e| bad(e.to_string()))?;
-        if ids.is_empty() {
-            return Err(bad("a text without words".into()));
-        }
-        out.push(Labelled { ids, class });
+        out.push(row(columns.map(|column| record.get(column).unwrap_or_default())).map_err(bad)?);
     }
     if out.is_empty() {
         return Err(FileError::Text { line: 2, what: "no questions in it".into() });
@@ -118,12 +144,23 @@ pub struct ClearRun {
 /// # Errors
 /// [`Error::Kernel`] for tokens that the model does not take.
 pub fn run(model: &Pretrained, ids: &[u32]) -> Result<ClearRun> {
-    let values = model.text.embed(ids).into_iter().map(|x| x as f32).collect();
-    let x = Rows::new(model.model.width, values)?;
-    let mut engine = ClearEngine::<f32>::new(model.model.heads).with_range(model.model.range);
+    run_as::<f32>(model, ids)
+}
+
+/// The same in f64, with which encrypted runs are compared.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_double(model: &Pretrained, ids: &[u32]) -> Result<ClearRun> {
+    run_as::<f64>(model, ids)
+}
+
+fn run_as<F: Number + Into<f64>>(model: &Pretrained, ids: &[u32]) -> Result<ClearRun> {
+    let x = Rows::new(model.model.width, model.text.embed(ids).into_iter().map(F::of).collect::<Vec<F>>())?;
+    let mut engine = ClearEngine::<F>::new(model.model.heads).with_range(model.model.range);
     let logits = match forward(&mut engine, &model.model, x) {
-        Ok(out) => out.values().iter().map(|x| *x as f64).collect(),
-        Err(polyformer_kernel::Error::NotFinite { .. }) => vec![f64::NAN; model.text.classes()],
+        Ok(out) => out.values().iter().map(|x| (*x).into()).collect(),
+        Err(polyformer_kernel::Error::NotFinite { .. }) => vec![f64::NAN; model.text.outputs()],
         Err(e) => return Err(e.into()),
     };
     Ok(ClearRun { logits, departures: engine.departures() })

@@ -2,11 +2,13 @@
 
 mod bench;
 mod calibrate;
+mod classify;
 mod common;
 mod compare;
 mod decrypt;
 mod demo;
 mod devices;
+mod embed;
 mod encrypt;
 mod eval;
 mod infer;
@@ -16,6 +18,7 @@ mod pack;
 mod params;
 mod plan;
 mod terminal;
+mod texts;
 
 use crate::{Error, Result, error::WithPath, machine::dumps};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -49,6 +52,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Embed(embed::Args),
+    Classify(classify::Args),
     Params(params::Args),
     Keygen(keygen::Args),
     Encrypt(encrypt::Args),
@@ -103,7 +108,16 @@ pub fn main() -> ExitCode {
 impl Command {
     /// Whether the process will hold a secret key or a plaintext.
     fn is_of_a_client(&self) -> bool {
-        matches!(self, Self::Demo(_) | Self::Keygen(_) | Self::Encrypt(_) | Self::Decrypt(_) | Self::Eval(_))
+        matches!(
+            self,
+            Self::Demo(_)
+                | Self::Embed(_)
+                | Self::Classify(_)
+                | Self::Keygen(_)
+                | Self::Encrypt(_)
+                | Self::Decrypt(_)
+                | Self::Eval(_)
+        )
     }
 }
 
@@ -116,6 +130,8 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
     }
     match command {
         Command::Demo(args) => demo::run(&args, out),
+        Command::Embed(args) => embed::run(&args, out),
+        Command::Classify(args) => classify::run(&args, out),
         Command::Params(args) => params::run(&args, out),
         Command::Keygen(args) => keygen::run(&args, out),
         Command::Encrypt(args) => encrypt::run(&args, out),

@@ -47,7 +47,7 @@ pub use lock::FolderLock;
 pub use map::Mapped;
 pub use mapped_numbers::MappedNumbers;
 pub use output::{Form, Output, Staged};
-pub use packed::{Map, Sizes, Weights};
+pub use packed::{HeadForm, Map, Parts, Sizes, Weights};
 pub use temporary::{Access, cleanup_temp_files};
 pub use tensor::{ElementType, Expected};
 pub use view::{MAX_HEADER, View};
@@ -104,13 +104,20 @@ impl Kind {
 }
 
 impl Kind {
-    /// The format version of this kind, for reading and writing. Version 1 of a model had its weights in the order of
-    /// diagonals. Version 1 of keys and ciphertexts had words that were expanded from the seed itself.
+    /// The newest format version of this kind. Version 1 of a model had its weights in the order of diagonals, version 3
+    /// has the parts of a general encoder. Version 1 of keys and ciphertexts had words that were expanded from the seed
+    /// itself.
     pub const fn version(self) -> u32 {
         match self {
             Kind::Params => 1,
+            Kind::Model => 3,
             _ => 2,
         }
+    }
+
+    /// The oldest format version that is read.
+    pub const fn oldest(self) -> u32 {
+        if matches!(self, Kind::Model) { 2 } else { self.version() }
     }
 
     /// The article before the name of this kind.

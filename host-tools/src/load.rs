@@ -120,20 +120,28 @@ pub fn ciphertext<B: Backend>(
     Ok(Ciphertext { c: [c0, c1], level })
 }
 
-/// The header and tensors of a computed ciphertext that holds `values` values; `from` is that of its inputs. What is
-/// computed from a question is an answer.
-pub fn save_ciphertext<B: Backend>(
+/// The header and tensors of computed ciphertexts of one level that hold `values` values; `from` is the header of their
+/// inputs. What is computed from a question is an answer.
+///
+/// # Errors
+///
+/// Errors of the backend; [`polyformer_kernel::Error::Empty`] without a ciphertext.
+pub fn save_ciphertexts<B: Backend>(
     be: &mut B,
-    ct: &Ciphertext<B>,
+    cts: &[Ciphertext<B>],
     values: u64,
     from: &Header,
 ) -> Result<(Header, [Vec<u32>; 2])> {
-    let shape = ct.c[0].shape();
-    let mut tensors = [vec![0; shape.words()], vec![0; shape.words()]];
-    for (tensor, c) in tensors.iter_mut().zip(&ct.c) {
-        be.download(c.limbs(), tensor)?;
+    let first = cts.first().ok_or(polyformer_kernel::Error::Empty { what: "ciphertexts of an answer" })?;
+    let shape = first.c[0].shape();
+    let mut tensors = [vec![0; cts.len() * shape.words()], vec![0; cts.len() * shape.words()]];
+    for (item, ct) in cts.iter().enumerate() {
+        for (tensor, c) in tensors.iter_mut().zip(&ct.c) {
+            be.download(c.limbs(), &mut tensor[item * shape.words()..][..shape.words()])?;
+        }
     }
-    let sealed = CiphertextMeta { level: ct.level, count: shape.count, values, seed: None };
+    let count = cts.len() as u16 * shape.count; // a few blocks of features
+    let sealed = CiphertextMeta { level: first.level, count, values, seed: None };
     let body = match from.body.sealed() {
         Some((_, Some(asked))) => Body::Answer(sealed, asked.clone()),
         _ => Body::Ciphertext(sealed),

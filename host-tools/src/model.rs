@@ -12,22 +12,32 @@
 //! ```
 
 mod attention;
+mod checkpoint;
 mod config;
+mod converted;
 mod exact;
 mod folder;
 mod logits;
+mod measured;
+mod norms;
 mod pack;
 mod packed;
+mod polynomials;
+mod summary;
 mod text;
 mod tokenizer;
 mod weights;
 
 use attention::Attention;
+pub use checkpoint::{Checkpoint, FolderConfig, FolderFiles, shard_names};
 pub use config::Config;
+pub use converted::Task;
 pub use exact::Exact;
-pub use logits::{largest, largest_difference, probabilities, top};
-pub use pack::{LayoutCost, MeasuredPolynomial, Report, pack};
+pub use logits::{cosine, largest, largest_difference, probabilities, top};
+pub use measured::MeasuredPolynomial;
+pub use pack::{LayoutCost, Report, pack};
 pub use packed::QuestionsPerCiphertext;
+pub use summary::Summary;
 pub use text::Text;
 pub use tokenizer::Words;
 
@@ -36,21 +46,15 @@ use crate::{
     files::{self, FileError, Mapped},
     spec::SpecBuf,
 };
-use folder::{MAX_CONFIG, MAX_TOKENIZER, MAX_WEIGHTS, ModelFolder};
-use polyformer_kernel::{circuits::norm::Norm, nn};
-use std::{
-    borrow::Cow,
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
+use polyformer_kernel::{
+    circuits::norm::Norm,
+    nn::{self, slot_engine::Layout},
 };
+use std::{fmt, path::Path, sync::Arc};
 use weights::Weights;
 
 /// The preset that a model that is not packed runs on.
 const PRESET: &str = "B16";
-
-/// The file of the reference model in a folder that the training package writes.
-const REFERENCE: &str = "exact.safetensors";
 
 /// The digest of a model: BLAKE3 of its files. Its text is the first 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,24 +66,14 @@ impl fmt::Display for Digest {
     }
 }
 
-/// The digest of a folder: config.json, the weights, the weights of the reference model if it is there, tokenizer.json.
-/// The length of a file precedes the file, and a file that is not there has no length.
-fn digest(files: [Option<&[u8]>; 4]) -> Digest {
-    let mut h = blake3::Hasher::new();
-    h.update(b"polyformer model 1\0");
-    for file in files {
-        let length = file.map_or(u64::MAX, |file| file.len() as u64);
-        h.update(&length.to_le_bytes()).update_rayon(file.unwrap_or(&[]));
-    }
-    Digest(h.finalize().into())
-}
-
 /// A model that can answer questions.
 pub struct Pretrained {
     /// Its name.
     pub name: String,
     /// The digest of its files. Models with one digest are the same model.
     pub digest: Digest,
+    /// What it is for.
+    pub task: Task,
     /// The client's part: text to numbers, and numbers to labels.
     pub text: Text,
     /// The polynomial form.
@@ -90,14 +84,6 @@ pub struct Pretrained {
     pub spec: Option<SpecBuf>,
     /// The number of questions that share a ciphertext, by their length. Without an entry, as many as fit.
     pub layouts: Vec<QuestionsPerCiphertext>,
-}
-
-/// The model in the program: 77 intents of a bank's customers, see its card.
-mod banking77 {
-    pub const CONFIG: &[u8] = include_bytes!("../models/banking77/config.json");
-    pub const POLY: &[u8] = include_bytes!("../models/banking77/model.safetensors");
-    pub const EXACT: &[u8] = include_bytes!("../models/banking77/exact.safetensors");
-    pub const TOKENIZER: &[u8] = include_bytes!("../models/banking77/tokenizer.json");
 }
 
 impl Pretrained {
@@ -111,8 +97,15 @@ impl Pretrained {
         if path.is_dir() {
             return Checkpoint::read(path)?.assemble();
         }
-        let mapped = Arc::new(Mapped::open(path).with_path(path)?);
-        packed::read(&mapped).with_path(path)
+        Self::mapped(&Arc::new(Mapped::open(path).with_path(path)?)).with_path(path)
+    }
+
+    /// The model of the contents of a model file.
+    ///
+    /// # Errors
+    /// The first check that fails, as of every file; `Model` for a model that the engines cannot run.
+    pub fn mapped(map: &Arc<Mapped>) -> files::Result<Self> {
+        packed::read(map)
     }
 
     /// The model at `path` ([`Pretrained::read`]), or the model in the program.
@@ -132,72 +125,68 @@ impl Pretrained {
         spec.ok_or_else(|| Error::usage(PRESET, "no such parameter set"))
     }
 
+    /// Insists on one of some tasks.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the task and the tasks.
+    pub fn expect_task(&self, tasks: &[Task]) -> Result<()> {
+        if tasks.contains(&self.task) {
+            return Ok(());
+        }
+        let wanted: Vec<String> = tasks.iter().map(Task::to_string).collect();
+        let what = format!("a model of the task {}, the task {} is needed", self.task, wanted.join(" or "));
+        Err(Error::usage(&self.name, what))
+    }
+
+    /// The tokens of texts, each cut to the model's maximum.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a text without words, with its number from 1, and without a text.
+    pub fn questions(&self, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<u32>>> {
+        if texts.is_empty() {
+            return Err(Error::usage("texts", "there is none"));
+        }
+        let tokens = |(i, text): (usize, &_)| {
+            let ids = self.text.truncated(AsRef::<str>::as_ref(text))?;
+            if ids.is_empty() { Err(Error::usage(format!("text {}", i + 1), "no words in it")) } else { Ok(ids) }
+        };
+        texts.iter().enumerate().map(tokens).collect()
+    }
+
+    /// Groups texts of these lengths into ciphertexts of `slots`, longest texts first, so that the texts of a group have
+    /// similar lengths. The numbers are places in `lengths`.
+    pub fn groups(&self, lengths: &[usize], slots: usize) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..lengths.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(lengths[*i]));
+        let (mut out, mut left) = (Vec::new(), &order[..]);
+        while let Some(first) = left.first() {
+            let fit = self.share(lengths[*first], slots).questions.min(left.len());
+            let (now, later) = left.split_at(fit);
+            out.push(now.to_vec());
+            left = later;
+        }
+        out
+    }
+
+    /// Ciphertexts that the features of a token take.
+    pub fn blocks(&self) -> usize {
+        Layout::new(&[1], self.model.width, self.model.heads, usize::MAX).map_or(1, |layout| layout.blocks())
+    }
+
     /// Rows of a question of this many tokens, and the number of such questions in a ciphertext of `slots`.
     pub fn share(&self, tokens: usize, slots: usize) -> QuestionsPerCiphertext {
         let rows = tokens.next_power_of_two().max(4);
-        let fit = (slots / (rows * self.model.width)).max(1);
+        let features = Layout::new(&[1], self.model.width, self.model.heads, slots).map_or(slots, |l| l.features);
+        let fit = (slots / (rows * features)).max(1);
         let chosen = self.layouts.iter().find(|l| l.rows == rows).map_or(fit, |l| l.questions);
         QuestionsPerCiphertext { rows, questions: chosen.clamp(1, fit) }
-    }
-}
-
-/// A trained model as the files of its folder.
-pub struct Checkpoint {
-    place: PathBuf,
-    config: Config,
-    digest: Digest,
-    poly: Cow<'static, [u8]>,
-    exact: Option<Cow<'static, [u8]>>,
-    tokenizer: Cow<'static, [u8]>,
-}
-
-impl Checkpoint {
-    /// The model in the program.
-    pub fn embedded() -> Result<Self> {
-        use banking77::{CONFIG, EXACT, POLY, TOKENIZER};
-        let place = PathBuf::from("embedded model banking77");
-        let config = Config::parse(CONFIG).with_path(&place)?;
-        let digest = digest([Some(CONFIG), Some(POLY), Some(EXACT), Some(TOKENIZER)]);
-        let (poly, exact, tokenizer) = (POLY.into(), Some(EXACT.into()), TOKENIZER.into());
-        Ok(Self { place, config, digest, poly, exact, tokenizer })
-    }
-
-    /// The model in a folder.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let files = ModelFolder::open(folder)?;
-        let json = files.read("config.json", MAX_CONFIG)?;
-        let config = Config::parse(&json).with_path(&files.path("config.json"))?;
-        let poly = files.read(&config.files.poly, MAX_WEIGHTS)?;
-        // an exported model may be without the reference model, whose usual name its config.json has all the same
-        let exact = config.files.exact.as_deref().filter(|name| *name != REFERENCE || files.has(name));
-        let exact = exact.map(|name| files.read(name, MAX_WEIGHTS)).transpose()?;
-        let tokenizer = files.read("tokenizer.json", MAX_TOKENIZER)?;
-        let digest = digest([Some(&json[..]), Some(&poly), exact.as_deref(), Some(&tokenizer)]);
-        let (poly, exact, tokenizer) = (poly.into(), exact.map(Cow::from), tokenizer.into());
-        Ok(Self { place: folder.into(), config, digest, poly, exact, tokenizer })
-    }
-
-    fn assemble(&self) -> Result<Pretrained> {
-        self.parts().with_path(&self.place)
-    }
-
-    fn parts(&self) -> files::Result<Pretrained> {
-        let (config, weights) = (&self.config, Weights::parse(&self.poly)?);
-        let text = Text::new(config, &weights, &self.tokenizer)?;
-        let model = polynomial(config, &weights)?;
-        let text = text.with_largest_logit(logits::bound(&model));
-        let epsilons = [config.embedding_epsilon, config.exact_norm_epsilon];
-        let twin = |bytes: &Cow<'static, [u8]>| Exact::new(&config.shape, epsilons, &Weights::parse(bytes)?);
-        let exact = self.exact.as_ref().map(twin).transpose()?;
-        let (name, digest) = (config.name.clone(), self.digest);
-        Ok(Pretrained { name, digest, text, model, exact, spec: None, layouts: Vec::new() })
     }
 }
 
 /// The server's part.
 fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model<'static>> {
     let (width, hidden) = (config.shape.width, config.shape.feed_forward);
-    let norm = |p: &config::Polynomial| -> files::Result<Norm> {
+    let norm = |p: &polynomials::Polynomial| -> files::Result<Norm> {
         let made = Norm::trained(width, config.norm_epsilon, p.to_polynomial()?);
         made.map_err(|e| FileError::Model(e.to_string()))
     };

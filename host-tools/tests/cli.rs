@@ -316,7 +316,7 @@ impl Job for Server {
         let x = load::ciphertext(&mut ckks.be, &self.params, shape, sealed.level, view.words(0), c1)?;
         let square = ckks.product(&x, &x)?;
         let y = ckks.rotate(&square, 1)?;
-        let (header, tensors) = load::save_ciphertext(&mut ckks.be, &y, 2, &view.header)?;
+        let (header, tensors) = load::save_ciphertexts(&mut ckks.be, &[y], 2, &view.header)?;
         let tensors = tensors.each_ref().map(|t| bytemuck::cast_slice(&t[..]));
         files::write(&self.y, &header, &self.params, &tensors).unwrap();
         Ok(())

@@ -37,7 +37,18 @@ fn every_kind() -> Vec<Header> {
 
 /// A small model.
 fn sizes(weights: Weights) -> Sizes {
-    Sizes { tokenizer: 12, vocabulary: 3, max_tokens: 2, width: 4, hidden: 6, layers: 2, classes: 3, weights, twin: 0 }
+    Sizes {
+        tokenizer: 12,
+        vocabulary: 3,
+        max_tokens: 2,
+        width: 4,
+        hidden: 6,
+        layers: 2,
+        classes: 3,
+        weights,
+        twin: 0,
+        parts: None,
+    }
 }
 
 /// The bytes of a valid file, every word `word`.

@@ -145,7 +145,7 @@ fn models_that_cannot_be_used_are_one_line() {
     flipped[old + 14] = b'1';
     std::fs::write(&cut, flipped).unwrap();
     let line = bad(&["demo", "hello", "--model", &cut]);
-    let again = "a model of format version 1, this program reads 2: make it again with `polyformer pack`";
+    let again = "a model of format version 1, this program reads 3: make it again with `polyformer pack`";
     assert_eq!(line, format!("{cut}: {again}"));
     let speed = place.at("speed");
     good(&["calibrate", "--preset", "L13", "--out", &speed]);

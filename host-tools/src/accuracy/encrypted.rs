@@ -35,17 +35,8 @@ pub struct Batch {
 /// Groups questions into ciphertexts, longest questions first, so that the questions of a ciphertext have similar
 /// lengths.
 pub fn groups(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..questions.len()).collect();
-    order.sort_by_key(|i| std::cmp::Reverse(questions[*i].ids.len()));
-    let mut out = Vec::new();
-    let mut left = &order[..];
-    while let Some(first) = left.first() {
-        let fit = model.share(questions[*first].ids.len(), params.slots()).questions.min(left.len());
-        let (now, later) = left.split_at(fit);
-        out.push(now.to_vec());
-        left = later;
-    }
-    out
+    let lengths: Vec<usize> = questions.iter().map(|q| q.ids.len()).collect();
+    model.groups(&lengths, params.slots())
 }
 
 /// The groups with their plans. `steps` is the rotation strategy of bootstrapping.

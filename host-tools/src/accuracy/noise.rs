@@ -62,21 +62,24 @@ pub fn predict_one(
     layout: &Layout,
     questions: &[&[u32]],
 ) -> Result<Spread> {
-    let mut slots = vec![0.0; layout.period()];
-    for (q, ids) in questions.iter().enumerate() {
-        layout.pack(q, &model.text.embed(ids), &mut slots)?;
-    }
-    let slots: Vec<Complex> = slots.into_iter().map(Complex::from).collect();
+    let blocks = model.text.blocks(layout, questions)?;
     let top = ev.params().max_message_level();
-    let x = ev.encrypt(&slots, top)?;
+    let mut x = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let slots: Vec<Complex> = block.iter().copied().map(Complex::from).collect();
+        x.push(ev.encrypt(&slots, top)?);
+    }
     let levels = BootstrapLevels::new(ev.params(), ORDER)?;
-    let answer = forward(&mut SlotEngine::bootstrapping(ev, layout.clone(), levels), &model.model, vec![x])?;
-    let answer: Vec<f64> = answer.iter().flat_map(|y| ev.decrypt(y)).map(|z| z.re).collect();
+    let answer = forward(&mut SlotEngine::bootstrapping(ev, layout.clone(), levels), &model.model, x)?;
+    let answer: Vec<Vec<f64>> = answer.iter().map(|y| ev.decrypt(y).iter().map(|z| z.re).collect()).collect();
+    let answer: Vec<&[f64]> = answer.iter().map(|block| &block[..]).collect();
     let mut sum = Spread::default();
     for (q, ids) in questions.iter().enumerate() {
         let x = Rows::new(model.model.width, model.text.embed(ids))?;
         let want = forward(&mut ClearEngine::<f64>::new(model.model.heads), &model.model, x)?;
-        sum.add(layout.unpack(q, &answer, model.text.classes())?, want.values());
+        for (token, want) in want.values().chunks(model.text.outputs()).enumerate() {
+            sum.add(&layout.unpack_blocks((q, token), &answer, model.text.outputs())?, want);
+        }
     }
     Ok(sum)
 }

@@ -271,6 +271,10 @@ pub fn show_progress(parts: usize) -> impl FnMut(Progress) {
         Progress::WaitingForKeys => note("another process makes keys in this folder: this one waits"),
         Progress::DamagedKey { file } => note(&format!("{file} is damaged: the key is made again")),
         Progress::ServerLearns(shown) => note_shown(shown),
+        Progress::ServerLearnsEach { texts } => {
+            // nobody to tell if standard error is closed
+            let _ = writeln!(std::io::stderr(), "the server learns: the number of tokens of each of {texts} texts");
+        }
         Progress::MakingKeys { total: 0, .. } => {}
         Progress::MakingKeys { done, total } => step(Some(done), total, "making keys"),
         Progress::LoadingKeys { done, total } => step(Some(done), total, "loading keys"),

@@ -192,7 +192,7 @@ fn answer(
         }
         _ => None,
     };
-    answered(&view.header, &secret.header, asked.as_ref()).with_path(path)?;
+    answered(&view.header, &secret.header, asked.as_ref(), model.text.answer_ciphertexts()).with_path(path)?;
     let Body::Answer(_, says) = &view.header.body else { return Ok(Vec::new()) }; // `answered` checked the kind
     says.expect_model(&model.text.id()).with_path(path)?;
     let honest = Honest::new(&model.text, says, host.params())?;

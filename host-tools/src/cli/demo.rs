@@ -5,13 +5,13 @@ use super::{
     terminal,
 };
 use crate::{
-    Result,
+    Error, Result,
     accuracy::finite,
     error::{WithPath, two_digits},
     files::input,
     keys::store::default_folder,
     machine::peak,
-    model::{Pretrained, largest_difference},
+    model::{Pretrained, Task, largest_difference},
     plan::{model::ModelPlan, speed::Speed},
     session::{Answer, Asker, Watched},
 };
@@ -79,6 +79,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.run.compute.target()?;
     peak::reset();
     let model = Pretrained::open(args.model.as_deref())?;
+    if model.task != Task::Classify {
+        let what =
+            "`demo` is for a model that classifies texts; `polyformer embed` and `polyformer classify` run others";
+        return Err(Error::usage(model.name, what));
+    }
     let text = input::question(&args.text).with_path(Path::new("standard input"))?;
     let ids = model.text.tokens(&text)?;
     let spec = model.parameter_set()?;
@@ -199,7 +204,7 @@ fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
     let mut engine = Watched::new(engine, &mut count);
     let logits = match forward(&mut engine, &model.model, Rows::new(model.model.width, x)?) {
         Ok(out) => out.values().to_vec(),
-        Err(polyformer_kernel::Error::NotFinite { .. }) => vec![f64::NAN; model.text.classes()],
+        Err(polyformer_kernel::Error::NotFinite { .. }) => vec![f64::NAN; model.text.outputs()],
         Err(e) => return Err(e.into()),
     };
     let departures = engine.into_inner().departures().total();
@@ -215,9 +220,8 @@ fn in_rows(model: &Pretrained, x: Vec<f64>) -> Result<(Vec<f64>, usize)> {
 fn on_slots(model: &Pretrained, plan: &ModelPlan, ids: &[u32]) -> Result<Vec<f64>> {
     // the rows of hidden lengths; in the clear there is nothing to hide
     let layout = Layout { lengths: vec![ids.len()], ..plan.layout.clone() };
-    let mut slots = vec![0.0; layout.period()];
-    layout.pack(0, &model.text.embed(ids), &mut slots)?;
+    let blocks = model.text.blocks(&layout, &[ids])?.iter().map(|block| block.to_vec()).collect();
     let mut ev = ClearVec::<f64>::with_slots(layout.period());
-    let out = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model.model, vec![slots])?;
+    let out = forward(&mut SlotEngine::new(&mut ev, layout.clone()), &model.model, blocks)?;
     Ok(layout.unpack(0, out.first().map_or(&[], |x| &x[..]), model.text.classes())?.to_vec())
 }

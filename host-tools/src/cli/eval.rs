@@ -4,7 +4,7 @@ use super::common::{RunOptions, print, print_json, progress, show_progress, warn
 use crate::{
     Error, Result,
     accuracy::{
-        self,
+        self, cosines,
         encrypted::{Agreement, Encrypted, batches, groups, wants, words},
         noise,
         spread::Spread,
@@ -15,7 +15,7 @@ use crate::{
         store::{KeyEvent, default_folder},
     },
     machine::{ComputeTarget, Host, peak},
-    model::Pretrained,
+    model::{Pretrained, Task},
     plan::memory::fit_to_memory,
 };
 use std::{io::Write, path::PathBuf};
@@ -26,7 +26,7 @@ Examples:
   polyformer eval questions.csv --model my-model --limit 100 --json
   polyformer eval questions.csv --noise 1000              the error of encrypted logits, predicted without a key
 
-FILE has a header line with the columns text and category. Longer texts are truncated to the model's maximum.
+FILE has a header line with the columns text and category; for embeddings, the column text is enough. Longer texts are truncated to the model's maximum.
 --json prints one object: n, departed (questions with values outside the ranges of the model), not_finite (questions without
 finite logits), accuracy (polynomial form), accuracy_exact (the reference model with softmax, GELU and LayerNorm),
 encrypted_n, encrypted_agree, encrypted_error (the largest of a logit), encrypted_deviation, encrypted_question (the largest
@@ -64,6 +64,11 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.run.compute.target()?;
     let model = Pretrained::open(args.model.as_deref())?;
+    match model.task {
+        Task::Embed => return embeddings(args, &model, out),
+        Task::Tokens => model.expect_task(&[Task::Classify, Task::Embed])?,
+        Task::Classify => {}
+    }
     let questions = accuracy::read(&args.file, &model.text, args.limit)?;
     let bar = progress(questions.len(), "questions");
     let accuracy = accuracy::accuracy(&model, &questions, || bar.inc(1))?;
@@ -140,6 +145,43 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     match departed {
         0 => Ok(()),
         n => print(out, format_args!("warning: {n} ciphertexts did not run as planned\n")),
+    }
+}
+
+/// Embeddings of the polynomial form beside those of the original.
+fn embeddings(args: &Args, model: &Pretrained, out: &mut dyn Write) -> Result<()> {
+    if args.encrypted > 0 || args.noise > 0 {
+        let what = "for a classifier; `polyformer embed` compares an encrypted run with the clear run";
+        return Err(Error::usage("--encrypted and --noise", what));
+    }
+    let texts = accuracy::read_texts(&args.file, &model.text, args.limit)?;
+    let bar = progress(texts.len(), "texts");
+    let fit = cosines::measure(model, &texts, || bar.inc(1))?;
+    bar.finish_and_clear();
+    let n = texts.len();
+    if fit.departed > 0 {
+        let departed = fit.departed;
+        warn(format_args!(
+            "values of {departed} of {n} texts leave the ranges of the model: these numbers are guesses"
+        ));
+    }
+    if args.run.json {
+        let (departed, not_finite) = (fit.departed, fit.not_finite);
+        let all = serde_json::json!({
+            "n": n, "departed": departed, "not_finite": not_finite, "cosine_mean": fit.mean(), "cosine_percentile": fit.percentile(),
+            "cosine_least": fit.least(),
+        });
+        return print_json(out, &all);
+    }
+    match (fit.mean(), fit.percentile(), fit.least()) {
+        (Some(mean), Some(percentile), Some(least)) => print(
+            out,
+            format_args!(
+                "{n} texts, cosine with the original {mean:.5} in the mean, at least {percentile:.5} for 99 %, {least:.5} for \
+                 the worst\n"
+            ),
+        ),
+        _ => print(out, format_args!("{n} texts; the model has no original to compare with\n")),
     }
 }
 

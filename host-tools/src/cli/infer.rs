@@ -7,7 +7,7 @@ use crate::{
     files::{Access, Body, FileError, Form, Header, Kind, Mapped, Output, View, input},
     machine::{Host, peak},
     model::Pretrained,
-    plan::model::{HIDDEN_CIPHERTEXTS, Lengths, ModelPlan, bucket},
+    plan::model::{HIDING, Lengths, ModelPlan, bucket},
     session::{Admission, Inference, Response, cipher::Encrypted, encode_answer, header, is_answer, parse_question},
     spec::SpecBuf,
 };
@@ -161,7 +161,7 @@ fn lengths(args: &Args, question: &Header, model: &Pretrained) -> Result<(Vec<us
         let what = format!("the question {} has {}; the option can be left out", path.display(), asked.lengths());
         return Err(Error::usage(format!("--tokens {tokens}"), what));
     }
-    let hidden = sealed.count == HIDDEN_CIPHERTEXTS;
+    let hidden = sealed.count == model.blocks() as u16 + HIDING;
     let most = model.text.max_tokens();
     let most = if hidden { bucket(most) } else { most };
     match asked.tokens.iter().find(|tokens| **tokens > most) {

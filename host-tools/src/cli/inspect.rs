@@ -6,18 +6,19 @@ use crate::{
     error::WithPath,
     files::{Asked, Body, Budget, Kind, Mapped, View, hex, input},
     keys::advice::rotation,
-    model::Digest,
+    model::{Digest, Pretrained, Summary},
 };
 use serde::Serialize;
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-/// Check a file completely and describe it. Never prints a secret.
+/// Check a file or the folder of a model completely and describe it. Never prints a secret.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The file, or - for standard input.
+    /// The file, the folder of a model, or - for standard input.
     file: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
@@ -40,6 +41,8 @@ struct Facts {
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>, // of a model
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Summary>,
     #[serde(flatten)]
     more: More,
     tensors: Vec<Tensor>,
@@ -93,9 +96,19 @@ impl About {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let name = input::named(&args.file);
-    let mapped = Mapped::input(&args.file).with_path(name)?;
+    if args.file.is_dir() {
+        let model = Pretrained::read(&args.file)?.summary();
+        return match args.json {
+            true => print_json(out, &model),
+            false => print(out, format_args!("{}: the folder of a model\n{model}", name.display())),
+        };
+    }
+    let mapped = Arc::new(Mapped::input(&args.file).with_path(name)?);
     let view = View::parse(mapped.bytes()).with_path(name)?;
-    let facts = facts(name, mapped.bytes().len(), &view);
+    let mut facts = facts(name, mapped.bytes().len(), &view);
+    if view.header.kind() == Kind::Model {
+        facts.model = Some(Pretrained::mapped(&mapped).with_path(name)?.summary());
+    }
     if args.json { print_json(out, &facts) } else { print(out, format_args!("{facts}")) }
 }
 
@@ -132,7 +145,7 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
     Facts {
         file: file.into(),
         kind: header.kind().to_string(),
-        version: header.kind().version(),
+        version: header.version(),
         bytes,
         preset: header.spec.name(),
         params: header.spec.hash().to_hex().to_string(),
@@ -141,6 +154,7 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
         security: header.spec.security,
         key: header.key.map(|key| key.to_string()),
         digest: (header.kind() == Kind::Model).then(|| Digest(view.digest).to_string()),
+        model: None,
         more,
         tensors: header.tensors(params).into_iter().map(|t| Tensor { name: t.name.into(), shape: t.shape }).collect(),
     }
@@ -162,8 +176,8 @@ impl std::fmt::Display for Facts {
         if let Some(key) = &self.key {
             writeln!(f, "key:        {key}")?;
         }
-        if let Some(digest) = &self.digest {
-            writeln!(f, "model:      digest {digest}")?;
+        if let Some(model) = &self.model {
+            write!(f, "{model}")?;
         }
         let m = &self.more;
         if let (Some(level), Some(scale), Some(log_q), Some(values), Some(count)) =

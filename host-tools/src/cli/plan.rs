@@ -1,5 +1,7 @@
 //! `polyformer plan`: a dry run of a circuit, without keys.
 
+mod model;
+
 use super::common::{Rotations, Source, print, print_json};
 use crate::{
     Error, Result,
@@ -16,13 +18,16 @@ const EXAMPLES: &str = "\
 Examples:
   polyformer plan --list
   polyformer plan power_softmax
+  polyformer plan --model my-model.packed --tokens 32 --figures speed.json
   polyformer calibrate --out speed.json && polyformer plan normalise_and_square --figures speed.json --json
 
 --json prints one object: circuit, depth, mults, key_switches, bootstraps, bootstraps_greedy, rotations, key_bytes,
 peak_bytes, seconds (null without --figures), keys (each with key, level, and bytes in memory; a file has half the bytes),
-and steps, each with op, level_before, level_after, least, most and bootstrap.";
+and steps, each with op, level_before, level_after, least, most and bootstrap. For a model: model, params, texts, tokens,
+hidden (the server learns a bound of the tokens alone), ciphertexts, slots, level, bootstraps, key_switches, products, keys,
+key_bytes, memory_bytes and seconds.";
 
-/// Plan a circuit: levels, value ranges, bootstraps, keys, memory.
+/// Plan a circuit or a model: levels, value ranges, bootstraps, keys, memory.
 ///
 /// Bootstraps are placed by cost over the whole graph. The output also has the number of bootstraps of a greedy
 /// placement, which bootstraps when the levels run out.
@@ -30,8 +35,17 @@ and steps, each with op, level_before, level_after, least, most and bootstrap.";
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The circuit; --list names them.
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "model"])]
     circuit: Option<String>,
+    /// Plan a model instead: a model folder or a model file.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["circuit", "list", "steps"])]
+    model: Option<PathBuf>,
+    /// Tokens of each text. The default is the model's maximum.
+    #[arg(long, value_name = "N", requires = "model")]
+    tokens: Option<usize>,
+    /// Texts that share ciphertexts. The default is the number that the model file chooses, or as many as fit.
+    #[arg(long, value_name = "N", requires = "model")]
+    texts: Option<usize>,
     /// Name every circuit.
     #[arg(long)]
     list: bool,
@@ -55,6 +69,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
+    if let Some(path) = &args.model {
+        return model::run(args, path, out);
+    }
     let spec = args.source.spec()?.or_else(|| SpecBuf::preset("B16"));
     let spec = spec.ok_or_else(|| Error::usage("plan", "no parameter set"))?;
     let params = spec.params()?;

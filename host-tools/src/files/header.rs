@@ -207,13 +207,21 @@ impl Header {
         }
     }
 
+    /// The format version: the oldest one that has the contents.
+    pub fn version(&self) -> u32 {
+        match &self.body {
+            Body::Model { sizes, .. } if sizes.parts.is_none() => Kind::Model.oldest(),
+            _ => self.kind().version(),
+        }
+    }
+
     /// The metadata without the digest.
     pub fn fields(&self) -> Fields {
         let mut out = Fields::new();
         let mut put = |key: &str, value: String| {
             out.insert(key.into(), value);
         };
-        put("polyformer", self.kind().version().to_string());
+        put("polyformer", self.version().to_string());
         put("kind", self.kind().to_string());
         put("params", self.spec.hash().to_hex().to_string());
         put("spec", self.spec.to_json());
@@ -266,10 +274,12 @@ impl Header {
         let file = version.parse().map_err(|_| FileError::field("polyformer", Some(version), "a version number"))?;
         let kind: Kind = text(fields, "kind", Kind::LIST)
             .and_then(|kind| kind.parse().map_err(|()| FileError::field("kind", Some(kind), Kind::LIST)))?;
-        match (file, kind.version()) {
-            (file, supported) if file < supported => return Err(FileError::Old { kind, file, supported }),
-            (file, supported) if file != supported => return Err(FileError::Version { file, supported }),
-            _ => {}
+        let supported = kind.version();
+        if file < kind.oldest() {
+            return Err(FileError::Old { kind, file, supported });
+        }
+        if file > supported {
+            return Err(FileError::Version { file, supported });
         }
         let spec = spec(fields, "spec")?;
         let (actual, hash) = (spec.hash().to_hex(), text(fields, "params", "a hash")?);
@@ -295,7 +305,12 @@ impl Header {
             Kind::Model => Body::Model { sizes: sizes(fields)?, about: text(fields, "about", "JSON")?.clone() },
         };
         let key = if matches!(kind, Kind::Params | Kind::Model) { None } else { Some(KeyId(bytes(fields, "key")?)) };
-        Ok((Self { spec, key, body }, params))
+        let header = Self { spec, key, body };
+        if header.version() != file {
+            let expected = format!("{}, the version of these contents", header.version());
+            return Err(FileError::field("polyformer", Some(version), expected));
+        }
+        Ok((header, params))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The attention of a model: its kind and parameters from config.json or a model file, and the polynomials of the
 //! training. The kernel defines the kinds.
 
-use super::config::Polynomials;
+use super::polynomials::Polynomials;
 use crate::files::{FileError, Result};
 use polyformer_kernel::{
     circuits::{
@@ -110,8 +110,9 @@ impl Attention {
 }
 
 /// The place of the range measurement for a polynomial of attention.
-pub fn place(name: &str) -> &'static str {
-    if name == "reciprocal" { "attention.denominator" } else { "attention.scores" }
+pub fn place(name: &str) -> String {
+    let site = if name == "reciprocal" { "denominator" } else { "scores" };
+    format!("attention.{site}")
 }
 
 impl Fields for LayerFields<'_> {

@@ -1,7 +1,10 @@
 //! The contents of config.json, and the values that follow from the contents.
 
+use super::{
+    measured::MeasuredPolynomial,
+    polynomials::{Layer, Polynomial},
+};
 use crate::files::{FileError, Result};
-use polyformer_kernel::circuits::poly;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,50 +102,6 @@ pub enum Pooled {
     Last,
 }
 
-/// The polynomials of a layer.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Layer {
-    /// Of the norm before attention; `None` in the first layer.
-    pub norm_attention: Option<Polynomial>,
-    /// Of the norm before the feed-forward part.
-    pub norm_feed_forward: Polynomial,
-    /// Of degree 2.
-    pub activation: Polynomial,
-    /// The polynomials of attention, by name.
-    #[serde(flatten)]
-    others: BTreeMap<String, serde_json::Value>,
-}
-
-/// Polynomials by name.
-pub type Polynomials = BTreeMap<String, Polynomial>;
-
-impl Layer {
-    /// The polynomials of attention.
-    pub fn attention(&self) -> Polynomials {
-        let read = |value: &serde_json::Value| Polynomial::deserialize(value).ok();
-        self.others.iter().filter_map(|(name, value)| Some((name.clone(), read(value)?))).collect()
-    }
-}
-
-/// Chebyshev coefficients on [lo, hi].
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Polynomial {
-    pub(super) function: String,
-    pub(super) lo: f64,
-    pub(super) hi: f64,
-    pub(super) coeffs: Vec<f64>,
-    #[serde(default)]
-    degree: Option<usize>,
-    // figures of the training package about its own approximation
-    #[serde(default, rename = "error")]
-    _error: IgnoredAny,
-    #[serde(default, rename = "relative")]
-    _relative: IgnoredAny,
-    #[serde(default, rename = "at_zero")]
-    _at_zero: IgnoredAny,
-}
-
 /// The activation of the reference model, which the polynomial replaces.
 const ACTIVATION: &str = "gelu";
 
@@ -157,37 +116,6 @@ const NEVER: &str = "its ranges were never measured";
 
 fn fault(what: impl Into<String>) -> FileError {
     FileError::model(what)
-}
-
-impl Polynomial {
-    /// Chebyshev coefficients of `function` on \[lo, hi\].
-    pub(super) fn new(function: &str, (lo, hi): (f64, f64), coeffs: &[f64]) -> Self {
-        let (function, coeffs) = (function.into(), coeffs.to_vec());
-        let (_error, _relative, _at_zero) = Default::default();
-        Self { function, lo, hi, coeffs, degree: None, _error, _relative, _at_zero }
-    }
-
-    /// The kernel's polynomial.
-    ///
-    /// # Errors
-    /// `Model` for an empty range, too many coefficients, or another number of coefficients than the degree says.
-    pub fn to_polynomial(&self) -> Result<poly::Polynomial> {
-        if let Some(degree) = self.degree.filter(|degree| degree.checked_add(1) != Some(self.coeffs.len())) {
-            let (name, given) = (&self.function, self.coeffs.len());
-            return Err(fault(format!("polynomial of {name}: {given} coefficients, its degree is {degree}")));
-        }
-        let made = poly::Polynomial::new(&self.coeffs, (self.lo, self.hi));
-        made.map_err(|e| fault(format!("polynomial of {}: {e}", self.function)))
-    }
-
-    /// c0, c1, c2 of c0 + c1 x + c2 x^2.
-    pub fn quadratic(&self) -> Result<[f64; 3]> {
-        let [a, b, c] = self.coeffs[..] else {
-            return Err(fault(format!("an activation of degree {}, 2 is supported", self.coeffs.len().max(1) - 1)));
-        };
-        let (slope, offset) = self.to_polynomial()?.to_unit(); // T_2(t) = 2 t^2 - 1, t = slope x + offset
-        Ok([a - c + (b + 2.0 * c * offset) * offset, (b + 4.0 * c * offset) * slope, 2.0 * c * slope * slope])
-    }
 }
 
 /// Insists on labels that can be told apart.
@@ -267,16 +195,27 @@ impl Config {
     /// Every field of a layer is a polynomial, and the activation is the one that the reference model computes.
     fn check_layers(&self) -> Result<()> {
         for (i, layer) in self.polynomials.iter().enumerate() {
-            for (name, value) in &layer.others {
-                Polynomial::deserialize(value)
-                    .map_err(|e| fault(format!("layer {i}: {name} is no polynomial ({e})")))?;
-            }
+            layer.check(i)?;
             let function = &layer.activation.function;
             if function != ACTIVATION {
                 return Err(fault(format!("layer {i}: activation {function:?}, the engines know {ACTIVATION:?}")));
             }
         }
         Ok(())
+    }
+
+    /// The polynomials with the measured ranges of their arguments.
+    ///
+    /// # Errors
+    /// `Model` for a polynomial whose range does not contain what was measured.
+    pub fn measured_polynomials(&self) -> Result<Vec<MeasuredPolynomial>> {
+        let sites = self.polynomials.iter().enumerate().flat_map(|(i, layer)| layer.sites(i));
+        let measured = |(place, p): (String, Polynomial)| {
+            let texts = self.measured(&place, |set| set == "training" || set == "held_out")?;
+            let random = self.measured(&place, |set| set == "random_tokens").ok();
+            MeasuredPolynomial::new(place, &p, texts, random)
+        };
+        sites.map(measured).collect()
     }
 
     /// The least and the largest value that was measured at a place, on the sets of texts whose names are `wanted`.
@@ -315,16 +254,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Polynomial};
-
-    #[test]
-    fn a_quadratic_in_the_chebyshev_basis_is_the_same_in_powers() {
-        let p = Polynomial::new("gelu", (-1.0, 5.0), &[0.7, -2.0, 0.3]);
-        let ([c0, c1, c2], k) = (p.quadratic().unwrap(), p.to_polynomial().unwrap());
-        for x in [-1.0, 0.0, 0.4, 5.0] {
-            assert!((c0 + c1 * x + c2 * x * x - k.at(x)).abs() < 1e-12);
-        }
-    }
+    use super::Config;
 
     #[test]
     fn a_model_without_ranges_or_with_other_attention_is_refused() {

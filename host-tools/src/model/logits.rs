@@ -1,7 +1,7 @@
 //! Logits: classes by likelihood, probabilities, differences, and a bound of their size. Logits that are not finite have
 //! no classes, and a difference that is not a number is not small.
 
-use polyformer_kernel::nn::{Activation, Head, Model};
+use polyformer_kernel::nn::{Activation, Head, Matrix, Model, NormPlace};
 
 /// Classes, the likeliest first; none if a logit is not finite.
 pub fn top(logits: &[f64]) -> Vec<usize> {
@@ -31,27 +31,58 @@ pub fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
     largest(a.iter().zip(b).map(|(a, b)| (a - b).abs()), 0.0)
 }
 
-/// A bound of every logit of questions that stay in the ranges of the model. Rows of x are below the range, and rows of a
-/// norm have a mean square near 1. The bound has a factor 2 for what "near" leaves open.
+/// The cosine of the angle between two vectors; not a number if one of them is 0.
+pub fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// A bound of every number of an answer to questions that stay in the ranges of the model. Rows of x are below the range,
+/// and rows of a norm have a mean square near 1. The bound has a factor 2 for what "near" leaves open.
 pub(super) fn bound(model: &Model<'_>) -> f64 {
-    let Some(layer) = model.layers.last() else { return 0.0 };
     let root = (model.width as f64).sqrt();
-    let (Activation::Quadratic([c0, c1, _]), Head::Folded([from_active, from_x])) = (&layer.activation, &model.head)
-    else {
-        return f64::MAX;
+    let normalised = model.norm_place == NormPlace::Post || model.final_norm.is_some();
+    // of a map of normalised rows, or of rows of x
+    let of_rows = |map: &Matrix<'_>, i: usize, normalised: bool| {
+        let row = (0..map.cols).map(|j| map.at(i, j));
+        let size = match normalised {
+            true => 2.0 * row.map(|w| w * w).sum::<f64>().sqrt() * root,
+            false => row.map(f64::abs).sum::<f64>() * model.range,
+        };
+        size + map.bias(i).abs()
     };
-    let active = |i: usize| {
-        let square: f64 = (0..layer.up.cols).map(|j| layer.up.at(i, j).powi(2)).sum();
-        let t = 2.0 * square.sqrt() * root + layer.up.bias(i).abs();
-        t * t + c1.abs() * t + c0.abs()
+    // of a map of activations, each with its bound
+    let of_active = |map: &Matrix<'_>, i: usize, active: &[f64]| {
+        active.iter().enumerate().map(|(j, a)| map.at(i, j).abs() * a).sum::<f64>() + map.bias(i).abs()
     };
-    let active: Vec<f64> = (0..layer.up.rows).map(active).collect();
-    let logit = |class: usize| {
-        let hidden: f64 = active.iter().enumerate().map(|(j, a)| from_active.at(class, j).abs() * a).sum();
-        let x: f64 = (0..from_x.cols).map(|j| from_x.at(class, j).abs() * model.range).sum();
-        hidden + x + from_active.bias(class).abs() + from_x.bias(class).abs()
+    let most = match (&model.head, model.layers.last()) {
+        (Head::Folded([from_active, from_x]), Some(layer)) => {
+            let active: Vec<f64> =
+                (0..layer.up.rows).map(|i| activated(&layer.activation, of_rows(&layer.up, i, true))).collect();
+            let logit = |i| of_active(from_active, i, &active) + of_rows(from_x, i, false);
+            largest((0..from_active.rows).map(logit), 0.0)
+        }
+        (Head::Folded(_), None) => 0.0,
+        (Head::Linear(map), _) => largest((0..map.rows).map(|i| of_rows(map, i, normalised)), 0.0),
+        (Head::Hidden { up, activation, down }, _) => {
+            let active: Vec<f64> = (0..up.rows).map(|i| activated(activation, of_rows(up, i, normalised))).collect();
+            largest((0..down.rows).map(|i| of_active(down, i, &active)), 0.0)
+        }
+        (Head::Features { gain, bias }, _) => {
+            let row = if normalised { 2.0 * root } else { model.range };
+            let number = |i| row * (gain.at(i) as f64).abs() + (bias.at(i) as f64).abs();
+            largest((0..gain.len()).map(number), 0.0)
+        }
     };
-    2.0 * largest((0..model.outputs()).map(logit), 0.0)
+    2.0 * most
+}
+
+/// A bound of an activation of numbers up to `t`.
+fn activated(activation: &Activation, t: f64) -> f64 {
+    match activation {
+        Activation::Quadratic([c0, c1, _]) => t * t + c1.abs() * t + c0.abs(),
+        Activation::Doubled(p) => p.coeffs().iter().map(|c| c.abs()).sum(), // in its range
+    }
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 //! form. Layouts are selected by the cost of a question. The report has all comparisons.
 
 use super::{
-    Checkpoint, attention, largest, largest_difference,
+    Checkpoint, largest, largest_difference,
+    measured::MeasuredPolynomial,
     packed::{self, Packing, QuestionsPerCiphertext},
-    polynomial,
     text::Text,
-    weights::Weights as Tensors,
 };
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, FileError, Mapped, Output, Weights},
+    files::{Mapped, Output, Weights},
     plan::{model::ModelPlan, speed::Speed},
     spec::SpecBuf,
 };
@@ -20,29 +19,13 @@ use polyformer_kernel::{
         Model,
         clear_engine::{ClearEngine, Rows},
         forward,
+        slot_engine::Layout,
     },
     params::Params,
 };
 use rayon::prelude::*;
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
-
-/// A polynomial of the model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MeasuredPolynomial {
-    /// The place in the model.
-    pub place: String,
-    /// The approximated function.
-    pub function: String,
-    /// Its degree.
-    pub degree: usize,
-    /// The approximation holds on \[lo, hi\].
-    pub range: [f64; 2],
-    /// The least and the largest argument on texts.
-    pub texts: [f64; 2],
-    /// The same on random token sequences; `None` if they were not measured.
-    pub random_tokens: Option<[f64; 2]>,
-}
 
 /// A layout and its cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -129,10 +112,11 @@ impl LayoutCost {
 fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -> Result<Vec<LayoutCost>> {
     let powers =
         |from: usize, to: usize| std::iter::successors(Some(from), |x| Some(2 * x)).take_while(move |x| *x <= to);
-    let columns = model.width / model.heads; // tokens lie in the columns of a head's groups
+    let features = Layout::new(&[1], model.width, model.heads, params.slots())?.features;
+    let columns = if features == model.width { model.width / model.heads } else { features }; // of a head's groups
     let mut out = Vec::new();
     for rows in powers(4, most.next_power_of_two().max(4).min(columns)) {
-        let shares: Vec<usize> = powers(1, params.slots() / (rows * model.width)).collect();
+        let shares: Vec<usize> = powers(1, params.slots() / (rows * features)).collect();
         let choice = |questions: &usize| {
             LayoutCost::new(params, model, QuestionsPerCiphertext { rows, questions: *questions }, speed)
         };
@@ -143,45 +127,8 @@ fn layouts(params: &Params, model: &Model, most: usize, speed: Option<&Speed>) -
         out.extend(all.into_iter().enumerate().filter(|(i, _)| *i == 0 || *i == best).map(|(_, c)| c));
     }
     if out.is_empty() {
-        let (given, slots) = (4 * model.width, params.slots());
+        let (given, slots) = (4 * features, params.slots());
         return Err(polyformer_kernel::Error::Slots { given, slots }.into());
-    }
-    Ok(out)
-}
-
-/// The polynomials with the measured ranges of their arguments. Each measured range must be inside the polynomial's
-/// range.
-fn polynomials(config: &super::Config) -> files::Result<Vec<MeasuredPolynomial>> {
-    let mut out = Vec::new();
-    for (i, p) in config.polynomials.iter().enumerate() {
-        let of_attention = p.attention();
-        let of_attention = of_attention.iter().map(|(name, p)| (attention::place(name), Some(p)));
-        let others = [
-            ("norm_attention.variance", p.norm_attention.as_ref()),
-            ("norm_feed_forward.variance", Some(&p.norm_feed_forward)),
-            ("feed_forward.activation", Some(&p.activation)),
-        ];
-        for (place, p) in of_attention.chain(others) {
-            let Some(p) = p else { continue };
-            let place = format!("layers.{i}.{place}");
-            let (lo, hi) = config.measured(&place, |set| set == "training" || set == "held_out")?;
-            let slack = 1e-3 * (p.hi - p.lo); // ranges are printed with a few digits
-            if lo < p.lo - slack || hi > p.hi + slack {
-                let what = format!(
-                    "{place}: measured [{lo:.3}, {hi:.3}], its polynomial is good on [{:.3}, {:.3}]",
-                    p.lo, p.hi
-                );
-                return Err(FileError::Model(what));
-            }
-            out.push(MeasuredPolynomial {
-                place: place.clone(),
-                function: p.function.clone(),
-                degree: p.coeffs.len().max(1) - 1,
-                range: [p.lo, p.hi],
-                texts: [lo, hi],
-                random_tokens: config.measured(&place, |set| set == "random_tokens").ok().map(|(lo, hi)| [lo, hi]),
-            });
-        }
     }
     Ok(out)
 }
@@ -215,17 +162,25 @@ pub fn pack(
     speed: Option<&Speed>,
     (output, name): (Output, &Path),
 ) -> Result<Report> {
-    let (params, config) = (spec.params()?, &from.config);
-    let polynomials = polynomials(config).with_path(&from.place)?;
-    let tensors = Tensors::parse(&from.poly).with_path(&from.place)?;
-    let text = Text::new(config, &tensors, &from.tokenizer).with_path(&from.place)?;
-    let model = polynomial(config, &tensors).with_path(&from.place)?;
-    let layouts = layouts(&params, &model, config.shape.max_tokens, speed)?;
+    let params = spec.params()?;
+    let polynomials = from.config.measured().with_path(&from.place)?;
+    let (text, model) = from.forms().with_path(&from.place)?;
+    let layouts = layouts(&params, &model, text.max_tokens(), speed)?;
     let shares =
         layouts.iter().filter(|c| c.chosen).map(|c| QuestionsPerCiphertext { rows: c.tokens, questions: c.questions });
     let shares: Vec<QuestionsPerCiphertext> = shares.collect();
     let (tokenizer, twin, layouts_of) = (&from.tokenizer, from.exact.as_deref(), &shares);
-    let packing = Packing { config, text: &text, model: &model, tokenizer, twin, spec, weights, layouts: layouts_of };
+    let packing = Packing {
+        config: &from.config,
+        name: from.name(),
+        text: &text,
+        model: &model,
+        tokenizer,
+        twin,
+        spec,
+        weights,
+        layouts: layouts_of,
+    };
     let staged = packing.stage(output).with_path(name)?;
     let before = runs(&text, &model)?;
     let usable = |logits: &[f64]| logits.iter().all(|x| x.is_finite());
@@ -241,7 +196,7 @@ pub fn pack(
     let pairs = || before.iter().zip(&after).map(|((a, _), (b, _))| (a, b));
     let finite = || pairs().filter(|(a, b)| usable(a) && usable(b));
     let report = Report {
-        model: config.name.clone(),
+        model: from.name(),
         digest: back.digest.to_string(),
         params: spec.label(),
         weights,
@@ -265,7 +220,7 @@ mod tests {
     use crate::{
         accuracy::logits,
         files::{Access, Form, Kind},
-        model::Pretrained,
+        model::{FolderConfig, Pretrained},
         spec::SpecBuf,
     };
     use safetensors::tensor::TensorView;
@@ -299,7 +254,8 @@ mod tests {
     #[test]
     fn polynomials_that_do_not_reach_the_measured_ranges_are_refused() {
         let mut checkpoint = Checkpoint::embedded().unwrap();
-        checkpoint.config.polynomials[1].activation.hi = 3.0;
+        let FolderConfig::Trained(config) = &mut checkpoint.config else { panic!("a trained model") };
+        config.polynomials[1].activation.hi = 3.0;
         let folder = tempfile::tempdir().unwrap();
         let (b16, path) = (SpecBuf::preset("B16").unwrap(), folder.path().join("packed"));
         let error = pack(&checkpoint, &b16, Weights::F16, None, (reserved(&path), &path)).unwrap_err().to_string();
@@ -310,7 +266,7 @@ mod tests {
     /// The checkpoint of the program with one weight replaced; the tensor becomes F32.
     fn with_weight(tensor: &str, index: usize, value: f32) -> Checkpoint {
         let mut checkpoint = Checkpoint::embedded().unwrap();
-        let tensors = safetensors::SafeTensors::deserialize(&checkpoint.poly).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&checkpoint.poly[0]).unwrap();
         let given = tensors.tensor(tensor).unwrap();
         let halves = given.data().as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32());
         let mut numbers: Vec<f32> = halves.collect();
@@ -318,7 +274,7 @@ mod tests {
         let bytes: &[u8] = bytemuck::cast_slice(&numbers);
         let changed = TensorView::new(safetensors::Dtype::F32, given.shape().to_vec(), bytes).unwrap();
         let all = tensors.iter().map(|(name, view)| (name, if name == tensor { changed.clone() } else { view }));
-        checkpoint.poly = safetensors::serialize(all, None).unwrap().into();
+        checkpoint.poly = vec![safetensors::serialize(all, None).unwrap().into()];
         checkpoint
     }
 

@@ -3,6 +3,7 @@
 
 use super::{
     config::{Config, Shape},
+    norms::RowNorm,
     tokenizer::Words,
     weights::Weights,
 };
@@ -11,7 +12,7 @@ use crate::{
     files::{self, FileError, ModelId},
 };
 use half::f16;
-use polyformer_kernel::nn::Numbers;
+use polyformer_kernel::nn::{Numbers, slot_engine::Layout};
 use zeroize::Zeroizing;
 
 /// Tokenizer, embeddings, labels.
@@ -19,6 +20,9 @@ pub struct Text {
     words: Words,
     embedding: Embedding,
     labels: Vec<String>,
+    outputs: usize,
+    each: bool,
+    repeats: bool,
     tokenizer_hash: blake3::Hash,
     largest_logit: f64,
 }
@@ -26,39 +30,40 @@ pub struct Text {
 /// Numbers that are hashed at a time.
 const PIECE: usize = 1 << 14;
 
-/// Step 1 of FORM.md.
-pub(super) struct Embedding {
+/// The tables of tokens and positions, and the norm of their sums. Step 1 of FORM.md.
+pub struct Embedding {
     width: usize,
     token: Numbers<'static>,    // vocabulary x width
     position: Numbers<'static>, // max_tokens x width
-    epsilon: f64,
+    norm: Option<RowNorm>,
 }
 
 impl Embedding {
     pub(super) fn new(s: &Shape, epsilon: f64, weights: &Weights<'_>) -> files::Result<Self> {
         let token = weights.numbers("embeddings.token", &[s.vocabulary, s.width])?;
         let position = weights.numbers("embeddings.position", &[s.max_tokens, s.width])?;
-        Ok(Self::of(s.width, token, position, epsilon))
+        Ok(Self::of(s.width, [token, position], Some(RowNorm::plain(epsilon))))
     }
 
-    /// Of tables with `width` columns.
-    pub(super) fn of(width: usize, token: Numbers<'static>, position: Numbers<'static>, epsilon: f64) -> Self {
-        Self { width, token, position, epsilon }
+    /// Of the tables of tokens and positions with `width` columns.
+    pub(super) fn of(width: usize, [token, position]: [Numbers<'static>; 2], norm: Option<RowNorm>) -> Self {
+        Self { width, token, position, norm }
     }
 
-    /// Rows of mean 0 and variance 1, one a token. [`Words::parse`] gives no token beyond the vocabulary.
+    /// Features of a token.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Normalised rows, one a token. [`Words::parse`] gives no token beyond the vocabulary.
     pub(super) fn rows(&self, ids: &[u32]) -> Vec<f64> {
         let mut out = Vec::with_capacity(ids.len() * self.width);
         for (t, id) in ids.iter().take(self.position.len() / self.width).enumerate() {
             let id = *id as usize;
             let entry = |table: &Numbers<'_>, row: usize, i: usize| table.at(row * self.width + i) as f64;
-            let row = (0..self.width).map(|i| entry(&self.token, id, i) + entry(&self.position, t, i));
-            let row: Vec<f64> = row.collect();
-            let mean = row.iter().sum::<f64>() / self.width as f64;
-            let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / self.width as f64;
-            let scale = 1.0 / (variance + self.epsilon).sqrt();
-            out.extend(row.iter().map(|x| (x - mean) * scale));
+            out.extend((0..self.width).map(|i| entry(&self.token, id, i) + entry(&self.position, t, i)));
         }
+        self.norm.iter().for_each(|norm| norm.of_rows(self.width, &mut out));
         out
     }
 }
@@ -66,11 +71,16 @@ impl Embedding {
 impl Text {
     pub(super) fn new(config: &Config, weights: &Weights<'_>, tokenizer: &[u8]) -> files::Result<Self> {
         let embedding = Embedding::new(&config.shape, config.embedding_epsilon, weights)?;
-        Self::of(tokenizer, embedding, config.labels.clone())
+        Self::of(tokenizer, embedding, config.labels.clone(), config.shape.classes)
     }
 
-    /// Of a tokenizer's JSON, embeddings and labels.
-    pub(super) fn of(tokenizer: &[u8], embedding: Embedding, labels: Vec<String>) -> files::Result<Self> {
+    /// Of a tokenizer's JSON, embeddings, labels, and the numbers of an answer.
+    pub(super) fn of(
+        tokenizer: &[u8],
+        embedding: Embedding,
+        labels: Vec<String>,
+        outputs: usize,
+    ) -> files::Result<Self> {
         let words = Words::parse(tokenizer, embedding.token.len() / embedding.width.max(1))?;
         let positions = embedding.position.len() / embedding.width.max(1);
         if words.special() >= positions {
@@ -78,12 +88,24 @@ impl Text {
                 format!("tokenizer.json: {} special tokens, the model has {positions} positions", words.special());
             return Err(FileError::model(what));
         }
-        Ok(Self { words, embedding, labels, tokenizer_hash: blake3::hash(tokenizer), largest_logit: f64::MAX })
+        let tokenizer_hash = blake3::hash(tokenizer);
+        let (each, repeats, largest_logit) = (false, false, f64::MAX);
+        Ok(Self { words, embedding, labels, outputs, each, repeats, tokenizer_hash, largest_logit })
     }
 
     /// The tables of tokens and positions, row by row.
     pub(super) fn embeddings(&self) -> [&Numbers<'static>; 2] {
         [&self.embedding.token, &self.embedding.position]
+    }
+
+    /// Gain and bias of the norm of the embeddings.
+    pub(super) fn affine(&self) -> Option<&[Vec<f32>; 2]> {
+        self.embedding.norm.as_ref()?.affine()
+    }
+
+    /// ε of the norm of the embeddings.
+    pub(super) fn epsilon(&self) -> Option<f64> {
+        Some(self.embedding.norm.as_ref()?.epsilon())
     }
 
     /// The longest text, in tokens: the positions of the model, or fewer if the tokenizer cuts texts.
@@ -118,9 +140,36 @@ impl Text {
         Ok(self.words.truncated(&Zeroizing::new(self.words.ids(text)?), self.max_tokens()))
     }
 
+    /// Ciphertexts of an answer: the blocks of an embedding's features, one for labels.
+    pub fn answer_ciphertexts(&self) -> u16 {
+        let features = Layout::new(&[1], self.width(), 1, usize::MAX).map_or(usize::MAX, |layout| layout.features);
+        self.outputs.div_ceil(features).max(1) as u16 // at most as many as features
+    }
+
+    /// Whether `ids` are fewer tokens than the text has.
+    pub fn is_cut(&self, text: &str, ids: &[u32]) -> bool {
+        ids.len() == self.max_tokens() && self.words.ids(text).is_ok_and(|all| all.len() + self.words.special() > ids.len())
+    }
+
     /// The client's plaintext: one normalised row per token.
     pub fn embed(&self, ids: &[u32]) -> Vec<f64> {
         self.embedding.rows(ids)
+    }
+
+    /// The client's plaintext of some questions in the slots of a layout: a vector for each block of features, one period
+    /// long. Rows without a token are 0, or repeat a token in a converted model, whose ranges they keep.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] for questions of other lengths than the layout has.
+    pub fn blocks(&self, layout: &Layout, questions: &[&[u32]]) -> Result<Vec<Zeroizing<Vec<f64>>>> {
+        let rows: Vec<_> = questions.iter().map(|ids| Zeroizing::new(self.embed(ids))).collect();
+        if self.repeats {
+            let blocks = layout.pack_blocks(&rows.iter().map(|rows| &rows[..]).collect::<Vec<_>>())?;
+            return Ok(blocks.into_iter().map(Zeroizing::new).collect());
+        }
+        let mut slots = Zeroizing::new(vec![0.0; layout.period()]);
+        rows.iter().enumerate().try_for_each(|(i, rows)| layout.pack(i, rows, &mut slots))?;
+        Ok(vec![slots])
     }
 
     /// The name of the model for client and server: half of a hash of tokenizer, labels and embeddings, the embeddings as
@@ -141,6 +190,11 @@ impl Text {
                 h.update(&bytes);
             }
         }
+        for part in self.affine().into_iter().flatten() {
+            for x in part {
+                h.update(&x.to_le_bytes());
+            }
+        }
         let mut id = ModelId::default();
         id.copy_from_slice(&h.finalize().as_bytes()[..16]);
         id
@@ -156,14 +210,34 @@ impl Text {
         self.largest_logit
     }
 
+    /// Of a converted model, in which each token answers for itself or not.
+    pub(super) fn of_encoder(self, each: bool) -> Self {
+        Self { each, repeats: true, ..self }
+    }
+
+    /// Whether each token of a text has an answer of its own.
+    pub fn answers_each_token(&self) -> bool {
+        self.each
+    }
+
     /// With a bound of the logits.
     pub(super) fn with_largest_logit(self, largest_logit: f64) -> Self {
         Self { largest_logit, ..self }
     }
 
-    /// Classes.
+    /// Classes; none for embeddings.
     pub fn classes(&self) -> usize {
         self.labels.len()
+    }
+
+    /// The names of the classes.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Numbers of an answer: one a class, or one a feature of an embedding.
+    pub fn outputs(&self) -> usize {
+        self.outputs
     }
 
     /// The name of a class.

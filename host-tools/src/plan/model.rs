@@ -29,8 +29,8 @@ use polyformer_kernel::{
 /// The bootstrapping of a model's values, which are real.
 pub const ORDER: Order = Order::SlotsToCoeffsFirst;
 
-/// Ciphertexts of a question whose lengths are hidden, in one block: the rows, and the vectors of [`Layout::hide`].
-pub const HIDDEN_CIPHERTEXTS: u16 = 4;
+/// Ciphertexts of a question beside the rows if its lengths are hidden: the vectors of [`Layout::hide`].
+pub const HIDING: u16 = 3;
 
 /// The first bootstrap of a small client's question, from level 0.
 pub const ENTRY: Order = Order::ModRaiseFirst;
@@ -74,7 +74,7 @@ pub struct ModelPlan {
     pub level: u8,
     /// The rotation strategy of bootstrapping.
     pub steps: RotationStrategy,
-    /// Whether the lengths are hidden: a question is then [`HIDDEN_CIPHERTEXTS`] ciphertexts.
+    /// Whether the lengths are hidden: a question then has more ciphertexts ([`ModelPlan::ciphertexts`]).
     pub hidden: bool,
     /// Words of bootstrapping's matrices, and of vectors and encoded weights at most.
     words: usize,
@@ -131,18 +131,19 @@ impl ModelPlan {
         let mut dry = DryRun::new(params);
         let recipe = |order| Recipe::new(layout.period(), order, model.range).with(steps);
         let mut trace = dry.bootstrapped(Some(&recipe(ORDER)))?;
-        let mut x = Vec::with_capacity(layout.blocks());
-        match small {
-            None => x.extend((0..layout.blocks()).map(|_| trace.input(params.max_message_level()))),
+        let x = match small {
+            None => (0..layout.blocks()).map(|_| trace.input(params.max_message_level())).collect(),
+            Some(_) if layout.blocks() > 1 => {
+                let what = "a question of several ciphertexts from a small client";
+                return Err(polyformer_kernel::Error::Unsupported { what }.into());
+            }
             Some(_) => {
                 let entry = dry.bootstrapper(&recipe(ENTRY))?;
-                for _ in 0..layout.blocks() {
-                    let block = trace.input(0);
-                    let block = entry.refresh(&mut *trace, block)?;
-                    x.push(trace.refresh(block, params.max_message_level())?);
-                }
+                let x = trace.input(0);
+                let x = entry.refresh(&mut *trace, x)?;
+                vec![trace.refresh(x, params.max_message_level())?]
             }
-        }
+        };
         let vectors = hidden.then(|| {
             let [tokens, scores, shares] = [(); 3].map(|()| trace.input(params.max_message_level()));
             HiddenLengths { tokens, scores, shares }
@@ -180,6 +181,11 @@ impl ModelPlan {
     /// vectors count with the largest size, because a free block seldom has the next needed length.
     fn fresh(&self, params: &Params) -> u32 {
         params.digits() as u32 + 2 + 2 * self.cost.peak
+    }
+
+    /// The ciphertexts of a question: one for each block of features, and the vectors of hidden lengths.
+    pub fn ciphertexts(&self) -> u16 {
+        self.layout.blocks() as u16 + if self.hidden { HIDING } else { 0 }
     }
 
     /// The files of its evaluation keys.

@@ -10,32 +10,42 @@ use crate::{
     model::Text,
 };
 use polyformer_kernel::{nn::slot_engine::Layout, params::Params};
+use zeroize::Zeroizing;
 
 /// The largest error of a value in an answer that is shown to the owner of the key. The errors of the presets are
 /// below 2^-16, and below 2^-8 for an answer in the ring of a small client.
 pub const ERROR: f64 = 1.0 / 64.0;
 
-/// The ciphertext of an answer under the key and the parameters of `secret`, to `question` if that is known.
+/// The `count` ciphertexts of an answer under the key and the parameters of `secret`, to `question` if that is known.
 ///
 /// # Errors
-/// `Kind`, `OtherParams`, `OtherKey`, and those of [`Asked::expect_answer_to`].
-pub fn answered(answer: &Header, secret: &Header, question: Option<&Asked>) -> files::Result<CiphertextMeta> {
+/// `Kind`, `OtherParams`, `OtherKey`, `Field`, and those of [`Asked::expect_answer_to`].
+pub fn answered(
+    answer: &Header,
+    secret: &Header,
+    question: Option<&Asked>,
+    count: u16,
+) -> files::Result<CiphertextMeta> {
     let Body::Answer(sealed, asked) = &answer.body else {
         return Err(FileError::Kind { expected: Kind::Answer, actual: answer.kind() });
     };
     answer.expect_same(secret)?;
     question.map_or(Ok(()), |question| asked.expect_answer_to(question))?;
-    match (sealed.count, sealed.level) {
-        (1, 0) => Ok(*sealed),
-        (1, level) => Err(FileError::field("level", Some(&level.to_string()), "0, the level of answers")),
-        (count, _) => Err(FileError::field("count", Some(&count.to_string()), "1, the ciphertexts of an answer")),
+    if sealed.count != count {
+        let expected = format!("{count}, the ciphertexts of an answer");
+        return Err(FileError::field("count", Some(&sealed.count.to_string()), expected));
+    }
+    match sealed.level {
+        0 => Ok(*sealed),
+        level => Err(FileError::field("level", Some(&level.to_string()), "0, the level of answers")),
     }
 }
 
 /// The form of an honest answer.
 pub struct Honest {
     layout: Layout,
-    classes: usize,
+    outputs: usize,
+    each: bool, // token answers for itself
     largest: f64,
     slots: usize,
 }
@@ -48,7 +58,8 @@ impl Honest {
     pub fn new(text: &Text, asked: &Asked, params: &Params) -> Result<Self> {
         crate::error::WithPath::with_path(asked.expect_model(&text.id()), std::path::Path::new("answer"))?;
         let layout = Layout::new(&asked.tokens, text.width(), 1, params.slots())?; // heads do not move logits
-        Ok(Self { layout, classes: text.classes(), largest: text.largest_logit(), slots: params.slots() })
+        let (outputs, each) = (text.outputs(), text.answers_each_token());
+        Ok(Self { layout, outputs, each, largest: text.largest_logit(), slots: params.slots() })
     }
 
     /// The logits of each question. `error` bounds the error of a value: imaginary parts and masked slots are below
@@ -57,9 +68,10 @@ impl Honest {
     /// # Errors
     /// [`Error::Unreliable`] with the first bound that is passed.
     pub fn rows(&self, slots: &Private, error: f64) -> Result<Vec<Private>> {
-        let values = slots.values();
-        if values.len() != self.slots {
-            let what = format!("{} values where an answer has {}", values.len(), self.slots);
+        let (values, layout) = (slots.values(), &self.layout);
+        let expected = self.slots * self.outputs.div_ceil(layout.features).max(1);
+        if values.len() != expected {
+            let what = format!("{} values where an answer has {expected}", values.len());
             return Err(Error::unreliable("answer", what));
         }
         let below = |what: &str, x: f64, bound: f64| {
@@ -71,21 +83,38 @@ impl Honest {
         };
         below("an imaginary part of", slots.stray(), error)?;
         let (mut masked, mut copies) = (0f64, 0f64);
-        for (slot, x) in values.iter().enumerate() {
-            let (_, question, feature) = self.layout.place(slot);
-            if feature < self.classes && self.layout.lengths[question] > 0 {
-                copies = copies.max((x - self.layout.unpack(question, values, self.classes)?[feature]).abs());
-            } else {
-                masked = masked.max(x.abs());
+        for (block, values) in values.chunks_exact(self.slots).enumerate() {
+            for (slot, x) in values.iter().enumerate() {
+                let (token, question, feature) = layout.place(slot);
+                let length = layout.lengths[question];
+                let answers = if self.each { token < length } else { length > 0 };
+                let token = if self.each { token } else { 0 };
+                match answers && block * layout.features + feature < self.outputs {
+                    true => {
+                        copies = copies
+                            .max((x - values[token * layout.stride() + question * layout.features + feature]).abs())
+                    }
+                    false => masked = masked.max(x.abs()),
+                }
             }
         }
         below("a masked slot of", masked, error)?;
         below("a difference of copies of", copies, 2.0 * error)?;
-        let asked = (0..self.layout.lengths.len()).filter(|q| self.layout.lengths[*q] > 0);
-        let row = |q| {
-            let row = self.layout.unpack(q, values, self.classes)?;
-            below("a logit of", row.iter().map(|x| x.abs()).fold(0.0, f64::max), self.largest)?;
-            Ok(slots.part(row.to_vec(), masked.max(copies / 2.0)))
+        let asked = (0..layout.lengths.len()).filter(|q| layout.lengths[*q] > 0);
+        let blocks: Vec<&[f64]> = values.chunks_exact(self.slots).collect();
+        let row = |q: usize| {
+            let tokens = if self.each { layout.lengths[q] } else { 1 };
+            // of the full capacity at once: a vector that grows leaves copies
+            let mut row = Zeroizing::new(Vec::with_capacity(tokens * self.outputs));
+            for token in 0..tokens {
+                for (block, values) in blocks.iter().enumerate() {
+                    let count = (self.outputs - block * layout.features).min(layout.features);
+                    row.extend_from_slice(layout.unpack_token((q, token), values, count)?);
+                }
+            }
+            let row = slots.part(std::mem::take(&mut *row), masked.max(copies / 2.0));
+            below("a logit of", row.values().iter().map(|x| x.abs()).fold(0.0, f64::max), self.largest)?;
+            Ok(row)
         };
         asked.map(row).collect()
     }
@@ -106,7 +135,7 @@ mod tests {
             _ => 0.0,
         };
         let values = (0..slots).map(value).collect();
-        (Honest { layout, classes: 3, largest: 20.0, slots }, values)
+        (Honest { layout, outputs: 3, each: false, largest: 20.0, slots }, values)
     }
 
     fn refused(values: &[f64], imaginary: f64) -> String {

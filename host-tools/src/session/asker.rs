@@ -31,14 +31,14 @@ use zeroize::Zeroizing;
 /// # Ok::<(), polyformer::Error>(())
 /// ```
 pub struct Asker<'f> {
-    model: Pretrained,
-    spec: SpecBuf,
-    host: Host,
-    target: ComputeTarget,
-    rotations: RotationStrategy,
-    padding: Padding,
-    folder: KeyFolder,
-    on_progress: Box<dyn FnMut(Progress) + 'f>,
+    pub(super) model: Pretrained,
+    pub(super) spec: SpecBuf,
+    pub(super) host: Host,
+    pub(super) target: ComputeTarget,
+    pub(super) rotations: RotationStrategy,
+    pub(super) padding: Padding,
+    pub(super) folder: KeyFolder,
+    pub(super) on_progress: Box<dyn FnMut(Progress) + 'f>,
 }
 
 /// An answer, and the figures of the run.
@@ -109,6 +109,11 @@ impl<'f> Asker<'f> {
         &self.model
     }
 
+    /// The model, for its owner.
+    pub fn into_model(self) -> Pretrained {
+        self.model
+    }
+
     /// The ring.
     pub fn host(&self) -> &Host {
         &self.host
@@ -171,7 +176,7 @@ impl<'f> Asker<'f> {
 }
 
 /// Bytes that travel, the seed of a half that is not stored included.
-fn sent(x: &Encrypted) -> usize {
+pub(super) fn sent(x: &Encrypted) -> usize {
     let words: usize = x.tensors.iter().map(|t| t.len()).sum();
     4 * words + if x.tensors.len() == 1 { 32 } else { 0 }
 }

@@ -32,11 +32,24 @@ impl<'a> Client<'a> {
     /// # Errors
     /// Those of [`Client::encrypt_all`] and [`Client::hidden_slots`].
     pub fn ask(&self, layout: &Layout, ids: &[u32], shown: Shown, model: &Model<'_>) -> Result<Encrypted> {
-        let question = Zeroizing::new(vec![ids.to_vec()]);
+        self.ask_all(layout, &Zeroizing::new(vec![ids.to_vec()]), shown, model)
+    }
+
+    /// Questions of several texts for a server that learns `shown` about the length of each, or each length.
+    ///
+    /// # Errors
+    /// Those of [`Client::encrypt_all`] and [`Client::hidden_slots`].
+    pub fn ask_all(
+        &self,
+        layout: &Layout,
+        questions: &[Vec<u32>],
+        shown: Shown,
+        model: &Model<'_>,
+    ) -> Result<Encrypted> {
         if !shown.is_hidden() {
-            return self.encrypt(layout, &self.slots(layout, &question)?);
+            return self.encrypt(layout, &self.slots(layout, questions)?);
         }
-        let vectors = self.hidden_slots(layout, &question, model)?;
+        let vectors = self.hidden_slots(layout, questions, model)?;
         self.encrypt_all(layout, &vectors.each_ref().map(|vector| vector.as_slice()))
     }
 
@@ -45,12 +58,15 @@ impl<'a> Client<'a> {
         Self { host, on, secret, text }
     }
 
-    /// The slots of some questions, the plaintext, one period long.
+    /// The slots of some questions, the plaintext: one period for each block of features.
+    ///
+    /// # Errors
+    /// [`crate::Error::Kernel`] for questions of other lengths than the layout has.
     pub fn slots(&self, layout: &Layout, questions: &[Vec<u32>]) -> Result<Zeroizing<Vec<f64>>> {
-        let mut slots = Zeroizing::new(vec![0.0; layout.period()]);
-        for (i, ids) in questions.iter().enumerate() {
-            layout.pack(i, &Zeroizing::new(self.text.embed(ids)), &mut slots)?;
-        }
+        let questions: Vec<&[u32]> = questions.iter().map(|ids| &ids[..]).collect();
+        let blocks = self.text.blocks(layout, &questions)?;
+        let mut slots = Zeroizing::new(vec![0.0; blocks.len() * layout.period()]);
+        slots.chunks_exact_mut(layout.period()).zip(&blocks).for_each(|(slots, block)| slots.copy_from_slice(block));
         Ok(slots)
     }
 
@@ -78,12 +94,13 @@ impl<'a> Client<'a> {
         Ok([slots, tokens, scores, shares])
     }
 
-    /// One ciphertext of the slots, repeated to the full length. The header has the lengths, the model and a fresh nonce.
+    /// One ciphertext for each block of the slots, repeated to the full length. The header has the lengths, the model and
+    /// a fresh nonce.
     ///
     /// # Errors
     /// Those of [`Client::encrypt_all`].
     pub fn encrypt(&self, layout: &Layout, slots: &[f64]) -> Result<Encrypted> {
-        self.encrypt_all(layout, &[slots])
+        self.encrypt_all(layout, &slots.chunks(layout.period()).collect::<Vec<_>>())
     }
 
     /// A ciphertext for each of these vectors, each repeated to the full length, with the header of [`Client::encrypt`].
@@ -105,7 +122,8 @@ impl<'a> Client<'a> {
         Ok(question)
     }
 
-    /// The logits in an answer, of each question of `question`, the header of what was asked.
+    /// The logits or the features in an answer, of each question of `question`, the header of what was asked. If each
+    /// token answers for itself, the answers of the tokens of a question are one after the other.
     ///
     /// # Errors
     ///
@@ -117,7 +135,8 @@ impl<'a> Client<'a> {
             let (expected, actual) = (Kind::Question, question.kind());
             return Err(FileError::Kind { expected, actual }).with_path(Path::new("question"));
         };
-        let sealed = answered(&answer.header, &self.secret.header, Some(asked)).with_path(place)?;
+        let count = self.text.answer_ciphertexts();
+        let sealed = answered(&answer.header, &self.secret.header, Some(asked), count).with_path(place)?;
         let honest = Honest::new(self.text, asked, self.host.params())?;
         let tensors: Vec<&[u32]> = answer.tensors.iter().map(|t| &t[..]).collect();
         let slots = cipher::decrypt_words(self.host, self.on, self.secret, &tensors, sealed, &|| ())?;

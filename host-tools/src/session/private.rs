@@ -93,6 +93,17 @@ impl Private {
         top(&self.values).into_iter().map(|class| (class, (p[class] * 1e4).round() / 1e4)).collect()
     }
 
+    /// [`Private::best`] of each group of `outputs` logits: one group for a text, or one for each of its tokens.
+    pub fn best_of_each(&self, outputs: usize) -> Vec<Vec<(usize, f64)>> {
+        let groups = self.values.chunks(outputs.max(1));
+        groups.map(|logits| self.part(logits.to_vec(), 0.0).best()).collect()
+    }
+
+    /// The cosine of the angle to `others`, for reports: one minus it is rounded to two significant digits.
+    pub fn cosine(&self, others: &[f64]) -> f64 {
+        1.0 - crate::error::two_digits(1.0 - crate::model::cosine(&self.values, others))
+    }
+
     /// The largest difference from `others`, for reports: rounded to two significant digits.
     pub fn difference(&self, others: &[f64]) -> f64 {
         crate::error::two_digits(crate::model::largest_difference(&self.values, others))

@@ -23,6 +23,11 @@ pub enum Progress {
     },
     /// What the server learns about the number of tokens, before the question is encrypted.
     ServerLearns(Shown),
+    /// The server learns the number of tokens of each text, before the texts are encrypted.
+    ServerLearnsEach {
+        /// Texts in one group of ciphertexts.
+        texts: usize,
+    },
     /// Keys are made that the folder does not have yet.
     MakingKeys {
         /// Keys made so far.

@@ -1,7 +1,7 @@
 //! The server: evaluation keys, a model, and ciphertexts. No code in this module can decrypt.
 
 use super::{Clocked, RingBridge, Watched};
-use crate::plan::model::{ENTRY, HIDDEN_CIPHERTEXTS, ModelPlan, ORDER};
+use crate::plan::model::{ENTRY, ModelPlan, ORDER};
 use crate::{
     Result,
     error::WithPath,
@@ -144,7 +144,7 @@ impl<'a, B: Backend> Server<'a, B> {
         Ok(())
     }
 
-    /// Logits of the questions in a ciphertext, at the slots of [`polyformer_kernel::nn::slot_engine::Layout::unpack`]
+    /// Logits or features of the questions in a ciphertext, at the slots of [`polyformer_kernel::nn::slot_engine::Layout::unpack`]
     /// and at copies of these slots. A mask zeroes all other slots. `step` is called after each part of the model with
     /// its name and seconds.
     pub fn infer(
@@ -165,24 +165,28 @@ impl<'a, B: Backend> Server<'a, B> {
             let name = |h: &Header| h.key.map_or("none".into(), |k| k.to_string());
             return Err(FileError::OtherKey { expected: name(&self.keys_of), actual: name(header) }).with_path(place);
         }
-        let ciphertexts = if plan.hidden { HIDDEN_CIPHERTEXTS } else { 1 };
+        let ciphertexts = plan.ciphertexts();
         if sealed.count != ciphertexts {
             let expected = format!("{ciphertexts}, the ciphertexts of such a question");
             return Err(FileError::field("count", Some(&sealed.count.to_string()), expected)).with_path(place);
         }
-        let x = self.receive(question, sealed, 0)?;
+        let blocks = plan.layout.blocks() as u16;
+        let x = (0..blocks).map(|block| self.receive(question, sealed, block)).collect::<Result<Vec<_>>>()?;
         let hidden = match plan.hidden {
             false => None,
             true => Some(HiddenLengths {
-                tokens: self.receive(question, sealed, 1)?,
-                scores: self.receive(question, sealed, 2)?,
-                shares: self.receive(question, sealed, 3)?,
+                tokens: self.receive(question, sealed, blocks)?,
+                scores: self.receive(question, sealed, blocks + 1)?,
+                shares: self.receive(question, sealed, blocks + 2)?,
             }),
         };
-        let (y, executed) = self.logits(plan, x, hidden, step)?;
+        let (ys, executed) = self.logits(plan, x, hidden, step)?;
         let start = Instant::now();
-        let y = self.ckks.drop_to_level(y, 0)?; // what decryption needs, and no more to send
-        let (header, tensors) = load::save_ciphertext(&mut self.ckks.be, &y, params.slots() as u64, header)?;
+        // level 0 is what decryption needs, and no more to send
+        let ys =
+            ys.into_iter().map(|y| self.ckks.drop_to_level(y, 0)).collect::<polyformer_kernel::Result<Vec<_>>>()?;
+        let values = (ys.len() * params.slots()) as u64;
+        let (header, tensors) = load::save_ciphertexts(&mut self.ckks.be, &ys, values, header)?;
         step("answer", start.elapsed().as_secs_f64()); // on a device that records, the time of everything
         Ok((Encrypted { header, tensors: tensors.into() }, executed))
     }
@@ -211,8 +215,11 @@ impl<'a, B: Backend> Server<'a, B> {
         drop(entry);
         let x = self.ckks.refresh(x, params.max_message_level())?;
         step("lift", start.elapsed().as_secs_f64());
-        let (y, executed) = self.logits(plan, x, None, step)?;
+        let (mut ys, executed) = self.logits(plan, vec![x], None, step)?;
         let start = Instant::now();
+        let (Some(y), true) = (ys.pop(), ys.is_empty()) else {
+            return Err(polyformer_kernel::Error::Unsupported { what: "several ciphertexts for a small client" }.into());
+        };
         let y = self.ckks.drop_to_level(y, 0)?;
         let answer = between.lower(&mut self.ckks, &y, &asked)?;
         step("answer", start.elapsed().as_secs_f64());
@@ -234,17 +241,18 @@ impl<'a, B: Backend> Server<'a, B> {
     fn logits(
         &mut self,
         plan: &ModelPlan,
-        x: Ciphertext<B>,
+        x: Vec<Ciphertext<B>>,
         hidden: Option<HiddenLengths<Ciphertext<B>>>,
         step: &mut dyn FnMut(&'static str, f64),
-    ) -> Result<(Ciphertext<B>, Executed)> {
+    ) -> Result<(Vec<Ciphertext<B>>, Executed)> {
         let levels = BootstrapLevels::new(self.ckks.params(), ORDER)?;
         let mut clocked = Clocked::new(&mut self.ckks);
         let packed = SlotEngine::bootstrapping(&mut clocked, plan.layout.clone(), levels).hiding(hidden.as_ref());
-        let mut out = forward(&mut Watched::new(packed, step), self.model, vec![x])?;
-        let y = out.pop().ok_or(polyformer_kernel::Error::Empty { what: "ciphertexts of logits" })?;
+        let out = forward(&mut Watched::new(packed, step), self.model, x)?;
+        let level = out.iter().map(|y| y.level).min();
+        let level = level.ok_or(polyformer_kernel::Error::Empty { what: "ciphertexts of logits" })?;
         let encoding = clocked.encoding();
-        let executed = Executed { cost: self.ckks.executed(), level: y.level, encoding };
-        Ok((y, executed))
+        let executed = Executed { cost: self.ckks.executed(), level, encoding };
+        Ok((out, executed))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 const ROWS: usize = 3000;
 
 fn demo() -> Value {
-    serde_json::from_slice(crate::model::banking77::TOKENIZER).unwrap()
+    serde_json::from_slice(crate::model::checkpoint::banking77::TOKENIZER).unwrap()
 }
 
 /// The demo's tokenizer with one section replaced.
