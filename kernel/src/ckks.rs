@@ -48,6 +48,8 @@ pub mod encrypt;
 mod evaluation_keys;
 #[cfg(feature = "alloc")]
 mod evaluator;
+#[cfg(feature = "alloc")]
+pub mod expand;
 mod gadget;
 #[cfg(feature = "alloc")]
 mod generate;
@@ -62,6 +64,8 @@ mod public_key;
 pub mod raise;
 #[cfg(feature = "alloc")]
 pub mod ring_switch;
+#[cfg(feature = "alloc")]
+pub mod scores;
 mod secret;
 #[cfg(feature = "alloc")]
 mod transform;

@@ -1,10 +1,19 @@
-//! The named parameter sets. `polyformer params` derives each chain, and a test compares the two.
+//! The named parameter sets. `polyformer params` derives each chain except S12, and a test compares the two.
 
 use super::{Bootstrap, Security, Spec};
 
 /// Every preset and its name.
-pub const ALL: [(&str, Spec<'static>); 8] =
-    [("B16", B16), ("F16", F16), ("H16", H16), ("L13", L13), ("L14", L14), ("L15", L15), ("C12", C12), ("C13", C13)];
+pub const ALL: [(&str, Spec<'static>); 9] = [
+    ("B16", B16),
+    ("F16", F16),
+    ("H16", H16),
+    ("L13", L13),
+    ("L14", L14),
+    ("L15", L15),
+    ("S12", S12),
+    ("C12", C12),
+    ("C13", C13),
+];
 
 /// The preset of that name.
 pub fn find(name: &str) -> Option<&'static Spec<'static>> {
@@ -215,6 +224,21 @@ pub const L15: Spec<'static> = Spec {
     alpha: 5,
     levels: steps(17),
     scale_bits: 39.5,
+    bootstrap: None,
+    security: Security::Bits128,
+};
+
+/// Private search, N = 2^12: 1 level of one prime, over a base of two. All primes of the chain have 25 bits, so that three
+/// of them and P fit the bound of the ring degree. [`crate::ckks::scores`]
+pub const S12: Spec<'static> = Spec {
+    log_n: 12,
+    specials: &[1073479681],
+    line: &[42729473, 41680897, 40370177],
+    terminals: 0,
+    base: 2,
+    alpha: 1,
+    levels: &[(0, 2), (0, 3)],
+    scale_bits: 25.3,
     bootstrap: None,
     security: Security::Bits128,
 };
