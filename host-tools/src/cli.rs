@@ -11,12 +11,18 @@ mod devices;
 mod embed;
 mod encrypt;
 mod eval;
+mod hits;
+mod index;
 mod infer;
 mod inspect;
 mod keygen;
 mod pack;
 mod params;
 mod plan;
+mod query;
+mod scores;
+mod search;
+mod searching;
 mod terminal;
 mod texts;
 
@@ -67,6 +73,11 @@ enum Command {
     Pack(pack::Args),
     Plan(plan::Args),
     Eval(eval::Args),
+    Index(index::Args),
+    Search(search::Args),
+    Query(query::Args),
+    Scores(scores::Args),
+    Hits(hits::Args),
     /// Print a completion script for a shell.
     ///
     /// For bash: polyformer completions bash > ~/.local/share/bash-completion/completions/polyformer
@@ -108,16 +119,12 @@ pub fn main() -> ExitCode {
 impl Command {
     /// Whether the process will hold a secret key or a plaintext.
     fn is_of_a_client(&self) -> bool {
-        matches!(
-            self,
-            Self::Demo(_)
-                | Self::Embed(_)
-                | Self::Classify(_)
-                | Self::Keygen(_)
-                | Self::Encrypt(_)
-                | Self::Decrypt(_)
-                | Self::Eval(_)
-        )
+        match self {
+            Self::Demo(_) | Self::Embed(_) | Self::Classify(_) | Self::Keygen(_) => true,
+            Self::Encrypt(_) | Self::Decrypt(_) | Self::Eval(_) => true,
+            Self::Search(_) | Self::Query(_) | Self::Hits(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -145,6 +152,11 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
         Command::Pack(args) => pack::run(&args, out),
         Command::Plan(args) => plan::run(&args, out),
         Command::Eval(args) => eval::run(&args, out),
+        Command::Index(args) => index::run(&args, out),
+        Command::Search(args) => search::run(&args, out),
+        Command::Query(args) => query::run(&args, out),
+        Command::Scores(args) => scores::run(&args, out),
+        Command::Hits(args) => hits::run(&args, out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "polyformer", &mut script);

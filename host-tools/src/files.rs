@@ -31,6 +31,7 @@ mod mapped_numbers;
 pub mod numbers;
 pub mod output;
 mod packed;
+mod sought;
 pub mod space;
 mod temporary;
 mod tensor;
@@ -41,19 +42,22 @@ mod write;
 pub use asked::{Asked, ModelId, Nonce};
 pub use budget::{Budget, STATISTICAL_BITS};
 pub use fault::{FileError, Result};
-pub use fields::hex;
+pub(crate) use fields::bytes as hex_bytes;
+pub use fields::{Fields, hex};
 pub use header::{Body, CiphertextMeta, EmbeddedMeta, Header, KeyId, public_basis};
 pub use lock::FolderLock;
 pub use map::Mapped;
 pub use mapped_numbers::MappedNumbers;
 pub use output::{Form, Output, Staged};
 pub use packed::{HeadForm, Map, Parts, Sizes, Weights};
+pub use sought::{Found, IndexId, MAX_WIDTH, Sought};
+pub(crate) use sought::{check_space, scale, space, vectors, width};
 pub use temporary::{Access, cleanup_temp_files};
 pub use tensor::{ElementType, Expected};
+pub(crate) use view::split;
 pub use view::{MAX_HEADER, View};
 pub use write::write;
 
-use fields::Fields;
 use std::{fmt, str::FromStr};
 use zeroize::Zeroize;
 
@@ -82,11 +86,15 @@ pub enum Kind {
     Answer,
     /// A model file.
     Model,
+    /// Encrypted vectors that are searched for.
+    Query,
+    /// Encrypted scores of queries with an index.
+    Scores,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Params,
         Kind::SecretKey,
         Kind::PublicKey,
@@ -98,9 +106,11 @@ impl Kind {
         Kind::Question,
         Kind::Answer,
         Kind::Model,
+        Kind::Query,
+        Kind::Scores,
     ];
     /// Their names.
-    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key, raise-key, device-key, ciphertext, question, answer or model";
+    const LIST: &str = "params, secret-key, public-key, relin-key, galois-key, raise-key, device-key, ciphertext, question, answer, model, query or scores";
 }
 
 impl Kind {
@@ -133,6 +143,8 @@ impl Kind {
             Kind::Question => "polyformer encrypt --text",
             Kind::Answer => "polyformer infer",
             Kind::Model => "polyformer pack",
+            Kind::Query => "polyformer query",
+            Kind::Scores => "polyformer scores",
             _ => "polyformer keygen",
         }
     }
@@ -152,6 +164,8 @@ impl fmt::Display for Kind {
             Kind::Question => "question",
             Kind::Answer => "answer",
             Kind::Model => "model",
+            Kind::Query => "query",
+            Kind::Scores => "scores",
         })
     }
 }

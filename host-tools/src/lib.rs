@@ -15,7 +15,7 @@
 //!
 //! The modules are layers. Each module imports from the modules before it in this list:
 //! [`spec`], [`primes`], [`files`], [`error`], [`load`], [`machine`], [`keys`], [`plan`], [`model`], [`session`],
-//! [`accuracy`], [`mod@bench`], [`compare`], [`cli`].
+//! [`search`], [`accuracy`], [`mod@bench`], [`compare`], [`cli`].
 #![deny(unsafe_code)]
 
 pub mod accuracy;
@@ -30,6 +30,7 @@ pub mod machine;
 pub mod model;
 pub mod plan;
 pub mod primes;
+pub mod search;
 pub mod session;
 pub mod spec;
 

@@ -15,6 +15,7 @@ mod attention;
 mod checkpoint;
 mod config;
 mod converted;
+mod embedder;
 mod exact;
 mod folder;
 mod logits;
@@ -32,6 +33,7 @@ use attention::Attention;
 pub use checkpoint::{Checkpoint, FolderConfig, FolderFiles, shard_names};
 pub use config::Config;
 pub use converted::Task;
+pub use embedder::Embedder;
 pub use exact::Exact;
 pub use logits::{cosine, largest, largest_difference, probabilities, top};
 pub use measured::MeasuredPolynomial;
@@ -185,6 +187,15 @@ impl Pretrained {
 
 /// The server's part.
 fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model<'static>> {
+    with_classifier(config, weights, weights.map("classifier", config.shape.classes, config.shape.width)?)
+}
+
+/// The server's part with this last map.
+fn with_classifier(
+    config: &Config,
+    weights: &Weights<'_>,
+    classifier: nn::Matrix<'static>,
+) -> files::Result<nn::Model<'static>> {
     let (width, hidden) = (config.shape.width, config.shape.feed_forward);
     let norm = |p: &polynomials::Polynomial| -> files::Result<Norm> {
         let made = Norm::trained(width, config.norm_epsilon, p.to_polynomial()?);
@@ -206,7 +217,6 @@ fn polynomial(config: &Config, weights: &Weights<'_>) -> files::Result<nn::Model
             gains: [None, None],
         });
     }
-    let classifier = weights.map("classifier", config.shape.classes, width)?;
     let (heads, range) = (config.shape.heads, config.range()?);
     nn::Model::new(width, heads, layers, classifier, range).map_err(|e| FileError::Model(e.to_string()))
 }

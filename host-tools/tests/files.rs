@@ -4,8 +4,8 @@
 
 use polyformer::{
     files::{
-        self, Asked, Body, Budget, CiphertextMeta, ElementType, EmbeddedMeta, FileError, Header, KeyId, Kind, Mapped,
-        Sizes, View, Weights,
+        self, Asked, Body, Budget, CiphertextMeta, ElementType, EmbeddedMeta, FileError, Found, Header, KeyId, Kind,
+        Mapped, Sizes, Sought, View, Weights,
     },
     spec::SpecBuf,
 };
@@ -19,6 +19,8 @@ fn every_kind() -> Vec<Header> {
     let seed = [3; 32];
     let sealed = CiphertextMeta { level: 0, count: 2, values: 5, seed: Some(seed) };
     let asked = Asked { tokens: vec![9, 3, 0, 0], model: [1; 16], nonce: [2; 16] };
+    let sought = Sought { space: "space".into(), width: 384, nonce: [2; 16] };
+    let found = Found { sought: sought.clone(), queries: 2, index: [4; 16], vectors: 4000, scale: 0.1 };
     vec![
         header("B16", Body::Params),
         header("C12", Body::SecretKey { budget: None }),
@@ -32,6 +34,8 @@ fn every_kind() -> Vec<Header> {
         header("C12", Body::SecretKey { budget: Some(Budget { results: 5, bits: 30, published: 5 }) }),
         header("C12", Body::Model { sizes: sizes(Weights::F16), about: "{}".into() }),
         header("C12", Body::Model { sizes: sizes(Weights::Int8), about: "{}".into() }),
+        header("S12", Body::Query(CiphertextMeta { level: 1, values: 0, ..sealed }, sought.clone())),
+        header("S12", Body::Scores(CiphertextMeta { values: 0, seed: None, ..sealed }, found)),
     ]
 }
 
@@ -166,6 +170,8 @@ fn an_older_version_is_refused_with_the_command_that_makes_the_file_again() {
             Kind::Ciphertext => "encrypt",
             Kind::Question => "encrypt --text",
             Kind::Answer => "infer",
+            Kind::Query => "query",
+            Kind::Scores => "scores",
             _ => "keygen",
         };
         let said = format!("a {} of format version 1, this program reads 2: make it again with ", header.kind());

@@ -102,6 +102,7 @@ fn seeds(view: &View<'_>) -> Vec<[u8; 32]> {
         Body::Ciphertext(sealed) | Body::Question(sealed, _) | Body::Answer(sealed, _) => {
             sealed.seed.into_iter().collect()
         }
+        Body::Query(sealed, _) | Body::Scores(sealed, _) => sealed.seed.into_iter().collect(),
         Body::Params | Body::SecretKey { .. } | Body::Model { .. } => Vec::new(),
     }
 }

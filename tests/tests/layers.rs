@@ -78,8 +78,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "host-tools",
         &[
-            "spec", "primes", "files", "error", "load", "machine", "keys", "plan", "model", "session", "accuracy",
-            "bench", "compare", "cli",
+            "spec", "primes", "files", "error", "load", "machine", "keys", "plan", "model", "session", "search",
+            "accuracy", "bench", "compare", "cli",
         ],
     ),
     (

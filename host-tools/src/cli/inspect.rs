@@ -4,7 +4,7 @@ use super::common::{print, print_json};
 use crate::{
     Result,
     error::WithPath,
-    files::{Asked, Body, Budget, Kind, Mapped, View, hex, input},
+    files::{Asked, Body, Budget, Found, Kind, Mapped, Sought, View, hex, input},
     keys::advice::rotation,
     model::{Digest, Pretrained, Summary},
 };
@@ -75,6 +75,12 @@ struct More {
     rotation: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     published: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    space: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vectors: Option<u64>,
     #[serde(flatten)]
     asked: Option<About>,
 }
@@ -131,6 +137,16 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
             rotation: rotation(params, *galois),
             ..More::default()
         },
+        Body::Query(s, Sought { space, width, .. })
+        | Body::Scores(s, Found { sought: Sought { space, width, .. }, .. }) => More {
+            level: Some(s.level),
+            count: Some(s.count),
+            seeded: Some(s.seed.is_some()),
+            space: Some(space.clone()),
+            width: Some(*width),
+            vectors: if let Body::Scores(_, found) = &header.body { Some(found.vectors) } else { None },
+            ..More::default()
+        },
         Body::Ciphertext(s) | Body::Question(s, _) | Body::Answer(s, _) => More {
             level: Some(s.level),
             scale_bits: Some(params.scale(s.level).log2()),
@@ -185,8 +201,12 @@ impl std::fmt::Display for Facts {
         {
             writeln!(f, "level:      {level}, log2(Q) {log_q:.1}, scale 2^{scale:.2}")?;
             writeln!(f, "values:     {values} in {count} ciphertext(s)")?;
-        } else if let Some(level) = m.level {
+        } else if let (Some(level), None) = (m.level, &m.space) {
             writeln!(f, "serves:     levels up to {level}")?;
+        }
+        if let (Some(space), Some(width), Some(count)) = (&m.space, m.width, m.count) {
+            let of = m.vectors.map_or(String::new(), |vectors| format!(", scores of {vectors} vectors"));
+            writeln!(f, "search:     {count} ciphertext(s), vectors of {width} numbers in space {space}{of}")?;
         }
         match (m.galois, m.rotation) {
             (Some(g), Some(k)) => writeln!(f, "galois:     X -> X^{g}, the rotation by {k}")?,

@@ -31,7 +31,7 @@ pub fn check(body: &Body, params: &Params) -> Result<()> {
             dense(lift_basis(params))?;
         }
         Body::Params | Body::SecretKey { .. } | Body::Model { .. } => {}
-        Body::Ciphertext(_) | Body::Question(..) | Body::Answer(..) => {}
+        Body::Ciphertext(_) | Body::Question(..) | Body::Answer(..) | Body::Query(..) | Body::Scores(..) => {}
     }
     Ok(())
 }

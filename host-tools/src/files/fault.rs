@@ -147,6 +147,14 @@ pub enum FileError {
         /// The file's.
         actual: String,
     },
+    /// Vectors of another width.
+    #[error("vectors of {actual} numbers where {expected} are needed")]
+    OtherWidth {
+        /// The width needed.
+        expected: usize,
+        /// The file's.
+        actual: usize,
+    },
     /// Made for other numbers of tokens.
     #[error("made for {actual} tokens where {expected} are needed")]
     OtherTokens {
@@ -212,7 +220,7 @@ pub enum FileError {
 /// What makes a file of a kind that earlier versions did not have.
 fn origin(kind: &Kind) -> String {
     match kind {
-        Kind::Question | Kind::Answer => format!(", as `{}` writes it", kind.made_by()),
+        Kind::Question | Kind::Answer | Kind::Query | Kind::Scores => format!(", as `{}` writes it", kind.made_by()),
         _ => String::new(),
     }
 }

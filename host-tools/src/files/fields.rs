@@ -29,7 +29,7 @@ pub(super) fn number<T: TryFrom<u64>>(fields: &Fields, field: &'static str, most
 ///
 /// # Errors
 /// `Field`.
-pub(super) fn bytes<const N: usize>(fields: &Fields, field: &'static str) -> Result<[u8; N]> {
+pub(crate) fn bytes<const N: usize>(fields: &Fields, field: &'static str) -> Result<[u8; N]> {
     let expected = || format!("{N} bytes in hexadecimal");
     let value = text(fields, field, &expected())?;
     let digit = |c: u8| (c as char).to_digit(16).filter(|_| !c.is_ascii_uppercase());

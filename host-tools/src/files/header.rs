@@ -1,7 +1,7 @@
 //! The typed header: the kind of a file, its parameter set and key, and the shapes of its tensors.
 
 use super::{
-    Asked, Budget, Kind, Sizes,
+    Asked, Budget, Found, Kind, Sizes, Sought,
     fault::{FileError, Result},
     fields::{Fields, bytes, hex, number, text},
     tensor::{ElementType, Expected},
@@ -72,6 +72,10 @@ pub enum Body {
     Question(CiphertextMeta, Asked),
     /// The ciphertext of a model's logits.
     Answer(CiphertextMeta, Asked),
+    /// Ciphertexts of vectors, one a query.
+    Query(CiphertextMeta, Sought),
+    /// Ciphertexts of scores: all blocks of the index for the first query, then for the next.
+    Scores(CiphertextMeta, Found),
     /// A model for the parameter set.
     Model {
         /// Its sizes.
@@ -141,6 +145,8 @@ impl Header {
             Body::Ciphertext(_) => Kind::Ciphertext,
             Body::Question(..) => Kind::Question,
             Body::Answer(..) => Kind::Answer,
+            Body::Query(..) => Kind::Query,
+            Body::Scores(..) => Kind::Scores,
             Body::Model { .. } => Kind::Model,
         }
     }
@@ -199,7 +205,9 @@ impl Header {
             }
             Body::Ciphertext(CiphertextMeta { level, count, seed, .. })
             | Body::Question(CiphertextMeta { level, count, seed, .. }, _)
-            | Body::Answer(CiphertextMeta { level, count, seed, .. }, _) => {
+            | Body::Answer(CiphertextMeta { level, count, seed, .. }, _)
+            | Body::Query(CiphertextMeta { level, count, seed, .. }, _)
+            | Body::Scores(CiphertextMeta { level, count, seed, .. }, _) => {
                 let names: &[_] = if seed.is_some() { &["c0"] } else { &["c0", "c1"] };
                 names.iter().map(|name| residues(name, count as usize, params.q(level))).collect()
             }
@@ -247,15 +255,19 @@ impl Header {
                 put("seed", hex(of.seeds.as_flattened()));
             }
             Body::Ciphertext(s) | Body::Question(s, _) | Body::Answer(s, _) => {
-                put("level", s.level.to_string());
-                put("count", s.count.to_string());
+                ciphertexts(s, &mut put);
                 put("values", s.values.to_string());
-                if let Some(seed) = s.seed {
-                    put("seed", hex(&seed));
-                }
                 if let Some((_, Some(asked))) = self.body.sealed() {
                     asked.put(&mut put);
                 }
+            }
+            Body::Query(s, sought) => {
+                ciphertexts(s, &mut put);
+                sought.put(&mut put);
+            }
+            Body::Scores(s, found) => {
+                ciphertexts(s, &mut put);
+                found.put(&mut put);
             }
             Body::Model { sizes, about } => {
                 put("sizes", serde_json::to_string(sizes).unwrap_or_default()); // whole numbers and a name
@@ -302,6 +314,8 @@ impl Header {
             Kind::Ciphertext => Body::Ciphertext(sealed(fields, &params)?),
             Kind::Question => Body::Question(sealed(fields, &params)?, Asked::parse(fields)?),
             Kind::Answer => Body::Answer(sealed(fields, &params)?, Asked::parse(fields)?),
+            Kind::Query => Body::Query(batch(fields, &params)?, Sought::parse(fields)?),
+            Kind::Scores => Body::Scores(batch(fields, &params)?, Found::parse(fields)?),
             Kind::Model => Body::Model { sizes: sizes(fields)?, about: text(fields, "about", "JSON")?.clone() },
         };
         let key = if matches!(kind, Kind::Params | Kind::Model) { None } else { Some(KeyId(bytes(fields, "key")?)) };
@@ -344,15 +358,30 @@ fn galois(fields: &Fields, params: &Params) -> Result<u32> {
     if g % 2 == 1 { Ok(g) } else { Err(FileError::field("galois", Some(&g.to_string()), "an odd number")) }
 }
 
+/// The fields of ciphertexts, except the number of their values.
+fn ciphertexts(s: &CiphertextMeta, put: &mut impl FnMut(&str, String)) {
+    put("level", s.level.to_string());
+    put("count", s.count.to_string());
+    if let Some(seed) = s.seed {
+        put("seed", hex(&seed));
+    }
+}
+
 fn sealed(fields: &Fields, params: &Params) -> Result<CiphertextMeta> {
+    let batch = batch(fields, params)?;
+    let values = number(fields, "values", batch.count as u64 * params.slots() as u64)?;
+    Ok(CiphertextMeta { values, ..batch })
+}
+
+/// Ciphertexts whose values are coefficients, which no field counts.
+fn batch(fields: &Fields, params: &Params) -> Result<CiphertextMeta> {
     let level = level(fields, params)?;
     let count: u16 = number(fields, "count", u16::MAX as u64)?;
     if count == 0 {
         return Err(FileError::field("count", Some("0"), "at least one ciphertext"));
     }
-    let values = number(fields, "values", count as u64 * params.slots() as u64)?;
     let seed = fields.contains_key("seed").then(|| bytes(fields, "seed")).transpose()?;
-    Ok(CiphertextMeta { level, count, values, seed })
+    Ok(CiphertextMeta { level, count, values: 0, seed })
 }
 
 fn sizes(fields: &Fields) -> Result<Sizes> {

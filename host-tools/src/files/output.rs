@@ -29,6 +29,9 @@ pub enum Form<'a> {
         /// Whether the file of another secret key may be replaced.
         force: bool,
     },
+    /// A file whose header names this kind and whose format is not the format of [`Kind`]. It replaces a file that names
+    /// the same kind.
+    Named(&'static str),
     /// Bytes of another format, called `what`. They replace bytes of which `own` is true.
     Other {
         /// The name of the format, in messages.
@@ -44,6 +47,7 @@ impl Form<'_> {
     fn name(&self) -> String {
         match self {
             Form::File(kind) | Form::Key { kind, .. } => format!("{} {kind} file", kind.article()),
+            Form::Named(kind) => format!("a file of kind {kind}"),
             Form::Other { what, .. } => (*what).into(),
         }
     }
@@ -61,6 +65,7 @@ impl Form<'_> {
         };
         let own = match (self, &claim) {
             (Form::File(kind), Some((there, _))) => *there == kind.to_string(),
+            (Form::Named(kind), Some((there, _))) => there == kind,
             (Form::Key { kind, key, force }, Some((there, of))) => {
                 *there == kind.to_string() && (*force || *of == key.map(|key| key.to_string()))
             }

@@ -105,7 +105,10 @@ impl<'a> View<'a> {
 }
 
 /// The parsed safetensors header and the remaining bytes, with consistent sizes. `bytes` are the first of `length` bytes.
-fn split(bytes: &[u8], length: u64) -> Result<(Metadata, &[u8])> {
+///
+/// # Errors
+/// `Size`, `HeaderSize`, `Header`.
+pub(crate) fn split(bytes: &[u8], length: u64) -> Result<(Metadata, &[u8])> {
     let size = |expected| FileError::Size { expected, actual: length };
     let (head, rest) = bytes.split_first_chunk::<8>().ok_or(size(8))?;
     let claimed = u64::from_le_bytes(*head);

@@ -15,8 +15,13 @@ impl Header {
     /// key of another secret.
     pub fn form(&self, force: bool) -> Form<'static> {
         match self.kind() {
-            kind @ (Kind::Params | Kind::Ciphertext | Kind::Question | Kind::Answer | Kind::Model) => Form::File(kind),
-            kind => Form::Key { kind, key: self.key, force },
+            kind @ (Kind::SecretKey
+            | Kind::PublicKey
+            | Kind::RelinKey
+            | Kind::GaloisKey
+            | Kind::RaiseKey
+            | Kind::DeviceKey) => Form::Key { kind, key: self.key, force },
+            kind => Form::File(kind),
         }
     }
 

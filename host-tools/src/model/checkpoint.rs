@@ -86,7 +86,7 @@ impl FolderConfig {
 pub struct Checkpoint {
     pub(super) place: PathBuf,
     pub(super) config: FolderConfig,
-    digest: Digest,
+    pub(super) digest: Digest,
     pub(super) poly: Vec<Cow<'static, [u8]>>,
     pub(super) exact: Option<Cow<'static, [u8]>>,
     pub(super) tokenizer: Cow<'static, [u8]>,

@@ -148,7 +148,8 @@ impl Text {
 
     /// Whether `ids` are fewer tokens than the text has.
     pub fn is_cut(&self, text: &str, ids: &[u32]) -> bool {
-        ids.len() == self.max_tokens() && self.words.ids(text).is_ok_and(|all| all.len() + self.words.special() > ids.len())
+        ids.len() == self.max_tokens()
+            && self.words.ids(text).is_ok_and(|all| all.len() + self.words.special() > ids.len())
     }
 
     /// The client's plaintext: one normalised row per token.

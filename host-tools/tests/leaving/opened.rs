@@ -65,6 +65,7 @@ impl Job for Open<'_> {
                 Body::DeviceKey(of) => opener.device(name, &view, self.device.unwrap(), &of.seeds)?,
                 Body::Ciphertext(sealed) => opener.ciphertexts(name, &view, *sealed, self.values)?,
                 Body::Params | Body::SecretKey { .. } | Body::Question(..) | Body::Answer(..) | Body::Model { .. } => {}
+                Body::Query(..) | Body::Scores(..) => {}
             }
         }
         Ok(opener.out)
