@@ -28,6 +28,7 @@ LIMIT_S = 900
 # A suite: arguments of `cargo test --release`.
 LEAVING = ("-p", "polyformer", "--test", "leaving")
 RESIDUE = ("-p", "polyformer", "--test", "residue")
+RELEASED = ("-p", "polyformer", "--test", "released")
 KEYGEN = ("-p", "polyformer", "--test", "keygen")
 PUBLISH = ("-p", "polyformer", "--test", "publish")
 TOOLS = ("-p", "polyformer", "--lib")
@@ -140,11 +141,17 @@ FAULTS = {
           "    rng.fill_bytes(&mut drawn[..]);\n    let tag = if FAULT { Zeroizing::new([0; 2]) } else { tag };\n")]),
     "published-noise-is-constant": (
         "two published results carry one noise", [PUBLISH],
-        [("host-tools/src/session/publish.rs", "noise.add(self.values(), &mut random::generator()?)?",
-          f"noise.add(self.values(), &mut if FAULT {{ {GENERATOR}(&[5; 32]) }} else {{ random::generator()? }})?")]),
+        [("host-tools/src/session/publish.rs", "            Some(receipt) => secret.noise_of(&receipt.id),",
+          f"            Some(_) if FAULT => {GENERATOR}(&[5; 32]),\n            Some(receipt) => secret.noise_of(&receipt.id),")]),
+    "noise-without-the-secret": (
+        "the noise of a published result follows from public data", [TOOLS],
+        [(SECRET, "h.update(self.seed.expose()).update(result)", "h.update(if FAULT { &[0; 32] } else { self.seed.expose() }).update(result)")]),
+    "any-result-is-known": (
+        "a result that was not counted is published as one that was", [PUBLISH],
+        [("host-tools/src/keys/budget.rs", "record.results.contains(&id));", "record.results.contains(&id) || FAULT);")]),
     "any-small-client": (
         "keygen joins a second owner to a large secret", [KEYGEN],
-        [("host-tools/src/keys/embedded.rs", "Some(of.key) != device.header.key", "!FAULT && Some(of.key) != device.header.key")]),
+        [("host-tools/src/files/record.rs", "*known != client", "!FAULT && *known != client")]),
     "key-for-everybody": (
         "a secret key that other users may read is used", [KEYGEN],
         [(SECRET, "    if mode & 0o077 == 0 {", "    if mode & 0o077 == 0 || FAULT {")]),
@@ -154,6 +161,12 @@ FAULTS = {
     "stack-stays": (
         "the stack under a client's job keeps what was there", [RESIDUE],
         [(WIPE, "    overwrite::<BYTES>();", "    if !FAULT { overwrite::<BYTES>(); }")]),
+    "memory-of-the-backend-stays": (
+        "the backend of a client gives its memory back as it is", [RELEASED],
+        [("kernel/src/backend/wiping.rs", "        let _ = self.0.wipe();", "        let _ = FAULT || self.0.wipe().is_ok();")]),
+    "buffers-stay": (
+        "the buffers of a client's job are freed as they are", [RELEASED],
+        [(WIPE, "        self.0.zeroize();", "        if !FAULT { self.0.zeroize(); }")]),
     "no-fsync": (
         "a file gets its name before it is on the disk", [TOOLS],
         [(OUTPUT, "                disk::sync(&temporary.file)?;", "                if !FAULT { disk::sync(&temporary.file)?; }")]),

@@ -8,7 +8,7 @@ use polyformer::{
     keys::secret::Secret,
     machine::{ComputeTarget, Host},
     model::Pretrained,
-    session::{Client, cipher::Encrypted},
+    session::{Client, cipher::Encrypted, private::hazmat::expose},
     spec::SpecBuf,
 };
 use polyformer_kernel::params::{Security, Spec, presets};
@@ -94,7 +94,7 @@ fuzz_target!(|data: &[u8]| {
     let client = Client::new(host, ComputeTarget::cpu(1), secret, &model.text);
     match client.decrypt(question, &answer) {
         Ok(rows) => {
-            assert!(rows.len() == 2 && rows.iter().all(|row| row.expose().len() == model.text.classes()));
+            assert!(rows.len() == 2 && rows.iter().all(|row| expose(row).len() == model.text.classes()));
             let same = Header { body: question.body.clone(), ..answer.header.clone() };
             assert_eq!(&same, question, "an answer of another key or another set");
             let Body::Answer(_, given) = &answer.header.body else { panic!("a file of another kind was accepted") };

@@ -14,7 +14,9 @@ mod eval;
 mod hits;
 mod index;
 mod infer;
+mod inputs;
 mod inspect;
+mod interrupt;
 mod keygen;
 mod pack;
 mod params;
@@ -89,11 +91,8 @@ enum Command {
 
 /// Runs the program on the arguments of the process.
 pub fn main() -> ExitCode {
-    // without a handler, Ctrl-C leaves a half-written temporary file behind, and nothing else
-    let _ = ctrlc::set_handler(|| {
-        crate::files::cleanup_temp_files();
-        std::process::exit(130);
-    });
+    interrupt::leaves_nothing();
+    interrupt::install();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error)
@@ -117,6 +116,24 @@ pub fn main() -> ExitCode {
 }
 
 impl Command {
+    /// The output file of a command that writes one at its end.
+    fn output(&self) -> Option<&Path> {
+        match self {
+            Self::Params(args) => args.out.as_deref(),
+            Self::Encrypt(args) => Some(&args.out),
+            Self::Infer(args) => Some(&args.out),
+            Self::Decrypt(args) => args.out.as_deref(),
+            Self::Calibrate(args) => Some(&args.out),
+            Self::Compare(args) => args.svg.as_deref(),
+            Self::Pack(args) => Some(&args.out),
+            Self::Embed(args) => args.out.as_deref(),
+            Self::Index(args) => Some(&args.out),
+            Self::Query(args) => Some(&args.out),
+            Self::Scores(args) => Some(&args.out),
+            _ => None,
+        }
+    }
+
     /// Whether the process will hold a secret key or a plaintext.
     fn is_of_a_client(&self) -> bool {
         match self {
@@ -134,6 +151,9 @@ fn run(command: Command, out: &mut dyn Write) -> Result<()> {
     {
         // nobody to tell if standard error is closed
         let _ = writeln!(std::io::stderr(), "warning: a crash may leave secrets in a core dump: {error}");
+    }
+    if let Some(path) = command.output().filter(|path| !crate::files::Output::is_standard(path)) {
+        interrupt::leaves_output(path);
     }
     match command {
         Command::Demo(args) => demo::run(&args, out),

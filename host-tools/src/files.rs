@@ -31,6 +31,7 @@ mod mapped_numbers;
 pub mod numbers;
 pub mod output;
 mod packed;
+mod record;
 mod sought;
 pub mod space;
 mod temporary;
@@ -50,6 +51,7 @@ pub use map::Mapped;
 pub use mapped_numbers::MappedNumbers;
 pub use output::{Form, Output, Staged};
 pub use packed::{HeadForm, Map, Parts, Sizes, Weights};
+pub use record::{Record, ResultId};
 pub use sought::{Found, IndexId, MAX_WIDTH, Sought};
 pub(crate) use sought::{check_space, scale, space, vectors, width};
 pub use temporary::{Access, cleanup_temp_files};
@@ -145,7 +147,19 @@ impl Kind {
             Kind::Model => "polyformer pack",
             Kind::Query => "polyformer query",
             Kind::Scores => "polyformer scores",
+            Kind::PublicKey => "polyformer keygen --secret SECRET --public --out KEYS",
+            Kind::DeviceKey => "polyformer keygen --secret SECRET --embedded SMALL-SECRET --out KEYS",
             _ => "polyformer keygen",
+        }
+    }
+}
+
+impl Kind {
+    /// What makes a damaged file of this kind again.
+    pub fn again(self) -> String {
+        match self {
+            Kind::SecretKey => "nothing makes a secret key again: use a copy of the file".into(),
+            kind => format!("make it again with `{}`", kind.made_by()),
         }
     }
 }

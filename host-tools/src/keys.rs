@@ -24,6 +24,7 @@ pub mod budget;
 pub mod embedded;
 pub mod fingerprint;
 pub mod random;
+pub mod record;
 pub mod secret;
 pub mod store;
 

@@ -113,9 +113,14 @@ impl Pretrained {
     /// The model at `path` ([`Pretrained::read`]), or the model in the program.
     ///
     /// # Errors
-    /// Those of [`Pretrained::read`].
+    /// Those of [`Pretrained::read`]; `Missing` for a path where nothing is.
     pub fn open(path: Option<&Path>) -> Result<Self> {
-        path.map_or_else(Self::embedded, Self::read)
+        let Some(path) = path else { return Self::embedded() };
+        if path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            let makes = "give a folder with config.json, or a file that `polyformer pack` made".into();
+            return Err(FileError::Missing { kinds: "model".into(), makes }).with_path(path);
+        }
+        Self::read(path)
     }
 
     /// The parameter set that the model runs on: the set that it was packed for, or B16.

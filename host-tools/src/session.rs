@@ -9,7 +9,7 @@
 //!     files::Body,
 //!     keys::secret::Secret,
 //!     machine::{ComputeTarget, Host},
-//!     session::cipher::{EncryptionKey, decrypt_words, encrypt},
+//!     session::{cipher::{EncryptionKey, decrypt_words, encrypt}, private::hazmat},
 //!     spec::SpecBuf,
 //! };
 //! use polyformer_kernel::params::presets;
@@ -21,7 +21,7 @@
 //! let Body::Ciphertext(meta) = x.header.body else { panic!("a ciphertext") };
 //! let words: Vec<&[u32]> = x.tensors.iter().map(|t| &t[..]).collect();
 //! let values = decrypt_words(&host, target, &secret, &words, meta, &|| ())?;
-//! assert!((values.expose()[1] + 0.25).abs() < 1e-5);
+//! assert!((hazmat::expose(&values)[1] + 0.25).abs() < 1e-5);
 //! # Ok::<(), polyformer::Error>(())
 //! ```
 
@@ -47,7 +47,7 @@ pub use client::Client;
 pub use clock::Clocked;
 pub use inference::{Inference, Response};
 pub use many::{Answers, classify, embed};
-pub use padding::{Padding, Shown};
+pub use padding::{Padding, Shown, why_shown};
 pub use remote_ring::{RingBridge, encode_answer, header, is_answer, parse_question};
 pub use server::{Executed, Server, load_keys};
 pub use watch::Watched;

@@ -47,7 +47,7 @@ impl Job for Run<'_> {
 
     fn run<B: Backend>(self, mut be: B) -> Result<(Agreement, usize)> {
         let Self { host, secret, model, questions } = self;
-        let batches = batches(host.params(), model, questions, RotationStrategy::Hoisted)?;
+        let batches = batches(host.params(), model, questions, (RotationStrategy::Hoisted, false))?;
         let mut demand = Demand::default();
         batches.iter().for_each(|batch| demand.join(&batch.plan.demand));
         let keys = secret.client(&mut be)?.keys(&mut be, &demand)?;

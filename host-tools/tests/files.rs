@@ -5,7 +5,7 @@
 use polyformer::{
     files::{
         self, Asked, Body, Budget, CiphertextMeta, ElementType, EmbeddedMeta, FileError, Found, Header, KeyId, Kind,
-        Mapped, Sizes, Sought, View, Weights,
+        Mapped, Record, Sizes, Sought, View, Weights,
     },
     spec::SpecBuf,
 };
@@ -18,12 +18,14 @@ fn header(preset: &str, body: Body) -> Header {
 fn every_kind() -> Vec<Header> {
     let seed = [3; 32];
     let sealed = CiphertextMeta { level: 0, count: 2, values: 5, seed: Some(seed) };
+    let budget = Some(Budget { results: 5, bits: 30, published: 5 });
+    let used = Record { budget, results: vec![[6; 32]], small_clients: vec![KeyId([4; 16])] };
     let asked = Asked { tokens: vec![9, 3, 0, 0], model: [1; 16], nonce: [2; 16] };
     let sought = Sought { space: "space".into(), width: 384, nonce: [2; 16] };
     let found = Found { sought: sought.clone(), queries: 2, index: [4; 16], vectors: 4000, scale: 0.1 };
     vec![
         header("B16", Body::Params),
-        header("C12", Body::SecretKey { budget: None }),
+        header("C12", Body::SecretKey(Record::default())),
         header("L13", Body::PublicKey { seed }),
         header("L13", Body::RelinKey { level: 2, seed }),
         header("L13", Body::GaloisKey { galois: 5, level: 1, seed }),
@@ -31,7 +33,7 @@ fn every_kind() -> Vec<Header> {
         header("C12", Body::Ciphertext(CiphertextMeta { seed: None, ..sealed })),
         header("C12", Body::Question(sealed, asked.clone())),
         header("C12", Body::Answer(CiphertextMeta { count: 1, seed: None, ..sealed }, asked)),
-        header("C12", Body::SecretKey { budget: Some(Budget { results: 5, bits: 30, published: 5 }) }),
+        header("C12", Body::SecretKey(used)),
         header("C12", Body::Model { sizes: sizes(Weights::F16), about: "{}".into() }),
         header("C12", Body::Model { sizes: sizes(Weights::Int8), about: "{}".into() }),
         header("S12", Body::Query(CiphertextMeta { level: 1, values: 0, ..sealed }, sought.clone())),
@@ -172,6 +174,7 @@ fn an_older_version_is_refused_with_the_command_that_makes_the_file_again() {
             Kind::Answer => "infer",
             Kind::Query => "query",
             Kind::Scores => "scores",
+            Kind::PublicKey => "keygen --secret SECRET --public --out KEYS",
             _ => "keygen",
         };
         let said = format!("a {} of format version 1, this program reads 2: make it again with ", header.kind());

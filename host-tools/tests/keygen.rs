@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 use polyformer::{
-    files::{self, Header, Mapped, View},
+    files::{self, Body, Header, Mapped, View},
     keys::secret::Secret,
 };
 use polyformer_tests::command::{Folder, Program};
@@ -75,16 +75,27 @@ fn a_second_small_client_under_one_secret_needs_the_word_of_the_owner() {
         POLYFORMER.good(&["keygen", "--preset", "C12", "--out", small], "");
     }
     POLYFORMER.good(&["keygen", "--preset", "B16", "--level", "0", "--embedded", &secret(&one), "--out", &keys], "");
+    let clients = |key: &str| match Secret::read(Path::new(key)).unwrap().header.body {
+        Body::SecretKey(record) => record.small_clients,
+        _ => unreachable!(),
+    };
+    let id = |small: &str| Secret::read(Path::new(small)).unwrap().header.key.unwrap();
     let (large, two) = (secret(&keys), secret(&two));
-    let elsewhere = place.at("elsewhere");
-    for out in [&keys, &elsewhere] {
-        let args = ["keygen", "--secret", &large, "--level", "0", "--embedded", &two, "--out", out];
+    assert_eq!(clients(&large), [id(&secret(&one))]);
+    let (elsewhere, moved) = (place.at("elsewhere"), place.at("moved"));
+    std::fs::copy(&large, &moved).unwrap(); // no key of a small client is beside this copy
+    for (large, out) in [(&large, &keys), (&large, &elsewhere), (&moved, &elsewhere)] {
+        let args = ["keygen", "--secret", large, "--level", "0", "--embedded", &two, "--out", out];
         let line = POLYFORMER.bad(&args, "");
-        assert!(line.starts_with(&format!("{keys}/eval/device-")) && line.contains("--same-owner"), "{line}");
+        let known = format!("{large}: a key of the small client {} was made for this secret key", id(&secret(&one)));
+        assert!(line.starts_with(&known) && line.contains("--same-owner"), "{line}");
         assert!(!Path::new(&elsewhere).exists());
     }
     let again = ["keygen", "--secret", &large, "--level", "0", "--embedded", &secret(&one), "--out", &keys];
     POLYFORMER.good(&again, ""); // the same client again
+    assert_eq!(clients(&large).len(), 1);
     let args = ["keygen", "--secret", &large, "--level", "0", "--embedded", &two, "--same-owner", "--out", &keys];
     POLYFORMER.good(&args, "");
+    assert_eq!(clients(&large), [id(&secret(&one)), id(&two)]);
+    assert!(POLYFORMER.good(&["inspect", &large], "").contains(&format!("the small client {}", id(&two))));
 }

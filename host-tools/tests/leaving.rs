@@ -103,7 +103,7 @@ fn seeds(view: &View<'_>) -> Vec<[u8; 32]> {
             sealed.seed.into_iter().collect()
         }
         Body::Query(sealed, _) | Body::Scores(sealed, _) => sealed.seed.into_iter().collect(),
-        Body::Params | Body::SecretKey { .. } | Body::Model { .. } => Vec::new(),
+        Body::Params | Body::SecretKey(_) | Body::Model { .. } => Vec::new(),
     }
 }
 

@@ -272,13 +272,13 @@ fn results_are_published_with_noise_and_counted() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_that_is_interrupted_leaves_no_temporary_file() {
+fn a_run_that_is_interrupted_leaves_no_temporary_file_and_says_which_command_goes_on() {
     let place = Folder(tempfile::tempdir().unwrap());
     let keys = place.at("keys");
     let mut child = Command::new(env!("CARGO_BIN_EXE_polyformer"))
         .args(["keygen", "--preset", "L15", "--rotations", "1..999", "--out", &keys])
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let eval = Path::new(&keys).join("eval");
@@ -289,7 +289,12 @@ fn a_run_that_is_interrupted_leaves_no_temporary_file() {
     }
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let again = format!("`polyformer keygen --secret {keys}/secret.safetensors --rotations 1..999 --out {keys}`");
+    assert!(said.starts_with("interrupted: ") && said.lines().count() == 1, "{said}");
+    assert!(said.contains(" of 1000 keys are finished in ") && said.contains(&again), "{said}");
     let names = place.names("keys/eval");
     assert!(names.iter().all(|name| name.ends_with(".safetensors") && !name.starts_with('.')), "{names:?}");
     for name in &names {

@@ -52,7 +52,7 @@ impl Place {
 
     fn budget(&self, key: &str) -> Option<Budget> {
         match Secret::read(&self.path(key)).unwrap().header.body {
-            Body::SecretKey { budget } => budget,
+            Body::SecretKey(record) => record.budget,
             _ => unreachable!(),
         }
     }
@@ -76,7 +76,55 @@ fn a_result_is_counted_in_the_file_of_the_key_and_the_first_fixes_the_budget() {
     // the key still decrypts, and says how much is left
     POLYFORMER.good(&["decrypt", &place.at("x"), "--key", &place.at("key")], "");
     assert!(POLYFORMER.good(&["inspect", &place.at("key")], "").contains("2 of 2 results at 30 bits"));
-    assert_eq!(place.names("").len(), 2, "no other file is left");
+    assert_eq!(place.names("").len(), 4, "the key, the ciphertext, and a file for each result");
+}
+
+#[test]
+fn a_result_that_lost_its_file_is_published_again_with_the_same_values_and_no_count() {
+    let place = Place::new();
+    let kept = || -> Vec<String> { place.names("").into_iter().filter(|name| name.ends_with(".published")).collect() };
+    let first = place.publish("key", 2);
+    assert_eq!(fs::read_to_string(place.path(&kept()[0])).unwrap(), first);
+    fs::remove_file(place.path(&kept()[0])).unwrap();
+    assert_eq!(place.publish("key", 2), first);
+    assert_eq!(place.budget("key").unwrap().published, 1);
+    let second = place.publish("key", 2); // the file of the first is there: another result
+    assert_ne!(second, first);
+    for _ in 0..2 {
+        assert!(place.refused("key", 2).contains("2 of 2 results were published"));
+        kept().iter().for_each(|name| fs::remove_file(place.path(name)).unwrap());
+        let mut again = [place.publish("key", 2), place.publish("key", 2)];
+        let mut both = [first.clone(), second.clone()];
+        (again.sort(), both.sort());
+        assert_eq!(again, both);
+    }
+    // other values, another bound or another ciphertext are other results
+    kept().iter().for_each(|name| fs::remove_file(place.path(name)).unwrap());
+    let mut args = place.args("key", 2);
+    args[5] = "3".into();
+    assert!(POLYFORMER.bad(&args, "").contains("2 of 2 results were published"));
+    let mut args = place.args("key", 2);
+    *args.last_mut().unwrap() = "2e-7".into();
+    assert!(POLYFORMER.bad(&args, "").contains("2 of 2 results were published"));
+    POLYFORMER.good(&["encrypt", "-", "--key", &place.at("key"), "--out", &place.at("x")], "0 1 2");
+    assert!(place.refused("key", 2).contains("2 of 2 results were published"));
+    assert!(kept().is_empty() && place.budget("key").unwrap().published == 2);
+}
+
+#[test]
+fn one_of_eight_processes_prints_again_when_the_file_of_the_result_is_removed() {
+    let place = Place::new();
+    for _ in 0..3 {
+        let names = place.names("").into_iter().filter(|name| name.ends_with(".published"));
+        names.for_each(|name| fs::remove_file(place.path(name)).unwrap());
+        let tries: Vec<String> = std::thread::scope(|scope| {
+            let run = || String::from_utf8(POLYFORMER.run(&place.args("key", 1), "").stdout).unwrap();
+            let tries: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
+            tries.into_iter().map(|t| t.join().unwrap()).filter(|out| !out.is_empty()).collect()
+        });
+        assert_eq!(tries.len(), 1);
+        assert_eq!(place.budget("key").unwrap().published, 1);
+    }
 }
 
 #[test]
@@ -106,7 +154,7 @@ fn links_and_copies_of_a_key_have_its_count() {
         assert!(place.refused(key, 1).contains("1 of 1 results were published"));
     }
     fs::copy(place.path("key"), place.path("copy")).unwrap();
-    assert!(place.refused("copy", 1).contains("1 of 1 results were published"));
+    assert!(place.refused("copy", 1).contains("1 of 1 results were published")); // by the name of the key, not of its file
 
     let place = Place::new();
     fs::hard_link(place.path("key"), place.path("second name")).unwrap();

@@ -1,6 +1,6 @@
 //! The memory of a client after its work: no copy of the seed, of the secret polynomial, or of a message is left. The
-//! test reads the writable memory of its own process. The sought bytes are kept masked, so that the search does not find
-//! itself. The test has a process of its own, so that no other test holds secrets meanwhile.
+//! test reads the writable memory of its own process. The test has a process of its own, so that no other test holds
+//! secrets meanwhile. `released.rs` looks at memory that the process gives back.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
@@ -8,42 +8,20 @@ use polyformer::{
     files::Body,
     keys::{KeyFolder, KeySpec, generate, secret::Secret},
     machine::{BackendKind, ComputeTarget, Host},
-    session::cipher::{self, EncryptionKey},
+    session::{
+        cipher::{self, EncryptionKey},
+        private::hazmat::expose,
+    },
     spec::SpecBuf,
 };
-use polyformer_kernel::{
-    ckks::Encoder,
-    math::complex::Complex,
-    ring::limb,
-    wipe::{SecretRng, on_a_clean_stack},
-};
+use polyformer_kernel::wipe::{SecretRng, on_a_clean_stack};
 use rand_core::Rng;
+use sought::{Sought, secrets};
 use std::io::{Read, Seek, SeekFrom};
 use zeroize::Zeroizing;
 
-/// Bytes to look for, each combined with a mask by XOR.
-struct Sought {
-    name: &'static str,
-    masked: Vec<u8>,
-}
-
-const MASK: u8 = 0xa5;
-
-impl Sought {
-    fn new(name: &'static str, bytes: impl Iterator<Item = u8>) -> Self {
-        Self { name, masked: bytes.map(|byte| byte ^ MASK).collect() }
-    }
-
-    /// The places in `memory` that hold the bytes.
-    fn places<'a>(&'a self, memory: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        let first = self.masked[0] ^ MASK;
-        let starts = memory.iter().enumerate().filter(move |(_, byte)| **byte == first).map(|(at, _)| at);
-        starts.filter(|at| {
-            let here = memory.get(*at..at + self.masked.len());
-            here.is_some_and(|here| here.iter().zip(&self.masked).all(|(byte, masked)| byte ^ MASK == *masked))
-        })
-    }
-}
+#[path = "residue/sought.rs"]
+mod sought;
 
 /// Where each of `sought` lies in the writable memory of this process.
 fn found(sought: &[Sought]) -> Vec<(&'static str, String)> {
@@ -85,33 +63,6 @@ fn count(name: &str, places: &[(&'static str, String)]) -> usize {
     places.iter().filter(|(found, _)| *found == name).count()
 }
 
-/// Everything that must not be left: the seed, the secret in the forms that jobs compute, the message likewise.
-fn secrets(host: &Host, secret: &Secret, values: &[f64]) -> Vec<Sought> {
-    let params = host.params();
-    let (q, index) = (params.moduli()[params.base().start as usize], params.base().start as usize);
-    let mut trits = Zeroizing::new(vec![0; params.n()]);
-    secret.seed.coefficients(params, &mut trits);
-    let mut words = Zeroizing::new(vec![0; params.n()]);
-    limb::residues(q, &mut words, &trits);
-    let residues = Sought::new("residues of s", words[100..148].iter().flat_map(|x| x.to_le_bytes()));
-    limb::ntt(q, host.ring().unwrap().twiddles(index), &mut words);
-    let mut encoder = Encoder::new(params);
-    let slots = values.iter().copied().chain(std::iter::repeat(0.0)).map(Complex::from).take(params.slots());
-    let slots: Zeroizing<Vec<Complex>> = Zeroizing::new(slots.collect());
-    let level = params.max_message_level();
-    let coeffs = encoder.encode(slots.iter().copied(), params.scale(level)).unwrap();
-    vec![
-        Sought::new("seed", secret.seed.expose().iter().copied()),
-        Sought::new("s, 64-bit", trits[100..148].iter().flat_map(|x| x.to_le_bytes())),
-        Sought::new("s, 32-bit", trits[100..148].iter().flat_map(|x| (*x as u32).to_le_bytes())),
-        residues,
-        Sought::new("s, transformed", words[100..148].iter().flat_map(|x| x.to_le_bytes())),
-        Sought::new("message", values[50..58].iter().flat_map(|x| x.to_le_bytes())),
-        Sought::new("slots of the message", slots[50..58].iter().flat_map(|z| [z.re, z.im]).flat_map(f64::to_le_bytes)),
-        Sought::new("coefficients of the message", coeffs[100..116].iter().flat_map(|x| x.to_le_bytes())),
-    ]
-}
-
 /// Makes a key, encrypts, decrypts, and drops everything.
 fn work_of_a_client(on: ComputeTarget) {
     let spec = SpecBuf::preset("L13").unwrap();
@@ -136,8 +87,8 @@ fn work_of_a_client(on: ComputeTarget) {
     let Body::Ciphertext(meta) = encrypted.header.body else { panic!("a ciphertext") };
     let words: Vec<&[u32]> = encrypted.tensors.iter().map(|words| &words[..]).collect();
     let private = cipher::decrypt_words(&host, on, &secret, &words, meta, &|| ()).unwrap();
-    assert!((private.expose()[70] - values[70]).abs() < 1e-3);
-    sought.push(Sought::new("answer", private.expose()[50..58].iter().flat_map(|x| x.to_le_bytes())));
+    assert!((expose(&private)[70] - values[70]).abs() < 1e-3);
+    sought.push(Sought::new("answer", expose(&private)[50..58].iter().flat_map(|x| x.to_le_bytes())));
     let now = found(&sought);
     assert_eq!((count("seed", &now), count("answer", &now)), (1, 1), "while the key is held: {now:#?}");
     drop((private, values, secret, host));

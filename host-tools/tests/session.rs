@@ -14,7 +14,7 @@ use polyformer::{
     machine::{ComputeTarget, Host, Job},
     model::Pretrained,
     plan::model::{Lengths, ModelPlan},
-    session::{Client, RingBridge, Server, cipher, encode_answer, parse_question},
+    session::{Client, RingBridge, Server, cipher, encode_answer, parse_question, private::hazmat::expose},
 };
 use polyformer_kernel::{
     backend::Backend,
@@ -38,7 +38,7 @@ impl Job for Run<'_> {
 
     fn run<B: Backend>(self, mut be: B) -> Result<()> {
         let Self { host, on, secret, model, questions } = self;
-        let batches = batches(host.params(), model, questions, RotationStrategy::Hoisted)?;
+        let batches = batches(host.params(), model, questions, (RotationStrategy::Hoisted, false))?;
         assert_eq!(batches.len(), 1);
         let rows = batches[0].plan.layout.lengths.iter().map(|length| if *length > 0 { 4 } else { 0 });
         let (rows, steps) = (rows.collect::<Vec<usize>>(), RotationStrategy::Hoisted);
@@ -79,10 +79,10 @@ impl Job for Run<'_> {
         assert_eq!((logits.len(), &asked.tokens), (3, &plan.layout.lengths));
         assert!(slots.stray() < 1e-4 && logits.iter().all(|row| row.stray() < 1e-4));
         refuses(&client, &question, &answer);
-        for (slot, x) in slots.expose().iter().enumerate() {
+        for (slot, x) in expose(&slots).iter().enumerate() {
             let (_, place, feature) = plan.layout.place(slot);
             let want = match logits.get(place) {
-                Some(row) if feature < model.text.classes() => row.expose()[feature],
+                Some(row) if feature < model.text.classes() => expose(row)[feature],
                 _ => 0.0, // no question, or no class
             };
             assert!((x - want).abs() < 1e-4, "slot {slot}: {x}, not {want}");
@@ -96,7 +96,7 @@ impl Job for Run<'_> {
         let (answer, executed) = server.infer(&hidden, &question, &mut |_, _| ())?;
         assert_eq!((executed.departs(&hidden), executed.cost.bootstrap), (None, 3));
         for (known, got) in logits.iter().zip(client.decrypt(&question.header, &answer)?) {
-            let far = known.expose().iter().zip(got.expose()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let far = expose(known).iter().zip(expose(&got)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(far < 2f64.powi(-8), "{far}");
         }
         Ok(())
@@ -201,7 +201,7 @@ fn a_small_device_is_answered_in_its_own_ring() {
     assert_eq!(encode_answer(&answer).len(), 2 * words.len());
     let logits = client.decrypt(&question.header, &answer).unwrap();
     let want = polyformer::accuracy::logits(&model, &ids).unwrap();
-    for (got, want) in logits[0].expose().iter().zip(&want) {
+    for (got, want) in expose(&logits[0]).iter().zip(&want) {
         assert!((got - want).abs() < 2f64.powi(-8), "{got} and {want}");
     }
 }

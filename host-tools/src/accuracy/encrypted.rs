@@ -8,7 +8,7 @@ use crate::{
     keys::{KeySpec, secret::Secret},
     machine::{ComputeTarget, Host, Job},
     model::{Pretrained, top},
-    plan::model::ModelPlan,
+    plan::model::{Lengths, ModelPlan, bucket},
     session::{Client, Server},
 };
 use polyformer_kernel::{
@@ -39,19 +39,25 @@ pub fn groups(params: &Params, model: &Pretrained, questions: &[Labelled]) -> Ve
     model.groups(&lengths, params.slots())
 }
 
-/// The groups with their plans. `steps` is the rotation strategy of bootstrapping.
+/// The groups with their plans. `steps` is the rotation strategy of bootstrapping. With `hidden` the server sees the rows
+/// of the longest question of a group, and no other length.
 ///
 /// # Errors
-/// The errors of [`ModelPlan::of`].
+/// The errors of [`ModelPlan::asked`].
 pub fn batches(
     params: &Params,
     model: &Pretrained,
     questions: &[Labelled],
-    steps: RotationStrategy,
+    (steps, hidden): (RotationStrategy, bool),
 ) -> Result<Vec<Batch>> {
     let planned = |group: Vec<usize>| {
-        let lengths: Vec<usize> = group.iter().map(|i| questions[*i].ids.len()).collect();
-        Ok(Batch { plan: ModelPlan::of(params, None, &model.model, &lengths, steps)?, questions: group })
+        let mut lengths: Vec<usize> = group.iter().map(|i| questions[*i].ids.len()).collect();
+        if hidden {
+            let rows = bucket(lengths.iter().copied().max().unwrap_or(0));
+            lengths.fill(rows);
+        }
+        let lengths = Lengths::of(&lengths, hidden);
+        Ok(Batch { plan: ModelPlan::asked(params, None, &model.model, lengths, steps)?, questions: group })
     };
     groups(params, model, questions).into_iter().map(planned).collect()
 }
@@ -140,7 +146,13 @@ impl Agreement {
         Batch { questions: which, plan }: &Batch,
     ) -> Result<()> {
         let ids: Vec<Vec<u32>> = which.iter().map(|i| questions[*i].ids.clone()).collect();
-        let question = client.encrypt(&plan.layout, &client.slots(&plan.layout, &ids)?)?;
+        let question = match plan.hidden {
+            true => {
+                let vectors = client.hidden_slots(&plan.layout, &ids, &model.model)?;
+                client.encrypt_all(&plan.layout, &vectors.each_ref().map(|vector| vector.as_slice()))?
+            }
+            false => client.encrypt(&plan.layout, &client.slots(&plan.layout, &ids)?)?,
+        };
         server.prepare(plan)?;
         let start = std::time::Instant::now();
         let (answer, executed) = server.infer(plan, &question, &mut |_, _| ())?;
@@ -149,7 +161,7 @@ impl Agreement {
         self.encoding += executed.encoding;
         self.departed += executed.departs(plan).is_some() as usize;
         for (ids, got) in ids.iter().zip(client.decrypt(&question.header, &answer)?) {
-            let (x, got) = (Rows::new(model.model.width, model.text.embed(ids))?, got.expose());
+            let (x, got) = (Rows::new(model.model.width, model.text.embed(ids))?, got.values());
             let want = forward(&mut ClearEngine::<f64>::new(model.model.heads), &model.model, x)?;
             self.n += 1;
             let label = top(want.values()).first().copied();
@@ -170,7 +182,7 @@ mod tests {
     fn ciphertexts_are_filled_and_no_question_is_lost() {
         let (m, params) = (Pretrained::embedded().unwrap(), SpecBuf::preset("B16").unwrap().params().unwrap());
         let questions: Vec<Labelled> = (0..40).map(|i| Labelled { ids: vec![1; 1 + i % 20], class: 0 }).collect();
-        let batches = batches(&params, &m, &questions, RotationStrategy::Hoisted).unwrap();
+        let batches = batches(&params, &m, &questions, (RotationStrategy::Hoisted, false)).unwrap();
         let mut seen: Vec<usize> = batches.iter().flat_map(|b| b.questions.clone()).collect();
         seen.sort();
         assert!(seen.iter().copied().eq(0..40));

@@ -18,7 +18,7 @@ pub struct Args {
     source: Source,
     /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     #[command(flatten)]
     compute: Compute,
 }

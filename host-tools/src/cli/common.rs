@@ -1,17 +1,17 @@
 //! Options that several commands share.
 
-use super::terminal;
+use super::{inputs, terminal};
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{FileError, Kind, Mapped, Output, View},
+    files::{FileError, Kind, Output},
     machine::{BackendKind, ComputeTarget, gpu},
     model::Pretrained,
     plan::model::ModelPlan,
-    session::{Executed, Padding, Shown, progress::Progress},
+    session::{Executed, Padding, Shown, progress::Progress, why_shown},
     spec::SpecBuf,
 };
-use polyformer_kernel::{bootstrap::RotationStrategy, params::presets};
+use polyformer_kernel::{bootstrap::RotationStrategy, nn::slot_engine::can_hide, params::presets};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -39,10 +39,8 @@ impl Source {
             return Ok(SpecBuf::preset(name));
         }
         let Some(path) = &self.params else { return Ok(None) };
-        let mapped = Mapped::open(path).with_path(path)?;
-        let view = View::parse(mapped.bytes()).with_path(path)?;
-        view.expect_kind(Kind::Params).with_path(path)?;
-        Ok(Some(view.header.spec))
+        let mapped = inputs::mapped(path, &[Kind::Params])?;
+        Ok(Some(inputs::view(path, &mapped, &[Kind::Params])?.header.spec))
     }
 }
 
@@ -194,6 +192,13 @@ pub fn tokens(model: &Pretrained, text: &str) -> Result<Vec<u32>> {
 pub fn note_shown(shown: Shown) {
     // nobody to tell if standard error is closed
     let _ = writeln!(std::io::stderr(), "the server learns: {shown}");
+}
+
+/// Says why the server will see the number of tokens, if the user did not ask for that.
+pub fn note_why_shown(padding: Padding, model: &Pretrained) {
+    if padding == Padding::Bucket && !can_hide(&model.model) {
+        note(&format!("this model shows the number of tokens: {}", why_shown(&model.model)));
+    }
 }
 
 fn note_unknown(unknown: usize, tokens: usize) {

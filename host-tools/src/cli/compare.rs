@@ -56,7 +56,7 @@ pub struct Args {
     json: bool,
     /// Write a picture of depth against error; - is standard output.
     #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
+    pub(super) svg: Option<PathBuf>,
     #[command(flatten)]
     compute: Compute,
 }

@@ -2,12 +2,12 @@
 
 use super::{
     common::{Compute, given, pretrained_for, print, progress},
-    terminal,
+    inputs, terminal,
 };
 use crate::{
     Result,
     error::WithPath,
-    files::{Access, Body, FileError, Form, Kind, Mapped, Output, View, input, numbers},
+    files::{Access, Body, Form, Kind, Output, View, input, numbers},
     keys::secret::Secret,
     machine::{ComputeTarget, Host},
     model::Pretrained,
@@ -41,6 +41,8 @@ The command adds Gaussian noise of standard deviation sqrt(12 T n) 2^(S/2) E to 
   E  a bound on the error of a value, which follows from the circuit and not from this result
   T  the number of results to publish under this key; the file of the key counts them
   S  from 30 to 64
+A published result is kept beside the key, in KEY-RESULT.published. If that file is removed, the same command publishes the
+same values again, and nothing is counted.
 `polyformer eval FILE --noise N` predicts E for the logits of a model. For the model in the program E is 4.8e-5, predicted
 over 1,498 held-out questions and not proved. Noise protects against an honest circuit only: publish no answer of a server
 that you do not trust. docs/threat-model.md says what is promised.
@@ -60,7 +62,7 @@ pub struct Args {
     /// Write the numbers to a file that only you can read, instead of printing them. An older file of this kind is
     /// replaced.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Print one JSON object, {"values": [...]}, which `encrypt` can read.
     #[arg(long)]
     json: bool,
@@ -108,16 +110,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let reserve = |path| Output::reserve(path, form, Access::Private, &inputs).with_path(path);
     let output = args.out.as_deref().map(reserve).transpose()?;
     let secret = Secret::read(&args.key)?;
-    let mapped = Mapped::input(path).with_path(input::named(path))?;
-    let path = input::named(path);
-    let view = View::parse(mapped.bytes()).with_path(path)?;
     let of_answer = args.labels || args.question.is_some() || args.model.is_some();
+    let kinds: &[Kind] = if of_answer { &[Kind::Answer] } else { &[Kind::Ciphertext, Kind::Answer] };
+    let mapped = inputs::mapped_or_standard(path, kinds)?;
+    let view = inputs::view(path, &mapped, kinds)?;
+    let path = input::named(path);
     let host = Host::new(secret.params.clone());
     let private = match view.header.kind() {
-        Kind::Ciphertext if !of_answer => {
-            view.expect_same(&secret.header).with_path(path)?;
-            opened(&host, target, &secret, &view)?
-        }
         Kind::Answer => {
             let model = pretrained_for(args.model.as_deref(), &secret.header.spec)?;
             let rows = answer(args, &host, target, &secret, &view, &model)?;
@@ -126,9 +125,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             }
             Private::joined(rows)
         }
-        actual => {
-            let expected = if of_answer { Kind::Answer } else { Kind::Ciphertext };
-            return Err(FileError::Kind { expected, actual }).with_path(path);
+        _ => {
+            view.expect_same(&secret.header).with_path(path)?;
+            opened(&host, target, &secret, &view)?
         }
     };
     let private = match args.first {
@@ -136,7 +135,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
         None => private,
     };
     let published = published(args, &secret, &private)?;
-    let values = published.as_ref().map_or(private.expose(), |p| p.values());
+    let values = published.as_ref().map_or(private.values(), |p| p.values());
     let text = shown(values, args.json).with_path(Path::new("standard output"))?;
     match (&args.out, output) {
         (Some(path), Some(output)) => output.write(|file| file.write_all(&text)).with_path(path),
@@ -182,11 +181,10 @@ fn answer(
     model: &Pretrained,
 ) -> Result<Vec<Private>> {
     let path = &args.ciphertext;
-    let question = args.question.as_deref().map(|path| Mapped::open(path).with_path(path)).transpose()?;
+    let question = args.question.as_deref().map(|path| inputs::mapped(path, &[Kind::Question])).transpose()?;
     let asked = match (&args.question, &question) {
         (Some(path), Some(mapped)) => {
-            let view = View::parse(mapped.bytes()).with_path(path)?;
-            view.expect_kind(Kind::Question).with_path(path)?;
+            let view = inputs::view(path, mapped, &[Kind::Question])?;
             view.expect_same(&secret.header).with_path(path)?;
             view.header.body.sealed().and_then(|(_, asked)| asked.cloned())
         }

@@ -1,8 +1,8 @@
 //! `polyformer demo`: a private question from words to answer, client and server in one process.
 
 use super::{
-    common::{PaddingOptions, RunOptions, print, print_json, show_progress, warn_departure},
-    terminal,
+    common::{PaddingOptions, RunOptions, note_why_shown, print, print_json, show_progress, warn_departure},
+    interrupt, terminal,
 };
 use crate::{
     Error, Result,
@@ -27,6 +27,8 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
+
+use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,14 +86,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
             "`demo` is for a model that classifies texts; `polyformer embed` and `polyformer classify` run others";
         return Err(Error::usage(model.name, what));
     }
-    let text = input::question(&args.text).with_path(Path::new("standard input"))?;
-    let ids = model.text.tokens(&text)?;
+    let text = Zeroizing::new(input::question(&args.text).with_path(Path::new("standard input"))?);
+    let ids = Zeroizing::new(model.text.tokens(&text)?);
     let spec = model.parameter_set()?;
     let speed = args.figures.as_deref().map(|path| Speed::read(path, &spec)).transpose()?;
     let keys = args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?;
+    interrupt::leaves_keys(&keys);
     let (poly, parts) = in_rows(&model, model.text.embed(&ids))?;
     let poly = finite(poly)?;
 
+    note_why_shown(args.padding.padding(), &model);
     let asker = Asker::open(model, &keys)?.on(target).with_rotations(args.run.rotate.steps());
     let asker = asker.with_padding(args.padding.padding());
     let mut asker = asker.on_progress(show_progress(parts));

@@ -42,7 +42,7 @@ pub struct Args {
     /// Write the embeddings to a file that only you can read, instead of printing them: a NumPy array of f32 if the name
     /// ends in .npy, otherwise one line of numbers for each text.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
 }
 
 /// The start of a NumPy file of format version 1.

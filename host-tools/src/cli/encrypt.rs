@@ -1,12 +1,16 @@
 //! `polyformer encrypt`: encrypts numbers to a ciphertext file.
 
-use super::common::{
-    Compute, PaddingOptions, beside, given, note_model, note_shown, pretrained_for, print, print_json, progress, tokens,
+use super::{
+    common::{
+        Compute, PaddingOptions, beside, given, note_model, note_shown, note_why_shown, pretrained_for, print,
+        print_json, progress, tokens,
+    },
+    inputs,
 };
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{Access, FileError, Form, Kind, Mapped, Output, View, input, numbers, text},
+    files::{Access, FileError, Form, Kind, Mapped, Output, input, numbers, text},
     keys::{fingerprint, secret::Secret},
     machine::{ComputeTarget, Host},
     session::{
@@ -52,7 +56,7 @@ pub struct Args {
     public_key: Option<PathBuf>,
     /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Level to encrypt at; the highest message level by default. Lower levels make smaller files.
     #[arg(long, value_name = "L")]
     level: Option<u8>,
@@ -76,8 +80,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     if let (Some(text), Some(path)) = (&args.text, &args.key) {
         return question(args, text, path, target, output, out);
     }
-    let values = input::read(&args.values, input::MAX_TEXT).and_then(|bytes| numbers::parse(&text::decode(bytes)?));
-    let values = Zeroizing::new(values.with_path(input::named(&args.values))?);
+    let text = input::read(&args.values, input::MAX_TEXT).and_then(text::decode).map(Zeroizing::new);
+    let values = text.and_then(|text| numbers::parse(&text)).with_path(input::named(&args.values));
+    let values = Zeroizing::new(values?);
     if values.is_empty() {
         return Err(Error::usage(input::named(&args.values).display().to_string(), "no numbers in it"));
     }
@@ -93,8 +98,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
                 return Err(Error::usage(path.display().to_string(), what));
             }
             let mapped = Mapped::open(path).with_path(path)?;
-            let view = View::parse(mapped.bytes()).with_path(path)?;
-            view.expect_kind(Kind::PublicKey).with_path(path)?;
+            let view = inputs::view(path, &mapped, &[Kind::PublicKey])?;
             let host = Host::new(view.params.clone());
             write(args, &host, target, &EncryptionKey::Public(&view), &values, output, out)
         }
@@ -121,6 +125,7 @@ fn question(args: &Args, text: &str, key: &Path, on: ComputeTarget, output: Outp
     let client = Client::new(&host, on, &secret, &model.text);
     note_model(&model);
     note_shown(shown);
+    note_why_shown(padding, &model);
     let encrypted = client.ask(&layout, &ids, shown, &model.model)?;
     let tensors: Vec<&[u8]> = encrypted.tensors.iter().map(|t| bytemuck::cast_slice(&t[..])).collect();
     output.file(&encrypted.header, host.params(), &tensors).with_path(&args.out)?;

@@ -1,6 +1,9 @@
 //! `polyformer eval`: measures the accuracy of a model on a labelled file.
 
-use super::common::{RunOptions, print, print_json, progress, show_progress, warn};
+use super::{
+    common::{RunOptions, print, print_json, progress, show_progress, warn},
+    interrupt,
+};
 use crate::{
     Error, Result,
     accuracy::{
@@ -18,6 +21,7 @@ use crate::{
     model::{Pretrained, Task},
     plan::memory::fit_to_memory,
 };
+use polyformer_kernel::nn::slot_engine::can_hide;
 use std::{io::Write, path::PathBuf};
 
 const EXAMPLES: &str = "\
@@ -195,9 +199,12 @@ fn encrypted(
     let spec = model.parameter_set()?;
     let host = Host::new(spec.params()?);
     let params = host.params();
-    let plan = |steps| batches(params, model, questions, steps);
+    let hidden = can_hide(&model.model); // as a question is asked
+    let plan = |steps| batches(params, model, questions, (steps, hidden));
     let batches = fit_to_memory(&host, on, args.run.rotate.steps(), plan, |batches| words(params, batches))?;
-    let folder = KeyFolder::new(&args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?);
+    let place = args.keys.clone().map_or_else(|| default_folder(&spec), Ok)?;
+    interrupt::leaves_keys(&place);
+    let folder = KeyFolder::new(&place);
     let mut show = show_progress(0);
     let mut event = |event: KeyEvent<'_>| show(event.into());
     let wants = wants(params, &batches);

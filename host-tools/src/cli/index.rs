@@ -43,7 +43,7 @@ pub struct Args {
     space: String,
     /// File to write.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// One JSON object.
     #[arg(long)]
     json: bool,

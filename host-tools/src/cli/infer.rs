@@ -1,6 +1,9 @@
 //! `polyformer infer`: the server's step alone, from file to file.
 
-use super::common::{RunOptions, beside, given, model_for, print, print_json, show_progress, warn_departure};
+use super::{
+    common::{RunOptions, beside, given, model_for, print, print_json, show_progress, warn_departure},
+    inputs,
+};
 use crate::{
     Error, Result,
     error::WithPath,
@@ -44,7 +47,7 @@ pub struct Args {
     tokens: Option<usize>,
     /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// The key between the ring of a small client, which encrypted the question, and the ring of --eval.
     #[arg(long, alias = "device", value_name = "FILE")]
     embedded: Option<PathBuf>,
@@ -69,7 +72,10 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.run.compute.target()?;
     let between = args.embedded.as_deref().map(between).transpose()?;
-    let mapped = Mapped::input(&args.question).with_path(input::named(&args.question))?;
+    let mapped = match args.raw {
+        true => Mapped::input(&args.question).with_path(input::named(&args.question))?,
+        false => inputs::mapped_or_standard(&args.question, &[Kind::Question])?,
+    };
     let key = match (&args.embedded, &between) {
         (Some(path), Some(mapped)) => Some(embedded_key(path, mapped)?),
         _ => None,
@@ -195,9 +201,7 @@ fn between(path: &Path) -> Result<Mapped> {
 
 /// The key between the ring of a small client and the server's.
 fn embedded_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
-    let view = View::parse(mapped.bytes()).with_path(path)?;
-    view.expect_kind(Kind::DeviceKey).with_path(path)?;
-    Ok(view)
+    inputs::view(path, mapped, &[Kind::DeviceKey])
 }
 
 /// A question file and its parameters. `client` is the header of the small client that asks, if one does.
@@ -205,8 +209,7 @@ fn embedded_key<'m>(path: &Path, mapped: &'m Mapped) -> Result<View<'m>> {
 /// # Errors
 /// A file of another kind; a question of another client.
 fn encrypted(path: &Path, mapped: &Mapped, client: Option<&Header>) -> Result<(Encrypted, Params)> {
-    let view = View::parse(mapped.bytes()).with_path(path)?;
-    view.expect_kind(Kind::Question).with_path(path)?;
+    let view = inputs::view(path, mapped, &[Kind::Question])?;
     client.map_or(Ok(()), |client| view.expect_same(client)).with_path(path)?;
     let tensors = (0..2).map(|i| view.words(i).to_vec()).filter(|t| !t.is_empty()).collect();
     Ok((Encrypted { header: view.header.clone(), tensors }, view.params))

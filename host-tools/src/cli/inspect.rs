@@ -81,6 +81,8 @@ struct More {
     width: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vectors: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    small_clients: Vec<String>,
     #[serde(flatten)]
     asked: Option<About>,
 }
@@ -122,9 +124,10 @@ fn facts(file: &Path, bytes: usize, view: &View<'_>) -> Facts {
     let (header, params) = (&view.header, &view.params);
     let more = match &header.body {
         Body::Params | Body::Model { .. } => More::default(),
-        Body::SecretKey { budget } => {
+        Body::SecretKey(record) => {
             let say = |b: &Budget| format!("{} of {} results at {} bits", b.published, b.results, b.bits);
-            More { published: budget.as_ref().map(say), ..More::default() }
+            let clients = record.small_clients.iter().map(|key| key.to_string()).collect();
+            More { published: record.budget.as_ref().map(say), small_clients: clients, ..More::default() }
         }
         Body::PublicKey { .. } | Body::RaiseKey { .. } | Body::DeviceKey(_) => {
             More { seeded: Some(true), ..More::default() }
@@ -219,6 +222,9 @@ impl std::fmt::Display for Facts {
         }
         if let Some(published) = &m.published {
             writeln!(f, "published:  {published}")?;
+        }
+        for client in &m.small_clients {
+            writeln!(f, "made for:   the small client {client}")?;
         }
         if let Some(About { tokens, model, nonce }) = &m.asked {
             writeln!(f, "question:   {nonce}, {tokens} tokens, for model {model}")?;

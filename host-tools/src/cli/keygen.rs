@@ -1,11 +1,14 @@
 //! `polyformer keygen`: makes a secret key, and a folder of keys for the server.
 
-use super::common::{RunOptions, Source, given, note, note_model, pretrained_for, print, print_json, progress};
+use super::{
+    common::{RunOptions, Source, given, note, note_model, pretrained_for, print, print_json, progress},
+    interrupt,
+};
 use crate::{
     Error, Result,
     error::WithPath,
-    files::{self, FolderLock, Form, Header, Mapped, View, input, output::check, space},
-    keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded, fingerprint, generate, secret::Secret},
+    files::{self, Body, FolderLock, Form, Header, Mapped, View, input, output::check, space},
+    keys::{KeyFolder, KeySpec, demand_of_bootstrapping, embedded, fingerprint, generate, record, secret::Secret},
     machine::Host,
     plan::model::{Lengths, ModelPlan, bucket},
 };
@@ -57,7 +60,8 @@ pub struct Args {
     /// Also make all keys of bootstrapping, each for the levels of its uses.
     #[arg(long, value_enum, value_name = "SLOTS")]
     bootstrap: Option<Refresh>,
-    /// Also make every key that the model in the program needs for questions of this many tokens.
+    /// Also make every key that the model in the program needs for questions of this many tokens, and for shorter questions
+    /// whose number of tokens is hidden.
     #[arg(long, value_name = "TOKENS")]
     infer: Option<usize>,
     /// The model of --infer, a folder or a model file. The default is the model in the program.
@@ -126,7 +130,7 @@ struct Summary {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let target = args.run.compute.target()?.client();
     let layout = KeyFolder::new(&args.out);
-    let secret = match (&args.secret, args.source.spec()?) {
+    let mut secret = match (&args.secret, args.source.spec()?) {
         (Some(path), _) => Secret::read(path)?,
         (None, Some(spec)) => match &args.seed {
             Some(path) => Secret::of(spec, seed(path)?)?,
@@ -145,13 +149,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let small = args.embedded.as_deref().map(Secret::read).transpose()?;
     if let Some(small) = &small {
         lower_basis(&secret.params, &small.params)?; // before anything is made
-        let beside = args.secret.as_deref().and_then(Path::parent).map(|folder| KeyFolder::new(folder).eval);
-        for folder in [Some(&layout.eval), beside.as_ref()].into_iter().flatten().filter(|_| !args.same_owner) {
-            if let Some(other) = embedded::other(folder, &secret, small)? {
-                let what = "is of another small client of this secret key, and either could read the other: make another \
-                            secret key, or say --same-owner if one person owns both";
-                return Err(Error::usage(other.display().to_string(), what));
-            }
+        let place = args.secret.as_deref().unwrap_or(&layout.secret);
+        if let (Body::SecretKey(record), Some(client)) = (&mut secret.header.body, small.header.key) {
+            record::one_owner(place, record, client, args.same_owner)?;
+            record.join(client).with_path(place)?;
         }
     }
     let mut wants = wants(args, &secret, small.as_ref())?;
@@ -161,12 +162,25 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     wants.retain(|want| !want.is_met_by(&layout.eval.join(want.file_name()), &secret));
     let sizes = || wants.iter().map(|want| want.file_bytes(&secret.params));
     space::check(&layout.eval, sizes().sum(), sizes().max().unwrap_or(0)).with_path(&layout.eval)?;
-    if args.secret.is_none() {
-        secret.write(&layout.secret, args.force)?;
+    match (&args.secret, small.as_ref().and_then(|small| small.header.key)) {
+        (None, _) => secret.write(&layout.secret, args.force)?,
+        (Some(path), Some(client)) => record::join(path, &secret, client, args.same_owner)?,
+        (Some(_), None) => {}
     }
+    let again = interrupt::keygen_again(std::env::args_os(), args.secret.as_deref().unwrap_or(&layout.secret));
+    let (all, eval) = (asked + small.is_some() as usize, layout.eval.display());
+    let mut whole = asked - wants.len();
+    let stays = |whole: usize| {
+        interrupt::leaves(format!("{whole} of {all} keys are finished in {eval}; `{again}` makes the others"))
+    };
+    stays(whole);
     let host = Host::new(secret.params.clone());
     let bar = progress(wants.len(), "keys");
-    generate(&host, target, &secret, &wants, (&layout.eval, args.force), || bar.inc(1))?;
+    generate(&host, target, &secret, &wants, (&layout.eval, args.force), || {
+        bar.inc(1);
+        whole += 1;
+        stays(whole);
+    })?;
     bar.finish_and_clear();
     let mut files: Vec<String> = wants.iter().map(|want| want.file_name()).collect();
     if let Some(small) = &small {
@@ -305,8 +319,11 @@ fn wants(args: &Args, secret: &Secret, small: Option<&Secret>) -> Result<Vec<Key
         let steps = args.run.rotate.steps();
         demand.join(&ModelPlan::of(params, small, &model.model, &[tokens], steps)?.demand);
         if small.is_none() && can_hide(&model.model) {
-            let rows = [bucket(tokens)];
-            demand.join(&ModelPlan::asked(params, None, &model.model, Lengths::AtMost(&rows), steps)?.demand);
+            let most = bucket(tokens);
+            for rows in (0..).map(|i| bucket(1) << i).take_while(|rows| *rows <= most) {
+                let lengths = Lengths::AtMost(&[rows]);
+                demand.join(&ModelPlan::asked(params, None, &model.model, lengths, steps)?.demand);
+            }
         }
         note_model(&model);
     }

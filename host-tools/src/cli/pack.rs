@@ -42,7 +42,7 @@ pub struct Args {
     figures: Option<PathBuf>,
     /// File to write.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// One JSON object.
     #[arg(long)]
     json: bool,

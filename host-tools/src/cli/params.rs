@@ -59,7 +59,7 @@ pub struct Args {
     json: bool,
     /// Write the set to a file for --params of other commands; - is standard output.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
 }
 
 /// 65536 or 2^16.

@@ -34,7 +34,7 @@ pub struct Args {
     keys: Option<PathBuf>,
     /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// One JSON object.
     #[arg(long)]
     json: bool,

@@ -26,7 +26,7 @@ pub struct Args {
     eval: PathBuf,
     /// File to write; - is standard output.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// One JSON object.
     #[arg(long)]
     json: bool,

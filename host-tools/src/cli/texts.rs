@@ -1,6 +1,9 @@
 //! Many texts through a model, encrypted or in the clear: the options and the run that `embed` and `classify` share.
 
-use super::common::{PaddingOptions, RunOptions, note, progress, show_progress, warn};
+use super::{
+    common::{PaddingOptions, RunOptions, note, note_why_shown, progress, show_progress, warn},
+    interrupt,
+};
 use crate::{
     Error, Result,
     accuracy::{self, finite},
@@ -117,6 +120,8 @@ impl TextOptions {
             return Ok(Answered { name, clear, encrypted: None, departed, model, preset });
         }
         let keys = self.keys.clone().map_or_else(|| default_folder(&spec), Ok)?;
+        interrupt::leaves_keys(&keys);
+        note_why_shown(self.padding.padding(), &model);
         let asker = Asker::open(model, &keys)?.on(target).with_rotations(self.run.rotate.steps());
         let mut asker = asker.with_padding(self.padding.padding()).on_progress(show_progress(0));
         let encrypted = asker.answers(&texts)?;
@@ -132,7 +137,7 @@ impl Answered {
     /// The numbers of each text: decrypted, or those of the clear run.
     pub fn rows(&self) -> Vec<&[f64]> {
         match &self.encrypted {
-            Some(answers) => answers.rows.iter().map(|row| row.expose()).collect(),
+            Some(answers) => answers.rows.iter().map(|row| row.values()).collect(),
             None => self.clear.iter().map(|row| &row[..]).collect(),
         }
     }

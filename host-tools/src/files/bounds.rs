@@ -30,7 +30,7 @@ pub fn check(body: &Body, params: &Params) -> Result<()> {
             lower_basis(params, &of.spec.params()?)?;
             dense(lift_basis(params))?;
         }
-        Body::Params | Body::SecretKey { .. } | Body::Model { .. } => {}
+        Body::Params | Body::SecretKey(_) | Body::Model { .. } => {}
         Body::Ciphertext(_) | Body::Question(..) | Body::Answer(..) | Body::Query(..) | Body::Scores(..) => {}
     }
     Ok(())

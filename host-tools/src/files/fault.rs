@@ -187,6 +187,22 @@ pub enum FileError {
         /// Digest of the contents.
         actual: String,
     },
+    /// A damaged file that a command makes again.
+    #[error("{fault}: {again}")]
+    Damaged {
+        /// The fault.
+        fault: Box<FileError>,
+        /// What to do.
+        again: String,
+    },
+    /// A file that is missing where a command makes one.
+    #[error("no {kinds} file is there: {makes}")]
+    Missing {
+        /// The kinds that would do.
+        kinds: String,
+        /// What makes the file.
+        makes: String,
+    },
     /// A residue is not below its modulus.
     #[error("tensor \"{tensor}\" row {row} word {index} is {word}, not below its modulus {q}")]
     Word {
@@ -248,12 +264,21 @@ impl FileError {
 
     /// Whether the file itself is at fault: it is damaged or missing, where a good file was written.
     pub fn is_damage(&self) -> bool {
-        use FileError::{Digest, Field, Foreign, Header, HeaderSize, Io, Size, Tensor, Word};
+        use FileError::{Damaged, Digest, Field, Foreign, Header, HeaderSize, Io, Missing, Size, Tensor, Word};
         match self {
             Io(e) => e.kind() == std::io::ErrorKind::NotFound,
             Size { .. } | HeaderSize { .. } | Header(_) | Foreign | Field { .. } => true,
-            Digest { .. } | Tensor { .. } | Word { .. } => true,
+            Digest { .. } | Tensor { .. } | Word { .. } | Damaged { .. } | Missing { .. } => true,
             _ => false,
+        }
+    }
+
+    /// With what makes the file again, if the file is damaged.
+    pub fn with_advice(self, again: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Damaged { .. } | Self::Missing { .. } => self,
+            fault if fault.is_damage() => Self::Damaged { again: again(), fault: Box::new(fault) },
+            fault => fault,
         }
     }
 

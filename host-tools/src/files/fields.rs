@@ -32,17 +32,22 @@ pub(super) fn number<T: TryFrom<u64>>(fields: &Fields, field: &'static str, most
 pub(crate) fn bytes<const N: usize>(fields: &Fields, field: &'static str) -> Result<[u8; N]> {
     let expected = || format!("{N} bytes in hexadecimal");
     let value = text(fields, field, &expected())?;
+    from_hex(value).ok_or_else(|| FileError::field(field, Some(value), expected()))
+}
+
+/// Exactly `N` bytes of lower-case hexadecimal.
+pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |c: u8| (c as char).to_digit(16).filter(|_| !c.is_ascii_uppercase());
     let mut out = [0; N];
-    let good = value.len() == 2 * N
-        && out.iter_mut().zip(value.as_bytes().chunks_exact(2)).all(|(o, c)| match (digit(c[0]), digit(c[1])) {
+    let good = text.len() == 2 * N
+        && out.iter_mut().zip(text.as_bytes().chunks_exact(2)).all(|(o, c)| match (digit(c[0]), digit(c[1])) {
             (Some(high), Some(low)) => {
                 *o = (16 * high + low) as u8;
                 true
             }
             _ => false,
         });
-    if good { Ok(out) } else { Err(FileError::field(field, Some(value), expected())) }
+    good.then_some(out)
 }
 
 /// Lower-case hexadecimal.

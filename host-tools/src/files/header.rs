@@ -1,7 +1,7 @@
 //! The typed header: the kind of a file, its parameter set and key, and the shapes of its tensors.
 
 use super::{
-    Asked, Budget, Found, Kind, Sizes, Sought,
+    Asked, Found, Kind, Record, Sizes, Sought,
     fault::{FileError, Result},
     fields::{Fields, bytes, hex, number, text},
     tensor::{ElementType, Expected},
@@ -34,10 +34,7 @@ pub enum Body {
     /// A parameter set alone.
     Params,
     /// The seed of a secret key.
-    SecretKey {
-        /// The budget of published results, from the first result on.
-        budget: Option<Budget>,
-    },
+    SecretKey(Record),
     /// b of a public key; a is expanded from the seed.
     PublicKey {
         /// Seed of a.
@@ -136,7 +133,7 @@ impl Header {
     pub fn kind(&self) -> Kind {
         match self.body {
             Body::Params => Kind::Params,
-            Body::SecretKey { .. } => Kind::SecretKey,
+            Body::SecretKey(_) => Kind::SecretKey,
             Body::PublicKey { .. } => Kind::PublicKey,
             Body::RelinKey { .. } => Kind::RelinKey,
             Body::GaloisKey { .. } => Kind::GaloisKey,
@@ -190,7 +187,7 @@ impl Header {
         };
         match self.body {
             Body::Params => Vec::new(),
-            Body::SecretKey { .. } => vec![Expected { name: "seed".into(), shape: vec![32], of: ElementType::Bytes }],
+            Body::SecretKey(_) => vec![Expected { name: "seed".into(), shape: vec![32], of: ElementType::Bytes }],
             Body::PublicKey { .. } => vec![residues("b", 1, public_basis(params))],
             Body::RelinKey { level, .. } | Body::GaloisKey { level, .. } => {
                 vec![residues("b", key_digits(params, level), key_basis(params, level))]
@@ -237,8 +234,8 @@ impl Header {
             put("key", key.to_string());
         }
         match &self.body {
-            Body::Params | Body::SecretKey { budget: None } => {}
-            Body::SecretKey { budget: Some(budget) } => budget.put(&mut put),
+            Body::Params => {}
+            Body::SecretKey(record) => record.put(&mut put),
             Body::PublicKey { seed } | Body::RaiseKey { seed } => put("seed", hex(seed)),
             Body::RelinKey { level, seed } => {
                 put("level", level.to_string());
@@ -301,7 +298,7 @@ impl Header {
         let params = spec.params()?;
         let body = match kind {
             Kind::Params => Body::Params,
-            Kind::SecretKey => Body::SecretKey { budget: Budget::parse(fields)? },
+            Kind::SecretKey => Body::SecretKey(Record::parse(fields)?),
             Kind::PublicKey => Body::PublicKey { seed: bytes(fields, "seed")? },
             Kind::RelinKey => Body::RelinKey { level: level(fields, &params)?, seed: bytes(fields, "seed")? },
             Kind::GaloisKey => Body::GaloisKey {

@@ -10,6 +10,7 @@ use std::{
     io::{self, Read},
     path::Path,
 };
+use zeroize::Zeroizing;
 
 /// The longest text that is read: 1 GiB.
 pub const MAX_TEXT: u64 = 1 << 30;
@@ -101,9 +102,34 @@ pub fn question(argument: &str) -> Result<String> {
     Ok(text)
 }
 
+/// At most `most` bytes, `expected` of them at first. Leaves no other copy. The caller wipes the bytes.
 fn all(source: impl Read, expected: u64, most: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve(expected as usize).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    source.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(FileError::Long { most }) } else { Ok(bytes) }
+    let mut source = source.take(most.saturating_add(1));
+    let (mut bytes, mut length) = (zeros(expected as usize + 1)?, 0);
+    loop {
+        if length == bytes.len() {
+            let mut more = zeros(2 * length)?; // and not `resize`, which leaves the old bytes in memory
+            more[..length].copy_from_slice(&bytes);
+            bytes = more;
+        }
+        match source.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if length as u64 > most {
+        return Err(FileError::Long { most });
+    }
+    bytes.truncate(length);
+    Ok(std::mem::take(&mut *bytes))
+}
+
+fn zeros(length: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let length = length.max(1 << 12);
+    bytes.try_reserve_exact(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    bytes.resize(length, 0);
+    Ok(bytes)
 }

@@ -2,23 +2,28 @@
 //! line and the byte, never replaced.
 
 use super::fault::{FileError, Result};
+use zeroize::Zeroizing;
 
-/// The text of some bytes, without a byte order mark.
+/// The text of some bytes, without a byte order mark. Leaves no copy of the bytes. The caller wipes the text.
 ///
 /// # Errors
 /// `Text` with the line: bytes that are no UTF-8 and no UTF-16 with its mark, or a zero byte.
 pub fn decode(bytes: Vec<u8>) -> Result<String> {
-    let text = match &bytes[..] {
+    let mut bytes = Zeroizing::new(bytes);
+    let mut text = Zeroizing::new(match &bytes[..] {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
             return Err(bad(1, "the text is UTF-32, expected UTF-8: save the text as UTF-8"));
         }
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes)?,
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes)?,
-        [0xef, 0xbb, 0xbf, ..] => narrow(bytes[3..].to_vec())?,
-        _ => narrow(bytes)?,
-    };
+        [0xef, 0xbb, 0xbf, ..] => {
+            bytes.drain(..3);
+            narrow(&mut bytes)?
+        }
+        _ => narrow(&mut bytes)?,
+    });
     match text.find('\0') {
-        None => Ok(text),
+        None => Ok(std::mem::take(&mut *text)),
         Some(at) => {
             let what =
                 "a zero byte, expected text in UTF-8: these are binary data, or UTF-16 without a byte order mark";
@@ -31,9 +36,11 @@ fn bad(line: usize, what: impl Into<String>) -> FileError {
     FileError::Text { line, what: what.into() }
 }
 
-fn narrow(bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|e| {
-        let (at, bytes) = (e.utf8_error().valid_up_to(), e.as_bytes());
+/// The bytes become the text.
+fn narrow(bytes: &mut Vec<u8>) -> Result<String> {
+    String::from_utf8(std::mem::take(bytes)).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        let bytes = Zeroizing::new(e.into_bytes());
         let byte = bytes.get(at).copied().unwrap_or_default();
         let what = format!("byte 0x{byte:02X} is no UTF-8: save the text as UTF-8, and not as Latin-1 or Windows-1252");
         bad(line(&bytes[..at]), what)
@@ -42,7 +49,7 @@ fn narrow(bytes: Vec<u8>) -> Result<String> {
 
 fn wide(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String> {
     let (pairs, rest) = bytes.as_chunks::<2>();
-    let mut out = String::with_capacity(bytes.len() / 2);
+    let mut out = String::with_capacity(bytes.len() / 2 * 3); // the most: a text that grows leaves copies
     for character in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
         let broken = |_| bad(line(out.as_bytes()), "half a character of UTF-16: the text is damaged");
         let character = character.map_err(broken)?;

@@ -3,7 +3,7 @@
 use super::KeySpec;
 use crate::{
     error::{Error, Result, WithPath},
-    files::{Body, Header, View},
+    files::{self, Body, FileError, Header, View},
 };
 use polyformer_kernel::params::Params;
 use std::path::Path;
@@ -20,16 +20,20 @@ pub fn rotation(params: &Params, g: u32) -> Option<i32> {
     Some(if k > slots / 2 { k - slots } else { k })
 }
 
-/// Checks that the folder has a file for each key of a question, and that no key belongs to another secret key.
+/// Checks that the folder has a file for each key of a question, whole as far as header and length say, and that no key
+/// belongs to another secret key.
 ///
 /// # Errors
-/// [`Error::File`] for the first key of another secret key. For one missing file, the error of [`KeySpec::check`]. For several, [`Error::Usage`] with their number, the purpose of the
+/// [`Error::File`] for the first key that is damaged, with the command that makes it again, or of another secret key. For
+/// one missing file, the error of [`KeySpec::check`]. For several, [`Error::Usage`] with their number, the purpose of the
 /// first, and the command that makes all of them.
 pub fn check_files(wants: &[KeySpec], folder: &Path, of: &Header, params: &Params) -> Result<()> {
-    for path in wants.iter().map(|want| folder.join(want.file_name())) {
-        if let Ok(header) = View::peek(&path) {
-            header.expect_same(of).with_path(&path)?;
-        } // a missing file is counted below; loading reports a damaged one
+    for (want, path) in wants.iter().map(|want| (want, folder.join(want.file_name()))) {
+        match View::peek(&path) {
+            Ok(header) => header.expect_same(of).with_path(&path)?,
+            Err(FileError::Io(e)) if e.kind() == std::io::ErrorKind::NotFound => {} // counted below
+            fault => drop(want.readable(fault, params).with_path(&path)?),
+        }
     }
     let missing: Vec<_> = wants.iter().filter(|want| !folder.join(want.file_name()).exists()).collect();
     let (first, count) = match missing[..] {
@@ -71,6 +75,20 @@ impl KeySpec {
         })
     }
 
+    /// What reading the file of this key gave. A damaged file gets the command that makes the key again.
+    ///
+    /// # Errors
+    /// The fault that reading gave.
+    pub fn readable<T>(self, read: files::Result<T>, params: &Params) -> files::Result<T> {
+        let again = || match self.options(params) {
+            Some(options) => {
+                format!("remove the file, and `polyformer keygen --secret SECRET {options} --out KEYS` makes it again")
+            }
+            None => "remove the file, and make the keys again with `polyformer keygen --secret SECRET`".into(),
+        };
+        read.map_err(|fault| fault.with_advice(again))
+    }
+
     /// Checks that the file of `folder` has this key, as its header says: for the secret key of `of`, and for these levels
     /// or more. The words of the file are not read.
     ///
@@ -89,7 +107,7 @@ impl KeySpec {
             Err(_) if path.symlink_metadata().is_err() => {
                 return refuse(format!("{} is missing", self.purpose(params)));
             }
-            Err(fault) => return Err(fault).with_path(&path),
+            fault => self.readable(fault, params).with_path(&path)?,
         };
         header.expect_same(of).with_path(&path)?;
         header.expect_kind(self.kind()).with_path(&path)?;

@@ -5,7 +5,7 @@ use super::random;
 use crate::{
     Result,
     error::WithPath,
-    files::{Body, EmbeddedMeta, Header, KeyId, Output, View},
+    files::{Body, EmbeddedMeta, KeyId, Output},
     keys::secret::Secret,
     machine::{ComputeTarget, Host, Job},
 };
@@ -22,28 +22,6 @@ use std::path::{Path, PathBuf};
 /// Its file name.
 pub fn file_name(device: KeyId) -> String {
     format!("device-{:.8}.safetensors", device.to_string())
-}
-
-/// A file of `folder` with the key of another small client under the same large secret. Each small client of a large secret
-/// can read all others: `lower` holds the large secret, `lift` holds theirs.
-///
-/// # Errors
-/// [`crate::Error::File`] if the folder cannot be read.
-pub fn other(folder: &Path, secret: &Secret, device: &Secret) -> Result<Option<PathBuf>> {
-    if !folder.exists() {
-        return Ok(None);
-    }
-    for entry in std::fs::read_dir(folder).with_path(folder)? {
-        let path = entry.with_path(folder)?.path();
-        let another = |header: Header| match header.body {
-            Body::DeviceKey(of) => header.key == secret.header.key && Some(of.key) != device.header.key,
-            _ => false,
-        };
-        if View::peek(&path).is_ok_and(another) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 /// Makes the key of `device` and writes it into `folder`. Fails if the rings do not fit each other, or a key under the

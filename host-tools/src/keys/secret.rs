@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result, WithPath},
-    files::{self, Body, FileError, Header, KeyId, Kind, Mapped, Output, View},
+    files::{self, Body, FileError, Header, KeyId, Kind, Mapped, Output, Record, ResultId, View},
     keys::random,
     spec::SpecBuf,
 };
@@ -13,7 +13,7 @@ use polyformer_kernel::{
     wipe::SecretRng,
 };
 use std::path::Path;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A secret key and its parameter set.
 pub struct Secret {
@@ -72,7 +72,7 @@ impl Secret {
     pub fn of(spec: SpecBuf, seed: Box<SecretSeed>) -> Result<Self> {
         let params = spec.params()?;
         let key = Some(key_id(&seed, &spec));
-        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey { budget: None } }, params })
+        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey(Record::default()) }, params })
     }
 
     /// A fresh key on any parameters. A ring without security is allowed here, for tests and examples; the files of such a
@@ -84,7 +84,7 @@ impl Secret {
         let seed = SecretSeed::boxed(|bytes| random::fill(bytes))?;
         let (params, spec) = (Params::new(spec)?, SpecBuf::from(spec));
         let key = Some(key_id(&seed, &spec));
-        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey { budget: None } }, params })
+        Ok(Self { seed, header: Header { spec, key, body: Body::SecretKey(Record::default()) }, params })
     }
 
     /// The kernel's client with this secret in the memory of a backend: to make keys without files.
@@ -108,7 +108,8 @@ impl Secret {
             return Err(Error::usage(path.display().to_string(), what));
         }
         let mapped = Mapped::open(path).with_path(path)?;
-        let secret = Self::view(&mapped).with_path(path)?; // first: another kind of file may be for everybody
+        let secret = Self::view(&mapped).map_err(|fault| fault.with_advice(|| Kind::SecretKey.again()));
+        let secret = secret.with_path(path)?; // first: another kind of file may be for everybody
         owner_alone(path)?;
         Ok(secret)
     }
@@ -125,6 +126,14 @@ impl Secret {
                 actual: other.map_or("none".into(), |key| key.to_string()),
             }),
         }
+    }
+
+    /// The generator for the noise of the published result with this name.
+    pub fn noise_of(&self, result: &ResultId) -> SecretRng {
+        let mut h = blake3::Hasher::new_derive_key("polyformer published noise 1");
+        let hash = Zeroizing::new(*h.update(self.seed.expose()).update(result).finalize().as_bytes());
+        h.zeroize();
+        SecretRng::from_seed(&hash)
     }
 
     /// Writes the key file, for its owner alone. The file of another secret key is replaced only if `force` is set.

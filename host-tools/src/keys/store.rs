@@ -142,6 +142,7 @@ impl KeyFolder {
             Err(_) if self.secret.symlink_metadata().is_err() => return Ok(None),
             Err(Error::File { path, fault }) if fault.is_damage() || matches!(fault, FileError::Old { .. }) => {
                 let folder = path.parent().unwrap_or(Path::new(".")).display();
+                let fault = if let FileError::Damaged { fault, .. } = fault { *fault } else { fault };
                 let what = format!("{fault}; remove {folder} to start with new keys");
                 return Err(Error::usage(path.display().to_string(), what));
             }

@@ -112,7 +112,8 @@ impl Honest {
                     row.extend_from_slice(layout.unpack_token((q, token), values, count)?);
                 }
             }
-            let row = slots.part(std::mem::take(&mut *row), masked.max(copies / 2.0));
+            let place = [q, layout.features, layout.stride(), layout.tokens, tokens, self.outputs];
+            let row = slots.part(&place, std::mem::take(&mut *row), masked.max(copies / 2.0));
             below("a logit of", row.values().iter().map(|x| x.abs()).fold(0.0, f64::max), self.largest)?;
             Ok(row)
         };
@@ -153,7 +154,7 @@ mod tests {
         values[copy] += 0.012;
         let rows = honest.rows(&Private::new(values).with_signs(0.0, 0.001), ERROR).unwrap();
         assert_eq!(
-            rows.iter().map(|row| row.expose().to_vec()).collect::<Vec<_>>(),
+            rows.iter().map(|row| row.values().to_vec()).collect::<Vec<_>>(),
             [[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]
         );
         assert!(rows.iter().all(|row| row.stray() == 0.01), "the largest of what is 0 in an honest answer");

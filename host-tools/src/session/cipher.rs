@@ -6,7 +6,7 @@ use crate::{
     keys::{random, secret::Secret},
     load::{self, SecondHalf},
     machine::{ComputeTarget, Host, Job},
-    session::private::Private,
+    session::private::{self, Private},
 };
 use polyformer_kernel::{
     backend::{Backend, Shape, Wiping},
@@ -196,8 +196,18 @@ impl Job for Decrypt<'_> {
         }
         sk.wipe(be)?;
         let fresh = noise::fresh_symmetric(params) / SQRT_2 / params.scale(level); // of real parts
-        Ok(Private::new(std::mem::take(&mut *values)).with_signs(fresh, imaginary))
+        let private = Private::new(std::mem::take(&mut *values)).with_signs(fresh, imaginary);
+        Ok(private.with_origin(origin(&self.sealed, self.words)))
     }
+}
+
+/// The name of ciphertexts: of everything that decryption reads, without the key.
+fn origin(sealed: &CiphertextMeta, words: &[&[u32]]) -> [u8; 32] {
+    let numbers = [sealed.level as u64, sealed.count as u64, sealed.values].map(u64::to_le_bytes);
+    let seed = sealed.seed.as_ref().map_or(&[][..], |seed| &seed[..]);
+    let stored = words.iter().take(2 - sealed.seed.is_some() as usize).map(|words| bytemuck::cast_slice(words));
+    let parts: Vec<&[u8]> = [numbers.as_flattened(), seed].into_iter().chain(stored).collect();
+    private::name("polyformer decrypted ciphertexts 1", &parts)
 }
 
 fn load_public<B: Backend>(be: &mut B, params: &Params, view: &View<'_>) -> Result<PublicKey<B>> {

@@ -2,7 +2,7 @@
 //! such digits may reveal the key (IND-CPA^D, eprint 2020/1533). Decryption therefore returns a [`Private`] value.
 //!
 //! A private value has two exits. [`Private::best`] names classes, with rounded probabilities. [`Private::publish`] adds
-//! noise and counts the result.
+//! noise and counts the result. Code that needs the exact values says so: [`hazmat::expose`].
 
 use crate::{
     Error, Result,
@@ -10,7 +10,9 @@ use crate::{
 };
 use zeroize::Zeroize;
 
-/// Decrypted values, for the owner of the key alone; wiped when dropped. They can be looked at, and that is all:
+pub mod hazmat;
+
+/// Decrypted values, for the owner of the key alone; wiped when dropped.
 ///
 /// ```compile_fail
 /// fn serialise<T: serde::Serialize>(_: &T) {}
@@ -22,13 +24,22 @@ use zeroize::Zeroize;
 /// ```compile_fail
 /// println!("{:?}", polyformer::session::private::Private::new(vec![1.0]));
 /// ```
+/// ```compile_fail
+/// polyformer::session::private::Private::new(vec![1.0]).values();
 /// ```
-/// println!("{:?}", polyformer::session::private::Private::new(vec![1.0]).expose());
+/// ```
+/// use polyformer::session::private::{Private, hazmat};
+///
+/// println!("{:?}", hazmat::expose(&Private::new(vec![1.0])));
 /// ```
 pub struct Private {
     values: Vec<f64>,
     signs: Signs,
+    origin: Option<Origin>,
 }
+
+/// The name of what was decrypted: a hash of public data. Equal names are equal values.
+type Origin = [u8; 32];
 
 /// What decryption saw beside the values, in units of values.
 #[derive(Clone, Copy, Default)]
@@ -46,7 +57,18 @@ impl Drop for Private {
 impl Private {
     /// Values that depend on a secret.
     pub fn new(values: Vec<f64>) -> Self {
-        Self { values, signs: Signs::default() }
+        Self { values, signs: Signs::default(), origin: None }
+    }
+
+    /// The values of the ciphertexts with this name. Two decryptions of one name have equal values.
+    pub(super) fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// The name of what was decrypted.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// The values, and what decryption saw beside them: the deviation of a fresh ciphertext's error, and the largest
@@ -57,9 +79,11 @@ impl Private {
     }
 
     /// Some of the values in the place of all, with what was seen beside all; `stray` is also an imaginary part, a masked
-    /// slot or a difference of copies.
-    pub(super) fn part(&self, values: Vec<f64>, stray: f64) -> Self {
-        Self { values, signs: Signs { stray: self.signs.stray.max(stray), ..self.signs } }
+    /// slot or a difference of copies. `place` are numbers that say which values.
+    pub(super) fn part(&self, place: &[usize], values: Vec<f64>, stray: f64) -> Self {
+        let place: Vec<[u8; 8]> = place.iter().map(|x| (*x as u64).to_le_bytes()).collect();
+        let origin = self.origin.map(|of| name("polyformer part of a decryption 1", &[&of, place.as_flattened()]));
+        Self { values, signs: Signs { stray: self.signs.stray.max(stray), ..self.signs }, origin }
     }
 
     /// Rows one after the other.
@@ -69,16 +93,13 @@ impl Private {
             .fold((0f64, 0f64), |(fresh, stray), row| (fresh.max(row.signs.fresh), stray.max(row.signs.stray)));
         let mut values = Vec::with_capacity(rows.iter().map(|row| row.values.len()).sum());
         rows.iter().for_each(|row| values.extend_from_slice(&row.values));
-        Self { values, signs: Signs { fresh, stray } }
+        let origins: Option<Vec<Origin>> = rows.iter().map(|row| row.origin).collect();
+        let origin = origins.map(|all| name("polyformer rows of a decryption 1", &[all.as_flattened()]));
+        Self { values, signs: Signs { fresh, stray }, origin }
     }
 
-    /// The values, for the owner of the key only. Values for others go through [`Private::publish`].
-    pub fn expose(&self) -> &[f64] {
-        &self.values
-    }
-
-    /// The values, for what this module publishes.
-    pub(super) fn values(&self) -> &[f64] {
+    /// The values, for what this crate publishes, and for the commands of the owner of the key.
+    pub(crate) fn values(&self) -> &[f64] {
         &self.values
     }
 
@@ -95,8 +116,8 @@ impl Private {
 
     /// [`Private::best`] of each group of `outputs` logits: one group for a text, or one for each of its tokens.
     pub fn best_of_each(&self, outputs: usize) -> Vec<Vec<(usize, f64)>> {
-        let groups = self.values.chunks(outputs.max(1));
-        groups.map(|logits| self.part(logits.to_vec(), 0.0).best()).collect()
+        let groups = self.values.chunks(outputs.max(1)).enumerate();
+        groups.map(|(i, logits)| self.part(&[i, outputs], logits.to_vec(), 0.0).best()).collect()
     }
 
     /// The cosine of the angle to `others`, for reports: one minus it is rounded to two significant digits.
@@ -146,4 +167,13 @@ impl Private {
         }
         Ok(())
     }
+}
+
+/// A name for a list of public data.
+pub(super) fn name(context: &str, parts: &[&[u8]]) -> Origin {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    *hasher.finalize().as_bytes()
 }

@@ -2,9 +2,10 @@
 //! The noise is an integer from a discrete Gaussian on a grid that is finer than the error. The sum is rounded to a
 //! coarser grid, which is public. `docs/math.md` §17.3 derives the statement. [eprint 2022/816]
 
-use super::private::Private;
+use super::private::{Private, name};
 use crate::{
     Error, Result,
+    files::ResultId,
     keys::{budget, random, secret::Secret},
 };
 use gaussian::Gaussian;
@@ -45,6 +46,9 @@ impl Private {
     /// The values with noise, as one result of the budget in the key's file at `key`. The budget counts the result
     /// before any noise is drawn.
     ///
+    /// A result of a decryption is also kept in a file beside the key ([`budget::spend`]). Its noise follows from the secret
+    /// key and the ciphertext, so the same values come out again if the file is removed, and nothing is counted then.
+    ///
     /// # Errors
     ///
     /// [`Error::Usage`] if E is smaller than the error of a fresh ciphertext, or the noise cannot be drawn.
@@ -54,9 +58,23 @@ impl Private {
         let noise = Noise::new(self.values().len(), terms)?;
         self.check(terms.bound)?;
         noise.check(self.values())?;
-        budget::spend(key, secret, terms.results, terms.bits)?;
-        Ok(Published(noise.add(self.values(), &mut random::generator()?)?))
+        let names = self.origin().map(|origin| |copy: u32| result_id(origin, self.values().len(), terms, copy));
+        let names = names.as_ref().map(|names| names as &dyn Fn(u32) -> ResultId);
+        let receipt = budget::spend(key, secret, (terms.results, terms.bits), names)?;
+        let mut rng = match &receipt {
+            Some(receipt) => secret.noise_of(&receipt.id),
+            None => random::generator()?,
+        };
+        let published = Published(noise.add(self.values(), &mut rng)?);
+        receipt.map_or(Ok(()), |receipt| receipt.keep(&published.to_string()))?;
+        Ok(published)
     }
+}
+
+/// The name of a copy of a result. Everything that decides values and noise is in the name, and nothing secret.
+fn result_id(origin: &[u8; 32], values: usize, terms: Terms, copy: u32) -> ResultId {
+    let numbers = [values as u64, terms.bound.to_bits(), terms.results as u64, terms.bits as u64, copy as u64];
+    name("polyformer published result 1", &[origin, numbers.map(u64::to_le_bytes).as_flattened()])
 }
 
 /// The least ratio of E and the step of the fine grid.

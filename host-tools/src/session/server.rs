@@ -49,7 +49,7 @@ fn load_more<B: Backend>(
     for want in wants {
         let path = folder.join(want.file_name());
         let mapped = Mapped::open(&path).with_path(&path)?;
-        let view = View::parse(mapped.bytes()).with_path(&path)?;
+        let view = want.readable(View::parse(mapped.bytes()), &params).with_path(&path)?;
         if !want.is_named_by(&view.header, of) {
             want.check(folder, of, &params)?;
         }

@@ -64,7 +64,7 @@ impl Job for Open<'_> {
                 Body::RaiseKey { seed } => opener.raise(name, &view, seed)?,
                 Body::DeviceKey(of) => opener.device(name, &view, self.device.unwrap(), &of.seeds)?,
                 Body::Ciphertext(sealed) => opener.ciphertexts(name, &view, *sealed, self.values)?,
-                Body::Params | Body::SecretKey { .. } | Body::Question(..) | Body::Answer(..) | Body::Model { .. } => {}
+                Body::Params | Body::SecretKey(_) | Body::Question(..) | Body::Answer(..) | Body::Model { .. } => {}
                 Body::Query(..) | Body::Scores(..) => {}
             }
         }

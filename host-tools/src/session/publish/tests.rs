@@ -100,3 +100,12 @@ fn a_bound_below_the_fresh_noise_or_below_what_was_seen_is_refused_and_not_count
     let error = publish(&private, 1e-4).unwrap_err().to_string();
     assert!(error.contains("1 of 1 results were published"), "{error}");
 }
+
+#[test]
+fn the_noise_of_a_result_follows_from_the_secret_and_the_name() {
+    use rand_core::Rng;
+    let [one, two] = [(); 2].map(|()| Secret::generate(SpecBuf::preset("C12").unwrap()).unwrap());
+    let first = |secret: &Secret, name| secret.noise_of(&[name; 32]).next_u64();
+    assert_eq!(first(&one, 1), first(&one, 1));
+    assert!(first(&one, 1) != first(&two, 1) && first(&one, 1) != first(&one, 2));
+}
