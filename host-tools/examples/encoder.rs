@@ -43,7 +43,8 @@ fn main() -> Result<()> {
     let minilm = given("minilm");
     let (width, heads, hidden) = if minilm { (384, 12, 1536) } else { (24, 6, 40) };
     let layers = number("layers", if minilm { 6 } else { 1 });
-    let shape = Shape { width, heads, hidden, layers, degree: number("degree", 7) };
+    let shape =
+        Shape { width, heads, hidden, layers, degree: number("degree", 15), reciprocal: number("reciprocal", 15) };
     let lengths = vec![number("tokens", if minilm { 16 } else { 4 }); number("questions", if minilm { 16 } else { 4 })];
     let spec = if minilm { presets::B16 } else { Spec { log_n: 10, security: Security::Toy, ..presets::B16 } };
     let model = unfolded(&shape, NormPlace::Post, "features", Pooling::Mean).folded()?;

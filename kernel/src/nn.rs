@@ -119,8 +119,10 @@ pub enum Next<'m> {
 /// The parts of a layer whose norms come after the sums, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Query, key and value, attention, and the map that joins the heads.
+    /// Query, key and value, and attention.
     Attention,
+    /// The map that joins the heads.
+    Output,
     /// The norm of the sum with attention's result.
     NormAttention,
     /// The feed-forward part.
@@ -157,7 +159,9 @@ fn norms_before<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result
                 e.linear(&h, maps, HeadSlots::Outputs)?
             }
         };
-        let y = attended(e, layer, qkv)?;
+        let mixed = e.attention(qkv, &layer.attention)?;
+        let [y] = e.linear(&mixed, [&layer.attention.output], HeadSlots::Inputs)?;
+        drop(mixed);
         e.add(&mut x, layer.gains[0].as_ref(), y)?;
         x = e.refresh(x, Next::FeedForward { layer, following: model.layers.get(i + 1) })?;
         let h = e.norm(&x, &layer.norm_feed_forward)?;
@@ -184,7 +188,10 @@ fn norms_after<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<
         let next = |part| Next::Part { model, layer: i, part };
         x = e.refresh(x, next(Part::Attention))?;
         let qkv = e.linear(&x, layer.attention.qkv.each_ref(), HeadSlots::Outputs)?;
-        let y = attended(e, layer, qkv)?;
+        let mixed = e.attention(qkv, &layer.attention)?;
+        let mixed = e.refresh(mixed, next(Part::Output))?;
+        let [y] = e.linear(&mixed, [&layer.attention.output], HeadSlots::Inputs)?;
+        drop(mixed);
         e.add(&mut x, layer.gains[0].as_ref(), y)?;
         x = e.refresh(x, next(Part::NormAttention))?;
         x = e.norm(&x, layer.norm_attention.as_ref().ok_or(Error::Empty { what: "the norm after attention" })?)?;
@@ -199,13 +206,6 @@ fn norms_after<E: Engine>(e: &mut E, model: &Model<'_>, x: E::Tensor) -> Result<
         x = e.norm(&x, &layer.norm_feed_forward)?;
     }
     answer(e, model, x)
-}
-
-/// The attention part from query, key and value.
-fn attended<E: Engine>(e: &mut E, layer: &Layer<'_>, qkv: [E::Tensor; 3]) -> Result<E::Tensor> {
-    let mixed = e.attention(qkv, &layer.attention)?;
-    let [y] = e.linear(&mixed, [&layer.attention.output], HeadSlots::Inputs)?;
-    Ok(y)
 }
 
 /// The end of a model whose head is not folded.

@@ -26,6 +26,8 @@ pub struct Shape {
     pub layers: usize,
     /// Degree of the activation.
     pub degree: usize,
+    /// Degree of the reciprocal of attention.
+    pub reciprocal: usize,
 }
 
 fn numbers(seed: usize, len: usize, size: f64, middle: f64) -> Vec<f32> {
@@ -54,10 +56,10 @@ fn activation(degree: usize) -> Polynomial {
 
 /// An encoder with a head that is "linear" (5 outputs), "hidden" or "features".
 pub fn unfolded(shape: &Shape, place: NormPlace, head: &str, pooling: Pooling) -> Unfolded<'static> {
-    let Shape { width, heads, hidden, layers, degree } = *shape;
+    let Shape { width, heads, hidden, layers, degree, reciprocal } = *shape;
     let weights = || {
-        let reciprocal = interpolate(|x| 1.0 / (x + 0.3), (0.02, 8.0), 7).unwrap();
-        PowerSoftmax::with_form(4, Form::LengthAgnostic, 0.02, Division::trained(reciprocal)).unwrap()
+        let p = interpolate(|x| 1.0 / (x + 0.3), (0.02, 8.0), reciprocal).unwrap();
+        PowerSoftmax::with_form(4, Form::LengthAgnostic, 0.02, Division::trained(p)).unwrap()
     };
     let layer = |i: usize| UnfoldedLayer {
         norm_attention: Some(norm(1000 + 10 * i, width)),
@@ -65,7 +67,7 @@ pub fn unfolded(shape: &Shape, place: NormPlace, head: &str, pooling: Pooling) -
             causal: false,
             rotary: None,
             weights: weights().into(),
-            qkv: [1, 3, 5].map(|s| matrix(10 * i + s, width, width).scaled(0.5)),
+            qkv: [1, 3, 5].map(|s| matrix(10 * i + s, width, width).scaled(0.35)),
             output: matrix(10 * i + 7, width, width),
         },
         norm_feed_forward: norm(1005 + 10 * i, width),

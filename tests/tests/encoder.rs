@@ -13,7 +13,7 @@ use polyformer_kernel::{
         forward,
         slot_engine::{BootstrapLevels, Layout, SlotEngine},
     },
-    params::Params,
+    params::{Params, presets},
 };
 use polyformer_tests::{
     chain::Chain,
@@ -22,7 +22,7 @@ use polyformer_tests::{
     transformer::noise,
 };
 
-const SHAPE: Shape = Shape { width: 24, heads: 6, hidden: 40, layers: 2, degree: 7 };
+const SHAPE: Shape = Shape { width: 24, heads: 6, hidden: 40, layers: 2, degree: 7, reciprocal: 7 };
 
 /// The largest difference between the model of a definition and the definition on rows of `tokens` tokens.
 fn difference(shape: &Shape, place: NormPlace, head: &str, pooling: Pooling, tokens: usize) -> f64 {
@@ -120,7 +120,7 @@ fn features_over_several_blocks_get_the_answer_of_the_definition() {
         (12, 3, 16, 16, vec![3]),
     ];
     for (width, heads, hidden, features, lengths) in shapes {
-        let shape = Shape { width, heads, hidden, layers: 2, degree: 7 };
+        let shape = Shape { width, heads, hidden, layers: 2, degree: 7, reciprocal: 7 };
         for (place, head, pooling) in [
             (NormPlace::Post, "features", Pooling::Mean),
             (NormPlace::Post, "linear", Pooling::First),
@@ -220,4 +220,22 @@ fn an_encrypted_embedding_over_three_blocks_is_the_clear_one() {
 #[test]
 fn an_encrypted_classification_over_three_blocks_is_the_clear_one() {
     encrypted(1, "linear");
+}
+
+/// Six layers of 384 features in 3 blocks, 12 heads, 1,536 hidden features, on 16 sentences of 16 tokens.
+#[test]
+fn an_encoder_of_the_shape_of_minilm_l6_takes_nine_bootstraps_a_layer() {
+    let params = Params::new(&presets::B16).unwrap();
+    let shape = |layers| Shape { width: 384, heads: 12, hidden: 1536, layers, degree: 15, reciprocal: 15 };
+    let cost = |layers| {
+        let model = unfolded(&shape(layers), NormPlace::Post, "features", Pooling::Mean).folded().unwrap();
+        let layout = Layout::new(&[16; 16], 384, 12, params.slots()).unwrap();
+        assert_eq!((layout.blocks(), layout.period()), (3, params.slots()));
+        let (trace, level) = planned(&params, &layout, &model);
+        println!("{layers} layers: {:?}, level {level}, {} rotations", trace.cost(), trace.rotations().len());
+        trace.cost()
+    };
+    let (one, six) = (cost(1), cost(6));
+    // three blocks before attention, before the map that joins the heads and before the second norm; a question is at the top
+    assert_eq!((one.bootstrap, six.bootstrap), (3 * 2, 3 * (3 * 6 - 1)));
 }

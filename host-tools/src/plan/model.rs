@@ -217,7 +217,26 @@ impl ModelPlan {
 mod tests {
     use super::{Lengths, ModelPlan, bucket};
     use crate::{model::Pretrained, spec::SpecBuf};
-    use polyformer_kernel::bootstrap::RotationStrategy;
+    use polyformer_kernel::{
+        bootstrap::RotationStrategy,
+        nn::{NormPlace, Pooling},
+    };
+    use polyformer_tests::encoder::{Shape, unfolded};
+
+    /// Six layers of 384 features in 3 blocks, 12 heads, 1,536 hidden features, on 16 sentences of 16 tokens.
+    #[test]
+    fn an_encoder_of_the_shape_of_minilm_l6_fits_twelve_gigabytes() {
+        let shape = Shape { width: 384, heads: 12, hidden: 1536, layers: 6, degree: 15, reciprocal: 15 };
+        let model = unfolded(&shape, NormPlace::Post, "features", Pooling::Mean).folded().unwrap();
+        let params = SpecBuf::preset("B16").unwrap().params().unwrap();
+        let plan = ModelPlan::new(&params, &model, &[16; 16]).unwrap();
+        eprintln!("{:?}, {} keys", plan.cost, plan.wants(&params).len());
+        assert_eq!((plan.layout.blocks(), plan.layout.period()), (3, params.slots()));
+        // a bootstrap of 3 blocks before attention, before the map that joins the heads and before the second norm of each
+        // layer; the question of the first layer is at the top
+        assert_eq!(plan.cost.bootstrap, 3 * (3 * 6 - 1));
+        assert!(4 * plan.memory(&params) < 12_000_000_000, "{} words", plan.memory(&params));
+    }
 
     #[test]
     fn the_model_in_the_program_takes_three_bootstraps() {

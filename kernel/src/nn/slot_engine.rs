@@ -33,18 +33,19 @@ pub struct SlotEngine<'a, A: Arithmetic> {
     layout: Layout,
     bootstraps: Option<BootstrapLevels>,
     hidden: Option<&'a HiddenLengths<A::Slots>>,
+    alone: bool, // whether the result of attention may be bootstrapped before the map that joins the heads
 }
 
 impl<'a, A: Arithmetic> SlotEngine<'a, A> {
     /// Works on vectors of this layout. No value is bootstrapped: for values whose levels last, and for an arithmetic that
     /// places the bootstraps itself.
     pub fn new(ev: &'a mut A, layout: Layout) -> Self {
-        Self { ev, layout, bootstraps: None, hidden: None }
+        Self { ev, layout, bootstraps: None, hidden: None, alone: false }
     }
 
     /// Works on vectors of this layout, and bootstraps a vector whose levels do not last to the next place.
     pub fn bootstrapping(ev: &'a mut A, layout: Layout, levels: BootstrapLevels) -> Self {
-        Self { ev, layout, bootstraps: Some(levels), hidden: None }
+        Self { ev, layout, bootstraps: Some(levels), hidden: None, alone: false }
     }
 
     /// The same for questions whose lengths are in vectors of the client, if there are such vectors. The lengths of the
@@ -67,17 +68,13 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
         self.mapped(x, maps, heads)
     }
 
-    /// Depth [`AttentionLevels::total`]. The blocks have whole heads, so each block is computed by itself.
+    /// Depth [`AttentionLevels::total`].
     fn attention(&mut self, [q, k, v]: [Vec<A::Slots>; 3], attention: &Attention<'_>) -> Result<Vec<A::Slots>> {
         if q.is_empty() || q.len() != k.len() || k.len() != v.len() {
             return Err(Error::Empty { what: "chunks of a vector" });
         }
-        let mut out = Vec::with_capacity(q.len());
-        for ((q, k), v) in q.into_iter().zip(k).zip(v) {
-            let how = (&self.layout, self.hidden);
-            out.push(attention::attention(self.ev, how, self.bootstraps, [&q, &k, &v], attention)?);
-        }
-        Ok(out)
+        let bootstraps = (self.bootstraps, self.alone);
+        attention::attention(self.ev, (&self.layout, self.hidden), bootstraps, [q, k, v], attention)
     }
 
     /// Depth [`Norm::depth`].
@@ -169,6 +166,7 @@ impl<A: Arithmetic> Engine for SlotEngine<'_, A> {
     /// Leaves only the levels of the next part, because work at a low level is cheaper.
     fn refresh(&mut self, x: Vec<A::Slots>, next: Next<'_>) -> Result<Vec<A::Slots>> {
         let Some(bootstraps) = self.bootstraps else { return Ok(x) };
-        x.into_iter().map(|x| bootstraps.before(self.ev, x, next)).collect()
+        self.alone = matches!(next, Next::Part { .. });
+        bootstraps.before(self.ev, x, next)
     }
 }

@@ -20,26 +20,60 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// The heads' results from query, key and value, side by side. Depth [`AttentionLevels::total`], if no value is
-/// bootstrapped in between. If the levels are too few, scores, numerators, sums and reciprocals are bootstrapped. `hidden`
-/// has the lengths of the questions if the server does not see the lengths.
+/// The heads' results from query, key and value, side by side. A block has whole heads, and the steps of all blocks are
+/// taken together. Depth [`AttentionLevels::total`], if no value is bootstrapped in between. If the levels are too few,
+/// scores, numerators, sums and reciprocals are bootstrapped. `hidden` has the lengths of the questions if the server
+/// does not see the lengths. The second of `bootstraps` says that the result may be bootstrapped before the next map.
 ///
 /// # Errors
-/// [`Error::BadShape`][crate::Error::BadShape] if the padded tokens do not divide the features of a head;
+/// [`Error::BadShape`][crate::Error::BadShape] if a head does not fit a block;
 /// [`Error::LevelExhausted`][crate::Error::LevelExhausted] if a vector has too few levels and no bootstrap is allowed;
 /// the first key that is missing.
 pub fn attention<A: Arithmetic>(
     ev: &mut A,
     (layout, hidden): (&Layout, Option<&HiddenLengths<A::Slots>>),
-    bootstraps: Option<BootstrapLevels>,
-    [q, k, v]: [&A::Slots; 3],
+    bootstraps: (Option<BootstrapLevels>, bool),
+    [q, k, v]: [Vec<A::Slots>; 3],
     attention: &Attention<'_>,
-) -> Result<A::Slots> {
+) -> Result<Vec<A::Slots>> {
     layout.heads_of_block()?;
     let groups = Groups::new(layout.tokens, layout.head_slots(), layout.stride())?;
     let (weights, levels) = (&attention.weights, AttentionLevels::of(&attention.weights));
-    let s = scores(ev, (layout, hidden), groups, [q, k], attention)?;
+    let each = q.into_iter().zip(k);
+    let s = each.map(|(q, k)| scores(ev, (layout, hidden), groups, [&q, &k], attention)).collect::<Result<_>>()?;
     let s = levels.before(ev, bootstraps, AttentionStep::Numerators, s)?;
+    let z = s.into_iter().map(|s| numerators(ev, layout, groups, attention, s)).collect::<Result<_>>()?;
+    let z: Vec<A::Slots> = levels.before(ev, bootstraps, AttentionStep::Mixing, z)?;
+    let normaliser = weights.normaliser();
+    // the factor that the reciprocal's argument wants is in the weights; the reciprocal takes it out again
+    let factor = normaliser.map_or(1.0, |n| n.factor());
+    let pattern = match weights.hides_by_itself() {
+        true => alloc::vec![factor; groups.size],
+        false => pattern(layout, groups, attention, |visible| factor * weights.weight_factor(visible)),
+    };
+    let factors = Factors { period: pattern.len(), at: &|slot| pattern[slot % pattern.len()] };
+    let (mut mixed, mut sums) = (Vec::with_capacity(z.len()), Vec::with_capacity(z.len()));
+    for (z, v) in z.into_iter().zip(&v) {
+        let (mix, sum) = grouped::mix(ev, groups, z, v, &factors, normaliser.is_some())?;
+        mixed.push(mix);
+        sums.extend(sum);
+    }
+    let Some(normaliser) = normaliser else { return Ok(mixed) };
+    let sums = levels.before(ev, bootstraps, AttentionStep::Reciprocal, sums)?;
+    let inverses = sums.into_iter().map(|sum| normaliser.reciprocal(ev, sum)).collect::<Result<_>>()?;
+    let inverses = levels.before(ev, bootstraps, AttentionStep::Product, inverses)?;
+    mixed.iter().zip(&inverses).map(|(mixed, inverse)| mul_aligned(ev, mixed, inverse)).collect()
+}
+
+/// The numerators of multiplied scores, with the moments of their rows if the variant asks for moments.
+fn numerators<A: Arithmetic>(
+    ev: &mut A,
+    layout: &Layout,
+    groups: Groups,
+    attention: &Attention<'_>,
+    s: A::Slots,
+) -> Result<A::Slots> {
+    let weights = &attention.weights;
     let moments = match weights.moment_factors() {
         None => None,
         Some(factors) => {
@@ -52,23 +86,7 @@ pub fn attention<A: Arithmetic>(
             Some(moments(ev, core::slice::from_ref(&s), sums)?)
         }
     };
-    let z = weights.numerators(ev, s, moments.as_ref().map(|[mean, square]| [mean, square]))?;
-    drop(moments);
-    let z = levels.before(ev, bootstraps, AttentionStep::Mixing, z)?;
-    let normaliser = weights.normaliser();
-    // the factor that the reciprocal's argument wants is in the weights; the reciprocal takes it out again
-    let factor = normaliser.map_or(1.0, |n| n.factor());
-    let pattern = match weights.hides_by_itself() {
-        true => alloc::vec![factor; groups.size],
-        false => pattern(layout, groups, attention, |visible| factor * weights.weight_factor(visible)),
-    };
-    let factors = Factors { period: pattern.len(), at: &|slot| pattern[slot % pattern.len()] };
-    let (mixed, sum) = grouped::mix(ev, groups, z, v, &factors, normaliser.is_some())?;
-    let (Some(normaliser), Some(sum)) = (normaliser, sum) else { return Ok(mixed) };
-    let sum = levels.before(ev, bootstraps, AttentionStep::Reciprocal, sum)?;
-    let inverse = normaliser.reciprocal(ev, sum)?;
-    let inverse = levels.before(ev, bootstraps, AttentionStep::Product, inverse)?;
-    mul_aligned(ev, &mixed, &inverse)
+    weights.numerators(ev, s, moments.as_ref().map(|[mean, square]| [mean, square]))
 }
 
 /// The number of keys that the token of a slot sees.

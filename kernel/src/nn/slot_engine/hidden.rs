@@ -7,7 +7,7 @@
 //! waits for the keys to turn. The share of a row in the mean comes in the third vector. No circuit takes a level more
 //! than a circuit with a known length. [docs/decisions/hidden-lengths.md]
 
-use super::Layout;
+use super::{Layout, layout::features_of_block};
 use crate::{
     circuits::attention::{AttentionWeights, Similarity, Variant},
     error::{Error, Result},
@@ -27,12 +27,14 @@ pub struct HiddenLengths<S> {
 }
 
 /// Whether the lengths of a model's questions can be hidden. The weights of attention are 0 for keys that are 0, the
-/// answer is a mean of classes, activations are quadratic, and positions are in the embeddings alone.
+/// answer is a mean of classes, activations are quadratic, features are in one block, and positions are in the embeddings
+/// alone.
 pub fn can_hide(model: &Model<'_>) -> bool {
     let factor = |weights: &Variant| weights.score_factor(2) / weights.score_factor(1);
     let first = model.layers.first().map(|layer| factor(&layer.attention.weights));
     model.pooling == Pooling::Mean
         && matches!(model.head, Head::Folded(_))
+        && model.width <= features_of_block(model.width)
         && model.layers.iter().all(|layer| {
             let (attention, weights) = (&layer.attention, &layer.attention.weights);
             let zero = weights.hides_by_itself() && weights.moment_factors().is_none();

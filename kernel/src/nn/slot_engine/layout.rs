@@ -29,6 +29,11 @@ pub struct Layout {
 /// The most features of a block, if the width is no power of two.
 const BLOCK: usize = 128;
 
+/// F of a layout for this width.
+pub(super) fn features_of_block(width: usize) -> usize {
+    if width.is_power_of_two() { width } else { width.next_power_of_two().min(BLOCK) }
+}
+
 impl Layout {
     /// The least layout for questions of these lengths. `slots`: the most that a vector has. A width that is a power of
     /// two is one block. Another width is several blocks of 128 features, or one block if it is less.
@@ -37,8 +42,7 @@ impl Layout {
     /// [`Error::Slots`] without a token, or if the layout needs more slots; [`Error::BadShape`] if the heads do not
     /// divide the width.
     pub fn new(lengths: &[usize], width: usize, heads: usize, slots: usize) -> Result<Self> {
-        let features = if width.is_power_of_two() { width } else { width.next_power_of_two().min(BLOCK) };
-        Self::with_blocks(lengths, (width, features), heads, slots)
+        Self::with_blocks(lengths, (width, features_of_block(width)), heads, slots)
     }
 
     /// The same for blocks of `features` features.

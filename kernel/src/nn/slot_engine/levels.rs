@@ -15,6 +15,7 @@ use crate::{
     nn::{Head, Layer, Model, Next, Part, Pooling},
     params::Params,
 };
+use alloc::vec::Vec;
 
 /// Levels of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,24 +40,31 @@ impl BootstrapLevels {
         })
     }
 
-    /// x with `full` levels if a bootstrap gives as many, otherwise with `least`. Leaves only the needed levels,
+    /// Each block with `full` levels if a bootstrap gives as many, otherwise with `least`. Leaves only the needed levels,
     /// because work at a low level is cheaper.
-    fn eager<A: Arithmetic>(self, ev: &mut A, x: A::Slots, least: u8, full: u8) -> Result<A::Slots> {
-        let x = ev.refresh(x, if full <= self.output { full } else { least })?;
-        let level = ev.level(&x).min(full).min(self.output.max(least));
-        ev.drop_to_level(x, level)
-    }
-
-    /// x unchanged if it has `least` levels, otherwise bootstrapped. Leaves at most `full` levels.
-    fn late<A: Arithmetic>(self, ev: &mut A, x: A::Slots, least: u8, full: u8) -> Result<A::Slots> {
-        if ev.level(&x) >= least {
-            return Ok(x);
+    fn eager<A: Arithmetic>(self, ev: &mut A, xs: Vec<A::Slots>, least: u8, full: u8) -> Result<Vec<A::Slots>> {
+        let depth = if full <= self.output { full } else { least };
+        let mut out = Vec::with_capacity(xs.len());
+        for x in xs {
+            out.push(ev.refresh(x, depth)?);
         }
-        self.eager(ev, x, least, full)
+        let lowered = out.into_iter().map(|x| {
+            let level = ev.level(&x).min(full).min(self.output.max(least));
+            ev.drop_to_level(x, level)
+        });
+        lowered.collect()
     }
 
-    /// x, with the levels for what comes next.
-    pub(super) fn before<A: Arithmetic>(self, ev: &mut A, x: A::Slots, next: Next<'_>) -> Result<A::Slots> {
+    /// The blocks unchanged if they have `least` levels, otherwise bootstrapped. Leaves at most `full` levels.
+    fn late<A: Arithmetic>(self, ev: &mut A, xs: Vec<A::Slots>, least: u8, full: u8) -> Result<Vec<A::Slots>> {
+        if xs.iter().all(|x| ev.level(x) >= least) {
+            return Ok(xs);
+        }
+        self.eager(ev, xs, least, full)
+    }
+
+    /// The blocks of x, with the levels for what comes next.
+    pub(super) fn before<A: Arithmetic>(self, ev: &mut A, x: Vec<A::Slots>, next: Next<'_>) -> Result<Vec<A::Slots>> {
         let input = self.input;
         match next {
             Next::Norm(norm) => self.late(ev, x, norm.depth() + input, norm.depth() + input),
@@ -83,10 +91,10 @@ impl BootstrapLevels {
     fn before_part<A: Arithmetic>(
         self,
         ev: &mut A,
-        x: A::Slots,
+        x: Vec<A::Slots>,
         model: &Model<'_>,
         at: (usize, Part),
-    ) -> Result<A::Slots> {
+    ) -> Result<Vec<A::Slots>> {
         let mut parts = parts(model, at);
         let Some((first, last)) = parts.next() else { return Ok(x) };
         let reserve = |last: bool| if last { 0 } else { self.input };
@@ -110,11 +118,12 @@ impl BootstrapLevels {
 
 /// The depths of the parts from a part to the head, and whether the part is the head.
 fn parts<'m>(model: &'m Model<'_>, (layer, part): (usize, Part)) -> impl Iterator<Item = (u8, bool)> + 'm {
-    let all = [Part::Attention, Part::NormAttention, Part::FeedForward, Part::NormFeedForward];
+    let all = [Part::Attention, Part::Output, Part::NormAttention, Part::FeedForward, Part::NormFeedForward];
     let skipped = all.iter().position(|p| *p == part).unwrap_or(0);
     let of_layer = move |layer: &'m Layer<'_>| {
         all.map(|part| match part {
-            Part::Attention => 2 * linear::DEPTH + AttentionLevels::of(&layer.attention.weights).total(),
+            Part::Attention => linear::DEPTH + AttentionLevels::of(&layer.attention.weights).total(),
+            Part::Output => linear::DEPTH,
             Part::NormAttention => layer.norm_attention.as_ref().map_or(0, Norm::depth),
             Part::FeedForward => 2 * linear::DEPTH + layer.activation.depth(),
             Part::NormFeedForward => layer.norm_feed_forward.depth(),
@@ -174,17 +183,17 @@ impl AttentionLevels {
         self.scores + self.numerators + self.mixing()
     }
 
-    /// The vector of attention that comes next, with the levels that the step needs. A bootstrap and the map that joins
-    /// the heads come after attention.
+    /// The blocks of attention's next vector, with the levels that the step needs. A bootstrap comes after attention, and
+    /// before the bootstrap the map that joins the heads, unless `alone`.
     pub(super) fn before<A: Arithmetic>(
         self,
         ev: &mut A,
-        bootstraps: Option<BootstrapLevels>,
+        (bootstraps, alone): (Option<BootstrapLevels>, bool),
         next: AttentionStep,
-        x: A::Slots,
-    ) -> Result<A::Slots> {
+        x: Vec<A::Slots>,
+    ) -> Result<Vec<A::Slots>> {
         let Some(b) = bootstraps else { return Ok(x) };
-        let after = linear::DEPTH + b.input;
+        let after = if alone { 0 } else { linear::DEPTH } + b.input;
         let product = if self.reciprocal.is_some() { PRODUCT_DEPTH } else { 0 };
         let reciprocal = self.reciprocal.unwrap_or(0) + b.input;
         let (least, full) = match next {
