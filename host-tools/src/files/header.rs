@@ -1,7 +1,7 @@
 //! The typed header: the kind of a file, its parameter set and key, and the shapes of its tensors.
 
 use super::{
-    Asked, Found, Kind, Record, Sizes, Sought,
+    Asked, Found, KeyId, Kind, Record, Sizes, Sought,
     fault::{FileError, Result},
     fields::{Fields, bytes, hex, number, text},
     tensor::{ElementType, Expected},
@@ -16,17 +16,6 @@ use polyformer_kernel::{
     params::Params,
     ring::{Basis, sample::Seed},
 };
-use std::fmt;
-
-/// Which secret key a file belongs to: a one-way function of its seed, safe to publish.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct KeyId(pub [u8; 16]);
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
-    }
-}
 
 /// The contents of a file in addition to its tensors, by kind.
 #[derive(Clone, Debug, PartialEq)]

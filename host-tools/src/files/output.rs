@@ -3,9 +3,8 @@
 //! its own older version and nothing else. `docs/reliability.md` lists what is refused.
 
 use super::{
-    Kind, disk,
+    KeyId, Kind, disk,
     fault::{FileError, Result},
-    header::KeyId,
     input, space,
     temporary::{Access, Refused, Temporary},
 };

@@ -1,10 +1,9 @@
 //! What the file of a secret key keeps about the use of the key.
 
 use super::{
-    Budget,
+    Budget, KeyId,
     fault::{FileError, Result},
     fields::{Fields, from_hex, hex},
-    header::KeyId,
 };
 
 /// What happened under a secret key. A copy of the file has the record of the moment of the copy.
