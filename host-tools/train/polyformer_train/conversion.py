@@ -91,6 +91,7 @@ class Conversion:
             linear = self.student.classifier
             linear.weight.data = self.teacher.classifier.weight.data @ self.teacher.dense.weight.data
         self.done, self.measured, self.whole, self.seconds = 0, [], None, {"layers": 0.0}
+        self.theirs, self.after_layers = None, None
 
     def run(self):
         """Both passes. Returns nothing; `student` is then the polynomial form, in evaluation mode."""
@@ -122,13 +123,19 @@ class Conversion:
         left = 60.0 * o.minutes - self.seconds["layers"]
         if self.whole is None:
             self.whole = Whole(self.student, o)
-            held = texts.batches(self.held_ids, o.batch, o.device)
-            theirs = score.outputs(self.teacher, held, len(self.held_ids))
-            self.after_layers = score.compare(score.outputs(self.student, held, len(self.held_ids)), theirs, self.labels)
+            self.after_layers = self.quality()
             self.log(f"after the layers: {json.dumps(self.after_layers)}")
         batches = texts.batches(self.ids, o.batch, o.device, o.seed)
-        self.whole.run(batches, Targets(self.teacher, batches), left, self.save, self.progress)
+        targets = Targets(self.teacher, batches) if left > 0.0 else None
+        self.whole.run(batches, targets, left, self.save, self.progress)
         self.save()
+
+    def quality(self):
+        """The student on the held-out texts, against the original."""
+        held, count = texts.batches(self.held_ids, self.options.batch, self.options.device), len(self.held_ids)
+        if self.theirs is None:
+            self.theirs = score.outputs(self.teacher, held, count)
+        return score.compare(score.outputs(self.student, held, count), self.theirs, self.labels)
 
     def fingerprint(self):
         """Of everything that a resumed conversion must share with the one that stopped; `minutes` may differ."""

@@ -61,8 +61,6 @@ def measure(work):
     kept = texts.batches(work.ids, o.batch, o.device, o.seed)
     held = texts.batches(work.held_ids, o.batch, o.device)
     count = len(work.held_ids)
-    theirs = score.outputs(work.teacher, held, count)
-    quality = score.compare(score.outputs(work.student, held, count), theirs, work.labels)
     taps, padding = score.extents(work.student, kept + held)
     sample = texts.batches(random.Random(o.seed).sample(work.ids, min(len(work.ids), ALONE)), o.batch, o.device)
     some = sorted(random.Random(o.seed).sample(range(count), min(count, ALONE)))
@@ -70,7 +68,7 @@ def measure(work):
         "model": work.source.config.get("_name_or_path") or work.source.config["model_type"],
         "options": asdict(o),
         "texts": len(work.ids) + count,
-        "held_out": quality,
+        "held_out": work.quality(),
         "after_layers": work.after_layers,
         "layers": work.measured,
         "alone": score.alone(

@@ -128,7 +128,9 @@ class Layer(nn.Module):
     def context(self, x, mask, taps=None, name="", rows=None):
         """The heads' sums of values, side by side: the input of `output`."""
         w = self.weights(self.scores(x), mask, taps, name, rows)
-        return (w @ self.heads(self.value(x))).transpose(1, 2).reshape(x.shape)
+        mixed = (w @ self.heads(self.value(x))).transpose(1, 2).reshape(x.shape)
+        _see(taps, f"{name}.attention.mixed", mixed, rows)
+        return mixed
 
     def after_attention(self, x, context, taps=None, name="", rows=None):
         x = x + self.output(context)

@@ -147,7 +147,7 @@ class Whole:
                 random.Random(o.seed + a_pass).shuffle(order)
             k = order[self.step % len(batches)]
             _, ids, mask = batches[k]
-            rate = o.rate * min(1.0, (self.step + 1) / 50) * (1.0 - share * 0.98)
+            rate = o.rate * min(1.0, (self.step + 1) / 20) * (1.0 - share * 0.98)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             outputs = student(ids, mask, excess, mask)
@@ -168,5 +168,6 @@ class Whole:
             if time.monotonic() - saved > save_every:
                 save()
                 saved = time.monotonic()
-        fix(student, batches, o)
+        if self.step:
+            fix(student, batches, o)
         progress(1.0, f"step {self.step}")

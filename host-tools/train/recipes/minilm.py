@@ -2,8 +2,8 @@
 
     nice -n 10 env OMP_NUM_THREADS=1 python host-tools/train/recipes/minilm.py --model MINILM --out target/train/minilm
 
-The training texts are banking77, SST-2 and TREC. The held-out texts are other texts of the three, and sentences of STS-2016, of which
-no text is trained on. `sts` compares the two forms by Spearman's correlation with the gold scores. --expected FILE writes the outputs of
+The training texts are banking77, SST-2, TREC and wikitext-2. The held-out texts are other texts of the first three, and sentences of
+STS-2016, of which no text is trained on. `sts` compares the two forms by Spearman's correlation with the gold scores. --expected FILE writes the outputs of
 the numpy reference for 200 held-out sentences, which another engine must reproduce.
 """
 
@@ -26,16 +26,28 @@ PAIRS = ("answer-answer", "postediting", "question-question")
 
 def corpora(folder, count, held, seed=5):
     """(training texts, held-out texts): equal shares of the sources, at random."""
-    rng = random.Random(seed)
     bank, categories = data.read_csv(folder / "banking77/train.csv")
     kept, aside = data.split(bank, categories, 0.15, "polyformer-banking77")
     trec = {p: [line.split(" ", 1)[1].strip() for line in _lines(folder / f"trec/TREC.{p}.all")] for p in ("train", "test")}
     sst = {p: data.read_tsv(folder / f"sst2/{p}.tsv")[0] for p in ("train", "dev")}
     sentences = [s for name in PAIRS for _, *pair in pairs(folder, name) for s in pair]
-    train = [[bank[i] for i in kept], sst["train"], trec["train"]]
+    train = [[bank[i] for i in kept], sst["train"], trec["train"], prose(folder)]
     other = [[bank[i] for i in aside], sst["dev"], trec["test"], sentences]
-    pick = lambda groups, n: [t for g in groups for t in rng.sample(sorted(set(g)), min(len(set(g)), n // len(groups)))]
-    return pick(train, count), pick(other, held)
+    known = {t for group in other for t in group}  # TREC asks some questions twice
+    return _pick([[t for t in g if t not in known] for g in train], count, seed), _pick(other, held, seed + 1)
+
+
+def _pick(groups, count, seed):
+    rng = random.Random(seed)
+    return [t for g in groups for t in rng.sample(sorted(set(g)), min(len(set(g)), count // len(groups)))]
+
+
+def prose(folder):
+    """Sentences of wikitext-2's valid.txt, of 5 to 40 words."""
+    text = " ".join(line for line in _lines(folder / "wikitext2/valid.txt") if not line.strip().startswith("="))
+    for mark in ("-", ",", "."):
+        text = text.replace(f" @{mark}@ ", mark)
+    return [s.strip() + " ." for s in text.split(" . ") if 5 <= len(s.split()) <= 40 and "<unk>" not in s]
 
 
 def pairs(folder, name):
