@@ -3,10 +3,10 @@
 use crate::{
     Result,
     error::WithPath,
-    files::{Body, CiphertextMeta, Header, View},
+    files::{Body, CiphertextMeta, Header, Mapped, SharedWords, View},
 };
 use polyformer_kernel::{
-    backend::{Backend, Pair, Shape, poly::Poly},
+    backend::{Backend, Limbs, Pair, Shape, poly::Poly},
     ckks::{
         Ciphertext,
         keys::{EvaluationKey, Keys, Switch, UniformHalf, key_basis, uniform},
@@ -15,17 +15,62 @@ use polyformer_kernel::{
     params::Params,
     ring::{Basis, sample::Seed},
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-/// Loads a relinearisation, Galois or ModRaise key into `keys`. A view of another kind changes nothing. `of` is the
-/// header of any file of the same client.
+/// The stored half of a key.
+#[derive(Clone, Copy)]
+pub enum StoredHalf<'a> {
+    /// Words that are copied.
+    Copied(&'a [u32]),
+    /// Words of a checked file. A backend in the same memory uses the words where they lie, and holds the file.
+    Held(&'a [u32], &'a Arc<Mapped>),
+}
+
+impl<'a> StoredHalf<'a> {
+    /// The parts of `length` words, as many as are whole.
+    fn parts(self, length: usize) -> impl Iterator<Item = Self> {
+        let (words, file) = match self {
+            Self::Copied(words) => (words, None),
+            Self::Held(words, file) => (words, Some(file)),
+        };
+        words.chunks_exact(length).map(move |part| file.map_or(Self::Copied(part), |file| Self::Held(part, file)))
+    }
+
+    /// A buffer with the words.
+    fn limbs<B: Backend>(self, be: &mut B, shape: Shape) -> Result<Limbs<B::Buf>> {
+        let words = match self {
+            Self::Copied(words) => words,
+            Self::Held(words, file) => match SharedWords::of(file, words) {
+                Some(shared) => return Ok(be.adopt(shape, shared)?),
+                None => words, // of another file: copied
+            },
+        };
+        let mut limbs = be.alloc(shape)?;
+        be.upload(&mut limbs, words)?;
+        Ok(limbs)
+    }
+}
+
+impl<'a> From<&'a [u32]> for StoredHalf<'a> {
+    fn from(words: &'a [u32]) -> Self {
+        Self::Copied(words)
+    }
+}
+
+/// Loads a relinearisation, Galois or ModRaise key into `keys`. The view is of `file`, which a backend may hold as long
+/// as the key. A view of another kind changes nothing. `of` is the header of any file of the same client.
 ///
 /// # Errors
 ///
 /// The key belongs to another client or to an older secret.
-pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut Keys<B>) -> Result<()> {
+pub fn load_key<B: Backend>(
+    be: &mut B,
+    (file, view): (&Arc<Mapped>, &View<'_>),
+    of: &Header,
+    keys: &mut Keys<B>,
+) -> Result<()> {
     view.expect_same(of).with_path(Path::new("evaluation key"))?;
-    let (params, words) = (&view.params, view.words(0));
+    let (params, words) = (&view.params, StoredHalf::Held(view.words(0), file));
     let key = |be: &mut B, switch: Switch, level: u8, seed: &Seed| {
         let digits = pairs(be, params, words, key_basis(params, level), (switch.half(level), seed))?;
         Ok::<_, crate::Error>(EvaluationKey { level, seed: *seed, digits })
@@ -38,7 +83,7 @@ pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut
         Body::RaiseKey { seed } => {
             let (small, large, half) = (sparse_basis(params)?, dense_basis(params), UniformHalf::Raise);
             let to_sparse = pair(be, params, words, small, (half, 0, &seed))?;
-            let to_dense = pair(be, params, view.words(1), large, (half, 1, &seed))?;
+            let to_dense = pair(be, params, StoredHalf::Held(view.words(1), file), large, (half, 1, &seed))?;
             keys.raise = Some(RaiseKeys { seed, to_sparse, to_dense });
         }
         _ => {}
@@ -50,14 +95,14 @@ pub fn load_key<B: Backend>(be: &mut B, view: &View<'_>, of: &Header, keys: &mut
 ///
 /// # Errors
 /// Errors of the backend's memory.
-pub fn pairs<B: Backend>(
+pub fn pairs<'a, B: Backend>(
     be: &mut B,
     params: &Params,
-    words: &[u32],
+    words: impl Into<StoredHalf<'a>>,
     basis: Basis,
     (half, seed): (UniformHalf, &Seed),
 ) -> Result<Vec<Pair<B::Buf>>> {
-    let digits = words.chunks_exact(basis.len() * params.n()).zip(0..);
+    let digits = words.into().parts(basis.len() * params.n()).zip(0..);
     digits.map(|(words, j)| pair(be, params, words, basis, (half, j, seed))).collect()
 }
 
@@ -65,16 +110,15 @@ pub fn pairs<B: Backend>(
 ///
 /// # Errors
 /// [`polyformer_kernel::Error::Length`] for another number of words; errors of the backend's memory.
-pub fn pair<B: Backend>(
+pub fn pair<'a, B: Backend>(
     be: &mut B,
     params: &Params,
-    words: &[u32],
+    words: impl Into<StoredHalf<'a>>,
     basis: Basis,
     (half, index, seed): (UniformHalf, u64, &Seed),
 ) -> Result<Pair<B::Buf>> {
     let shape = Shape { count: 1, basis, cols: params.n() as u32 };
-    let (mut b, mut a) = (be.alloc(shape)?, be.alloc(shape)?);
-    be.upload(&mut b, words)?;
+    let (b, mut a) = (words.into().limbs(be, shape)?, be.alloc(shape)?);
     be.upload_uniform(&mut a, &uniform(params, half, index, seed), 0)?;
     Ok([b, a])
 }

@@ -304,8 +304,8 @@ impl Job for Server {
     fn run<B: Backend>(self, mut be: B) -> polyformer::Result<()> {
         let mut keys = Keys::default();
         for entry in std::fs::read_dir(self.eval).unwrap() {
-            let mapped = Mapped::open(&entry.unwrap().path()).unwrap();
-            load::load_key(&mut be, &View::parse(mapped.bytes()).unwrap(), &self.of, &mut keys)?;
+            let file = std::sync::Arc::new(Mapped::open(&entry.unwrap().path()).unwrap());
+            load::load_key(&mut be, (&file, &View::parse(file.bytes()).unwrap()), &self.of, &mut keys)?;
         }
         let mapped = Mapped::open(&self.x).unwrap();
         let view = View::parse(mapped.bytes()).unwrap();

@@ -99,6 +99,20 @@ pub trait Backend {
     ///
     /// [`crate::Error::Length`] if the lengths differ, [`crate::Error::DeviceLost`] if the device is gone.
     fn upload(&mut self, dst: &mut Limbs<Self::Buf>, src: &[u32]) -> Result<()>;
+    /// A buffer with the words of `src`: `shape.words()` words in [0, q). A backend in the memory of the host may use the
+    /// words where they lie, and holds `src` as long. A write to the buffer leaves `src` as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::alloc`] and [`Backend::upload`].
+    fn adopt<W>(&mut self, shape: Shape, src: W) -> Result<Limbs<Self::Buf>>
+    where
+        W: AsRef<[u32]> + Send + Sync + 'static,
+    {
+        let mut out = self.alloc(shape)?;
+        self.upload(&mut out, src.as_ref())?;
+        Ok(out)
+    }
     /// Reduces signed integers modulo every modulus of `dst` (Coeff). `coeffs` holds `count` x `cols` integers, any `i64`;
     /// all rows of an item get the same integers.
     ///

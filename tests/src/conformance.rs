@@ -222,6 +222,7 @@ pub fn a_wrong_length_is_an_error<B: Backend>(chain: &Chain, be: &mut B) {
         let error = Err(Error::Length { expected: words, actual });
         assert_eq!(be.upload(&mut limbs, &vec![0; actual]), error);
         assert_eq!(be.download(&limbs, &mut vec![0; actual]), error);
+        assert_eq!(be.adopt(shape, vec![0; actual]).map(|_| ()), error);
     }
     let (expected, actual) = (2 * chain.params.n(), chain.params.n());
     assert_eq!(be.upload_signed(&mut limbs, &vec![0; actual]), Err(Error::Length { expected, actual }));

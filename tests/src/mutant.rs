@@ -11,8 +11,9 @@ mod fault;
 pub use fault::{Fault, Mutant};
 
 /// The methods that write words: each can be the subject of [`Fault::LastWord`].
-pub const METHODS: [&str; 22] = [
+pub const METHODS: [&str; 23] = [
     "upload",
+    "adopt",
     "upload_signed",
     "upload_uniform",
     "copy",
@@ -51,6 +52,15 @@ impl<B: Backend> Backend for Mutant<'_, B> {
         self.inner.upload(dst, src)?;
         self.spoil("upload", dst.shape.basis, dst);
         Ok(())
+    }
+
+    fn adopt<W>(&mut self, shape: Shape, src: W) -> Result<Limbs<B::Buf>>
+    where
+        W: AsRef<[u32]> + Send + Sync + 'static,
+    {
+        let mut out = self.inner.adopt(shape, src)?;
+        self.spoil("adopt", shape.basis, &mut out);
+        Ok(out)
     }
 
     fn upload_signed(&mut self, dst: &mut Limbs<B::Buf>, coeffs: &[i64]) -> Result<()> {

@@ -50,9 +50,15 @@ impl Program {
     /// Runs on `be`; the words of every register afterwards.
     pub fn run<B: Backend>(&self, be: &mut B) -> Result<Vec<Vec<u32>>> {
         let mut file = File { registers: Vec::new() };
-        for r in &self.registers {
-            let mut limbs = be.alloc(r.shape)?;
-            be.upload(&mut limbs, &r.words)?;
+        for (i, r) in self.registers.iter().enumerate() {
+            // every other register is in words of another owner, which a step may write to as well
+            let limbs = if i % 2 == 1 {
+                be.adopt(r.shape, r.words.clone())?
+            } else {
+                let mut limbs = be.alloc(r.shape)?;
+                be.upload(&mut limbs, &r.words)?;
+                limbs
+            };
             file.registers.push(Some(limbs));
         }
         for step in &self.steps {

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "portable",
             "avx2",
             "avx512",
+            "neon",
             "isa",
             "tables",
             "memory",

@@ -141,6 +141,14 @@ impl Backend for Cpu<'_> {
         Ok(())
     }
 
+    fn adopt<W>(&mut self, shape: Shape, src: W) -> Result<Buf>
+    where
+        W: AsRef<[u32]> + Send + Sync + 'static,
+    {
+        same_length(shape.words(), src.as_ref().len())?;
+        Ok(Limbs { buf: self.pool.hold(src), shape })
+    }
+
     fn upload_signed(&mut self, dst: &mut Buf, coeffs: &[i64]) -> Result<()> {
         let Shape { count, basis, cols } = dst.shape;
         let cols = cols as usize;

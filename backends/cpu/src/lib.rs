@@ -30,6 +30,9 @@ mod key_switch;
 mod lanes;
 mod memory;
 mod mod_switch;
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)]
+mod neon;
 mod ntt;
 mod parallel;
 mod portable;

@@ -1,11 +1,13 @@
 //! Memory: page-aligned buffers that return to a free list on drop. A program in steady state therefore touches no new
-//! page. A recycled buffer holds the words of its last owner.
+//! page. A recycled buffer holds the words of its last owner. Words of another owner are used where they lie, and copied
+//! before the first write.
 
 use memmap2::MmapMut;
 use polyformer_kernel::{Error, Result};
 use std::{
     alloc::{Layout, handle_alloc_error},
     collections::BTreeMap,
+    fmt,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,9 +22,29 @@ pub struct Pool(Arc<Mutex<Free>>);
 /// A buffer of words. A drop returns the buffer.
 #[derive(Debug)]
 pub struct Words {
-    block: Option<MmapMut>, // None only while it is dropped
+    block: Block,
     words: usize,
     pool: Pool,
+}
+
+/// Where words lie.
+enum Block {
+    /// In pages of the pool.
+    Pages(MmapMut),
+    /// In the memory of another owner, who is held.
+    Held(Box<dyn AsRef<[u32]> + Send + Sync>),
+    /// Nowhere: the buffer was dropped.
+    Nowhere,
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pages(_) => "Pages",
+            Self::Held(_) => "Held",
+            Self::Nowhere => "Nowhere",
+        })
+    }
 }
 
 /// Words a page.
@@ -41,7 +63,12 @@ impl Pool {
             Some(block) => block,
             None => fresh(whole).map_err(|_| Error::OutOfMemory { words })?,
         };
-        Ok(Words { block: Some(block), words, pool: self.clone() })
+        Ok(Words { block: Block::Pages(block), words, pool: self.clone() })
+    }
+
+    /// The words of `owner`, where they lie.
+    pub fn hold(&self, owner: impl AsRef<[u32]> + Send + Sync + 'static) -> Words {
+        Words { words: owner.as_ref().len(), block: Block::Held(Box::new(owner)), pool: self.clone() }
     }
 
     /// Overwrites the free blocks.
@@ -75,19 +102,31 @@ fn fresh(words: usize) -> std::io::Result<MmapMut> {
 impl Deref for Words {
     type Target = [u32];
     fn deref(&self) -> &[u32] {
-        self.block.as_ref().map_or(&[], |b| &bytemuck::cast_slice(&b[..])[..self.words])
+        match &self.block {
+            Block::Pages(pages) => &bytemuck::cast_slice(&pages[..])[..self.words],
+            Block::Held(owner) => (**owner).as_ref(),
+            Block::Nowhere => &[],
+        }
     }
 }
 
 impl DerefMut for Words {
     fn deref_mut(&mut self) -> &mut [u32] {
-        self.block.as_mut().map_or(&mut [], |b| &mut bytemuck::cast_slice_mut(&mut b[..])[..self.words])
+        if let Block::Held(owner) = &self.block {
+            let mut own = self.pool.scratch(self.words);
+            own.copy_from_slice((**owner).as_ref());
+            *self = own;
+        }
+        match &mut self.block {
+            Block::Pages(pages) => &mut bytemuck::cast_slice_mut(&mut pages[..])[..self.words],
+            _ => &mut [],
+        }
     }
 }
 
 impl Drop for Words {
     fn drop(&mut self) {
-        if let Some(block) = self.block.take() {
+        if let Block::Pages(block) = std::mem::replace(&mut self.block, Block::Nowhere) {
             self.pool.free().entry(block.len() / 4).or_default().push(block);
         }
     }
@@ -96,6 +135,7 @@ impl Drop for Words {
 #[cfg(test)]
 mod tests {
     use super::Pool;
+    use std::sync::Arc;
 
     #[test]
     fn a_wiped_pool_has_no_word_of_a_dropped_block() {
@@ -109,6 +149,23 @@ mod tests {
         let again = pool.take(3000).unwrap();
         assert_eq!(again.as_ptr(), at);
         assert!(again.iter().all(|word| *word == 0) && held.iter().all(|word| *word == 7));
+    }
+
+    #[test]
+    fn words_of_another_owner_stay_where_they_lie_until_they_are_written() {
+        let (pool, owner) = (Pool::default(), Arc::new([5u32, 6, 7]));
+        struct Share(Arc<[u32; 3]>);
+        impl AsRef<[u32]> for Share {
+            fn as_ref(&self) -> &[u32] {
+                &self.0[..]
+            }
+        }
+        let mut held = pool.hold(Share(owner.clone()));
+        assert_eq!((held.as_ptr(), Arc::strong_count(&owner)), (owner.as_ptr(), 2));
+        held[1] = 9;
+        assert_eq!((&held[..], *owner, Arc::strong_count(&owner)), (&[5, 9, 7][..], [5, 6, 7], 1));
+        drop(pool.hold(Share(owner.clone())));
+        assert_eq!(Arc::strong_count(&owner), 1);
     }
 
     #[test]

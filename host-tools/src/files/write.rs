@@ -67,6 +67,9 @@ impl Output {
     }
 }
 
+/// Bytes of a cache line, which no vector load of words should cross.
+const LINE: usize = 64;
+
 /// The JSON of a file with its digest, padded so that the words after it are aligned in a map.
 fn head(header: &Header, params: &Params, tensors: &[&[u8]]) -> Result<Vec<u8>> {
     let expected = header.tensors(params);
@@ -82,7 +85,8 @@ fn head(header: &Header, params: &Params, tensors: &[&[u8]]) -> Result<Vec<u8>> 
         at += data.len();
     }
     let mut head = serde_json::Value::Object(json).to_string().into_bytes();
-    head.resize(head.len().next_multiple_of(8), b' ');
+    let length = (8 + head.len()).next_multiple_of(LINE) - 8; // after the length of the head
+    head.resize(length, b' ');
     if head.len() as u64 > super::MAX_HEADER {
         return Err(FileError::HeaderSize { claimed: head.len() as u64, limit: super::MAX_HEADER });
     }

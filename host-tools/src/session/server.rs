@@ -21,7 +21,7 @@ use polyformer_kernel::{
     },
     params::Params,
 };
-use std::{path::Path, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 /// Loads the keys of a folder; `of` is the header of any file of the same client. `on_key` is called after each.
 pub fn load_keys<B: Backend>(
@@ -48,12 +48,12 @@ fn load_more<B: Backend>(
     check_files(wants, folder, of, &params)?; // before any key is loaded
     for want in wants {
         let path = folder.join(want.file_name());
-        let mapped = Mapped::open(&path).with_path(&path)?;
-        let view = want.readable(View::parse(mapped.bytes()), &params).with_path(&path)?;
+        let file = Arc::new(Mapped::open(&path).with_path(&path)?);
+        let view = want.readable(View::parse(file.bytes()), &params).with_path(&path)?;
         if !want.is_named_by(&view.header, of) {
             want.check(folder, of, &params)?;
         }
-        load::load_key(be, &view, of, keys)?;
+        load::load_key(be, (&file, &view), of, keys)?;
         on_key();
     }
     Ok(())
