@@ -128,7 +128,8 @@ fn bad_input_is_one_line_that_names_the_file() {
     assert_eq!(line, format!("{secret}: a secret-key file where a ciphertext file is needed"));
     let bytes = std::fs::read(&x).unwrap();
     std::fs::write(&x, &bytes[..bytes.len() - 1]).unwrap();
-    let line = format!("{x}: {} bytes where the header says {}", bytes.len() - 1, bytes.len());
+    let sizes = format!("{} bytes where the header says {}", bytes.len() - 1, bytes.len());
+    let line = format!("{x}: {sizes}: make it again with `polyformer encrypt` or `polyformer infer`");
     assert_eq!(bad(&["decrypt", &x, "--key", &secret], ""), line);
     let missing = place.at("missing");
     assert!(bad(&["inspect", &missing], "").starts_with(&missing));
