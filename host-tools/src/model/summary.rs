@@ -83,7 +83,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { layers, width, heads, hidden, outputs, pooling, attention, activation_degree, .. } = self;
         writeln!(f, "model:      digest {}", self.digest)?;
-        writeln!(f, "name:       {}, for the task {}, {outputs} numbers an answer", self.name, self.task)?;
+        writeln!(
+            f,
+            "name:       {}, for the task {}, {outputs} numbers an answer",
+            self.name.escape_debug(),
+            self.task
+        )?;
         writeln!(
             f,
             "layers:     {layers} of width {width}, {heads} heads, {hidden} hidden features; norms {}, pooling {pooling}",

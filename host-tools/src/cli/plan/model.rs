@@ -3,7 +3,10 @@
 use super::Args;
 use crate::{
     Error, Result,
-    cli::common::{model_for, print, print_json},
+    cli::{
+        common::{model_for, print, print_json},
+        terminal,
+    },
     model::Pretrained,
     plan::{
         model::{Lengths, ModelPlan},
@@ -102,7 +105,8 @@ impl fmt::Display for Shown {
         let (c, gb) = (&self.cost, |bytes: u64| bytes as f64 / 1e9);
         let seconds = c.seconds.map_or("unknown without --figures".into(), |s| format!("{s:.1}"));
         let length = if c.hidden { "at most" } else { "exactly" };
-        writeln!(f, "{} on {}: {} texts of {length} {} tokens", c.model, c.params, c.texts, c.tokens)?;
+        let model = terminal::line(&c.model);
+        writeln!(f, "{model} on {}: {} texts of {length} {} tokens", c.params, c.texts, c.tokens)?;
         writeln!(f, "  ciphertexts   {} with {} slots in use", c.ciphertexts, c.slots)?;
         writeln!(f, "  answer        at level {}", c.level)?;
         writeln!(f, "  products      {}", c.products)?;

@@ -105,8 +105,8 @@ impl Converted {
         }
     }
 
-    /// A power of two above every value that may be bootstrapped, each with its margin: the embeddings, the sums, and the
-    /// rows of the norms before their gains. A row of a norm that was not measured is below √width.
+    /// A power of two above every value that may be bootstrapped, each with its margin: the embeddings, the sums, the
+    /// results of the heads, and the rows of the norms before their gains. A row of a norm that was not measured is below √width.
     ///
     /// # Errors
     /// `Model` if the sums of a layer were not measured.
@@ -120,6 +120,8 @@ impl Converted {
                 let row = self.ranges.largest(&format!("layers.{i}.norm_{part}.normalised"));
                 most = most.max(sum).max(row.unwrap_or((self.width as f64).sqrt()));
             }
+            let mixed = self.ranges.largest(&format!("layers.{i}.attention.mixed"));
+            most = most.max(mixed.unwrap_or(0.0));
         }
         if most > 0.0 && most.is_finite() {
             return Ok(libm::exp2(libm::ceil(libm::log2(most))));

@@ -219,8 +219,10 @@ fn weights_that_are_missing_or_no_numbers_are_named() {
         "{}",
         error(&tokens)
     );
+    let many: serde_json::Map<String, Value> = (0..300).map(|i| (i.to_string(), i.to_string().into())).collect();
     for (index, what) in [
         (json!({"weight_map": {}}), "0 shards, from 1 to 256 are read"),
+        (json!({"weight_map": many}), "300 shards, from 1 to 256 are read"),
         (json!({"weight_map": {"a": "../secret"}}), "a name inside of the folder is needed"),
         (json!({}), "missing field `weight_map`"),
     ] {
