@@ -101,6 +101,26 @@ fn at_full_size_min_ks_needs_a_third_of_the_keys() {
 }
 
 #[test]
+fn every_range_has_a_bootstrap_or_is_refused() {
+    let edge = 2f64.powi(64);
+    for spec in [presets::B16, presets::H16] {
+        let params = Params::new(&spec).unwrap();
+        let demand = |order, range| {
+            let recipe = Recipe::new(params.slots(), order, range);
+            Bootstrapper::new(&mut Trace::new(params.slots(), None), &params, &recipe)?.demand(params.slots())
+        };
+        for order in ORDERS {
+            for range in [1.0 / edge, 1e-6, edge] {
+                assert!(demand(order, range).is_ok(), "{order:?} {range}");
+            }
+            for range in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-321, 0.9 / edge, 1.1 * edge] {
+                assert!(matches!(demand(order, range), Err(Error::BadRange { .. })), "{order:?} {range}");
+            }
+        }
+    }
+}
+
+#[test]
 fn sparse_vectors_also_come_back_with_few_keys() {
     let recipe = Recipe::new(32, Order::ModRaiseFirst, 1.0).with(RotationStrategy::MinKs);
     with((&presets::B16, LOG_N), recipe, |p, client, ev| {

@@ -37,6 +37,10 @@ const HEADROOM_BITS: i32 = 6;
 /// inverse of the worst error, so that the input of the second iteration is well within \[-1, 1\].
 pub(super) const CORRECTION_BITS: u32 = 16;
 
+/// Ranges are in \[2^-64, 2^64\]. A coefficient of EvalMod's polynomial is a product with the range. Beyond these limits
+/// the coefficient could be 0 or infinite, and the polynomial would have another depth.
+const RANGE_LIMIT: f64 = (1u128 << 64) as f64;
+
 /// The order of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -121,7 +125,7 @@ impl Design {
     ///
     /// # Errors
     /// [`Error::NoBootstrap`] if the parameters have no bootstrapping; [`Error::Slots`] if the recipe's slots are no
-    /// power of two from 4 to the slots of the ring; [`Error::BadRange`] for a range that is not positive.
+    /// power of two from 4 to the slots of the ring; [`Error::BadRange`] for a range outside \[2^-64, 2^64\].
     pub fn new(params: &Params, recipe: &Recipe) -> Result<Self> {
         let Recipe { slots, order, range, steps: _ } = *recipe;
         let bootstrap = params.bootstrap().ok_or(Error::NoBootstrap)?;
@@ -132,7 +136,7 @@ impl Design {
             return Err(Error::Slots { given: slots, slots: all });
         }
         let slots = if iterations == 1 { slots } else { all };
-        if !(range > 0.0 && range.is_finite()) {
+        if !(1.0 / RANGE_LIMIT..=RANGE_LIMIT).contains(&range) {
             return Err(Error::BadRange { lo: -range, hi: range });
         }
         // SlotsToCoeffs, if it comes first, brings the values into [-1, 1]; else there is less to multiply by
