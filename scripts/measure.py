@@ -91,17 +91,20 @@ def operations(level):
 
 
 def bootstrapping():
-    ways = (("B16", "B16", 1, ()), ("B16", "B16", 2, ()), ("B16, few keys (min-KS)", "B16", 1, ("--min-ks",)),
-            ("B16, few keys (min-KS)", "B16", 2, ("--min-ks",)), ("H16, two iterations", "H16", 2, ()))
-    runs = [(name, threads, bench(threads, None, "bootstrap", preset=preset, more=more)["bootstrap"])
-            for name, preset, threads, more in ways]
+    one, two = "bootstrap", "bootstrap_pair"
+    ways = (("B16", "B16", one, 1, ()), ("B16", "B16", one, 2, ()), ("B16, two vectors at once", "B16", two, 1, ()),
+            ("B16, few keys (min-KS)", "B16", one, 1, ("--min-ks",)), ("B16, few keys (min-KS)", "B16", one, 2, ("--min-ks",)),
+            ("H16, two iterations", "H16", one, 2, ()), ("F16", "F16", one, 1, ()), ("F16", "F16", one, 2, ()),
+            ("F16, two vectors at once", "F16", two, 1, ()))
+    runs = [(name, threads, bench(threads, None, op, preset=preset, more=more)[op])
+            for name, preset, op, threads, more in ways]
     rows = [(name, threads, f"{r['seconds']:.2f}", f"{r['bytes'] / 1e9:.2f}", f"{r['peak_bytes'] / 1e9:.2f}")
             for name, threads, r in runs]
     add = bench(1, 24, "add")["add"]
     rate = add["bytes"] / add["seconds"]
     stages = [(p["stage"].replace("_", " "), ms(p["seconds"]), p["key_switches"], f"{p['key_bytes'] / 1e9:.2f}",
                ms(p["key_bytes"] / rate)) for p in runs[0][2]["stages"]]
-    return ("Every run bootstraps 32,768 real slots.\n\n"
+    return ("Every vector has 32,768 real slots.\n\n"
             + table(("", "threads", "seconds", "GB of keys", "GB resident at most"), rows)
             + f"\nThe stages of the first row. The last column is the time to read the keys at {rate / 1e9:.1f} GB/s, as measured "
             "for `add`:\n\n"

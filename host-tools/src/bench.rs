@@ -61,6 +61,8 @@ pub enum Op {
     KeygenGalois,
     /// All real slots from the lowest possible level to the top.
     Bootstrap,
+    /// Two real vectors in one bootstrap.
+    BootstrapPair,
 }
 
 impl Op {
@@ -70,7 +72,7 @@ impl Op {
             Op::MulRelinRescale => params.specials() > 0 && level > 0,
             Op::MulPlain | Op::Rescale => level > 0,
             Op::KeySwitch | Op::Rotate | Op::RotateHoisted8 | Op::KeygenGalois => params.specials() > 0,
-            Op::Bootstrap => params.bootstrap().is_some(),
+            Op::Bootstrap | Op::BootstrapPair => params.bootstrap().is_some(),
             Op::EncryptPk => level <= params.max_message_level(),
             _ => true,
         }
@@ -153,7 +155,7 @@ pub fn run(
 /// The level of the measurement. Bootstrapping starts at the level of its input.
 fn level_of(op: Op, params: &Params, asked: u8) -> u8 {
     match (op, params.bootstrap()) {
-        (Op::Bootstrap, Some(b)) => b.slots_to_coeffs(),
+        (Op::Bootstrap | Op::BootstrapPair, Some(b)) => b.slots_to_coeffs(),
         _ => asked,
     }
 }
@@ -255,7 +257,8 @@ impl<B: Backend> Harness<'_, B> {
             Op::Rotate => self.rotate(),
             Op::RotateHoisted8 => self.rotate_hoisted_8(),
             Op::KeygenGalois => self.keygen_galois(),
-            Op::Bootstrap => self.bootstrap(),
+            Op::Bootstrap => self.bootstrap(false),
+            Op::BootstrapPair => self.bootstrap(true),
         }
     }
 
@@ -327,6 +330,7 @@ pub fn select(asked: &[Op], params: &Params, level: u8) -> Result<Vec<Op>> {
         return Err(Error::usage(format!("--op {}", name.trim_matches('"')), format!("not possible at level {level}")));
     }
     let all = <Op as clap::ValueEnum>::value_variants();
-    let possible = || all.iter().copied().filter(|op| op.possible(params, level) && *op != Op::Bootstrap).collect();
+    let small = |op: &Op| !matches!(op, Op::Bootstrap | Op::BootstrapPair);
+    let possible = || all.iter().copied().filter(|op| op.possible(params, level) && small(op)).collect();
     Ok(if asked.is_empty() { possible() } else { asked.to_vec() })
 }

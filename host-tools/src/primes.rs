@@ -6,7 +6,9 @@ mod advice;
 mod assembly;
 mod build_error;
 mod candidates;
+mod deep;
 mod digits;
+mod main_primes;
 mod refusal;
 mod report;
 mod scale_pattern;
@@ -74,13 +76,13 @@ impl Request {
             return Err(Fault::Degree { n: 1u64.checked_shl(self.log_n as u32).unwrap_or(u64::MAX) });
         }
         let pattern = ScalePattern::of(self.scale_bits).ok_or(Fault::ScalePattern { scale_bits: self.scale_bits })?;
-        let reserved = assembly::BOOTSTRAP.coeffs_to_slots + assembly::BOOTSTRAP.eval_mod;
+        let reserved = deep::BOOTSTRAP.coeffs_to_slots + deep::BOOTSTRAP.eval_mod;
         let limit = MAX_LEVELS - 1 - if self.bootstrap { reserved as usize } else { 0 };
         if self.levels as usize > limit {
             return Err(Fault::Levels { asked: self.levels as usize, limit });
         }
-        if self.bootstrap && self.levels < assembly::BOOTSTRAP.slots_to_coeffs {
-            return Err(Fault::FewLevels { asked: self.levels, limit: assembly::BOOTSTRAP.slots_to_coeffs });
+        if self.bootstrap && self.levels < deep::BOOTSTRAP.slots_to_coeffs {
+            return Err(Fault::FewLevels { asked: self.levels, limit: deep::BOOTSTRAP.slots_to_coeffs });
         }
         if self.bootstrap && pattern == ScalePattern::Pairs {
             let limit = ScalePattern::Half.range().1;

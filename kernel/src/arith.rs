@@ -189,6 +189,15 @@ pub trait Arithmetic {
     ///
     /// [`Error::NoBootstrap`] without bootstrapping; [`Error::LevelExhausted`] if a bootstrap does not reach `depth`.
     fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots>;
+    /// [`Arithmetic::refresh`] of two real vectors of equal period. Where a bootstrap takes both as one complex vector,
+    /// the two cost less than two bootstraps.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Arithmetic::refresh`].
+    fn refresh_pair(&mut self, [x, y]: [Self::Slots; 2], depth: u8) -> Result<[Self::Slots; 2]> {
+        Ok([self.refresh(x, depth)?, self.refresh(y, depth)?])
+    }
 
     /// `rescale(mul(x, y))`
     fn product(&mut self, x: &Self::Slots, y: &Self::Slots) -> Result<Self::Slots> {

@@ -192,14 +192,65 @@ impl<P> Bootstrapper<P> {
         Ok(sum)
     }
 
+    /// Whether [`Bootstrapper::refresh_pair`] takes two vectors: real slots, and one iteration.
+    pub fn takes_pairs(&self) -> bool {
+        self.order == Order::SlotsToCoeffsFirst && self.correction.is_none()
+    }
+
+    /// [`Bootstrapper::refresh`] of two real vectors at once, as x + i y: one pass through the linear maps, and EvalMod
+    /// for each. Each result has the error of a real vector. At B16 the two take 1.3 times the time of one. Unless
+    /// [`Bootstrapper::takes_pairs`], the vectors are bootstrapped one by one.
+    ///
+    /// # Errors
+    /// Those of [`Bootstrapper::refresh`].
+    pub fn refresh_pair<A: ComplexArithmetic<Plaintext = P>>(
+        &self,
+        ev: &mut A,
+        [x, y]: [A::Slots; 2],
+    ) -> Result<[A::Slots; 2]> {
+        if !self.takes_pairs() {
+            return Ok([self.refresh(ev, x)?, self.refresh(ev, y)?]);
+        }
+        let mut x = ev.drop_to_level(x, self.input)?;
+        let mut y = ev.drop_to_level(y, self.input)?;
+        ev.mul_i(&mut y)?;
+        ev.add(&mut x, &y)?;
+        let (x, y) = self.parts(ev, x, true, &mut |_, _, _| Ok(()))?;
+        let y = y.ok_or(Error::Empty { what: "imaginary part" })?;
+        Ok([self.sine.evaluate(ev, x)?, self.sine.evaluate(ev, y)?])
+    }
+
     /// One iteration, from the input's level.
     fn once<A: ComplexArithmetic<Plaintext = P>>(
         &self,
         ev: &mut A,
-        mut x: A::Slots,
+        x: A::Slots,
         sine: &Sine,
         seen: StageObserver<'_, A>,
     ) -> Result<A::Slots> {
+        let (x, imaginary) = self.parts(ev, x, self.order.is_complex(), seen)?;
+        let mut x = sine.evaluate(ev, x)?;
+        if let Some(imaginary) = imaginary {
+            let mut y = sine.evaluate(ev, imaginary)?;
+            ev.mul_i(&mut y)?;
+            ev.add(&mut x, &y)?;
+        }
+        seen(ev, Stage::EvalMod, &x)?;
+        if self.order == Order::ModRaiseFirst {
+            x = self.slots_to_coeffs.apply(ev, x)?;
+            seen(ev, Stage::SlotsToCoeffs, &x)?;
+        }
+        Ok(x)
+    }
+
+    /// The steps before EvalMod: twice the real part, and twice the imaginary part if `both`.
+    fn parts<A: ComplexArithmetic<Plaintext = P>>(
+        &self,
+        ev: &mut A,
+        mut x: A::Slots,
+        both: bool,
+        seen: StageObserver<'_, A>,
+    ) -> Result<(A::Slots, Option<A::Slots>)> {
         if self.order != Order::ModRaiseFirst {
             x = self.slots_to_coeffs.apply(ev, x)?;
             seen(ev, Stage::SlotsToCoeffs, &x)?;
@@ -213,7 +264,7 @@ impl<P> Bootstrapper<P> {
         seen(ev, Stage::ModRaise, &x)?;
         let mut x = self.coeffs_to_slots.apply(ev, x)?;
         let conjugate = ev.conjugate(&x)?;
-        let imaginary = if self.order.is_complex() {
+        let imaginary = if both {
             let mut imaginary = ev.copy(&conjugate)?;
             ev.sub(&mut imaginary, &x)?;
             ev.mul_i(&mut imaginary)?; // i (conj(x) - x) is twice the imaginary part
@@ -223,17 +274,6 @@ impl<P> Bootstrapper<P> {
         };
         ev.add(&mut x, &conjugate)?; // twice the real part
         seen(ev, Stage::CoeffsToSlots, &x)?;
-        let mut x = sine.evaluate(ev, x)?;
-        if let Some(imaginary) = imaginary {
-            let mut y = sine.evaluate(ev, imaginary)?;
-            ev.mul_i(&mut y)?;
-            ev.add(&mut x, &y)?;
-        }
-        seen(ev, Stage::EvalMod, &x)?;
-        if self.order == Order::ModRaiseFirst {
-            x = self.slots_to_coeffs.apply(ev, x)?;
-            seen(ev, Stage::SlotsToCoeffs, &x)?;
-        }
-        Ok(x)
+        Ok((x, imaginary))
     }
 }

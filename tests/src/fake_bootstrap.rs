@@ -67,6 +67,9 @@ impl<'p, B: Backend> Wrapper for FakeBootstrap<'p, B> {
         let values = self.decrypt(&x);
         Ok(self.encrypt(&values))
     }
+    fn refreshed_pair(&mut self, [x, y]: [Ciphertext<B>; 2], depth: u8) -> Result<[Ciphertext<B>; 2]> {
+        Ok([self.refreshed(x, depth)?, self.refreshed(y, depth)?])
+    }
 }
 
 /// A circuit that ran on ciphertexts.

@@ -130,6 +130,62 @@ fn sparse_vectors_also_come_back_with_few_keys() {
 }
 
 #[test]
+fn two_real_vectors_share_a_bootstrap_with_the_error_of_one() {
+    for (spec, bits) in [(presets::B16, -23), (presets::F16, -15)] {
+        for period in [1 << (LOG_N - 1), 64] {
+            let recipe = Recipe::new(period, Order::SlotsToCoeffsFirst, 1.0);
+            with((&spec, LOG_N), recipe, |p, client, ev| {
+                let of = inputs(p.slots(), period);
+                for ((name, x), (other, y)) in [(&of[0], &of[1]), (&of[2], &of[4])] {
+                    let pair = [(x, 3), (y, 4)].map(|(x, level)| client.encrypt(&mut ev.be, x, level));
+                    ev.executed(); // starts again
+                    let got = ev.refresh_pair(pair, 5).unwrap();
+                    let two = ev.executed();
+                    for (c, x) in got.iter().zip([x, y]) {
+                        assert_eq!(c.level, p.max_message_level());
+                        let e = client.errors(&mut ev.be, c, |i| x[i]);
+                        assert!(e.worst < 2f64.powi(bits), "{name}, {other}: worst 2^{:.2}", e.worst.log2());
+                    }
+                    let c = client.encrypt(&mut ev.be, x, 3);
+                    ev.executed();
+                    ev.refresh(c, 5).unwrap();
+                    let one = ev.executed();
+                    assert_eq!((one.bootstrap, two.bootstrap), (1, 1));
+                    assert_eq!(two.key_switch, one.key_switch + 12, "EvalMod is done twice, and nothing else");
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn two_vectors_are_bootstrapped_one_by_one_where_they_cannot_share() {
+    let recipe = Recipe::new(64, Order::SlotsToCoeffsFirstComplex, 1.0);
+    for (spec, recipe, bits) in [
+        (presets::B16, recipe, -22), // slots are complex
+        (presets::H16, Recipe { order: Order::SlotsToCoeffsFirst, ..recipe }, -30), // two iterations
+    ] {
+        let trace = with((&spec, LOG_N), recipe, |p, client, ev| {
+            let of = inputs(p.slots(), 64);
+            let pair = [0, 2].map(|i| client.encrypt(&mut ev.be, &of[i].1, 3));
+            ev.executed();
+            for (c, i) in ev.refresh_pair(pair, 5).unwrap().iter().zip([0, 2]) {
+                let e = client.errors(&mut ev.be, c, |j| of[i].1[j]);
+                assert!(e.worst < 2f64.powi(bits), "worst 2^{:.2}", e.worst.log2());
+            }
+            assert_eq!(ev.executed().bootstrap, 2);
+        });
+        assert!(trace.cost().bootstrap > 0);
+    }
+    with_bootstrapping(Order::SlotsToCoeffsFirst, (64, 1.0), |p, client, ev| {
+        let of = inputs(p.slots(), 64);
+        let pair = [(0, 3), (2, 6)].map(|(i, level)| client.encrypt(&mut ev.be, &of[i].1, level));
+        let [x, y] = ev.refresh_pair(pair, 5).unwrap();
+        assert_eq!((x.level, y.level), (16, 6), "only the first is below the wanted level");
+    });
+}
+
+#[test]
 fn two_iterations_keep_what_a_scale_of_44_bits_can_hold() {
     // A rescale leaves 2^7.9 / scale in a slot at n = 2^10, 2^-36.5; here are two and the switch down to the input's level.
     for (order, bits) in ORDERS.into_iter().zip([-32, -32, -32]) {

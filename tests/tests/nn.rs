@@ -8,7 +8,7 @@ use polyformer_kernel::{
     ckks::Ckks,
     eval::{clear::ClearVec, trace::Trace},
     nn::{
-        Model,
+        Engine, Model, Next,
         clear_engine::{Block, ClearEngine, Memory, Rows},
         forward,
         slot_engine::{BootstrapLevels, Layout, SlotEngine},
@@ -66,6 +66,28 @@ fn two_layers_take_three_bootstraps() {
         // what follows the last bootstrap begins at the level that it takes, and ends with none
         assert_eq!((trace.cost().bootstrap, trace.level(&out[0])), (3, 0), "{:?}", trace.cost());
     }
+}
+
+#[test]
+fn two_chunks_of_a_tensor_share_a_bootstrap() {
+    let (model, params) = (model(16, 32, 5), Chain::b16(10).params);
+    let layout = Layout::new(&[3], 16, model.heads, params.slots()).unwrap();
+    let levels = BootstrapLevels::new(&params, Order::SlotsToCoeffsFirst).unwrap();
+    let recipe = Recipe::new(layout.period(), Order::SlotsToCoeffsFirst, 1.0);
+    let following = model.layers.get(1);
+    let cost = |chunks: usize| {
+        let mut trace = Bootstrapped::new(Trace::new(params.slots(), None));
+        trace.prepare(&params, &recipe).unwrap();
+        let x = (0..chunks).map(|_| trace.input(3)).collect();
+        let mut engine = SlotEngine::bootstrapping(&mut trace, layout.clone(), levels);
+        let x = engine.refresh(x, Next::FeedForward { layer: &model.layers[0], following }).unwrap();
+        let level = trace.level(&x[0]);
+        assert!(level > 3 && x.iter().all(|x| trace.level(x) == level));
+        (trace.cost().bootstrap, trace.cost().key_switch)
+    };
+    let [one, two, three] = [1, 2, 3].map(cost);
+    assert_eq!([one.0, two.0, three.0], [1, 1, 2]);
+    assert_eq!((two.1, three.1), (one.1 + 12, two.1 + one.1), "the second EvalMod has 12 key switches");
 }
 
 #[test]

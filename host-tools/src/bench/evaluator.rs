@@ -128,8 +128,8 @@ impl<B: Backend> Harness<'_, B> {
         Ok((seconds, self.bytes(2 + 2 * 8) + 8 * self.key_bytes_at_level()))
     }
 
-    /// The bytes are the bytes of the keys, because each key is read at least once.
-    pub(super) fn bootstrap(&mut self) -> Result<(f64, usize)> {
+    /// One vector, or two in one bootstrap. The bytes are the bytes of the keys, because each key is read at least once.
+    pub(super) fn bootstrap(&mut self, pair: bool) -> Result<(f64, usize)> {
         let demand = demand_of_bootstrapping(self.params, Order::SlotsToCoeffsFirst, self.steps)?;
         let switching = KeySpec::all(self.params, &demand).into_iter().filter(|key| *key != KeySpec::Raise);
         let (level, bytes) = (self.level, switching.map(|key| 4 * key.words(self.params)).sum());
@@ -140,15 +140,23 @@ impl<B: Backend> Harness<'_, B> {
         self.ckks.prepare(self.params, &recipe)?;
         let x = self.ciphertext()?;
         let seconds = median(self.budget, || {
+            let second = if pair { Some(self.ckks.copy(&x)?) } else { None };
             let x = self.ckks.copy(&x)?;
             finish(&mut self.ckks.be)?;
             let start = Instant::now();
-            let y = self.ckks.refresh(x, level + 1)?;
+            let out = match second {
+                Some(second) => Vec::from(self.ckks.refresh_pair([x, second], level + 1)?),
+                None => vec![self.ckks.refresh(x, level + 1)?],
+            };
             finish(&mut self.ckks.be)?;
             let time = start.elapsed();
-            drop(y);
+            drop(out);
             Ok(time)
         })?;
+        if pair {
+            *self.ckks.keys_mut().0 = Keys::default();
+            return Ok((seconds, bytes));
+        }
         let mut runs = Vec::new();
         for _ in 0..WATCHED {
             let x = self.ckks.copy(&x)?;

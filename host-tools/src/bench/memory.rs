@@ -38,11 +38,16 @@ pub(super) fn words(op: Op, params: &Params, level: u8, steps: RotationStrategy)
             drop(tr.hoisted(&h, 1)?);
         }
         Op::KeygenGalois => wants.push(KeySpec::Galois(params.galois(1), level)),
-        Op::Bootstrap => {
+        Op::Bootstrap | Op::BootstrapPair => {
             let recipe = Recipe::new(params.slots(), Order::SlotsToCoeffsFirst, 1.0).with(steps);
             let bootstrapper = dry.bootstrapper(&recipe)?;
             let y = tr.copy(&x)?;
-            bootstrapper.refresh(&mut tr, y)?;
+            if op == Op::Bootstrap {
+                bootstrapper.refresh(&mut tr, y)?;
+            } else {
+                let second = tr.copy(&x)?;
+                bootstrapper.refresh_pair(&mut tr, [y, second])?;
+            }
         }
     }
     let taken = dry.finish(&tr);

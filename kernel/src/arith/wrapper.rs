@@ -34,6 +34,14 @@ pub trait Wrapper {
     ) -> Result<<Self::Inner as Arithmetic>::Slots> {
         self.inner_mut().refresh(x, depth)
     }
+    /// [`Arithmetic::refresh_pair`]. A decorator that replaces [`Wrapper::refreshed`] replaces this hook, too.
+    fn refreshed_pair(
+        &mut self,
+        pair: [<Self::Inner as Arithmetic>::Slots; 2],
+        depth: u8,
+    ) -> Result<[<Self::Inner as Arithmetic>::Slots; 2]> {
+        self.inner_mut().refresh_pair(pair, depth)
+    }
 }
 
 /// x, looked at.
@@ -144,5 +152,10 @@ impl<A: Wrapper> Arithmetic for A {
     fn refresh(&mut self, x: Self::Slots, depth: u8) -> Result<Self::Slots> {
         let x = self.refreshed(x, depth);
         seen(self, "refresh", x)
+    }
+    fn refresh_pair(&mut self, pair: [Self::Slots; 2], depth: u8) -> Result<[Self::Slots; 2]> {
+        let pair = self.refreshed_pair(pair, depth)?;
+        pair.iter().for_each(|x| self.made("refresh", x));
+        Ok(pair)
     }
 }

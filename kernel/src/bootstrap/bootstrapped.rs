@@ -59,6 +59,16 @@ impl<A: ComplexArithmetic> Bootstrapped<A> {
         bootstrapper.refresh_seen(&mut self.inner, x, seen)
     }
 
+    /// Bootstraps two real vectors at once ([`Bootstrapper::refresh_pair`]).
+    ///
+    /// # Errors
+    /// As [`Bootstrapped::bootstrap`].
+    pub fn bootstrap_pair(&mut self, pair: [A::Slots; 2]) -> Result<[A::Slots; 2]> {
+        let (bootstrapper, demand) = self.prepared.as_ref().ok_or(Error::NoBootstrap)?;
+        self.inner.begin_bootstrap(demand)?;
+        bootstrapper.refresh_pair(&mut self.inner, pair)
+    }
+
     /// The bootstrapper, or `None`.
     pub fn bootstrapper(&self) -> Option<&Bootstrapper<A::Plaintext>> {
         self.prepared.as_ref().map(|(bootstrapper, _)| bootstrapper)
@@ -67,6 +77,12 @@ impl<A: ComplexArithmetic> Bootstrapped<A> {
     /// The evaluator and the bootstrapper, for programs that run its stages one by one.
     pub fn parts(&mut self) -> (&mut A, Option<&Bootstrapper<A::Plaintext>>) {
         (&mut self.inner, self.prepared.as_ref().map(|(bootstrapper, _)| bootstrapper))
+    }
+
+    /// x, or an error if x has fewer levels than `depth`.
+    fn reached(&self, x: A::Slots, depth: u8) -> Result<A::Slots> {
+        let have = self.inner.level(&x);
+        if have >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have }) }
     }
 
     /// The evaluator; the bootstrapper is dropped.
@@ -105,7 +121,15 @@ impl<A: ComplexArithmetic> Wrapper for Bootstrapped<A> {
             return self.inner.refresh(x, depth);
         }
         let x = self.bootstrap(x, &mut |_, _, _| Ok(()))?;
-        let have = self.inner.level(&x);
-        if have >= depth { Ok(x) } else { Err(Error::LevelExhausted { need: depth, have }) }
+        self.reached(x, depth)
+    }
+
+    fn refreshed_pair(&mut self, [x, y]: [A::Slots; 2], depth: u8) -> Result<[A::Slots; 2]> {
+        let low = self.inner.level(&x).max(self.inner.level(&y)) < depth;
+        if !low || self.prepared.as_ref().is_none_or(|(bootstrapper, _)| !bootstrapper.takes_pairs()) {
+            return Ok([self.refreshed(x, depth)?, self.refreshed(y, depth)?]);
+        }
+        let [x, y] = self.bootstrap_pair([x, y])?;
+        Ok([self.reached(x, depth)?, self.reached(y, depth)?])
     }
 }

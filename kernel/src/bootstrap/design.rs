@@ -6,6 +6,7 @@ use super::{
     sine::{DOUBLINGS, Sine},
 };
 use crate::{
+    ckks::noise,
     error::{Error, Result},
     math::{complex::Complex, embedding::fill_roots},
     params::{
@@ -25,7 +26,7 @@ const _: () = {
 pub const REACH: u32 = 16;
 /// log2 of the least ratio of the base modulus to the scale during ModRaise. The sine's error acts on coefficients,
 /// and a constant message puts everything into one: relative error 6.6 / ratio^2. A larger ratio costs as many
-/// bits against noise.
+/// bits against noise. Where the rounding of a message is above that error, the ratio is less.
 pub const RATIO_BITS: f64 = 13.0;
 /// log2 of the ratio at n = 2^16 if SlotsToCoeffs follows, which adds the noise of EvalMod over all coefficients. The
 /// ratio gains one bit for each quarter of the degree, up to [`RATIO_BITS`].
@@ -69,11 +70,14 @@ impl Order {
         self != Order::SlotsToCoeffsFirst
     }
 
-    fn ratio_bits(self, log_n: u8) -> f64 {
-        match self {
-            Order::ModRaiseFirst => (RATIO_BITS_BEFORE + 0.5 * (16.0 - log_n as f64)).min(RATIO_BITS),
+    fn ratio_bits(self, params: &Params) -> f64 {
+        let rounding = noise::rounding(params) / params.scale(0);
+        let enough = 0.5 * libm::log2(6.6 / rounding); // 6.6 / ratio^2 is the rounding
+        let most = match self {
+            Order::ModRaiseFirst => RATIO_BITS_BEFORE + 0.5 * (16.0 - params.log_n() as f64),
             _ => RATIO_BITS,
-        }
+        };
+        most.min(enough).min(RATIO_BITS)
     }
 }
 
@@ -143,7 +147,7 @@ impl Design {
         let (before, after) = if order == Order::ModRaiseFirst { (1.0, range) } else { (range, 1.0) };
         let scale = params.scale(0);
         let q0: f64 = params.base().iter().map(|m| params.moduli()[m].q() as f64).product();
-        let shift = libm::floor(libm::log2(q0 / scale / after) - order.ratio_bits(params.log_n()));
+        let shift = libm::floor(libm::log2(q0 / scale / after) - order.ratio_bits(params));
         let shift = shift.clamp(0.0, MAX_SHIFT as f64) as u32; // a smaller message is as right, with more noise
         let headroom = if order == Order::ModRaiseFirst { libm::exp2(HEADROOM_BITS as f64) } else { 1.0 };
         let twice = if iterations > 1 && !order.is_complex() { 0.5 } else { 1.0 }; // the real part at the end

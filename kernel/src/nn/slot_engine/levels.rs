@@ -41,12 +41,15 @@ impl BootstrapLevels {
     }
 
     /// Each block with `full` levels if a bootstrap gives as many, otherwise with `least`. Leaves only the needed levels,
-    /// because work at a low level is cheaper.
+    /// because work at a low level is cheaper. Two blocks share a bootstrap.
     fn eager<A: Arithmetic>(self, ev: &mut A, xs: Vec<A::Slots>, least: u8, full: u8) -> Result<Vec<A::Slots>> {
         let depth = if full <= self.output { full } else { least };
-        let mut out = Vec::with_capacity(xs.len());
-        for x in xs {
-            out.push(ev.refresh(x, depth)?);
+        let (mut out, mut xs) = (Vec::with_capacity(xs.len()), xs.into_iter());
+        while let Some(x) = xs.next() {
+            match xs.next() {
+                Some(y) => out.extend(ev.refresh_pair([x, y], depth)?),
+                None => out.push(ev.refresh(x, depth)?),
+            }
         }
         let lowered = out.into_iter().map(|x| {
             let level = ev.level(&x).min(full).min(self.output.max(least));
