@@ -97,7 +97,7 @@ pub const B16: Spec<'static> = Spec {
 };
 
 /// Bootstrappable and fast, N = 2^16: 16 message levels at scale 2^29.5, one prime each (13 left after bootstrapping),
-/// EvalMod at 2^44.8. Nine primes fewer than [`B16`] and three digits; slots keep some 14 bits.
+/// EvalMod at 2^44.8. Nine primes fewer than [`B16`] and three digits; slots keep some 15 bits after a bootstrap.
 pub const F16: Spec<'static> = Spec {
     log_n: 16,
     specials: &[
