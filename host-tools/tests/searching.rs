@@ -114,7 +114,7 @@ fn faults_of_the_commands_are_one_line_with_both_values() {
     assert!(!place.path("scores").exists());
     POLYFORMER.good(&["query", "--vectors", &vectors, "--space", "mine", "--keys", &keys, "--out", &query], "");
     let error = bad(&["scores", &query, "--index", &index, "--eval", &at("nowhere"), "--out", &scores]);
-    assert!(error.contains("nowhere"), "{error}");
+    assert!(error.contains("nowhere: 2 of 2 keys of a search are missing: `polyformer query` makes them"), "{error}");
     POLYFORMER.good(&["scores", &query, "--index", &index, "--eval", &eval, "--out", &scores], "");
     let error = bad(&["hits", &query, "--key", &key]);
     assert!(error.starts_with(&format!("{query}: a query file where a scores file is needed")), "{error}");

@@ -110,6 +110,15 @@ impl Scoring<'_> {
             let field = FileError::field("level", Some(&sealed.level.to_string()), format!("{LEVEL}, that of queries"));
             return Err(field).with_path(place);
         }
+        let wants = keys_for(self.host.params(), about.width);
+        let missing = wants.iter().filter(|want| self.eval.join(want.file_name()).symlink_metadata().is_err()).count();
+        if missing > 0 {
+            let all = wants.len();
+            let what = format!(
+                "{missing} of {all} keys of a search are missing: `polyformer query` makes them, in the folder eval of its --keys"
+            );
+            return Err(Error::usage(self.eval.display().to_string(), what));
+        }
         Ok((*sealed, sought.clone()))
     }
 }
