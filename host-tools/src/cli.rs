@@ -136,12 +136,19 @@ impl Command {
 
     /// Whether the process will hold a secret key or a plaintext.
     fn is_of_a_client(&self) -> bool {
-        match self {
-            Self::Demo(_) | Self::Embed(_) | Self::Classify(_) | Self::Keygen(_) => true,
-            Self::Encrypt(_) | Self::Decrypt(_) | Self::Eval(_) => true,
-            Self::Search(_) | Self::Query(_) | Self::Hits(_) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Demo(_)
+                | Self::Embed(_)
+                | Self::Classify(_)
+                | Self::Keygen(_)
+                | Self::Encrypt(_)
+                | Self::Decrypt(_)
+                | Self::Eval(_)
+                | Self::Search(_)
+                | Self::Query(_)
+                | Self::Hits(_)
+        )
     }
 }
 

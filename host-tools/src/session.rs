@@ -46,7 +46,7 @@ pub use asker::{Answer, Asker};
 pub use client::Client;
 pub use clock::Clocked;
 pub use inference::{Inference, Response};
-pub use many::{Answers, classify, embed};
+pub use many::{Answers, Ranking, classify, embed};
 pub use padding::{Padding, Shown, why_shown};
 pub use remote_ring::{RingBridge, encode_answer, header, is_answer, parse_question};
 pub use server::{Executed, Server, load_keys};

@@ -60,12 +60,14 @@ pub fn embed(model: Pretrained, keys: &Path, texts: &[impl AsRef<str>]) -> Resul
     Ok(Asker::open(model, keys)?.answers(texts)?.rows)
 }
 
-/// The classes of each text with rounded probabilities, the likeliest first. If each token has a label of its own, the
-/// classes of the tokens of a text are one after the other.
+/// The classes of a row with rounded probabilities, the likeliest first.
+pub type Ranking = Vec<(usize, f64)>;
+
+/// The rankings of each text: one, or one for each token if each token has a label of its own.
 ///
 /// # Errors
 /// [`Error::Usage`] for a model of another task; the errors of [`Asker::answers`].
-pub fn classify(model: Pretrained, keys: &Path, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<Vec<(usize, f64)>>>> {
+pub fn classify(model: Pretrained, keys: &Path, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<Ranking>>> {
     model.expect_task(&[Task::Classify, Task::Tokens])?;
     let outputs = model.text.outputs();
     let answers = Asker::open(model, keys)?.answers(texts)?;

@@ -45,6 +45,7 @@ pub struct UnfoldedLayer<'w> {
 
 /// The end of a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one a checkpoint")]
 pub enum UnfoldedHead<'w> {
     /// A linear map of the pooled row.
     Linear(Matrix<'w>),
