@@ -198,7 +198,7 @@ fn changed_files_of_a_folder_give_a_model_or_one_line() {
         one(&changed, &weights);
         let mut changed = weights.clone();
         let at = next(header);
-        changed[at] = if at < 8 { next(256) as u8 } else { b"0123456789-.e\"{}[],:BF"[next(23)] };
+        changed[at] = if at < 8 { next(256) as u8 } else { b"0123456789-.e\"{}[],:BF"[next(22)] };
         one(&config, &changed);
         one(&config, &weights[..next(weights.len())]);
     }
@@ -211,7 +211,7 @@ fn changed_files_of_a_folder_give_a_model_or_one_line() {
     let mut changed: Value = serde_json::from_slice(&config).unwrap();
     changed["polyformer"]["max_tokens"] = u64::MAX.into();
     one(changed.to_string().as_bytes(), &weights);
-    assert!(models > 300 && refused > 900, "{models} models, {refused} refused");
+    assert!(models > 100 && refused > 1000, "{models} models, {refused} refused");
 }
 
 #[test]
