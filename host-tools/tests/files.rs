@@ -177,7 +177,8 @@ fn an_older_version_is_refused_with_the_command_that_makes_the_file_again() {
             Kind::PublicKey => "keygen --secret SECRET --public --out KEYS",
             _ => "keygen",
         };
-        let said = format!("a {} of format version 1, this program reads 2: make it again with ", header.kind());
+        let (kind, newest) = (header.kind(), header.kind().version());
+        let said = format!("a {kind} of format version 1, this program reads {newest}: make it again with ");
         assert_eq!(parse(&bytes).unwrap_err().to_string(), format!("{said}`polyformer {command}`"));
     }
 }

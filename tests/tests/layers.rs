@@ -99,6 +99,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "fake_bootstrap",
             "bootstrapping",
             "transformer",
+            "encoder",
             "conformance",
         ],
     ),

@@ -109,12 +109,6 @@ impl Attention {
     }
 }
 
-/// The place of the range measurement for a polynomial of attention.
-pub fn place(name: &str) -> String {
-    let site = if name == "reciprocal" { "denominator" } else { "scores" };
-    format!("attention.{site}")
-}
-
 impl Fields for LayerFields<'_> {
     fn number(&self, name: &str) -> Option<f64> {
         self.ask(name);

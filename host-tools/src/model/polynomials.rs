@@ -1,7 +1,6 @@
 //! The polynomials of a layer, as config.json and model files write them: Chebyshev coefficients on a range, and the
 //! site of each argument.
 
-use super::attention;
 use crate::files::{FileError, Result};
 use polyformer_kernel::circuits::poly;
 use serde::{Deserialize, de::IgnoredAny};
@@ -45,7 +44,7 @@ impl Layer {
 
     /// Each polynomial of layer `i` with the site of its argument.
     pub fn sites(&self, i: usize) -> Vec<(String, Polynomial)> {
-        let attention = self.attention().into_iter().map(|(name, p)| (attention::place(&name), Some(p)));
+        let attention = self.attention().into_iter().map(|(name, p)| (attention_place(&name), Some(p)));
         let others = [
             ("norm_attention.variance", self.norm_attention.clone()),
             ("norm_feed_forward.variance", Some(self.norm_feed_forward.clone())),
@@ -73,6 +72,12 @@ pub struct Polynomial {
     _relative: IgnoredAny,
     #[serde(default, rename = "at_zero")]
     _at_zero: IgnoredAny,
+}
+
+/// The place of the range measurement for a polynomial of attention.
+fn attention_place(name: &str) -> String {
+    let site = if name == "reciprocal" { "denominator" } else { "scores" };
+    format!("attention.{site}")
 }
 
 fn fault(what: impl Into<String>) -> FileError {
