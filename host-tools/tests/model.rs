@@ -267,7 +267,9 @@ fn results_are_published_with_noise_and_counted() {
         let line = bad(&["decrypt", &x, "--key", &secret, "--first", count]);
         assert_eq!(line, format!("the first {count} values: there are 4"));
     }
-    assert_eq!(place.names("keys"), [".polyformer.lock", "eval", "secret.safetensors"]);
+    let (results, others): (Vec<_>, Vec<_>) = place.names("keys").into_iter().partition(|x| x.ends_with(".published"));
+    assert_eq!(others, [".polyformer.lock", "eval", "secret.safetensors"]);
+    assert_eq!(results.len(), 2, "a published result is kept in a file beside the key");
 }
 
 #[cfg(unix)]
