@@ -16,7 +16,7 @@
 //!
 //! let folder = tempfile::tempdir().expect("a folder");
 //! let path = folder.path().join("index");
-//! let vectors = Vectors::new(2, vec![0.6, 0.8, 1.0, 0.0, 0.0, 1.0])?;
+//! let vectors = Vectors::new(2, vec![0.6, 0.8, 1.0, 0.0, 0.0, 1.0]).with_path(&path)?;
 //! let output = Output::at(&path, search::FORM, Access::Shared, &[]).with_path(&path)?;
 //! search::write_index(output, "two numbers", &vectors, None, &|| ()).with_path(&path)?; // at the server
 //!
@@ -24,7 +24,8 @@
 //! let keys = KeyFolder::new(folder.path());
 //! let secret = keys.complete(&host, target, &search::spec(), &search::keys(host.params()), &mut |_| ())?;
 //! let seeker = Seeker::new(&host, target, &secret);
-//! let query = seeker.ask("two numbers", &Vectors::new(2, vec![0.0, 1.0])?)?; // travels
+//! let asked = Vectors::new(2, vec![0.0, 1.0]).with_path(&path)?;
+//! let query = seeker.ask("two numbers", &asked)?; // travels
 //!
 //! let index = Index::open(&path).with_path(&path)?;
 //! let scoring = Scoring { host: &host, eval: &keys.eval, index: &index, query: &query };
