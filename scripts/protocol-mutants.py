@@ -161,9 +161,6 @@ FAULTS = {
     "stack-stays": (
         "the stack under a client's job keeps what was there", [RESIDUE],
         [(WIPE, "    overwrite::<BYTES>();", "    if !FAULT { overwrite::<BYTES>(); }")]),
-    "memory-of-the-backend-stays": (
-        "the backend of a client gives its memory back as it is", [RELEASED],
-        [("kernel/src/backend/wiping.rs", "        let _ = self.0.wipe();", "        let _ = FAULT || self.0.wipe().is_ok();")]),
     "buffers-stay": (
         "the buffers of a client's job are freed as they are", [RELEASED],
         [(WIPE, "        self.0.zeroize();", "        if !FAULT { self.0.zeroize(); }")]),
